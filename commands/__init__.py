@@ -1,0 +1,1 @@
+"""What each command does behind its options; `tetviz.cli` parses and prints."""

@@ -1,0 +1,29 @@
+"""The errors that a user can cause; the command line turns them into one line and exit code 1.
+
+A message says what went wrong, where, what was expected, what was found, and the cure.
+Misuse of the Python API raises ``ValueError`` or ``TypeError`` instead.
+"""
+
+
+class TetvizError(Exception):
+    """Base of every error that a user can cause."""
+
+
+class CheckpointError(TetvizError):
+    """A checkpoint that is missing, damaged, foreign or does not fit its data."""
+
+
+class DataError(TetvizError):
+    """A data set that is missing, empty, malformed or labelled out of range."""
+
+
+class ResultError(TetvizError):
+    """A result file that is missing, damaged, of another kind or bound to another command."""
+
+
+class OutputError(TetvizError):
+    """An output that exists already or cannot be written."""
+
+
+class TrainingError(TetvizError):
+    """A training run that cannot go on: a loss that is not finite, settings that do not match."""

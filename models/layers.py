@@ -1,0 +1,157 @@
+"""What the architectures share: the time axis, the building blocks, the choice of neuron and norm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tetviz.models.neuron import LIF
+from tetviz.models.norm import ConvNorm, TdBN
+
+
+def over_time(module: nn.Module, x_TB: Tensor) -> Tensor:
+    """Applies a stateless module to every timestep at once, time merged into the batch.
+
+    Args:
+        module: a module that knows no time, such as a pooling.
+        x_TB: T x B x any further axes.
+
+    Returns:
+        The outputs, T x B x any further axes.
+    """
+    merged: Tensor = module(x_TB.flatten(0, 1))
+    return merged.unflatten(0, x_TB.shape[:2])
+
+
+def time_major(x: Tensor, timesteps: int | None) -> Tensor:
+    """Gives an input its time axis.
+
+    Args:
+        x: a static batch x_BCHW, which is repeated (as a view, the tensor itself is left alone), or a
+            sequence x_TBCHW, of which the first ``timesteps`` are taken.
+        timesteps: number of steps T; may be None for a sequence.
+
+    Returns:
+        x_TBCHW.
+
+    Raises:
+        ValueError: the input has another number of axes, T is missing or less than 1, or the sequence is too short.
+    """
+    if x.dim() not in (4, 5):
+        raise ValueError(f"expected images x_BCHW or a sequence x_TBCHW, got shape {tuple(x.shape)}")
+    if timesteps is None and x.dim() == 4:
+        raise ValueError("static images have no time axis: say for how many timesteps, model(x, timesteps)")
+    if timesteps is not None and timesteps < 1:
+        raise ValueError(f"timesteps must be at least 1, got {timesteps}")
+    if x.dim() == 4:
+        return x.expand(timesteps or 0, *x.shape)
+    if timesteps is not None and timesteps > len(x):
+        raise ValueError(f"the sequence has {len(x)} timesteps, {timesteps} were asked for")
+    return x[:timesteps]
+
+
+class SpikingNetwork(nn.Module):
+    """Base of the architectures: turns its input time-major and hands it to :meth:`body`.
+
+    Attributes:
+        timesteps: how many steps a static image is shown for when the call does not say.
+    """
+
+    timesteps: int | None = None
+
+    def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
+        """The output O(t) of every step.
+
+        Args:
+            x: x_BCHW, or x_TBCHW for a sequence.
+            timesteps: number of steps T.
+
+        Returns:
+            logits_TBK, the input of the output layer at every step.
+        """
+        if timesteps is None and x.dim() == 4:
+            timesteps = self.timesteps
+        return self.body(time_major(x, timesteps))
+
+    def body(self, x_TBCHW: Tensor) -> Tensor:
+        """The network on a time-major input.
+
+        Args:
+            x_TBCHW: input.
+
+        Returns:
+            logits_TBK.
+
+        Raises:
+            NotImplementedError: always; an architecture defines it.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The neuron and the normalisation that an architecture is built from.
+
+    Args:
+        neuron: makes a layer of neurons.
+        norm: ``bn`` for plain batch normalisation, ``tdbn`` for :class:`TdBN`.
+        threshold: V_th, which tdBN scales by.
+    """
+
+    neuron: Callable[[], nn.Module] = LIF
+    norm: str = "bn"
+    threshold: float = 1.0
+
+    def conv(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        bias: bool,
+        alpha: float = 1.0,
+    ) -> ConvNorm:
+        """A 'same'-padded convolution with its normalisation.
+
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output.
+            kernel: odd side of the kernel.
+            stride: stride.
+            bias: whether the convolution has a bias.
+            alpha: tdBN's branch factor.
+
+        Returns:
+            The pair.
+        """
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
+        tdbn = self.norm == "tdbn"
+        return ConvNorm(
+            conv, TdBN(out_channels, alpha, self.threshold) if tdbn else nn.BatchNorm2d(out_channels)
+        )
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a layer at a width multiplier.
+
+    Args:
+        channels: channels of the published network.
+        width: multiplier, 1 for the published network.
+
+    Returns:
+        The rounded product, at least 1.
+    """
+    return max(1, round(channels * width))
+
+
+def init_kaiming(model: nn.Module) -> None:
+    """Kaiming-normal (fan-out, ReLU gain) weights for every convolution, as the TET code does for VGGSNN.
+
+    Args:
+        model: the network, changed in place.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

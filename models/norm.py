@@ -1,0 +1,133 @@
+"""Threshold-dependent batch normalisation, and its folding into the convolution before it."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TdBN(nn.BatchNorm2d):
+    """Threshold-dependent batch normalisation (Zheng et al. 2021).
+
+    Per channel, with mean and variance over time x batch x space::
+
+        y = weight * (alpha * threshold * (x - mean) / sqrt(var + eps)) + bias
+
+    With alpha = threshold = 1 this is batch normalisation over T x B. The state is that of
+    ``nn.BatchNorm2d``, so their weights are interchangeable.
+
+    Args:
+        channels: number of channels C.
+        alpha: 1 on a serial path, 1 / sqrt(n) where n branches meet in an addition.
+        threshold: the firing threshold V_th of the neuron that follows.
+    """
+
+    def __init__(self, channels: int, alpha: float = 1.0, threshold: float = 1.0) -> None:
+        super().__init__(channels)
+        self.alpha, self.threshold = alpha, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises.
+
+        Args:
+            x: T x B x C x H x W, or time and batch merged, TB x C x H x W.
+
+        Returns:
+            The normalised tensor, shaped like x.
+        """
+        if x.dim() == 5:
+            return self(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+        self._check_input_dim(x)
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        weight = self.weight * (self.alpha * self.threshold)
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            weight,
+            self.bias,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        """The constants, for print(model).
+
+        Returns:
+            A line of text.
+        """
+        return f"{self.num_features}, alpha={self.alpha:.4g}, threshold={self.threshold}"
+
+
+class ConvNorm(nn.Module):
+    """A convolution and the normalisation behind it, over merged time and batch.
+
+    Args:
+        conv: the convolution.
+        norm: batch normalisation, or ``nn.Identity`` once folded.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm = conv, norm
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        """Convolves every step and normalises over all of them.
+
+        Args:
+            x_TBCHW: input.
+
+        Returns:
+            T x B x C' x H' x W'.
+        """
+        merged: Tensor = self.norm(self.conv(x_TBCHW.flatten(0, 1)))
+        return merged.unflatten(0, x_TBCHW.shape[:2])
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """Merges every batch normalisation into the convolution before it (Deng et al. 2022, eq. 6).
+
+    With sigma = sqrt(running_var + eps) and g = weight (times alpha * V_th in tdBN)::
+
+        W' = W * g / sigma        b' = (b - running_mean) * g / sigma + bias
+
+    The folded network gives the same outputs in eval mode, up to rounding: in float32 a rounded potential
+    beside the threshold may flip a spike.
+
+    Args:
+        model: a network whose normalisations all stand in :class:`ConvNorm`.
+
+    Returns:
+        A copy without batch normalisation; the model itself is left as it is.
+
+    Raises:
+        ValueError: a normalisation stands elsewhere, or keeps no running statistics.
+    """
+    folded = copy.deepcopy(model)
+    for module in folded.modules():
+        if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
+            module.conv, module.norm = _folded_conv(module.conv, module.norm), nn.Identity()
+    left = [
+        name for name, module in folded.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
+    if left:
+        raise ValueError(
+            f"cannot fold {', '.join(left)}: a normalisation must stand behind its convolution in a ConvNorm"
+        )
+    return folded
+
+
+@torch.no_grad()
+def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("cannot fold a batch normalisation that keeps no running statistics")
+    gain = norm.weight * (norm.alpha * norm.threshold if isinstance(norm, TdBN) else 1.0)
+    scale = gain / torch.sqrt(norm.running_var + norm.eps)
+    bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
+    folded.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias)
+    return folded

@@ -1,0 +1,102 @@
+"""A network in plain data: ModelSpec, the registry of architectures, and build."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from tetviz.models.convnets import SNN5, VGGSNN
+from tetviz.models.layers import Parts, SpikingNetwork
+from tetviz.models.neuron import LIF
+from tetviz.models.resnet import ResNet19
+
+MODELS: dict[str, Callable[..., SpikingNetwork]] = {
+    "snn5": SNN5,
+    "vggsnn": VGGSNN,
+    "vggsnn-nopool": partial(VGGSNN, pool=False),
+    "resnet19": ResNet19,
+}
+
+NORMS = ("bn", "tdbn")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that builds a network again, as plain values that a checkpoint stores.
+
+    Args:
+        name: a name in :data:`MODELS`.
+        num_classes: classes K.
+        in_channels: channels of the input.
+        image_size: side of the square input.
+        width: channel multiplier, 1 for the published network.
+        leak: share of the potential left after a step.
+        threshold: firing threshold V_th.
+        surrogate: name of the surrogate gradient.
+        gamma: width of the surrogate.
+        detach_reset: whether the reset is a constant for the gradient.
+        norm: ``bn`` (as the TET code) or ``tdbn`` (Zheng et al. 2021).
+        options: further arguments of one architecture, such as ``stem`` of resnet19.
+    """
+
+    name: str
+    num_classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    width: float = 1.0
+    leak: float = 0.5
+    threshold: float = 1.0
+    surrogate: str = "triangle"
+    gamma: float = 1.0
+    detach_reset: bool = False
+    norm: str = "bn"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as plain values.
+
+        Returns:
+            A dictionary that ``ModelSpec(**it)`` takes back.
+        """
+        return {**asdict(self), "options": dict(self.options)}
+
+
+def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
+    """Builds a network with fresh weights.
+
+    Args:
+        spec: a spec, or the name of an architecture.
+        **settings: fields of :class:`ModelSpec` when a name is given; what it does not know goes to the architecture.
+
+    Returns:
+        The network; ``forward(x, timesteps=None)`` gives logits_TBK.
+
+    Raises:
+        ValueError: an unknown architecture or setting, or one out of range.
+    """
+    if isinstance(spec, str):
+        known = {k: settings.pop(k) for k in list(settings) if k in ModelSpec.__dataclass_fields__}
+        spec = ModelSpec(spec, **known, **({"options": settings} if settings else {}))
+    if spec.name not in MODELS:
+        near = difflib.get_close_matches(spec.name, MODELS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown model {spec.name!r}{hint} Known: {', '.join(sorted(MODELS))}")
+    if spec.norm not in NORMS:
+        raise ValueError(f"unknown norm {spec.norm!r}; known: {', '.join(NORMS)}")
+    if spec.num_classes < 1 or spec.in_channels < 1 or spec.width <= 0:
+        raise ValueError("num_classes and in_channels must be at least 1, width must be positive")
+    neuron = partial(LIF, spec.leak, spec.threshold, spec.surrogate, spec.gamma, spec.detach_reset)
+    try:
+        return MODELS[spec.name](
+            num_classes=spec.num_classes,
+            in_channels=spec.in_channels,
+            image_size=spec.image_size,
+            width=spec.width,
+            parts=Parts(neuron, spec.norm, spec.threshold),
+            **spec.options,
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"{spec.name} does not take one of the options {', '.join(spec.options)} ({error})"
+        ) from error

@@ -1,0 +1,115 @@
+"""Spike functions: the Heaviside step with a surrogate gradient, and a smooth stand-in for it.
+
+Every surrogate is a kernel of unit area and width gamma around the threshold, the derivative of a smooth
+step; x is the membrane potential minus the threshold. The backward pass is made of differentiable
+operations, so a second backward (the surrogate Hessian) works.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Kernel = Callable[[Tensor, float], Tensor]
+SpikeFunction = Callable[[Tensor, float], Tensor]
+
+
+def triangle_kernel(x: Tensor, gamma: float) -> Tensor:
+    """max(0, gamma - |x|) / gamma^2 (Deng et al. 2022, eq. 5).
+
+    Args:
+        x: membrane potential minus threshold.
+        gamma: half-width of the base.
+
+    Returns:
+        The surrogate derivative, shaped like x.
+    """
+    return (gamma - x.abs()).clamp(min=0) / gamma**2
+
+
+def rectangle_kernel(x: Tensor, gamma: float) -> Tensor:
+    """1 / gamma where |x| < gamma / 2, else 0 (Wu et al. 2018, eq. 24 with a = gamma).
+
+    Args:
+        x: membrane potential minus threshold.
+        gamma: full width.
+
+    Returns:
+        The surrogate derivative, shaped like x.
+    """
+    return (x.abs() < gamma / 2).to(x.dtype) / gamma
+
+
+def exponential_kernel(x: Tensor, gamma: float) -> Tensor:
+    """exp(-|x| / gamma) / (2 gamma), the exponential of Shrestha and Orchard 2018 at unit area.
+
+    Args:
+        x: membrane potential minus threshold.
+        gamma: decay length.
+
+    Returns:
+        The surrogate derivative, shaped like x.
+    """
+    return torch.exp(-x.abs() / gamma) / (2 * gamma)
+
+
+def arctan_kernel(x: Tensor, gamma: float) -> Tensor:
+    """1 / (gamma (1 + (pi x / gamma)^2)) (Fang et al. 2021, eq. 12 with alpha = 2 / gamma).
+
+    Args:
+        x: membrane potential minus threshold.
+        gamma: the inverse of the peak height.
+
+    Returns:
+        The surrogate derivative, shaped like x.
+    """
+    return 1 / (gamma * (1 + (math.pi * x / gamma) ** 2))
+
+
+class _Spike(torch.autograd.Function):
+    """Heaviside(x) with Heaviside(0) = 0, and a kernel in place of its derivative."""
+
+    @staticmethod
+    def forward(x: Tensor, kernel: Kernel, gamma: float) -> Tensor:
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, ctx.kernel, ctx.gamma = inputs
+        ctx.save_for_backward(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return gradients[0] * ctx.kernel(x, ctx.gamma), None, None
+
+
+def _hard(kernel: Kernel) -> SpikeFunction:
+    def spike(x: Tensor, gamma: float) -> Tensor:
+        return _Spike.apply(x, kernel, gamma)  # type: ignore[no-untyped-call, no-any-return]
+
+    return spike
+
+
+def smooth_spike(x: Tensor, gamma: float) -> Tensor:
+    """sigmoid(k x) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1).
+
+    Args:
+        x: membrane potential minus threshold.
+        gamma: 1 / k, the width of the step.
+
+    Returns:
+        A graded spike between 0 and 1, shaped like x.
+    """
+    return torch.sigmoid(x / gamma)
+
+
+SURROGATES: dict[str, SpikeFunction] = {
+    "triangle": _hard(triangle_kernel),
+    "rectangle": _hard(rectangle_kernel),
+    "exponential": _hard(exponential_kernel),
+    "arctan": _hard(arctan_kernel),
+    "sigmoid": smooth_spike,
+}

@@ -1,0 +1,135 @@
+"""How a result describes itself: array fields with dimensions and units, and its provenance."""
+
+import dataclasses
+import platform
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
+    """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
+
+    Args:
+        dims: name of each axis, in index order. A field named like its only axis is that axis's coordinate.
+        units: unit of the values, "1" where there is none.
+        long_name: what the values are, in words.
+        dtype: NumPy type in memory and in the file.
+
+    Returns:
+        The dataclass field.
+    """
+    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype})
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from; the attributes of the file's ``/provenance`` group.
+
+    A field that does not apply holds an empty string. ``request`` is the SHA-256 of everything that decides
+    the numbers (checkpoint, data, samples, seed, grid, policies): a resumed run must have the same one.
+    """
+
+    command: str = ""
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    tetviz_version: str = field(default_factory=lambda: version("tetviz"))
+    torch_version: str = field(default_factory=lambda: version("torch"))
+    numpy_version: str = field(default_factory=lambda: np.__version__)
+    python_version: str = field(default_factory=lambda: sys.version.split()[0])
+    platform: str = field(default_factory=platform.platform)
+    device: str = ""
+    dtype: str = ""
+    seed: str = ""
+    checkpoint: str = ""
+    checkpoint_sha256: str = ""
+    label: str = ""
+    dataset: str = ""
+    split: str = ""
+    sample_order: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Base of every result: a frozen dataclass of NumPy arrays and a few plain attributes."""
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Checks that every array has the shape that its dimensions say.
+
+        Raises:
+            ValueError: an array disagrees with the coordinates of its dimensions.
+        """
+        sizes = self.sizes()
+        for name, schema in array_fields(type(self)).items():
+            values = np.asarray(getattr(self, name), dtype=schema["dtype"])
+            expected = tuple(sizes[dim] for dim in schema["dims"])
+            if values.shape != expected:
+                raise ValueError(
+                    f"{type(self).__name__}.{name}: expected {schema['dims']} {expected}, got {values.shape}"
+                )
+            if values is not getattr(self, name):
+                object.__setattr__(self, name, values)
+
+    def sizes(self) -> dict[str, int]:
+        """Length of every dimension, read off the coordinates.
+
+        Returns:
+            Dimension name to length.
+        """
+        return {n: len(getattr(self, n)) for n, s in array_fields(type(self)).items() if s["dims"] == (n,)}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The result as a table: one row for each element of the largest variable.
+
+        Returns:
+            A frame indexed by the coordinates of that variable, with a column for every variable that varies
+            along some of them.
+        """
+        fields = array_fields(type(self))
+        dims = max((schema["dims"] for schema in fields.values()), key=len)
+        shape = tuple(self.sizes()[dim] for dim in dims)
+        index = pd.MultiIndex.from_product([getattr(self, dim) for dim in dims], names=dims)
+        columns = {}
+        for name, schema in fields.items():
+            if name in dims or not set(schema["dims"]) <= set(dims):
+                continue
+            values = getattr(self, name)
+            expanded = values.reshape([len(getattr(self, d)) if d in schema["dims"] else 1 for d in dims])
+            columns[name] = np.broadcast_to(expanded, shape).ravel()
+        frame = pd.DataFrame(columns, index=index)
+        return frame if len(dims) > 1 else frame.set_axis(pd.Index(getattr(self, dims[0]), name=dims[0]))
+
+
+def array_fields(kind: type[Result]) -> dict[str, dict[str, Any]]:
+    """The schema of a result type.
+
+    Args:
+        kind: a result class.
+
+    Returns:
+        Field name to its metadata (dims, units, long_name, dtype), in order of declaration.
+    """
+    return {f.name: dict(f.metadata) for f in dataclasses.fields(kind) if "dims" in f.metadata}
+
+
+def attribute_fields(kind: type[Result]) -> list[str]:
+    """The plain attributes of a result type.
+
+    Args:
+        kind: a result class.
+
+    Returns:
+        Names of the fields that are neither arrays nor the provenance.
+    """
+    return [f.name for f in dataclasses.fields(kind) if "dims" not in f.metadata and f.name != "provenance"]
