@@ -1,1 +1,1 @@
-"""What each command does behind its options; `tetviz.cli` parses and prints."""
+"""The commands, a file each. Only click is imported at the top of them, so that ``--help`` is instant."""

@@ -46,6 +46,14 @@ class _ConvNet(SpikingNetwork):
         init_kaiming(self)
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
+        """The network on a time-major input.
+
+        Args:
+            x_TBCHW: input.
+
+        Returns:
+            logits_TBK.
+        """
         x = x_TBCHW
         for layer in self.features:
             x = over_time(layer, x) if isinstance(layer, nn.AvgPool2d) else layer(x)

@@ -21,7 +21,7 @@ def over_time(module: nn.Module, x_TB: Tensor) -> Tensor:
         The outputs, T x B x any further axes.
     """
     merged: Tensor = module(x_TB.flatten(0, 1))
-    return merged.unflatten(0, x_TB.shape[:2])
+    return merged.view(*x_TB.shape[:2], *merged.shape[1:])
 
 
 def time_major(x: Tensor, timesteps: int | None) -> Tensor:
@@ -128,9 +128,7 @@ class Parts:
         """
         conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
         tdbn = self.norm == "tdbn"
-        return ConvNorm(
-            conv, TdBN(out_channels, alpha, self.threshold) if tdbn else nn.BatchNorm2d(out_channels)
-        )
+        return ConvNorm(conv, TdBN(out_channels, alpha, self.threshold) if tdbn else nn.BatchNorm2d(out_channels))
 
 
 def scaled(channels: int, width: float) -> int:

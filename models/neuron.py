@@ -56,17 +56,33 @@ class LIF(nn.Module):
         Returns:
             Spikes, 0 or 1 (graded with the smooth ``sigmoid``), shaped and typed like the input.
         """
-        spike = SURROGATES[self.surrogate]
         u = self._membrane_before(current_TB)
+        if torch.is_grad_enabled() or self.surrogate == "sigmoid":
+            spikes_TB, u = self._run(current_TB, u)
+        else:
+            spikes_TB, u = self._run_in_place(current_TB, u)
+        if self.carry:
+            self.membrane = u.detach()
+        return spikes_TB
+
+    def _run(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        spike = SURROGATES[self.surrogate]
         spikes = []
         for current in current_TB.to(u.dtype):
             u = self.leak * u + current
-            s = spike(u - self.threshold, self.gamma)
+            s = spike(u, self.threshold, self.gamma)
             u = u * (1 - (s.detach() if self.detach_reset else s))
             spikes.append(s)
-        if self.carry:
-            self.membrane = u.detach()
-        return torch.stack(spikes).to(current_TB.dtype)
+        return torch.stack(spikes).to(current_TB.dtype), u
+
+    def _run_in_place(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        # The same numbers as _run without a graph, in half the passes over memory.
+        spikes_TB = torch.empty_like(current_TB)
+        for current, s in zip(current_TB, spikes_TB, strict=True):
+            u.mul_(self.leak).add_(current)
+            torch.gt(u, self.threshold, out=s)
+            u.addcmul_(u, s, value=-1)
+        return spikes_TB, u
 
     def _membrane_before(self, current_TB: Tensor) -> Tensor:
         if self.membrane is None:

@@ -37,7 +37,7 @@ class TdBN(nn.BatchNorm2d):
             The normalised tensor, shaped like x.
         """
         if x.dim() == 5:
-            return self(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+            return self.forward(x.flatten(0, 1)).view_as(x)
         self._check_input_dim(x)
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -84,7 +84,7 @@ class ConvNorm(nn.Module):
             T x B x C' x H' x W'.
         """
         merged: Tensor = self.norm(self.conv(x_TBCHW.flatten(0, 1)))
-        return merged.unflatten(0, x_TBCHW.shape[:2])
+        return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])
 
 
 def fold(model: nn.Module) -> nn.Module:
@@ -110,9 +110,7 @@ def fold(model: nn.Module) -> nn.Module:
     for module in folded.modules():
         if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
             module.conv, module.norm = _folded_conv(module.conv, module.norm), nn.Identity()
-    left = [
-        name for name, module in folded.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
-    ]
+    left = [name for name, module in folded.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if left:
         raise ValueError(
             f"cannot fold {', '.join(left)}: a normalisation must stand behind its convolution in a ConvNorm"

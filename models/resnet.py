@@ -74,9 +74,7 @@ class ResNet19(SpikingNetwork):
         if stem not in (64, 128):
             raise ValueError(f"ResNet-19 has a stem of 64 or of 128 channels, got {stem}")
         if image_size < 4:
-            raise ValueError(
-                f"ResNet-19 halves the image twice: image_size must be at least 4, got {image_size}"
-            )
+            raise ValueError(f"ResNet-19 halves the image twice: image_size must be at least 4, got {image_size}")
         parts = parts or Parts()
         channels = scaled(stem, width)
         self.stem = parts.conv(in_channels, channels, bias=False)
@@ -94,6 +92,14 @@ class ResNet19(SpikingNetwork):
         self.fc2 = nn.Linear(hidden, num_classes)
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
+        """The network on a time-major input.
+
+        Args:
+            x_TBCHW: input.
+
+        Returns:
+            logits_TBK.
+        """
         x = self.blocks(self.lif(self.stem(x_TBCHW)))
         pooled = x.mean((3, 4))
         return self.fc2(self.lif_fc1(self.fc1(pooled)))  # type: ignore[no-any-return]

@@ -76,8 +76,10 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
         ValueError: an unknown architecture or setting, or one out of range.
     """
     if isinstance(spec, str):
-        known = {k: settings.pop(k) for k in list(settings) if k in ModelSpec.__dataclass_fields__}
-        spec = ModelSpec(spec, **known, **({"options": settings} if settings else {}))
+        known = {key: settings.pop(key) for key in list(settings) if key in ModelSpec.__dataclass_fields__}
+        spec = ModelSpec(spec, **{"options": settings, **known})
+    elif settings:
+        raise ValueError("a ModelSpec is complete: change it with dataclasses.replace, not with further settings")
     if spec.name not in MODELS:
         near = difflib.get_close_matches(spec.name, MODELS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -97,6 +99,4 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
             **spec.options,
         )
     except TypeError as error:
-        raise ValueError(
-            f"{spec.name} does not take one of the options {', '.join(spec.options)} ({error})"
-        ) from error
+        raise ValueError(f"{spec.name} does not take one of the options {', '.join(spec.options)} ({error})") from error

@@ -1,8 +1,9 @@
 """Spike functions: the Heaviside step with a surrogate gradient, and a smooth stand-in for it.
 
-Every surrogate is a kernel of unit area and width gamma around the threshold, the derivative of a smooth
-step; x is the membrane potential minus the threshold. The backward pass is made of differentiable
-operations, so a second backward (the surrogate Hessian) works.
+A spike function takes the membrane potential u, the threshold and the width gamma. Every surrogate is a
+kernel of unit area and width gamma around the threshold, the derivative of a smooth step; x is the potential
+minus the threshold. The backward pass is made of differentiable operations, so a second backward (the
+surrogate Hessian) works.
 """
 
 import math
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 Kernel = Callable[[Tensor, float], Tensor]
-SpikeFunction = Callable[[Tensor, float], Tensor]
+SpikeFunction = Callable[[Tensor, float, float], Tensor]
 
 
 def triangle_kernel(x: Tensor, gamma: float) -> Tensor:
@@ -69,41 +70,42 @@ def arctan_kernel(x: Tensor, gamma: float) -> Tensor:
 
 
 class _Spike(torch.autograd.Function):
-    """Heaviside(x) with Heaviside(0) = 0, and a kernel in place of its derivative."""
+    """1 where u > threshold, else 0, with a kernel in place of its derivative."""
 
     @staticmethod
-    def forward(x: Tensor, kernel: Kernel, gamma: float) -> Tensor:
-        return (x > 0).to(x.dtype)
+    def forward(u: Tensor, threshold: float, gamma: float, kernel: Kernel) -> Tensor:
+        return (u > threshold).to(u.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, ctx.kernel, ctx.gamma = inputs
-        ctx.save_for_backward(x)
+        u, ctx.threshold, ctx.gamma, ctx.kernel = inputs
+        ctx.save_for_backward(u)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return gradients[0] * ctx.kernel(x, ctx.gamma), None, None
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None, None]:
+        (u,) = ctx.saved_tensors
+        return gradients[0] * ctx.kernel(u - ctx.threshold, ctx.gamma), None, None, None
 
 
 def _hard(kernel: Kernel) -> SpikeFunction:
-    def spike(x: Tensor, gamma: float) -> Tensor:
-        return _Spike.apply(x, kernel, gamma)  # type: ignore[no-untyped-call, no-any-return]
+    def spike(u: Tensor, threshold: float, gamma: float) -> Tensor:
+        return _Spike.apply(u, threshold, gamma, kernel)  # type: ignore[no-untyped-call, no-any-return]
 
     return spike
 
 
-def smooth_spike(x: Tensor, gamma: float) -> Tensor:
-    """sigmoid(k x) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1).
+def smooth_spike(u: Tensor, threshold: float, gamma: float) -> Tensor:
+    """sigmoid(k (u - threshold)) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1).
 
     Args:
-        x: membrane potential minus threshold.
+        u: membrane potential.
+        threshold: firing threshold V_th.
         gamma: 1 / k, the width of the step.
 
     Returns:
-        A graded spike between 0 and 1, shaped like x.
+        A graded spike between 0 and 1, shaped like u.
     """
-    return torch.sigmoid(x / gamma)
+    return torch.sigmoid((u - threshold) / gamma)
 
 
 SURROGATES: dict[str, SpikeFunction] = {

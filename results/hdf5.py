@@ -65,11 +65,11 @@ def save(path: str | Path, result: Result, *, force: bool = True) -> Path:
         OutputError: the file cannot be written, or exists and ``force`` is off.
     """
     path = writable_target(path, force)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         with h5py.File(partial, "w") as file:
             _write(file, result)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -94,8 +94,7 @@ def load(path: str | Path, kind: type[R] = Result) -> R:  # type: ignore[assignm
         found = _kind(path, file)
         if not issubclass(found, kind):
             raise ResultError(f"{path}: holds a result of kind {found.kind!r}, expected {kind.kind!r}")
-        arrays = {name: file[name][...] for name in _present(path, file, found)}
-        return cast(R, _build(file, found, arrays))
+        return cast(R, _build(path, file, found, {name: file[name][...] for name in _arrays(path, file, found)}))
 
 
 @contextmanager
@@ -113,17 +112,14 @@ def open_result(path: str | Path) -> Iterator[Result]:
     """
     with _open(path) as file:
         found = _kind(path, file)
-        places = {
-            n: (file[n].dtype, file[n].shape, file[n].id.get_offset()) for n in _present(path, file, found)
-        }
+        places = {n: (file[n].dtype, file[n].shape, file[n].id.get_offset()) for n in _arrays(path, file, found)}
         try:
             arrays: dict[str, Any] = {
-                name: np.memmap(path, dtype, "r+", offset, shape)
-                for name, (dtype, shape, offset) in places.items()
+                name: np.memmap(path, dtype, "r+", offset, shape) for name, (dtype, shape, offset) in places.items()
             }
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        result = _build(file, found, arrays)
+        result = _build(path, file, found, arrays)
     yield result
     for values in arrays.values():
         values.flush()
@@ -148,48 +144,45 @@ def _write(file: h5py.File, result: Result) -> None:
     provenance.attrs.update(dataclasses.asdict(cast(Any, result).provenance))
 
 
-def _open(path: str | Path) -> h5py.File:
+@contextmanager
+def _open(path: str | Path) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise ResultError(f"{path}: no such file; expected an HDF5 file written by tetviz")
     try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (OSError, RuntimeError) as error:
         raise ResultError(f"{path}: cannot be read as HDF5; is it a tetviz result, and whole?") from error
 
 
 def _kind(path: str | Path, file: h5py.File) -> type[Result]:
     if file.attrs.get("format") != FORMAT:
+        raise ResultError(f"{path}: is an HDF5 file, but not a tetviz result (no attribute format={FORMAT!r})")
+    version, kind = file.attrs.get("format_version", 0), file.attrs.get("kind")
+    if version > FORMAT_VERSION or kind not in KINDS:
         raise ResultError(
-            f"{path}: is an HDF5 file, but not a tetviz result (no attribute format={FORMAT!r})"
-        )
-    if file.attrs["format_version"] > FORMAT_VERSION:
-        raise ResultError(
-            f"{path}: format version {file.attrs['format_version']}, this tetviz reads up to {FORMAT_VERSION}; update tetviz"
-        )
-    kind = file.attrs["kind"]
-    if kind not in KINDS:
-        raise ResultError(
-            f"{path}: holds a result of kind {kind!r}, this tetviz knows {', '.join(sorted(KINDS))}; update tetviz"
+            f"{path}: holds a result of kind {kind!r} in format version {version}; this tetviz reads "
+            f"{', '.join(sorted(KINDS))} up to version {FORMAT_VERSION}: update tetviz"
         )
     return KINDS[kind]
 
 
-def _present(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
-    wanted = [*array_fields(kind), *attribute_fields(kind)]
-    missing = [name for name in wanted if name not in file and name not in file.attrs]
+def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
+    present = {*file.keys(), *file.attrs.keys()}
+    missing = [n for n in (*array_fields(kind), *attribute_fields(kind), "provenance") if n not in present]
     if missing:
-        raise ResultError(
-            f"{path}: damaged, a {kind.kind} file must hold {', '.join(missing)}; measure again"
-        )
+        raise ResultError(f"{path}: damaged, a {kind.kind} file must hold {', '.join(missing)}; measure again")
     return list(array_fields(kind))
 
 
-def _build(file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
+def _build(path: str | Path, file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
     attributes = {name: _plain(file.attrs[name]) for name in attribute_fields(kind)}
-    recorded = {name: _plain(value) for name, value in file["provenance"].attrs.items()}
     known = {f.name for f in dataclasses.fields(Provenance)}
-    provenance = Provenance(**{name: value for name, value in recorded.items() if name in known})
-    return kind(**arrays, **attributes, provenance=provenance)
+    recorded = {name: _plain(value) for name, value in file["provenance"].attrs.items() if name in known}
+    try:
+        return cast(Any, kind)(**arrays, **attributes, provenance=Provenance(**recorded))  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{path}: damaged, its arrays do not fit each other ({error}); measure again") from error
 
 
 def _plain(value: Any) -> Any:

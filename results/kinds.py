@@ -22,17 +22,11 @@ class Surface(Result):
     y: FloatArray = array(("y",), "1", "coordinate along the second direction, in filter norms")
     x: FloatArray = array(("x",), "1", "coordinate along the first direction, in filter norms")
     timestep: IntArray = array(("timestep",), "1", "number of timesteps, from 1", "int64")
-    sample: IntArray = array(
-        ("sample",), "1", "index of each evaluated sample in its split, in order", "int64"
-    )
+    sample: IntArray = array(("sample",), "1", "index of each evaluated sample in its split, in order", "int64")
     axis: IntArray = array(("axis",), "1", "direction of a plane: 0 is x, 1 is y", "int64")
     direction_seed: IntArray = array(("plane", "axis"), "1", "seed that rebuilds the direction", "int64")
-    sdt_loss: FloatArray = array(
-        _GRID, "nat", "cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)"
-    )
-    tet_loss: FloatArray = array(
-        _GRID, "nat", "mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)"
-    )
+    sdt_loss: FloatArray = array(_GRID, "nat", "cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)")
+    tet_loss: FloatArray = array(_GRID, "nat", "mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)")
     accuracy: FloatArray = array(_GRID, "1", "accuracy of the mean output of steps 1..t")
     step_accuracy: FloatArray = array(_GRID, "1", "accuracy of the output of step t alone")
     sdt_loss_se: FloatArray = array(_GRID, "nat", "standard error of sdt_loss over samples")
@@ -59,9 +53,7 @@ class ScalingCurve(Result):
     kind: ClassVar[str] = "scaling"
 
     timestep: IntArray = array(("timestep",), "1", "number of timesteps, from 1", "int64")
-    sample: IntArray = array(
-        ("sample",), "1", "index of each evaluated sample in its split, in order", "int64"
-    )
+    sample: IntArray = array(("sample",), "1", "index of each evaluated sample in its split, in order", "int64")
     accuracy: FloatArray = array(("timestep",), "1", "accuracy of the mean output of steps 1..t")
     step_accuracy: FloatArray = array(("timestep",), "1", "accuracy of the output of step t alone")
     sdt_loss: FloatArray = array(

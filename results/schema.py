@@ -53,6 +53,7 @@ class Provenance:
     checkpoint_sha256: str = ""
     label: str = ""
     dataset: str = ""
+    data_settings: str = ""
     split: str = ""
     sample_order: str = ""
     request: str = ""
@@ -60,7 +61,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Result:
-    """Base of every result: a frozen dataclass of NumPy arrays and a few plain attributes."""
+    """Base of every result: a frozen dataclass of NumPy arrays, a few plain attributes and a provenance."""
 
     kind: ClassVar[str]
 

@@ -1,0 +1,85 @@
+"""Time scalability: a network run for fewer and for more timesteps than it was trained for."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from tetviz.results import Provenance, ScalingCurve
+from tetviz.results.schema import IntArray
+from tetviz.training import measure, to_batches
+
+
+def temporal_variance(step_accuracy: npt.ArrayLike, t_train: int) -> float:
+    """Sample variance (n - 1) of the per-step accuracy over the steps beyond training, t > t_train.
+
+    The TET paper (Deng et al. 2022, Table 4) does not define its "variance"; this definition gives the printed
+    values from the printed accuracies.
+
+    Args:
+        step_accuracy: accuracy of each step alone, from t = 1, in any unit.
+        t_train: T that the network was trained for; 0 for the variance over all steps.
+
+    Returns:
+        The variance, in the square of that unit; NaN with fewer than two steps beyond t_train.
+    """
+    beyond = np.asarray(step_accuracy, float)[t_train:]
+    return float(beyond.var(ddof=1)) if len(beyond) > 1 else float("nan")
+
+
+def compute_scaling(
+    model: nn.Module,
+    data: Any,
+    tmax: int = 64,
+    t_train: int | None = None,
+    *,
+    indices: IntArray | None = None,
+    batch_size: int = 256,
+    provenance: Provenance | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ScalingCurve:
+    """Accuracy and losses at every T from 1 to tmax, from one pass.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK.
+        data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
+        tmax: the longest run.
+        t_train: T that the network was trained for; the model's own by default.
+        indices: which samples of a Dataset, in which order; all by default.
+        batch_size: samples a batch.
+        provenance: what the caller knows of the origin; device and precision are filled in.
+        progress: called with the number of samples of each finished batch.
+
+    Returns:
+        The curve. Growth is relative to t_train, NaN where t_train is beyond tmax or nothing is right at it.
+
+    Raises:
+        ValueError: tmax below 1, or t_train is not given and the model names none.
+    """
+    trained = t_train or getattr(model, "timesteps", None)
+    if not trained:
+        raise ValueError("say what T the network was trained for (t_train): the model names none")
+    profile = measure(model, to_batches(data, batch_size, indices), tmax, progress=progress)
+    weight = next(model.parameters())
+    at_training = profile.accuracy[trained - 1] if trained <= tmax else np.nan
+    return ScalingCurve(
+        timestep=np.arange(1, tmax + 1),
+        sample=np.arange(profile.samples) if indices is None else indices,
+        accuracy=profile.accuracy,
+        step_accuracy=profile.step_accuracy,
+        sdt_loss=profile.sdt_loss,
+        tet_loss=profile.tet_loss,
+        step_loss=profile.step_loss,
+        relative_growth=profile.accuracy / (at_training or np.nan) - 1,
+        t_train=trained,
+        temporal_variance=temporal_variance(profile.step_accuracy, trained),
+        temporal_variance_all=temporal_variance(profile.step_accuracy, 0),
+        provenance=dataclasses.replace(
+            provenance or Provenance(),
+            device=str(weight.device),
+            dtype=str(weight.dtype).removeprefix("torch."),
+        ),
+    )

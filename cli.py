@@ -1,0 +1,46 @@
+"""The command line: the group, its commands, and the one place where errors become exit codes."""
+
+from typing import Any
+
+import click
+
+from tetviz import __version__
+from tetviz.commands.demo import demo
+from tetviz.commands.landscape import landscape
+from tetviz.commands.results import info, plot
+from tetviz.commands.scale import scale
+from tetviz.commands.train import train
+from tetviz.errors import TetvizError
+
+COMMAND_LINE = "tetviz.command_line"
+
+
+class _Group(click.Group):
+    """Remembers the command line, and turns a user's errors into one line and exit code 1."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[COMMAND_LINE] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TetvizError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tetviz")
+def main() -> None:
+    """Loss surfaces, time scalability and energy of directly trained spiking networks.
+
+    \b
+    tetviz demo                               the whole story on bundled data, in minutes
+    tetviz train --data digits -o tet.pt      a network to look at
+    tetviz landscape tet.pt --loss sdt        how flat the loss is around it
+    tetviz scale tet.pt --tmax 64             how it does with fewer or more timesteps
+    """
+
+
+for _command in (train, landscape, scale, plot, info, demo):
+    main.add_command(_command)

@@ -1,0 +1,133 @@
+"""What a command shows: progress on stderr, tables on stdout."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tetviz.training.monitor import Monitor
+
+
+def note(text: str) -> None:
+    """Prints a line on stderr.
+
+    Args:
+        text: the line.
+    """
+    click.echo(text, err=True)
+
+
+def new_progress(*columns: str) -> Progress:
+    """A progress bar on stderr with elapsed and remaining time.
+
+    Args:
+        *columns: further texts, in rich's format.
+
+    Returns:
+        The bar, to be entered.
+    """
+    texts = [TextColumn(column) for column in columns]
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        *texts,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
+    """A single progress bar.
+
+    Args:
+        description: what is going on.
+        total: how many steps it takes.
+
+    Yields:
+        The bar and its task.
+    """
+    with new_progress() as progress:
+        yield progress, progress.add_task(description, total=total)
+
+
+def format_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table in plain text, the first column left-aligned, the others right-aligned.
+
+    Args:
+        header: column names.
+        rows: cells; floats get four decimals.
+
+    Returns:
+        The lines.
+    """
+    cells = [list(header)] + [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = [
+        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in cells
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+class TrainingProgress(Monitor):
+    """A bar over all batches of a run, and a line for each epoch."""
+
+    def __init__(self) -> None:
+        self._bar = new_progress("loss {task.fields[loss]:.4f}", "test {task.fields[accuracy]}")
+        self._task: TaskID | None = None
+        self._done = self._total = 0
+
+    def on_start(self, done: int, total: int) -> None:
+        """Shows the bar.
+
+        Args:
+            done: epochs that are finished already.
+            total: epochs of the whole run.
+        """
+        self._done, self._total = done, total
+        if done:
+            note(f"resumed: {done} of {total} epochs are done")
+        self._bar.start()
+
+    def on_batch(self, batch: int, batches: int, loss: float) -> None:
+        """Moves the bar.
+
+        Args:
+            batch: its number, from 1.
+            batches: batches in the epoch.
+            loss: its loss.
+        """
+        if self._task is None:
+            left = (self._total - self._done) * batches
+            self._task = self._bar.add_task("", total=left, loss=loss, accuracy="-")
+        description = f"epoch {self._done + 1}/{self._total}"
+        self._bar.update(self._task, advance=1, description=description, loss=loss)
+
+    def on_epoch(self, record: dict[str, Any]) -> None:
+        """Prints the epoch's line.
+
+        Args:
+            record: its entry in the history.
+        """
+        self._done = record["epoch"]
+        held_out = f"  held out {record['val_accuracy']:.2%}" if "val_accuracy" in record else ""
+        self._bar.console.print(
+            f"epoch {record['epoch']:>{len(str(self._total))}}/{self._total}  T {record['timesteps']}  "
+            f"{record['loss']} {record['train_loss']:.4f}{held_out}  test {record['test_accuracy']:.2%}  "
+            f"(L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f})",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if self._task is not None:
+            self._bar.update(self._task, accuracy=f"{record['test_accuracy']:.2%}")
+
+    def on_end(self) -> None:
+        """Removes the bar."""
+        self._bar.stop()

@@ -1,0 +1,232 @@
+"""Options that several commands share, and what they are checked by."""
+
+import difflib
+import shlex
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
+    """A name in one of tetviz's registries, which is imported only when a name is given.
+
+    Args:
+        module: where the registry is.
+        registry: its name in the module.
+    """
+
+    name = "name"
+
+    def __init__(self, module: str, registry: str) -> None:
+        self.module, self.registry = module, registry
+
+    def known(self) -> list[str]:
+        """The names of the registry.
+
+        Returns:
+            The names, in order.
+        """
+        return list(getattr(import_module(self.module), self.registry))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names, for the help text.
+
+        Args:
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The names between brackets.
+        """
+        return f"[{'|'.join(self.known())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Accepts a known name.
+
+        Args:
+            value: what was given.
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The name.
+        """
+        known = self.known()
+        if value not in known:
+            near = difflib.get_close_matches(value, known, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            self.fail(f"{value!r} is not one of {', '.join(known)}.{hint}", param, ctx)
+        return str(value)
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]
+    """A value with a syntax of its own, read by a function that raises ValueError.
+
+    Args:
+        name: shown in the help text.
+        reader: ``module:function`` or ``module:Class.method``, imported only when a value is given.
+    """
+
+    def __init__(self, name: str, reader: str) -> None:
+        self.name, self.reader = name, reader
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Reads the value.
+
+        Args:
+            value: what was given.
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            Whatever the reader makes of it.
+        """
+        module, _, path = self.reader.partition(":")
+        reader: Any = import_module(module)
+        for part in path.split("."):
+            reader = getattr(reader, part)
+        try:
+            return reader(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Reads ``LOW:HIGH``.
+
+    Args:
+        text: for example ``-1:1``.
+
+    Returns:
+        The two numbers.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        return float(low), float(high if colon else "")
+    except ValueError:
+        raise ValueError(f"expected LOW:HIGH such as -1:1, got {text!r}") from None
+
+
+def parse_sensor(text: str) -> tuple[int, int]:
+    """Reads ``HEIGHTxWIDTH``.
+
+    Args:
+        text: for example ``34x34``.
+
+    Returns:
+        The two sides.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
+    return int(height), int(width)
+
+
+def combined(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator.
+
+    Args:
+        *options: decorators, in the order of the help text.
+
+    Returns:
+        The decorator.
+    """
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+event_options = combined(
+    click.option("--frames", type=click.IntRange(1), help="Events: frames a recording is cut into.  [default: T]"),
+    click.option("--framing", type=click.Choice(["time", "count"]), help="Events: by equal time or equal counts."),
+    click.option("--sensor", type=Parsed("HxW", "tetviz.commands.options:parse_sensor"), help="Events: sensor size."),
+)
+
+data_options = combined(
+    click.option("--data", type=Registered("tetviz.training", "DATASETS"), help="Data set."),
+    click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set; for npz, the file."),
+    click.option("--download", is_flag=True, help="Fetch a missing data set into --data-root."),
+    event_options,
+)
+
+run_options = combined(
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+    click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch."),
+    click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
+    click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True),
+    click.option("--force", is_flag=True, help="Replace existing outputs."),
+    click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON."),
+)
+
+checkpoints_argument = click.argument(
+    "checkpoints", metavar="CKPT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+
+
+def samples_option(default: int) -> Callable[[F], F]:
+    """How many samples to measure on.
+
+    Args:
+        default: the default; 0 for all.
+
+    Returns:
+        The option.
+    """
+    return click.option(
+        "--samples",
+        type=click.IntRange(0),
+        default=default,
+        show_default=True,
+        help="Samples to measure on, balanced over the classes, in fixed order; 0 for all.",
+    )
+
+
+def command_line() -> str:
+    """The command as it was typed.
+
+    Returns:
+        ``tetviz`` and its arguments, quoted for a shell.
+    """
+    return shlex.join(["tetviz", *click.get_current_context().meta.get("tetviz.command_line", [])])
+
+
+def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:
+    """Where the results of some checkpoints go.
+
+    Args:
+        checkpoints: the checkpoints.
+        output: what ``-o`` says; only for a single checkpoint.
+        kind: middle part of the default names, ``tet.KIND.h5`` beside ``tet.pt``.
+
+    Returns:
+        One HDF5 path for each checkpoint.
+
+    Raises:
+        click.UsageError: -o with several checkpoints, a name that is no HDF5 file, or two results of one name.
+    """
+    if output is None:
+        paths = [path.with_name(f"{path.stem}.{kind}.h5") for path in checkpoints]
+    elif len(checkpoints) > 1:
+        raise click.UsageError("-o names one file; leave it out for several checkpoints, each gets its own")
+    elif output.suffix not in (".h5", ".hdf5", ".nc"):
+        raise click.UsageError(f"-o {output}: results are HDF5, name a file that ends in .h5")
+    else:
+        paths = [output]
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("the same checkpoint is named twice")
+    return paths

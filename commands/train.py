@@ -1,0 +1,207 @@
+"""``tetviz train``: a network trained with surrogate gradients, as a checkpoint."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import Parsed, Registered, combined, command_line, data_options
+
+if TYPE_CHECKING:
+    from tetviz.models import ModelSpec
+    from tetviz.training import LabelledDataset, TrainingConfig
+
+POSITIVE = click.FloatRange(0, min_open=True)
+
+model_options = combined(
+    click.option("--model", type=Registered("tetviz.models", "MODELS"), default="snn5", show_default=True),
+    click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
+    click.option("--model-option", "model_options", multiple=True, metavar="NAME=INT", help="Such as stem=128."),
+    click.option("--norm", type=click.Choice(["bn", "tdbn"]), default="bn", show_default=True),
+    click.option("--leak", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Leak of the LIF."),
+    click.option("--threshold", type=POSITIVE, default=1.0, show_default=True, help="Firing threshold V_th."),
+    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
+    click.option("--gamma", type=POSITIVE, default=1.0, show_default=True, help="Width of the surrogate."),
+    click.option("--detach-reset", is_flag=True, help="No gradient through the reset."),
+    click.option("--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own]"),
+)
+
+schedule_options = combined(
+    click.option("--loss", type=click.Choice(["tet", "sdt", "total"]), default="tet", show_default=True),
+    click.option("--lamb", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
+    click.option("--phi", type=float, default=1.0, show_default=True, help="phi of total."),
+    click.option(
+        "--switch",
+        type=Parsed("LOSS@EPOCH", "tetviz.training.schedule:Switch.parse"),
+        help="Another loss after so many epochs, such as tet@200.",
+    ),
+    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: 4]"),
+    click.option("--epochs", type=click.IntRange(1), help="Epochs at that T.  [default: 10]"),
+    click.option(
+        "--stage",
+        "stages",
+        multiple=True,
+        type=Parsed("T:EPOCHS[@LR]", "tetviz.training.schedule:Stage.parse"),
+        help="In place of --timesteps and --epochs; repeat it for time inheritance training.",
+    ),
+)
+
+optimizer_options = combined(
+    click.option("--optimizer", type=click.Choice(["adam", "adamw", "sgd"]), default="adam", show_default=True),
+    click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate."),
+    click.option("--lr-schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True),
+    click.option("--weight-decay", type=click.FloatRange(0), default=0.0, show_default=True),
+    click.option("--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
+    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    click.option(
+        "--augment",
+        multiple=True,
+        type=Registered("tetviz.training.augment", "AUGMENTATIONS"),
+        help="Repeat for several; flip and crop suit images, flip and roll events.",
+    ),
+    click.option("--val-fraction", type=click.FloatRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "float64", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="bfloat16 and float16 by autocast.",
+    ),
+)
+
+
+@click.command()
+@model_options
+@data_options
+@click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Events: of the 9:1 split.")
+@schedule_options
+@optimizer_options
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data.")
+@click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
+@click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
+@click.option("--force", is_flag=True, help="Replace existing checkpoints.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Checkpoint, such as tet.pt.")
+def train(
+    output: Path, device: str, workers: int, log_dir: Path | None, resume: bool, force: bool, **options: Any
+) -> None:
+    """Train a spiking network with surrogate gradients.
+
+    OUTPUT.pt is the epoch with the best accuracy on samples held out of the train split; OUTPUT.last.pt is the
+    last epoch, from which --resume goes on. Both record L_SDT, L_TET and the accuracy on the test split after
+    every epoch, whatever the loss.
+
+    \b
+    tetviz train --model snn5 --data digits --loss tet --timesteps 4 --epochs 10 -o tet.pt
+    tetviz train --model resnet19 --data cifar10 --data-root data --augment flip --augment crop \\
+        --stage 2:300 --stage 6:50@1e-4 -o tit.pt
+    """
+    from tetviz.commands.console import TrainingProgress, note
+    from tetviz.commands.subject import pick_device
+    from tetviz.results import writable_target
+    from tetviz.training import fit
+    from tetviz.training.monitor import Monitor, TensorBoardMonitor
+
+    last = output.with_name(f"{output.stem}.last.pt")
+    for path in (output, last):
+        writable_target(path, force or resume)
+    if output.suffix != ".pt":
+        raise click.UsageError(f"-o {output}: name a file that ends in .pt")
+    monitors: list[Monitor] = [TrainingProgress()]
+    if log_dir is not None:
+        monitors.append(TensorBoardMonitor(log_dir))
+    config, train_set, test_set = prepare(**options)
+    if force and not resume:
+        last.unlink(missing_ok=True)
+    note(
+        f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
+    )
+    try:
+        best = fit(
+            config,
+            train_set,
+            test_set,
+            best_path=output,
+            last_path=last,
+            device=pick_device(device),
+            resume=resume,
+            workers=workers,
+            monitors=monitors,
+        )
+    except KeyboardInterrupt:
+        again = command_line() + ("" if resume else " --resume")
+        note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
+        raise click.exceptions.Exit(130) from None
+    record = best.history[-1]
+    click.echo(
+        f"{output}: epoch {best.epoch}, test accuracy {record['test_accuracy']:.2%}, "
+        f"L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f} at T = {best.timesteps}"
+    )
+
+
+def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledDataset]":
+    """Turns the options of the command line into settings and data.
+
+    Args:
+        **options: the options of ``tetviz train`` that decide its outcome.
+
+    Returns:
+        The settings, the train split and the test split.
+
+    Raises:
+        click.UsageError: options that exclude each other, or that the network does not take.
+    """
+    from tetviz.errors import DataError
+    from tetviz.training import DataSpec, Stage, TrainingConfig, load_data
+
+    stages: tuple[Stage, ...] = options.pop("stages")
+    timesteps, epochs = options.pop("timesteps"), options.pop("epochs")
+    if stages and (timesteps or epochs):
+        raise click.UsageError("--stage says T and epochs: leave out --timesteps and --epochs")
+    if not options["data"]:
+        raise click.UsageError("name the data set with --data")
+    stages = stages or (Stage(timesteps or 4, epochs or 10),)
+    longest = max(stage.timesteps for stage in stages)
+    spec = DataSpec(
+        options.pop("data"),
+        root=str(options.pop("data_root") or ""),
+        image_size=options.pop("image_size") or 0,
+        frames=options.pop("frames") or longest,
+        framing=options.pop("framing") or "time",
+        split_seed=options.pop("split_seed"),
+        sensor=options.pop("sensor") or (),
+    )
+    download = options.pop("download")
+    train_set, test_set = (load_data(spec, split=split, download=download) for split in ("train", "test"))
+    if train_set.sequence and train_set.spec.frames < longest:
+        raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
+    try:
+        model = _model_spec(train_set, options)
+        config = TrainingConfig(model, train_set.spec, stages, **options)
+        config.plan()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return config, train_set, test_set
+
+
+def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
+    from tetviz.models import ModelSpec, build
+
+    extra = {}
+    for text in options.pop("model_options"):
+        name, _, value = text.partition("=")
+        if not value.isdecimal():
+            raise ValueError(f"--model-option {text}: expected NAME=INT such as stem=128")
+        extra[name] = int(value)
+    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm")
+    spec = ModelSpec(
+        options.pop("model"),
+        num_classes=data.num_classes,
+        in_channels=data.in_channels,
+        image_size=data.image_size,
+        options=extra,
+        **{name: options.pop(name) for name in names},
+    )
+    build(spec)
+    return spec

@@ -1,0 +1,33 @@
+"""What makes and measures a checkpoint: data, losses, the training loop, the temporal profile."""
+
+from tetviz.training.checkpoint import Checkpoint, file_sha256
+from tetviz.training.config import TrainingConfig
+from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
+from tetviz.training.loop import fit
+from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
+from tetviz.training.profile import TemporalProfile, evaluating, measure, to_batches
+from tetviz.training.schedule import Stage, Switch
+
+__all__ = [
+    "DATASETS",
+    "LOSSES",
+    "Checkpoint",
+    "DataSpec",
+    "LabelledDataset",
+    "Stage",
+    "Switch",
+    "TemporalProfile",
+    "TrainingConfig",
+    "evaluating",
+    "file_sha256",
+    "fit",
+    "load_data",
+    "measure",
+    "mse_regulariser",
+    "sdt_loss",
+    "select_balanced",
+    "step_cross_entropy",
+    "tet_loss",
+    "to_batches",
+    "total_loss",
+]

@@ -1,0 +1,184 @@
+"""Checkpoints: a network's weights, how it was trained, on what, and how that went; the only torch.load and torch.save.
+
+A checkpoint is a dictionary of plain values and tensors, so it loads with ``weights_only=True`` and runs no code.
+"""
+
+import dataclasses
+import hashlib
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tetviz.errors import CheckpointError, OutputError
+from tetviz.models import ModelSpec, SpikingNetwork, build
+
+FORMAT = "tetviz-checkpoint"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network.
+
+    Attributes:
+        spec: what builds the network.
+        state: its state_dict.
+        timesteps: T that it was trained for last.
+        training: settings of the run, plain values.
+        data: the data set, as ``DataSpec.to_dict()`` gives it.
+        history: one dictionary for each epoch; losses in nats, accuracies as fractions.
+        epoch: the epoch, from 1, whose weights these are; 0 before training.
+        resume: what a run needs to go on, in checkpoints of the last epoch.
+    """
+
+    spec: ModelSpec
+    state: dict[str, Tensor]
+    timesteps: int
+    training: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    epoch: int = 0
+    resume: dict[str, Any] = field(default_factory=dict)
+
+    def model(self) -> SpikingNetwork:
+        """The network with these weights, in eval mode, on the CPU.
+
+        Returns:
+            The network; static images are shown for :attr:`timesteps` steps unless the call says otherwise.
+        """
+        model = build(self.spec).to(next(iter(self.state.values())).dtype)
+        model.load_state_dict(self.state)
+        model.timesteps = self.timesteps
+        return model.eval()
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the checkpoint, whole or not at all; an existing file is replaced.
+
+        Args:
+            path: the ``.pt`` file.
+
+        Returns:
+            The path.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.partial")
+        content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
+        content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
+        try:
+            torch.save(content, partial)
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"{path}: the checkpoint cannot be written ({error})") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Checkpoint":
+        """Reads a checkpoint; no code in the file is run.
+
+        Args:
+            path: the ``.pt`` file.
+
+        Returns:
+            The checkpoint, its tensors on the CPU.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, foreign, newer, or its weights do not fit its network.
+        """
+        content = _read(Path(path))
+        _check_header(path, content)
+        try:
+            values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
+            checkpoint = cls(**{**values, "spec": ModelSpec(**content["spec"])})
+            model = build(checkpoint.spec)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: damaged, its description cannot be used ({error})") from error
+        _check_state(path, model, checkpoint.state)
+        return checkpoint
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected a checkpoint written by `tetviz train`")
+    try:
+        if not zipfile.is_zipfile(path) or zipfile.ZipFile(path).testzip() is not None:
+            raise CheckpointError(
+                f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
+            )
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, it holds Python code or objects beside tensors and plain values; "
+            "only load weights (torch.load(..., weights_only=True) must read it)"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (
+        RuntimeError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise CheckpointError(f"{path}: is a zip file, but no checkpoint can be read from it") from error
+
+
+def _check_header(path: str | Path, content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        keys = f" with keys {', '.join(map(repr, list(content)[:3]))}" if isinstance(content, dict) else ""
+        raise CheckpointError(
+            f"{path}: holds {type(content).__name__}{keys}, not a tetviz checkpoint; "
+            "wrap your weights with tetviz.training.Checkpoint(spec, state, timesteps).save(path)"
+        )
+    if not isinstance(content.get("format_version"), int) or content["format_version"] > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint format {content.get('format_version')}, this tetviz reads up to {FORMAT_VERSION}; "
+            "update tetviz"
+        )
+
+
+def _check_state(path: str | Path, model: nn.Module, state: Any) -> None:
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: damaged, its state is not a dictionary of tensors")
+    expected = model.state_dict()
+    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or unknown:
+        lacks = f"lacks {', '.join(missing[:3])}" if missing else ""
+        has = f"has unknown {', '.join(unknown[:3])}" if unknown else ""
+        raise CheckpointError(
+            f"{path}: the weights do not fit the network: it {' and '.join(filter(None, (lacks, has)))}"
+        )
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, the network expects {tuple(expected[name].shape)}"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"{path}: {name} holds values that are not finite; use a checkpoint from before it diverged"
+            )

@@ -1,0 +1,76 @@
+"""The settings of a training run, as plain data that a checkpoint stores and a resumed run must repeat."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from tetviz.models import ModelSpec
+from tetviz.training.data import DataSpec
+from tetviz.training.schedule import EpochPlan, Stage, Switch, plan_epochs
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("float32", "float64", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides the outcome of a run.
+
+    Attributes:
+        spec: the network.
+        data: the data set.
+        stages: T and length of each stage.
+        loss: ``sdt``, ``tet`` or ``total``.
+        switch: a change of the loss during the run.
+        lamb: weight of the regulariser in ``total``.
+        phi: target of the regulariser in ``total``.
+        optimizer: ``adam``, ``adamw`` or ``sgd``.
+        lr: initial learning rate.
+        lr_schedule: ``cosine`` or ``constant``, within each stage.
+        weight_decay: weight decay of the optimiser.
+        momentum: momentum of ``sgd``.
+        batch_size: samples a step.
+        augment: names of batch augmentations.
+        val_fraction: share of the train split held out to choose the best epoch.
+        seed: decides initial weights, held-out samples, order and augmentation.
+        precision: ``float32``, ``float64``, or ``bfloat16`` or ``float16`` by autocast.
+    """
+
+    spec: ModelSpec
+    data: DataSpec
+    stages: tuple[Stage, ...]
+    loss: str = "tet"
+    switch: Switch | None = None
+    lamb: float = 0.05
+    phi: float = 1.0
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    lr_schedule: str = "cosine"
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    batch_size: int = 64
+    augment: tuple[str, ...] = ()
+    val_fraction: float = 0.1
+    seed: int = 0
+    precision: str = "float32"
+
+    def plan(self) -> list[EpochPlan]:
+        """The run, epoch by epoch.
+
+        Returns:
+            One plan for each epoch.
+        """
+        return plan_epochs(list(self.stages), self.loss, self.lr, self.lr_schedule, self.switch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings beside network and data, as plain values.
+
+        Returns:
+            Name to value; stages and switch as their text.
+        """
+        names = [f.name for f in dataclasses.fields(self) if f.name not in ("spec", "data")]
+        values = {name: getattr(self, name) for name in names}
+        values["stages"] = [str(stage) for stage in self.stages]
+        values["switch"] = "" if self.switch is None else str(self.switch)
+        values["augment"] = list(self.augment)
+        return values

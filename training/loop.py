@@ -1,0 +1,274 @@
+"""Training with surrogate gradients through time, resumable at every epoch.
+
+All randomness of an epoch follows from (seed, epoch), so a run that was killed and resumed goes through the
+same numbers as one that was not.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from tetviz.errors import DataError, TrainingError
+from tetviz.models import build
+from tetviz.results.schema import IntArray
+from tetviz.training.augment import AUGMENTATIONS
+from tetviz.training.checkpoint import Checkpoint
+from tetviz.training.config import TrainingConfig
+from tetviz.training.data import LabelledDataset, split_validation
+from tetviz.training.losses import make_loss
+from tetviz.training.monitor import Monitor
+from tetviz.training.profile import check_outputs, collate, measure, to_batches
+from tetviz.training.schedule import EpochPlan
+
+_INIT, _ORDER, _AUGMENT, _NOISE = range(4)
+
+
+def fit(
+    config: TrainingConfig,
+    train: LabelledDataset,
+    test: LabelledDataset,
+    *,
+    best_path: str | Path,
+    last_path: str | Path,
+    device: str | torch.device = "cpu",
+    resume: bool = False,
+    workers: int = 0,
+    monitors: Sequence[Monitor] = (),
+) -> Checkpoint:
+    """Trains a network.
+
+    Every epoch ends with a measurement on the held-out samples and on the test split, and with a saved
+    ``last_path``. ``best_path`` holds the epoch of highest held-out accuracy (ties: lower held-out loss) of
+    the last stage; without held-out samples, the last epoch.
+
+    Args:
+        config: the settings.
+        train: the train split.
+        test: the test split; it is recorded, and chooses nothing.
+        best_path: file of the chosen checkpoint.
+        last_path: file of the last epoch, from which a run resumes.
+        device: where to train.
+        resume: go on from ``last_path`` if it exists.
+        workers: processes that load data.
+        monitors: what watches the run.
+
+    Returns:
+        The chosen checkpoint.
+
+    Raises:
+        DataError: a label out of range.
+        TrainingError: the loss is not finite, or ``last_path`` belongs to other settings.
+    """
+    run = _Run(config, torch.device(device), Path(best_path), Path(last_path))
+    if resume and Path(last_path).exists():
+        run.restore(Checkpoint.load(last_path))
+    for name, data in (("train", train), ("test", test)):
+        if len(data) == 0:
+            raise DataError(f"the {name} split is empty")
+    train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
+    plan = config.plan()
+    for monitor in monitors:
+        monitor.on_start(run.epoch, len(plan))
+    try:
+        with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+            run.save_last()
+            for epoch in range(run.epoch, len(plan)):
+                train_loss = run.train_epoch(plan[epoch], train, train_indices, workers, monitors)
+                record = run.finish_epoch(plan[epoch], train_loss, Subset(train, held_out.tolist()), test)
+                for monitor in monitors:
+                    monitor.on_epoch(record)
+    finally:
+        for monitor in monitors:
+            monitor.on_end()
+    return Checkpoint.load(best_path)
+
+
+def derived_seed(*keys: int) -> int:
+    """A seed that follows from several integers.
+
+    Args:
+        *keys: non-negative integers.
+
+    Returns:
+        A 32-bit seed; other keys give an independent one.
+    """
+    return int(np.random.SeedSequence(keys).generate_state(1)[0])
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Runs a block on its own random state and restores the caller's.
+
+    Args:
+        seed: seed of the block.
+        device: the device whose generator counts beside the CPU's.
+
+    Yields:
+        Nothing.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+class _Run:
+    """A run in progress: network, optimiser, history, and the files it is kept in."""
+
+    def __init__(self, config: TrainingConfig, device: torch.device, best_path: Path, last_path: Path) -> None:
+        self.config, self.device = config, device
+        self.best_path, self.last_path = best_path, last_path
+        self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        with seeded(derived_seed(config.seed, _INIT), device):
+            self.model: nn.Module = build(config.spec).to(device, self.dtype)
+        self.optimizer = self._optimizer()
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+        self.epoch, self.timesteps = 0, config.stages[0].timesteps
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, float] = {}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        config, weights = self.config, self.model.parameters()
+        if config.optimizer == "sgd":
+            return torch.optim.SGD(weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        kind: type[torch.optim.Optimizer] = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        return kind(weights, config.lr, weight_decay=config.weight_decay)
+
+    def checkpoint(self, resume: dict[str, Any] | None = None) -> Checkpoint:
+        return Checkpoint(
+            spec=self.config.spec,
+            state=self.model.state_dict(),
+            timesteps=self.timesteps,
+            training=self.config.to_dict(),
+            data=self.config.data.to_dict(),
+            history=self.history,
+            epoch=self.epoch,
+            resume=resume or {},
+        )
+
+    def save_last(self) -> None:
+        resume = {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "best": self.best,
+        }
+        self.checkpoint(resume).save(self.last_path)
+
+    def restore(self, last: Checkpoint) -> None:
+        now = self.checkpoint()
+        pairs = [
+            (last.spec.to_dict(), now.spec.to_dict()),
+            (last.training, now.training),
+            (last.data, now.data),
+        ]
+        differ = sorted(
+            f"{name} (was {then.get(name)!r}, now {new.get(name)!r})"
+            for then, new in pairs
+            for name in then.keys() | new.keys()
+            if name != "root" and then.get(name) != new.get(name)
+        )
+        if differ or not last.resume:
+            why = f"other settings: {', '.join(differ)}" if differ else "it holds no state to go on from"
+            raise TrainingError(f"{self.last_path}: cannot resume, {why}; repeat the first command with --resume")
+        self.model.load_state_dict(last.state)
+        self.optimizer.load_state_dict(last.resume["optimizer"])
+        self.scaler.load_state_dict(last.resume["scaler"])
+        self.best, self.history, self.epoch, self.timesteps = (
+            last.resume["best"],
+            last.history,
+            last.epoch,
+            last.timesteps,
+        )
+
+    def train_epoch(
+        self,
+        plan: EpochPlan,
+        train: Dataset[Any],
+        indices: IntArray,
+        workers: int,
+        monitors: Sequence[Monitor],
+    ) -> float:
+        if plan.starts_stage:
+            self.optimizer, self.best = self._optimizer(), {}
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.lr
+        seed, number = self.config.seed, self.epoch + 1
+        order = np.random.default_rng(derived_seed(seed, _ORDER, number)).permutation(indices)
+        generator = torch.Generator().manual_seed(derived_seed(seed, _AUGMENT, number))
+        loader = DataLoader(
+            Subset(train, order.tolist()),
+            self.config.batch_size,
+            collate_fn=collate,
+            num_workers=workers,
+            generator=torch.Generator().manual_seed(derived_seed(seed, _NOISE, number)),
+        )
+        total = 0.0
+        with seeded(derived_seed(seed, _NOISE, number), self.device):
+            self.model.train()
+            for batch, (x, labels_B) in enumerate(loader, 1):
+                for name in self.config.augment:
+                    x = AUGMENTATIONS[name](x, generator)
+                loss = self._step(plan, x.to(self.device, self.dtype), labels_B.to(self.device))
+                if not math.isfinite(loss):
+                    raise TrainingError(
+                        f"the loss is {loss} in epoch {number}, batch {batch}; lower the learning rate (--lr). "
+                        f"The last good checkpoint is {self.last_path} (epoch {self.epoch})"
+                    )
+                total += loss * len(labels_B)
+                for monitor in monitors:
+                    monitor.on_batch(batch, len(loader), loss)
+        return total / len(indices)
+
+    def _step(self, plan: EpochPlan, x: Tensor, labels_B: Tensor) -> float:
+        loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
+        mixed = self.config.precision in ("bfloat16", "float16")
+        with torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed):
+            logits_TBK = self.model(x, plan.timesteps)
+        check_outputs(logits_TBK, labels_B)
+        loss = loss_function(logits_TBK.to(self.dtype), labels_B)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.item()
+
+    def finish_epoch(
+        self, plan: EpochPlan, train_loss: float, held_out: Subset[Any], test: Dataset[Any]
+    ) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "timesteps": plan.timesteps,
+            "loss": plan.loss,
+            "lr": plan.lr,
+            "train_loss": train_loss,
+        }
+        for name, data in (("val", held_out), ("test", test)):
+            if len(data) == 0:  # type: ignore[arg-type]
+                continue
+            profile = measure(self.model, to_batches(data, self.config.batch_size), plan.timesteps)
+            for quantity in ("sdt_loss", "tet_loss", "accuracy"):
+                record[f"{name}_{quantity}"] = float(getattr(profile, quantity)[-1])
+            if not math.isfinite(record[f"{name}_tet_loss"]):
+                raise TrainingError(
+                    f"the network gives values that are not finite after epoch {self.epoch + 1}; lower the learning "
+                    f"rate (--lr). The last good checkpoint is {self.last_path} (epoch {self.epoch})"
+                )
+        self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
+        self.history = [*self.history, record]
+        score = {"accuracy": record.get("val_accuracy", 0.0), "loss": self._held_out_loss(record)}
+        if not self.best or (score["accuracy"], -score["loss"]) > (self.best["accuracy"], -self.best["loss"]):
+            self.best = score
+            self.checkpoint().save(self.best_path)
+        self.save_last()
+        return record
+
+    def _held_out_loss(self, record: dict[str, Any]) -> float:
+        if "val_accuracy" not in record:
+            return -float(record["epoch"])
+        return float(record["val_sdt_loss" if record["loss"] == "sdt" else "val_tet_loss"])

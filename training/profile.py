@@ -1,0 +1,242 @@
+"""The one measurement: both losses and both accuracies at every number of timesteps, from one pass.
+
+In eval mode a spiking network is causal in time, so the first t steps of a long run are a run of t steps.
+Networks built by tetviz run one step at a time, their membranes carried by ``streaming``: memory does not
+grow with T, and a run of t steps makes exactly the same calls as the start of a longer one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from tetviz.errors import DataError
+from tetviz.models import SpikingNetwork, streaming
+from tetviz.results.schema import FloatArray, IntArray
+from tetviz.training.losses import step_cross_entropy
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class TemporalProfile:
+    """What a network does at every number of timesteps 1..T; every array has length T.
+
+    Attributes:
+        sdt_loss: cross-entropy of the mean output of steps 1..t (Deng et al. 2022, eq. 7), in nats.
+        tet_loss: mean cross-entropy of the outputs of steps 1..t (Deng et al. 2022, eq. 9), in nats.
+        step_loss: cross-entropy of the output of step t alone, in nats.
+        accuracy: accuracy of the mean output of steps 1..t, a fraction.
+        step_accuracy: accuracy of the output of step t alone, a fraction.
+        sdt_loss_se: standard error of sdt_loss over samples; NaN for a single sample.
+        tet_loss_se: standard error of tet_loss over samples; NaN for a single sample.
+        samples: number of samples.
+    """
+
+    sdt_loss: FloatArray
+    tet_loss: FloatArray
+    step_loss: FloatArray
+    accuracy: FloatArray
+    step_accuracy: FloatArray
+    sdt_loss_se: FloatArray
+    tet_loss_se: FloatArray
+    samples: int
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Puts a model into eval mode without gradients; on exit every module's mode is as it was.
+
+    Args:
+        model: any module.
+
+    Yields:
+        The model.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            yield model.eval()
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def to_batches(data: Any, batch_size: int = 256, indices: Sequence[int] | IntArray | None = None) -> Iterable[Batch]:
+    """Batches of a data set in a fixed order, time first.
+
+    Args:
+        data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B), which pass unchanged.
+        batch_size: samples a batch.
+        indices: which samples, in which order; all by default.
+
+    Returns:
+        An iterable of (x_BCHW or x_TBCHW, labels_B) that can be gone through again.
+    """
+    if not isinstance(data, Dataset):
+        return data  # type: ignore[no-any-return]
+    subset = data if indices is None else Subset(data, [int(index) for index in indices])
+    # An own generator: the default one would draw from the caller's global random state.
+    return DataLoader(subset, batch_size, collate_fn=collate, generator=torch.Generator())
+
+
+def collate(samples: list[tuple[Tensor, int]]) -> Batch:
+    """Stacks samples into a batch, sequences time first.
+
+    Args:
+        samples: (x_CHW or x_TCHW, label) pairs.
+
+    Returns:
+        (x_BCHW or x_TBCHW, labels_B).
+    """
+    x = torch.stack([sample for sample, _ in samples])
+    labels_B = torch.tensor([label for _, label in samples])
+    return (x.transpose(0, 1).contiguous() if x.dim() == 5 else x), labels_B
+
+
+def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+    """The outputs of a run, a stretch of time at a time, at flat memory.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK. Networks built by tetviz yield step by step; any other
+            module is called once.
+        x: x_BCHW, or x_TBCHW.
+        timesteps: number of steps T.
+
+    Yields:
+        Stretches of logits_TBK, in order.
+
+    Raises:
+        DataError: a sequence is shorter than the run.
+    """
+    if x.dim() == 5 and len(x) < timesteps:
+        raise DataError(
+            f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
+            f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
+        )
+    if not isinstance(model, SpikingNetwork):
+        yield model(x, timesteps)
+        return
+    with streaming(model):
+        for t in range(timesteps):
+            yield model(x[t : t + 1] if x.dim() == 5 else x, 1)
+
+
+def measure(
+    model: nn.Module,
+    data: Any,
+    timesteps: int,
+    *,
+    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> TemporalProfile:
+    """Measures a network over a data set, at all numbers of timesteps up to T, in one pass.
+
+    Losses are computed and summed in float64. The model runs in eval mode on its own device and in its own
+    precision, and is left as it was.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK.
+        data: a Dataset, or batches, as in :func:`to_batches`.
+        timesteps: T, the longest run.
+        batch_size: samples a batch when a Dataset is given.
+        progress: called with the number of samples of each finished batch.
+
+    Returns:
+        The profile.
+
+    Raises:
+        DataError: no samples, a label out of range, a sequence that is too short.
+        ValueError: timesteps below 1, or outputs that are not logits_TBK.
+    """
+    if timesteps < 1:
+        raise ValueError(f"timesteps must be at least 1, got {timesteps}")
+    weight = next(model.parameters())
+    totals = _Totals()
+    with evaluating(model):
+        for x, labels_B in to_batches(data, batch_size):
+            x = x.to(weight.device, weight.dtype)
+            totals.add(outputs(model, x, timesteps), labels_B.to(weight.device), timesteps)
+            if progress is not None:
+                progress(len(labels_B))
+    return totals.profile()
+
+
+class _Totals:
+    """Sums over samples, T long, of every quantity of a profile and of the squares of both losses."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.batches: list[dict[str, Tensor]] = []
+
+    def add(self, stretches: Iterable[Tensor], labels_B: Tensor, timesteps: int) -> None:
+        step_loss, sdt_loss, step_hit, hit = [], [], [], []
+        integrated, done = torch.zeros((), device=labels_B.device), 0
+        for logits_TBK in stretches:
+            check_outputs(logits_TBK, labels_B)
+            logits_TBK = logits_TBK.double()
+            steps = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)[:, None, None]
+            sum_TBK = integrated + logits_TBK.cumsum(0)
+            integrated, done = sum_TBK[-1], done + len(logits_TBK)
+            mean_TBK = sum_TBK / steps
+            step_loss.append(step_cross_entropy(logits_TBK, labels_B))
+            sdt_loss.append(step_cross_entropy(mean_TBK, labels_B))
+            step_hit.append(logits_TBK.argmax(2) == labels_B)
+            hit.append(mean_TBK.argmax(2) == labels_B)
+        if done != timesteps:
+            raise ValueError(f"the model gave {done} timesteps of output, {timesteps} were asked for")
+        step_TB, sdt_TB = torch.cat(step_loss), torch.cat(sdt_loss)
+        tet_TB = step_TB.cumsum(0) / torch.arange(1, timesteps + 1, device=step_TB.device)[:, None]
+        self.samples += len(labels_B)
+        self.batches.append(
+            {
+                "step_loss": step_TB.sum(1),
+                "sdt_loss": sdt_TB.sum(1),
+                "tet_loss": tet_TB.sum(1),
+                "sdt_square": (sdt_TB**2).sum(1),
+                "tet_square": (tet_TB**2).sum(1),
+                "step_accuracy": torch.cat(step_hit).double().sum(1),
+                "accuracy": torch.cat(hit).double().sum(1),
+            }
+        )
+
+    def profile(self) -> TemporalProfile:
+        if self.samples == 0:
+            raise DataError("no samples to measure on: the data set is empty")
+        names = self.batches[0]
+        mean = {k: torch.stack([b[k] for b in self.batches]).sum(0).cpu().numpy() / self.samples for k in names}
+        squares = {loss: mean.pop(f"{loss}_square") for loss in ("sdt", "tet")}
+        errors = {f"{k}_loss_se": self._standard_error(mean[f"{k}_loss"], squares[k]) for k in squares}
+        return TemporalProfile(**mean, **errors, samples=self.samples)
+
+    def _standard_error(self, mean: FloatArray, square: FloatArray) -> FloatArray:
+        if self.samples < 2:
+            return np.full_like(mean, np.nan)
+        return np.sqrt(np.maximum(square - mean**2, 0) / (self.samples - 1))
+
+
+def check_outputs(logits_TBK: Tensor, labels_B: Tensor) -> None:
+    """Checks that outputs and labels fit each other.
+
+    Args:
+        logits_TBK: outputs O(t).
+        labels_B: class indices.
+
+    Raises:
+        DataError: a label is not one of the K classes.
+        ValueError: the outputs are not T x B x K.
+    """
+    if logits_TBK.dim() != 3 or logits_TBK.shape[1] != len(labels_B):
+        raise ValueError(
+            f"expected outputs T x {len(labels_B)} x K, got {tuple(logits_TBK.shape)}: "
+            "the model must return its output at every timestep, time first"
+        )
+    classes = logits_TBK.shape[2]
+    if len(labels_B) and not 0 <= int(labels_B.min()) <= int(labels_B.max()) < classes:
+        wrong = int(labels_B.max()) if int(labels_B.max()) >= classes else int(labels_B.min())
+        raise DataError(f"label {wrong} is out of range: the network has {classes} classes, 0 to {classes - 1}")
