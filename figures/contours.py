@@ -1,0 +1,222 @@
+"""Loss surfaces as filled-contour maps: the values to draw, the map, its holes and its centre."""
+
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.contour import QuadContourSet
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from tetviz.errors import ResultError
+from tetviz.figures.labels import LOSSES, network_name
+from tetviz.figures.scale import Scale
+from tetviz.results import Surface
+from tetviz.results.schema import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+HOLE: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.55", "hatch": "/////"}
+
+_CENTER: dict[str, Any] = {
+    "marker": "P",
+    "markersize": 5,
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.5,
+}
+
+
+def chosen_timestep(surface: Surface, timestep: int | None) -> int:
+    """The number of timesteps to draw.
+
+    Args:
+        surface: a surface.
+        timestep: the one asked for; None takes the training T, or the last where that was not measured.
+
+    Returns:
+        An element of the timestep axis.
+
+    Raises:
+        ResultError: the surface does not hold the one asked for.
+    """
+    axis = surface.timestep
+    if timestep is None:
+        return surface.t_train if surface.t_train in axis else int(axis[-1])
+    if timestep not in axis:
+        raise ResultError(
+            f"timestep {timestep}: the surface of {network_name(surface.provenance)} "
+            f"holds {axis[0]} to {axis[-1]}"
+        )
+    return timestep
+
+
+def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> FloatArray:
+    """One loss on one plane, NaN at every point that is not done or not finite.
+
+    Args:
+        surface: a surface.
+        loss: ``"sdt"`` or ``"tet"``.
+        timestep: an element of the timestep axis.
+        plane: position along the plane axis.
+
+    Returns:
+        Values (y, x) in nat.
+
+    Raises:
+        ResultError: the loss or the plane does not exist, the grid is a line, or no value is finite.
+    """
+    name = network_name(surface.provenance)
+    if loss not in LOSSES:
+        raise ResultError(f"loss {loss!r}: a surface holds {' and '.join(LOSSES)}")
+    if not 0 <= plane < len(surface.plane):
+        raise ResultError(f"plane {plane}: the surface of {name} holds 0 to {len(surface.plane) - 1}")
+    if min(len(surface.x), len(surface.y)) < 2:
+        raise ResultError(
+            f"the surface of {name} has {len(surface.y)} x {len(surface.x)} points; a map needs 2 x 2"
+        )
+    values = cast(FloatArray, getattr(surface, f"{loss}_loss"))[plane, :, :, surface.timestep == timestep][0]
+    values = np.where((surface.done[plane] == 1) & np.isfinite(values), values, np.nan)
+    if np.isnan(values).all():
+        raise ResultError(f"the surface of {name} has no finite value to draw; finish its measurement first")
+    return values
+
+
+def draw_map(
+    axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 6.5
+) -> QuadContourSet:
+    """A filled-contour map with labelled lines; where there is no value the hatched background stays visible.
+
+    Args:
+        axes: where to draw.
+        surface: gives the coordinates.
+        values: (y, x), NaN at holes.
+        scale: levels and colours.
+        fontsize: of the labels on the lines.
+
+    Returns:
+        The filled contours.
+    """
+    masked = np.ma.masked_invalid(values)
+    filled = axes.contourf(
+        surface.x, surface.y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap
+    )
+    inner = [v for v in scale.levels if np.nanmin(values) < v < np.nanmax(values)]
+    if inner:
+        ink = [scale.ink(level) for level in inner]
+        grid = (surface.x, surface.y, masked)
+        # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
+        probe = axes.contour(*grid, levels=inner)
+        places = [
+            text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=fontsize, inline=False)
+        ]
+        probe.remove()
+        lines = axes.contour(*grid, levels=inner, colors=ink, linewidths=0.6, alpha=0.8)
+        axes.clabel(lines, fmt="%g", fontsize=fontsize, colors=ink, manual=_readable(places, surface))
+    alone = _outside_contours(values)
+    if alone.any():
+        rows, columns = np.nonzero(alone)
+        axes.scatter(
+            surface.x[columns],
+            surface.y[rows],
+            c=values[alone],
+            norm=scale.norm,
+            cmap=scale.colormap,
+            marker="s",
+            s=9,
+            linewidths=0,
+        )
+    if np.isnan(values).any():
+        show_hole(axes)
+    if surface.x.min() <= 0 <= surface.x.max() and surface.y.min() <= 0 <= surface.y.max():
+        axes.plot(0, 0, **_CENTER, gid="center")
+    axes.set_aspect("equal")
+    axes.set_xlim(surface.x.min(), surface.x.max())
+    axes.set_ylim(surface.y.min(), surface.y.max())
+    set_ticks(axes)
+    return filled
+
+
+def set_ticks(axes: Axes, prune: Literal["both"] | None = None) -> None:
+    """Ticks at round numbers along both directions, as many as there is room for.
+
+    Args:
+        axes: with its limits set.
+        prune: ``"both"`` leaves out the ends, which meet at the corners of a 3-D box.
+    """
+    lengths = [abs(float(np.diff(limits)[0])) for limits in (axes.get_xlim(), axes.get_ylim())]
+    for axis, length in zip((axes.xaxis, axes.yaxis), lengths, strict=True):
+        bins = max(2, round(5 * length / max(lengths)))
+        axis.set_major_locator(MaxNLocator(bins, steps=[1, 2.5, 5, 10], prune=prune))
+
+
+def show_hole(axes: Axes) -> None:
+    """Hatches the background of a map.
+
+    Args:
+        axes: a map that does not cover its axes.
+    """
+    axes.patch.set(**HOLE)
+
+
+def hole_key(surface: Surface, values: FloatArray, plane: int = 0) -> Patch:
+    """The legend entry of the holes.
+
+    Args:
+        surface: a surface.
+        values: what is drawn of it, with holes.
+        plane: position along the plane axis.
+
+    Returns:
+        A hatched patch that says what the holes are.
+    """
+    done = surface.done[plane] == 1
+    reasons = [
+        text
+        for text, holes in (("not evaluated yet", ~done), ("not finite", done & np.isnan(values)))
+        if holes.any()
+    ]
+    return Patch(**HOLE, label=" or ".join(reasons), linewidth=0)
+
+
+def center_text(surface: Surface, values: FloatArray) -> str:
+    """The value at the network itself, in words.
+
+    Args:
+        surface: gives the coordinates.
+        values: (y, x).
+
+    Returns:
+        Such as ``"centre 0.052"``; an empty text where the grid has no point (0, 0).
+    """
+    column = np.flatnonzero(np.isclose(surface.x, 0, atol=1e-9))
+    row = np.flatnonzero(np.isclose(surface.y, 0, atol=1e-9))
+    if not (len(row) and len(column)):
+        return ""
+    value = float(values[row[0], column[0]])
+    return f"centre {value:.3g}" if np.isfinite(value) else "centre without a value"
+
+
+def _readable(places: list[tuple[float, float]], surface: Surface) -> list[tuple[float, float]]:
+    # Labels that the edge would cut, or that touch another or the mark in the centre, are left out.
+    extent = max(np.ptp(surface.x), np.ptp(surface.y))
+    kept: list[tuple[float, float]] = []
+    for x, y in places:
+        to_edge = min(x - surface.x.min(), surface.x.max() - x, y - surface.y.min(), surface.y.max() - y)
+        to_others = min(np.hypot(x - a, y - b) for a, b in [(0.0, 0.0), *kept])
+        if to_edge > 0.06 * extent and to_others > 0.065 * extent:
+            kept.append((x, y))
+    return kept
+
+
+def _outside_contours(values: FloatArray) -> BoolArray:
+    # Contours cover a cell with four finite corners and half of one with three.
+    finite = np.isfinite(values)
+    corners = [finite[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)]
+    drawn = np.sum(corners, axis=0) >= 3
+    covered = np.zeros_like(finite)
+    for i in (0, 1):
+        for j in (0, 1):
+            covered[i : i - 1 or None, j : j - 1 or None] |= drawn
+    return finite & ~covered

@@ -1,0 +1,149 @@
+"""How figures look and how they are saved: colours, sizes, a style for print, deterministic files."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import seaborn
+from matplotlib.figure import Figure
+
+from tetviz.errors import OutputError
+from tetviz.results import writable_target
+
+WIDTH = 7.2
+DPI = 200
+SUFFIXES = (".png", ".pdf", ".svg")
+COLORMAP = "viridis"
+
+# The colour-blind palette of seaborn. SDT and TET differ in lightness too, so they stay apart in grey.
+_BLUE, _ORANGE, _GREEN, _PINK, _BROWN = (
+    seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 2, 4, 5)
+)
+METHOD_STYLES: dict[str, dict[str, Any]] = {
+    "sdt": {"color": _BLUE, "marker": "o", "linestyle": "-"},
+    "tet": {"color": _ORANGE, "marker": "s", "linestyle": "--"},
+}
+_OTHER_STYLES: list[dict[str, Any]] = [
+    {"color": _GREEN, "marker": "D", "linestyle": "-."},
+    {"color": _PINK, "marker": "v", "linestyle": ":"},
+    {"color": _BROWN, "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    {"color": "0.25", "marker": "X", "linestyle": (0, (8, 2))},
+]
+_REPEATS: list[dict[str, Any]] = [
+    {},
+    {"markerfacecolor": "white", "linewidth": 0.9},
+    {"fillstyle": "left", "markerfacecoloralt": "white", "linewidth": 2.2},
+]
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "figure.titlesize": 9,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "axes.linewidth": 0.7,
+    "hatch.linewidth": 0.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tetviz",
+}
+# Dates and program versions are left out, so equal figures are equal files.
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".svg": {"Date": None, "Creator": None},
+}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """The look of every tetviz figure, for the length of a ``with`` block; text stays text in PDF and SVG.
+
+    Yields:
+        Nothing; matplotlib's settings are as before after the block.
+    """
+    settings: Any = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC}
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
+    """A line style for each network; one whose name says SDT or TET always has that method's colour.
+
+    Args:
+        names: what the networks are called, in drawing order.
+
+    Returns:
+        Keyword arguments of ``Axes.plot``. Networks of one method differ in line width and marker filling.
+    """
+    used = dict.fromkeys(METHOD_STYLES, 0)
+    others = 0
+    styles = []
+    for name in names:
+        method = method_of(name)
+        if method:
+            styles.append({**METHOD_STYLES[method], **_REPEATS[used[method] % len(_REPEATS)]})
+            used[method] += 1
+        else:
+            repeat = _REPEATS[others // len(_OTHER_STYLES) % len(_REPEATS)]
+            styles.append({**_OTHER_STYLES[others % len(_OTHER_STYLES)], **repeat})
+            others += 1
+    return styles
+
+
+def method_of(name: str) -> str | None:
+    """The training loss that a network's name tells of.
+
+    Args:
+        name: such as ``"VGGSNN, TET"`` or ``"sdt_t4"``.
+
+    Returns:
+        ``"sdt"`` or ``"tet"``; None where the name has neither of the two as a word, or both.
+    """
+    found = set(re.findall(r"(?<![a-z])(sdt|tet)(?![a-z])", name.lower()))
+    return found.pop() if len(found) == 1 else None
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Writes a figure, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        figure: any figure.
+        path: a file name that ends in .png (200 dots an inch), .pdf or .svg; replaced if it exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: the suffix is another one, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OutputError(
+            f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; "
+            "choose another name"
+        )
+    path = writable_target(path, force=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with paper_style():
+            figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
