@@ -105,7 +105,7 @@ def open_subject(
     recorded = DataSpec(**checkpoint.data) if checkpoint.data else None
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
     changes = {name: value for name, value in events.items() if value is not None}
-    changes |= {"root": str(data_root)} if data_root else {}
+    changes |= {"root": str(data_root.expanduser().resolve())} if data_root else {}
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, **changes)
     if not spec.frames:
         spec = dataclasses.replace(spec, frames=checkpoint.timesteps)

@@ -165,7 +165,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     longest = max(stage.timesteps for stage in stages)
     spec = DataSpec(
         options.pop("data"),
-        root=str(options.pop("data_root") or ""),
+        root=str(root.expanduser().resolve()) if (root := options.pop("data_root")) else "",
         image_size=options.pop("image_size") or 0,
         frames=options.pop("frames") or longest,
         framing=options.pop("framing") or "time",
@@ -173,7 +173,8 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         sensor=options.pop("sensor") or (),
     )
     download = options.pop("download")
-    train_set, test_set = (load_data(spec, split=split, download=download) for split in ("train", "test"))
+    train_set = load_data(spec, split="train", download=download)
+    test_set = load_data(train_set.spec, split="test", download=download)
     if train_set.sequence and train_set.spec.frames < longest:
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
     try:

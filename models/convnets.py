@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from tetviz.models.layers import Parts, SpikingNetwork, init_kaiming, over_time, scaled
+from tetviz.models.layers import Parts, SpikingNetwork, init_kaiming, over_time, scaled, step_by_step
 
 
 class _ConvNet(SpikingNetwork):
@@ -57,7 +57,7 @@ class _ConvNet(SpikingNetwork):
         x = x_TBCHW
         for layer in self.features:
             x = over_time(layer, x) if isinstance(layer, nn.AvgPool2d) else layer(x)
-        return self.classifier(x.flatten(2))  # type: ignore[no-any-return]
+        return step_by_step(self.classifier, x.flatten(2))
 
 
 class SNN5(_ConvNet):

@@ -24,6 +24,22 @@ def over_time(module: nn.Module, x_TB: Tensor) -> Tensor:
     return merged.view(*x_TB.shape[:2], *merged.shape[1:])
 
 
+def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
+    """Applies a linear layer to one timestep after the other.
+
+    A matrix product rounds differently for other numbers of rows. One product for each step makes the output
+    of step t the same bits however long the run is.
+
+    Args:
+        module: a module that knows no time.
+        x_TB: T x B x any further axes.
+
+    Returns:
+        The outputs, T x B x any further axes.
+    """
+    return torch.stack([module(x_B) for x_B in x_TB])
+
+
 def time_major(x: Tensor, timesteps: int | None) -> Tensor:
     """Gives an input its time axis.
 

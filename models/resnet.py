@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from tetviz.models.layers import Parts, SpikingNetwork, scaled
+from tetviz.models.layers import Parts, SpikingNetwork, scaled, step_by_step
 
 
 class BasicBlock(nn.Module):
@@ -102,4 +102,4 @@ class ResNet19(SpikingNetwork):
         """
         x = self.blocks(self.lif(self.stem(x_TBCHW)))
         pooled = x.mean((3, 4))
-        return self.fc2(self.lif_fc1(self.fc1(pooled)))  # type: ignore[no-any-return]
+        return step_by_step(self.fc2, self.lif_fc1(step_by_step(self.fc1, pooled)))

@@ -137,8 +137,8 @@ class _Run:
         config, weights = self.config, self.model.parameters()
         if config.optimizer == "sgd":
             return torch.optim.SGD(weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-        kind: type[torch.optim.Optimizer] = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        return kind(weights, config.lr, weight_decay=config.weight_decay)
+        adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        return adam(weights, config.lr, weight_decay=config.weight_decay)
 
     def checkpoint(self, resume: dict[str, Any] | None = None) -> Checkpoint:
         return Checkpoint(

@@ -1,0 +1,251 @@
+"""Surfaces: exact coordinates and axis order on planted losses, a plain loop on a real network, resumption."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from tetviz.errors import ResultError
+from tetviz.landscape import Plane, compute_surface, grid_coordinates, random_plane
+from tetviz.landscape.surface import coarse_to_fine
+from tetviz.models import build
+from tetviz.results import load, open_result, save
+
+FIELDS = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se", "done")
+
+
+class Planted(nn.Module):
+    """Two parameters p, q; O(t) = [0, -t f(p, q)], so that CE against class 0 is log(1 + exp(-t f))."""
+
+    def __init__(self, p=0.5, q=-0.25):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([[p, q]], dtype=torch.float64))
+
+    def forward(self, x, timesteps):
+        p, q = self.weight[0]
+        f = 1 + p + 3 * q
+        steps = torch.arange(1, timesteps + 1, dtype=torch.float64)[:, None, None]
+        return (steps * torch.stack([torch.zeros(()), -f])).expand(timesteps, len(x), 2).double()
+
+
+def unit_plane():
+    x, y = torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    policy = {"weight": "random", "bias": "hold", "norm": "hold", "neuron": "hold"}
+    return Plane({"weight": x}, {"weight": y}, 0, (0, 1), "none", policy)
+
+
+def planted_batches(samples=3):
+    return [(torch.zeros(samples, 1, 1, 1), torch.zeros(samples, dtype=torch.long))]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    model = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4)
+    x, y = torch.randn(24, 1, 16, 16), torch.arange(24) % 4
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(15):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x, 2).mean(0), y).backward()
+        optimizer.step()
+    model.timesteps = 3
+    return model, [(x[:16], y[:16]), (x[16:], y[16:])]
+
+
+def test_values_and_axis_order_on_a_planted_loss_with_a_non_square_off_centre_grid():
+    """Other tools transpose, shift rows against each other, or mislabel coordinates: none of it here."""
+    xs, ys = np.array([-0.5, 0.0, 0.25, 1.5]), np.array([0.0, 2.0, 3.0])
+    surface = compute_surface(Planted(), planted_batches(), unit_plane(), (xs, ys), 3)
+    f = 1 + (0.5 + xs)[None, :, None] + 3 * (-0.25 + ys)[:, None, None]
+    t = np.arange(1, 4)
+    step = np.log1p(np.exp(-t * f))
+    np.testing.assert_allclose(surface.tet_loss[0], np.cumsum(step, -1) / t, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(surface.sdt_loss[0], np.log1p(np.exp(-f * (t + 1) / 2)), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(surface.accuracy[0], np.broadcast_to(f > 0, step.shape))
+    np.testing.assert_array_equal(surface.x, xs)
+    np.testing.assert_array_equal(surface.y, ys)
+    np.testing.assert_allclose(surface.tet_loss_se, 0, atol=1e-9)
+
+
+def test_a_real_surface_equals_a_plain_loop(network):
+    """In float64: in float32 another order of the additions may already flip a spike."""
+    model, batches = copy.deepcopy(network[0]).double(), network[1]
+    plane = random_plane(model, 4)
+    surface = compute_surface(model, batches, plane, 3)
+    clone = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4).double()
+    for j, y in enumerate((-1.0, 0.0, 1.0)):
+        for i, x in enumerate((-1.0, 0.0, 1.0)):
+            clone.load_state_dict(model.state_dict())
+            with torch.no_grad():
+                for name, parameter in clone.named_parameters():
+                    parameter.add_(x * plane.x[name] + y * plane.y[name])
+                logits, labels = [], []
+                for images, label in batches:
+                    logits.append(clone.eval()(images.double(), 3))
+                    labels.append(label)
+                out, label = torch.cat(logits, 1), torch.cat(labels)
+            for t in (1, 2, 3):
+                sdt = nn.functional.cross_entropy(out[:t].mean(0), label).item()
+                tet = np.mean([nn.functional.cross_entropy(out[k], label).item() for k in range(t)])
+                right = (out[:t].mean(0).argmax(1) == label).double().mean().item()
+                assert surface.sdt_loss[0, j, i, t - 1] == pytest.approx(sdt, abs=1e-9)
+                assert surface.tet_loss[0, j, i, t - 1] == pytest.approx(tet, abs=1e-9)
+                assert surface.accuracy[0, j, i, t - 1] == right
+    assert (surface.sdt_loss <= surface.tet_loss + 1e-12).all()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_callers_model_is_bit_identical_afterwards(network, interrupted):
+    model, batches = network
+    model.train()
+    before = {n: t.clone() for n, t in model.state_dict().items()}
+    flags = [(m, m.training) for m in model.modules()]
+    rng = torch.get_rng_state()
+
+    def stop(done, total):
+        if interrupted and done == 4:
+            raise KeyboardInterrupt
+
+    try:
+        compute_surface(model, batches, random_plane(model, 0), 3, progress=stop)
+    except KeyboardInterrupt:
+        assert interrupted
+    assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
+    assert all(m.training is flag for m, flag in flags)
+    assert all(p.requires_grad and p.grad is not None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), rng)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(network, tmp_path):
+    model, batches = network
+    plane = random_plane(model, 1)
+    whole = compute_surface(model, batches, plane, 5, path=tmp_path / "whole.h5")
+    path = tmp_path / "part.h5"
+
+    def stop(done, total):
+        if done % 7 == 0:
+            raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            compute_surface(model, batches, plane, 5, path=path, progress=stop)
+    part = load(path)
+    assert part.done.sum() == 21
+    assert np.isnan(part.sdt_loss[part.done == 0]).all()
+    assert np.isfinite(part.sdt_loss[part.done == 1]).all()
+    calls = []
+    resumed = compute_surface(model, batches, plane, 5, path=path, progress=lambda *at: calls.append(at))
+    assert calls == [(22, 25), (23, 25), (24, 25), (25, 25)]
+    for name in FIELDS:
+        assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes()
+
+
+def test_a_point_that_was_not_marked_done_is_computed_again(network, tmp_path):
+    model, batches = network
+    path = tmp_path / "s.h5"
+    whole = compute_surface(model, batches, random_plane(model, 1), 3, path=path)
+    with open_result(path) as stored:
+        stored.sdt_loss[0, 1, 2] = 123.0
+        stored.done[0, 1, 2] = 0
+    again = compute_surface(model, batches, random_plane(model, 1), 3, path=path)
+    for name in FIELDS:
+        assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
+
+
+@pytest.mark.parametrize("change", ["plane", "weights", "data", "grid", "timesteps"])
+def test_another_surface_in_the_same_file_is_refused(network, tmp_path, change):
+    model, batches = network
+    path = tmp_path / "s.h5"
+    arguments = {"model": model, "data": batches, "plane": random_plane(model, 1), "grid": 3, "timesteps": 2}
+    compute_surface(**arguments, path=path)
+    before = path.read_bytes()
+    other = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4)
+    arguments |= {
+        "plane": {"plane": random_plane(model, 2)},
+        "weights": {"model": other},
+        "data": {"data": batches[:1]},
+        "grid": {"grid": 5},
+        "timesteps": {"timesteps": 1},
+    }[change]
+    with pytest.raises(ResultError, match="another checkpoint, data set, plane or grid"):
+        compute_surface(**arguments, path=path)
+    assert path.read_bytes() == before
+    compute_surface(**arguments, path=path, force=True)
+    assert path.read_bytes() != before
+
+
+def test_non_finite_losses_stay_what_they_are():
+    """Landscaper replaces NaN by a mean and adds noise to the maxima."""
+    model = Planted()
+    ys = np.array([0.0, np.inf])
+    surface = compute_surface(model, planted_batches(), unit_plane(), (np.array([0.0, 1.0]), ys), 2)
+    assert np.isfinite(surface.sdt_loss[0, 0]).all()
+    assert not np.isfinite(surface.sdt_loss[0, 1]).any()
+    assert surface.done.all()
+
+
+def test_a_single_sample_has_no_standard_error():
+    surface = compute_surface(Planted(), planted_batches(1), unit_plane(), 3, 1)
+    assert np.isnan(surface.sdt_loss_se).all()
+
+
+def test_the_default_grid_has_the_centre_exactly():
+    axis = grid_coordinates(25)
+    assert len(axis) == 25
+    assert axis[12] == 0
+    assert (axis[0], axis[-1]) == (-1, 1)
+    np.testing.assert_allclose(axis, -axis[::-1], atol=0)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.01, 10))
+@settings(deadline=None)
+def test_any_range_whose_nodes_hit_zero_is_accepted(left, right, step):
+    axis = grid_coordinates(left + right + 1, -left * step, right * step)
+    assert axis[left] == 0
+    np.testing.assert_allclose(np.diff(axis), step, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((24,), "odd"), ((2,), "at least 3"), ((10, 0, 1), "inside"), ((10, -1, 2.5), "miss the centre")],
+)
+def test_grids_without_the_centre_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        grid_coordinates(*arguments)
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+@settings(deadline=None)
+def test_points_come_once_each_and_coarse_first(rows, columns):
+    points = list(coarse_to_fine(rows, columns))
+    assert sorted(points) == [(j, i) for j in range(rows) for i in range(columns)]
+    stride = 1
+    while stride < max(rows, columns):
+        coarse = {(j, i) for j in range(0, rows, stride) for i in range(0, columns, stride)}
+        assert set(points[: len(coarse)]) == coarse
+        stride *= 2
+
+
+def test_the_file_is_the_surface(network, tmp_path):
+    model, batches = network
+    stored = compute_surface(model, batches, random_plane(model, 0), 3, loss="tet", path=tmp_path / "s.h5")
+    memory = compute_surface(model, batches, random_plane(model, 0), 3, loss="tet")
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(stored, name), getattr(memory, name))
+    assert (stored.loss, stored.bn, stored.norm, stored.plane_seed, stored.t_train) == ("tet", "frozen", "filter", 0, 3)
+    assert stored.provenance.request == memory.provenance.request
+    assert stored.sample.tolist() == list(range(24))
+    save(tmp_path / "copy.h5", stored)
+    assert (tmp_path / "copy.h5").read_bytes() == (tmp_path / "s.h5").read_bytes()
+
+
+def test_misuse_is_named(network):
+    model, batches = network
+    with pytest.raises(ValueError, match="unknown loss"):
+        compute_surface(model, batches, random_plane(model, 0), 3, loss="mse")
+    with pytest.raises(ValueError, match="how many timesteps"):
+        compute_surface(Planted(), planted_batches(), unit_plane(), 3)

@@ -1,0 +1,79 @@
+"""Data sets by name; this module names everything about data that the other parts need."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tetviz.errors import DataError
+from tetviz.training.arrays import load_digits, load_npz
+from tetviz.training.dataset import (
+    FRAMINGS,
+    DataSpec,
+    LabelledDataset,
+    select_balanced,
+    split_validation,
+)
+from tetviz.training.event_folder import load_events
+from tetviz.training.images import load_imagefolder, load_imagenet, load_torchvision
+from tetviz.training.tonic_data import load_tonic
+
+__all__ = [
+    "DATASETS",
+    "FRAMINGS",
+    "DataSpec",
+    "LabelledDataset",
+    "load_data",
+    "select_balanced",
+    "split_validation",
+]
+
+Loader = Callable[[DataSpec, str, bool], LabelledDataset]
+
+DATASETS: dict[str, Loader] = {
+    "digits": load_digits,
+    "mnist": load_torchvision,
+    "fashion-mnist": load_torchvision,
+    "cifar10": load_torchvision,
+    "cifar100": load_torchvision,
+    "imagenet": load_imagenet,
+    "imagefolder": load_imagefolder,
+    "npz": load_npz,
+    "events": load_events,
+    "nmnist": load_tonic,
+    "cifar10-dvs": load_tonic,
+    "dvs-gesture": load_tonic,
+}
+
+
+def load_data(
+    name: str | DataSpec, *, split: str, root: str = "", download: bool = False, **settings: Any
+) -> LabelledDataset:
+    """Loads one split of a data set.
+
+    Args:
+        name: a key of ``DATASETS``, or a whole description, such as a checkpoint records.
+        split: ``train`` or ``test``.
+        root: the folder (``npz``: the file) with the data; goes before that of a description.
+        download: whether to fetch data that are missing, where that is possible.
+        **settings: other fields of :class:`DataSpec`; they go before those of a description.
+
+    Returns:
+        The samples, with their description completed.
+
+    Raises:
+        DataError: the name is unknown, or the data are missing, damaged or empty.
+        ValueError: the split is not ``train`` or ``test``.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be train or test, got {split!r}")
+    spec = name if isinstance(name, DataSpec) else DataSpec(name)
+    if spec.name not in DATASETS:
+        near = difflib.get_close_matches(spec.name, DATASETS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise DataError(f"unknown data set {spec.name!r}: {hint}known are {', '.join(DATASETS)}")
+    spec = replace(spec, root=root or spec.root, **settings)
+    dataset = DATASETS[spec.name](spec, split, download)
+    if not len(dataset):
+        raise DataError(f"data set {spec.name!r}: its {split} split in {spec.root} has no samples")
+    return dataset

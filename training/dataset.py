@@ -1,0 +1,215 @@
+"""What every data set is: its description, its base class, the choice and the split of its samples."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tetviz.errors import DataError
+
+IntArray = npt.NDArray[np.int64]
+
+FRAMINGS = ("time", "count")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set is made from; plain values, so that a checkpoint can record it.
+
+    Args:
+        name: a key of :data:`tetviz.training.data.DATASETS`.
+        root: the folder (``npz``: the file) that holds the data, ``""`` for bundled data.
+        image_size: side of the images in pixels; 0 is the data set's own.
+        frames: events: the number T of frames a recording is cut into.
+        framing: events: ``time`` for windows of equal length, ``count`` for windows of equal event counts.
+        split_seed: seed of the 9:1 split of event data that have no official one.
+        sensor: events: height and width of the sensor in pixels; ``()`` finds them by scanning the arrays.
+
+    Raises:
+        ValueError: a number is negative, the framing is unknown or the sensor is not two positive numbers.
+    """
+
+    name: str
+    root: str = ""
+    image_size: int = 0
+    frames: int = 0
+    framing: str = "time"
+    split_seed: int = 0
+    sensor: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the values and makes the sensor a tuple of plain integers.
+
+        Raises:
+            ValueError: see the class.
+        """
+        object.__setattr__(self, "root", str(self.root))
+        object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
+        for field in ("image_size", "frames", "split_seed"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must not be negative, got {getattr(self, field)}")
+        if self.framing not in FRAMINGS:
+            raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
+        if self.sensor and (len(self.sensor) != 2 or min(self.sensor) < 1):
+            raise ValueError(f"sensor must be a height and a width in pixels, got {self.sensor}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain values.
+
+        Returns:
+            Field name -> string, number or list of numbers; ``DataSpec(**d)`` takes it back.
+        """
+        return asdict(self) | {"sensor": list(self.sensor)}
+
+    def located(self, cure: str = "give --data-root the place where they are") -> Path:
+        """Where the data are.
+
+        Args:
+            cure: what to do when there is nothing, for the message.
+
+        Returns:
+            The root as a path, with ``~`` filled in.
+
+        Raises:
+            DataError: no root was given, or there is nothing at it.
+        """
+        if not self.root:
+            raise DataError(f"data set {self.name!r} has to be told where its data are: give --data-root")
+        path = Path(self.root).expanduser()
+        if not path.exists():
+            raise DataError(f"data set {self.name!r}: looked for it in {path}, which does not exist: {cure}")
+        return path
+
+
+class LabelledDataset(Dataset[tuple[Tensor, int]]):
+    """Base of the data sets: samples x (x_CHW, or x_TCHW where ``sequence``) with integer labels.
+
+    Attributes:
+        spec: the description, completed: the image size and the sensor as they are.
+        labels: the labels (N,), known without decoding a sample.
+        classes: the names of the classes.
+        in_channels: channels C of a sample.
+        image_size: side H = W of a sample in pixels.
+        sequence: whether a sample has a time axis.
+    """
+
+    spec: DataSpec
+    labels: IntArray
+    classes: list[str]
+    in_channels: int
+    image_size: int
+    sequence: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, also of those without a sample in this split."""
+        return len(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One sample.
+
+        Args:
+            index: its position, negative from the end.
+
+        Returns:
+            x as float32, and its label.
+
+        Raises:
+            NotImplementedError: always; a data set defines it.
+        """
+        raise NotImplementedError
+
+
+def reason(error: Exception) -> str:
+    """What another library says is wrong, as part of a message of one line.
+
+    Args:
+        error: its exception.
+
+    Returns:
+        The first line of its message, or its kind where it has none.
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes every channel by itself: bilinear, antialiased when it shrinks.
+
+    Args:
+        x: images, any leading axes x H x W.
+        size: height and width wanted.
+
+    Returns:
+        The images in the new size; x itself where it has that size already.
+    """
+    if tuple(x.shape[-2:]) == size:
+        return x
+    merged = x.reshape(1, -1, *x.shape[-2:])
+    resized = F.interpolate(merged, size, mode="bilinear", antialias=True, align_corners=False)
+    return resized.reshape(*x.shape[:-2], *size)
+
+
+def select_balanced(labels: npt.ArrayLike, count: int | None) -> IntArray:
+    """Chooses a class-balanced subset that is always the same.
+
+    Goes round the classes in ascending order and takes of each the next sample in data-set order, so of two
+    such subsets the smaller one is the beginning of the larger.
+
+    Args:
+        labels: the labels (N,).
+        count: how many samples; None, 0, N or more take all of them, in data-set order.
+
+    Returns:
+        The positions of the chosen samples, in the order of their choice.
+
+    Raises:
+        ValueError: the count is negative.
+    """
+    labels_N = np.asarray(labels, dtype=np.int64)
+    if count is not None and count < 0:
+        raise ValueError(f"the number of samples must not be negative, got {count}")
+    if not count or count >= len(labels_N):
+        return np.arange(len(labels_N), dtype=np.int64)
+    rank_N = np.empty_like(labels_N)
+    for label in np.unique(labels_N):
+        members = np.flatnonzero(labels_N == label)
+        rank_N[members] = np.arange(len(members))
+    return np.lexsort((labels_N, rank_N))[:count].astype(np.int64)
+
+
+def split_validation(labels: npt.ArrayLike, fraction: float, seed: int) -> tuple[IntArray, IntArray]:
+    """Splits off a random share of every class.
+
+    Of n samples round(n * fraction) go, a half rounded up, but at least one and never all; a class of one
+    sample keeps it. The choice within a class depends on the seed, the class and n alone.
+
+    Args:
+        labels: the labels (N,), not negative.
+        fraction: the share to split off, in [0, 1); 0 splits off nothing.
+        seed: of the choice.
+
+    Returns:
+        The positions that stay and those split off, both ascending.
+
+    Raises:
+        ValueError: the fraction is not in [0, 1), or the seed or a label is negative.
+    """
+    labels_N = np.asarray(labels, dtype=np.int64)
+    if not 0 <= fraction < 1:
+        raise ValueError(f"the share to split off must be in [0, 1), got {fraction}")
+    chosen_N = np.zeros(len(labels_N), dtype=bool)
+    for label in np.unique(labels_N) if fraction else ():
+        members = np.flatnonzero(labels_N == label)
+        share = min(max(1, int(len(members) * fraction + 0.5)), len(members) - 1)
+        shuffled = np.random.default_rng([seed, int(label)]).permutation(members)
+        chosen_N[shuffled[:share]] = True
+    return np.flatnonzero(~chosen_N).astype(np.int64), np.flatnonzero(chosen_N).astype(np.int64)
