@@ -51,7 +51,7 @@ class Checkpoint:
         Returns:
             The network; static images are shown for :attr:`timesteps` steps unless the call says otherwise.
         """
-        model = build(self.spec).to(next(iter(self.state.values())).dtype)
+        model = _fresh(self.spec).to(next(iter(self.state.values())).dtype)
         model.load_state_dict(self.state)
         model.timesteps = self.timesteps
         return model.eval()
@@ -100,9 +100,11 @@ class Checkpoint:
         try:
             values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
             checkpoint = cls(**{**values, "spec": ModelSpec(**content["spec"])})
-            model = build(checkpoint.spec)
+            model = _fresh(checkpoint.spec)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: damaged, its description cannot be used ({error})") from error
+        if not isinstance(checkpoint.timesteps, int) or checkpoint.timesteps < 1:
+            raise CheckpointError(f"{path}: damaged, timesteps is {checkpoint.timesteps!r}, expected 1 or more")
         _check_state(path, model, checkpoint.state)
         return checkpoint
 
@@ -118,6 +120,12 @@ def file_sha256(path: str | Path) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fresh(spec: ModelSpec) -> SpikingNetwork:
+    # Fresh weights draw random numbers, and the caller's generator must not notice.
+    with torch.random.fork_rng([]):
+        return build(spec)
 
 
 def _read(path: Path) -> Any:

@@ -254,11 +254,12 @@ class _Run:
             profile = measure(self.model, to_batches(data, self.config.batch_size), plan.timesteps)
             for quantity in ("sdt_loss", "tet_loss", "accuracy"):
                 record[f"{name}_{quantity}"] = float(getattr(profile, quantity)[-1])
-            if not math.isfinite(record[f"{name}_tet_loss"]):
-                raise TrainingError(
-                    f"the network gives values that are not finite after epoch {self.epoch + 1}; lower the learning "
-                    f"rate (--lr). The last good checkpoint is {self.last_path} (epoch {self.epoch})"
-                )
+        finite = all(bool(torch.isfinite(tensor).all()) for tensor in self.model.state_dict().values())
+        if not finite or not all(math.isfinite(value) for value in record.values() if isinstance(value, float)):
+            raise TrainingError(
+                f"the network holds or gives values that are not finite after epoch {self.epoch + 1}; lower the "
+                f"learning rate (--lr). The last good checkpoint is {self.last_path} (epoch {self.epoch})"
+            )
         self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
         self.history = [*self.history, record]
         score = {"accuracy": record.get("val_accuracy", 0.0), "loss": self._held_out_loss(record)}

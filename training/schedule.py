@@ -39,7 +39,8 @@ class Stage:
             stage = cls(int(timesteps), int(epochs), float(rate) if at else None)
         except ValueError:
             raise ValueError(f"expected T:EPOCHS or T:EPOCHS@LR such as 6:50@1e-4, got {text!r}") from None
-        if not colon or stage.timesteps < 1 or stage.epochs < 1 or (stage.lr is not None and not stage.lr > 0):
+        positive_lr = stage.lr is None or 0 < stage.lr < math.inf
+        if not colon or stage.timesteps < 1 or stage.epochs < 1 or not positive_lr:
             raise ValueError(f"T and EPOCHS must be at least 1 and LR positive in T:EPOCHS@LR, got {text!r}")
         return stage
 

@@ -56,7 +56,7 @@ def test_temporal_variance_is_the_sample_variance_beyond_training():
 
 
 def test_without_any_t_train_it_says_so(network):
-    model, batches = network
+    _, batches = network
     bare = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=3)
     with pytest.raises(ValueError, match="t_train"):
         compute_scaling(bare, batches, 4)

@@ -139,7 +139,7 @@ def test_policy_random_hold_scale():
 
 @pytest.mark.parametrize(("norm", "policy"), [("filters", None), ("filter", {"weight": "random"})])
 def test_misuse_is_named(norm, policy):
-    with pytest.raises(ValueError, match="known: filter|a policy maps"):
+    with pytest.raises(ValueError, match=r"known: filter|a policy maps"):
         random_direction(nn.Linear(2, 2), 0, norm, *([policy] if policy else []))
 
 

@@ -1,0 +1,154 @@
+"""Checkpoints: plain values that load safely, and files that are not checkpoints."""
+
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from tetviz.errors import CheckpointError, OutputError
+from tetviz.models import ModelSpec, build
+from tetviz.training import Checkpoint
+
+SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.0625)
+
+
+@pytest.fixture
+def checkpoint():
+    torch.manual_seed(0)
+    return Checkpoint(SPEC, build(SPEC).state_dict(), 4, {"loss": "tet"}, {"name": "digits"}, [{"epoch": 1}], 1)
+
+
+def content(path):
+    return torch.load(path, weights_only=True)
+
+
+def test_round_trip(checkpoint, tmp_path):
+    loaded = Checkpoint.load(checkpoint.save(tmp_path / "c.pt"))
+    assert (loaded.spec, loaded.timesteps, loaded.epoch) == (SPEC, 4, 1)
+    assert (loaded.training, loaded.data, loaded.history) == ({"loss": "tet"}, {"name": "digits"}, [{"epoch": 1}])
+    model = loaded.model()
+    assert not model.training
+    assert model.timesteps == 4
+    assert all(torch.equal(t, checkpoint.state[n]) for n, t in model.state_dict().items())
+    x = torch.randn(2, 1, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(model(x), model(x, 4))
+
+
+def test_float64_weights_stay_float64(tmp_path):
+    double = Checkpoint(SPEC, build(SPEC).double().state_dict(), 2)
+    assert Checkpoint.load(double.save(tmp_path / "c.pt")).model().classifier.weight.dtype == torch.float64
+
+
+def test_the_file_is_plain_and_loading_changes_no_random_state(checkpoint, tmp_path):
+    path = checkpoint.save(tmp_path / "c.pt")
+    assert content(path)["format"] == "tetviz-checkpoint"
+    state = torch.get_rng_state()
+    Checkpoint.load(path).model()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_saving_replaces_whole_or_not_at_all(checkpoint, tmp_path, monkeypatch):
+    path = checkpoint.save(tmp_path / "c.pt")
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        checkpoint.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_missing_folder_is_named(checkpoint, tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        checkpoint.save(tmp_path / "none" / "c.pt")
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    for name, protocol in (("plain.pt", None), ("zip.pt", 2)):
+        if protocol is None:
+            (tmp_path / name).write_bytes(pickle.dumps(Hostile()))
+        else:
+            torch.save({"format": "tetviz-checkpoint", "x": Hostile()}, tmp_path / name)
+        with pytest.raises(CheckpointError, match=r"not a checkpoint at all|refused, it holds Python code"):
+            Checkpoint.load(tmp_path / name)
+    assert not marker.exists()
+
+
+def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, tmp_path):
+    whole = checkpoint.save(tmp_path / "c.pt").read_bytes()
+    broken = tmp_path / "broken.pt"
+    for cut in [0, 1, 100, *range(200, len(whole), len(whole) // 25)]:
+        broken.write_bytes(whole[:cut])
+        with pytest.raises(CheckpointError, match=r"damaged|not a checkpoint"):
+            Checkpoint.load(broken)
+    for at in range(len(whole) // 5, len(whole) * 4 // 5, len(whole) // 20):
+        broken.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            loaded = Checkpoint.load(broken)
+        except CheckpointError:
+            continue
+        assert all(torch.equal(t, checkpoint.state[n]) for n, t in loaded.state.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "not a tetviz checkpoint"),
+        ({"format_version": 99}, "format 99, this tetviz reads up to 1"),
+        ({"format_version": "x"}, "reads up to 1"),
+        ({"spec": {"name": "snn6"}}, r"damaged, its description .*did you mean 'snn5'"),
+        ({"spec": {"name": "snn5", "colour": 1}}, "description cannot be used"),
+        ({"spec": 7}, "description cannot be used"),
+        ({"timesteps": None}, "timesteps"),
+        ({"state": [1, 2]}, "not a dictionary of tensors"),
+        ({"state": {}}, "lacks classifier.bias"),
+    ],
+)
+def test_wrong_content_is_named(checkpoint, tmp_path, change, message):
+    path = checkpoint.save(tmp_path / "c.pt")
+    torch.save({**content(path), **change}, path)
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoint.load(path)
+
+
+def test_weights_that_do_not_fit_are_named(checkpoint, tmp_path):
+    state = dict(checkpoint.state)
+    extra = {**state, "ghost.weight": torch.zeros(1)}
+    reshaped = {**state, "classifier.bias": torch.zeros(7)}
+    diverged = {**state, "classifier.bias": torch.full((3,), float("nan"))}
+    cases = [(extra, "unknown ghost.weight"), (reshaped, r"shape \(7,\).*expects \(3,\)"), (diverged, "not finite")]
+    for wrong, message in cases:
+        path = Checkpoint(SPEC, wrong, 4).save(tmp_path / "c.pt")
+        with pytest.raises(CheckpointError, match=message):
+            Checkpoint.load(path)
+
+
+def test_foreign_files_are_named(tmp_path):
+    bare, listed, plain, archive = (tmp_path / n for n in ("bare.pt", "list.pt", "text.pt", "zip.pt"))
+    torch.save(build(SPEC).state_dict(), bare)
+    torch.save([1, 2], listed)
+    plain.write_text("hello")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("readme", "hello")
+    messages = {
+        bare: r"OrderedDict with keys .*not a tetviz checkpoint",
+        listed: "holds list",
+        plain: "not a checkpoint at all",
+        archive: "no checkpoint can be read",
+        tmp_path: "no such file",
+        tmp_path / "none.pt": "no such file",
+    }
+    for path, message in messages.items():
+        with pytest.raises(CheckpointError, match=message):
+            Checkpoint.load(path)

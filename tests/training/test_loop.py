@@ -1,0 +1,172 @@
+"""Training: it learns, it records, it resumes to the same bits, and it stops when the loss is not finite."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tetviz.errors import TrainingError
+from tetviz.models import ModelSpec
+from tetviz.training import Checkpoint, DataSpec, LabelledDataset, Stage, Switch, TrainingConfig, fit, measure
+from tetviz.training.monitor import Monitor, TensorBoardMonitor
+
+SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.125)
+
+
+class Stripes(LabelledDataset):
+    """Noisy images of three classes: a bright third at the top, in the middle, or at the bottom."""
+
+    def __init__(self, samples, seed):
+        generator = np.random.default_rng(seed)
+        self.spec = DataSpec("digits", image_size=16)
+        self.labels = np.arange(samples) % 3
+        self.classes, self.in_channels, self.image_size = ["a", "b", "c"], 1, 16
+        self.images = torch.from_numpy(generator.normal(size=(samples, 1, 16, 16))).float()
+        for image, label in zip(self.images, self.labels, strict=True):
+            image[:, 5 * label : 5 * label + 5] += 3
+
+    def __getitem__(self, index):
+        return self.images[index], int(self.labels[index])
+
+
+TRAIN, TEST = Stripes(90, 0), Stripes(30, 1)
+CONFIG = TrainingConfig(SPEC, TRAIN.spec, (Stage(2, 3), Stage(3, 2, 5e-4)), batch_size=16, lr=5e-3, val_fraction=0.2)
+
+
+def run(folder, config=CONFIG, **options):
+    return fit(config, TRAIN, TEST, best_path=folder / "best.pt", last_path=folder / "last.pt", **options)
+
+
+class StopAfter(Monitor):
+    """Interrupts a run in the middle of an epoch."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_batch(self, batch, batches, loss):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def assert_same(a, b):
+    assert a.history == b.history
+    assert (a.epoch, a.timesteps, a.training) == (b.epoch, b.timesteps, b.training)
+    assert all(torch.equal(t, b.state[n]) for n, t in a.state.items())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return run(folder), Checkpoint.load(folder / "last.pt")
+
+
+def test_it_learns_and_records_both_losses_whatever_it_trains_on(uninterrupted):
+    best, last = uninterrupted
+    assert last.history[-1]["test_accuracy"] > 0.8
+    assert [r["epoch"] for r in last.history] == [1, 2, 3, 4, 5]
+    assert [r["timesteps"] for r in last.history] == [2, 2, 2, 3, 3]
+    for record in last.history:
+        assert record["test_sdt_loss"] <= record["test_tet_loss"] + 1e-12
+        assert 0 <= record["val_accuracy"] <= 1
+    assert best.timesteps == last.timesteps == 3
+
+
+def test_the_record_is_what_the_checkpoint_measures(uninterrupted):
+    _, last = uninterrupted
+    profile = measure(last.model(), TEST, 3, batch_size=16)
+    assert profile.tet_loss[-1] == last.history[-1]["test_tet_loss"]
+    assert profile.accuracy[-1] == last.history[-1]["test_accuracy"]
+
+
+def test_the_best_epoch_is_chosen_on_held_out_samples_of_the_last_stage(uninterrupted):
+    best, last = uninterrupted
+    stage = last.history[3:]
+    chosen = max(stage, key=lambda r: (r["val_accuracy"], -r["val_tet_loss"]))
+    assert best.epoch == chosen["epoch"]
+    assert best.history[-1] == chosen
+
+
+@pytest.mark.parametrize("batches", [1, 5, 8, 14])
+def test_stopped_and_resumed_it_ends_the_same(uninterrupted, tmp_path, batches):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, monitors=[StopAfter(batches)])
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, monitors=[StopAfter(3)], resume=True)
+    assert_same(run(tmp_path, resume=True), uninterrupted[0])
+    assert_same(Checkpoint.load(tmp_path / "last.pt"), uninterrupted[1])
+
+
+def test_the_callers_random_state_does_not_matter_and_is_kept(uninterrupted, tmp_path):
+    torch.manual_seed(123)
+    np.random.seed(5)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    assert_same(run(tmp_path), uninterrupted[0])
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (np.random.get_state()[1] == states[1]).all()
+
+
+def test_resuming_a_finished_run_changes_nothing(uninterrupted, tmp_path):
+    run(tmp_path)
+    before = (tmp_path / "best.pt").read_bytes()
+    assert_same(run(tmp_path, resume=True), uninterrupted[0])
+    assert (tmp_path / "best.pt").read_bytes() == before
+
+
+def test_other_settings_cannot_resume(uninterrupted, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, monitors=[StopAfter(5)])
+    other = dataclasses.replace(CONFIG, lr=1e-3, spec=dataclasses.replace(SPEC, leak=0.9))
+    with pytest.raises(TrainingError, match=r"leak \(was 0.5, now 0.9\), lr \(was 0.005, now 0.001\)"):
+        run(tmp_path, other, resume=True)
+
+
+def test_a_seed_decides(uninterrupted, tmp_path):
+    other = run(tmp_path, dataclasses.replace(CONFIG, seed=1))
+    assert other.history != uninterrupted[0].history
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    config = dataclasses.replace(CONFIG, lr=1e30, optimizer="sgd", momentum=0.0)
+    with pytest.raises(TrainingError, match=r"lower the learning rate \(--lr\)"):
+        run(tmp_path, config)
+    assert Checkpoint.load(tmp_path / "last.pt").epoch == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "sdt"},
+        {"loss": "total", "lamb": 0.1},
+        {"loss": "sdt", "switch": Switch("tet", 1)},
+        {"optimizer": "sgd", "weight_decay": 1e-3},
+        {"optimizer": "adamw", "lr_schedule": "constant"},
+        {"precision": "float64"},
+        {"precision": "bfloat16"},
+        {"augment": ("flip", "crop")},
+        {"spec": dataclasses.replace(SPEC, norm="tdbn", surrogate="arctan", detach_reset=True)},
+        {"spec": dataclasses.replace(SPEC, surrogate="sigmoid", gamma=0.1)},
+        {"val_fraction": 0.0},
+    ],
+)
+def test_every_setting_trains(tmp_path, change):
+    config = dataclasses.replace(CONFIG, stages=(Stage(2, 2),), **change)
+    best = run(tmp_path, config)
+    assert np.isfinite([r["train_loss"] for r in best.history]).all()
+    assert Checkpoint.load(tmp_path / "last.pt").epoch == 2
+    if change.get("val_fraction") == 0:
+        assert best.epoch == 2
+    if "switch" in change:
+        assert [r["loss"] for r in Checkpoint.load(tmp_path / "last.pt").history] == ["sdt", "tet"]
+
+
+def test_tensorboard_has_every_epoch(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(tmp_path, dataclasses.replace(CONFIG, stages=(Stage(2, 2),)), monitors=[TensorBoardMonitor(tmp_path / "log")])
+    events = EventAccumulator(str(tmp_path / "log")).Reload()
+    history = Checkpoint.load(tmp_path / "last.pt").history
+    for name in ("train_loss", "test_accuracy", "val_tet_loss", "lr"):
+        logged = [(e.step, e.value) for e in events.Scalars(name)]
+        assert logged == [(r["epoch"], pytest.approx(r[name], rel=1e-6)) for r in history]
