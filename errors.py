@@ -4,6 +4,26 @@ A message says what went wrong, where, what was expected, what was found, and th
 Misuse of the Python API raises ``ValueError`` or ``TypeError`` instead.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is not in a registry.
+
+    Args:
+        what: what is named, such as ``model``.
+        name: what was given.
+        known: the names of the registry.
+
+    Returns:
+        A line with the nearest name, if there is one near, and all of them.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name.lower(), names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return f"unknown {what} {name!r}{hint} known: {', '.join(names)}"
+
 
 class TetvizError(Exception):
     """Base of every error that a user can cause."""

@@ -1,5 +1,7 @@
 """What a command shows: progress on stderr, tables on stdout."""
 
+import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -56,6 +58,21 @@ def progress_bar(description: str, total: int) -> Iterator[tuple[Progress, TaskI
     """
     with new_progress() as progress:
         yield progress, progress.add_task(description, total=total)
+
+
+def print_json(records: list[dict[str, Any]]) -> None:
+    """Prints records as JSON on stdout; a number that is not finite is null.
+
+    Args:
+        records: plain values, or lists of them, by name.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(each) for each in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    click.echo(json.dumps([{name: plain(value) for name, value in record.items()} for record in records]))
 
 
 def format_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

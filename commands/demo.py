@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tetviz.commands.options import SEED
+
 if TYPE_CHECKING:
     from tetviz.results import ScalingCurve, Surface
 
@@ -19,7 +21,7 @@ LOSSES = ("sdt", "tet")
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", default="demo", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of training and plane.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of training and plane.")
 @click.option("--force", is_flag=True, help="Replace what an earlier demo left in DIR.")
 def demo(folder: Path, seed: int, force: bool) -> None:
     """Tell the whole story in a few minutes, on bundled data, and leave it in DIR.

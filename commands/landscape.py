@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tetviz.commands.options import (
+    SEED,
     Parsed,
     checkpoints_argument,
     data_options,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     help="Coordinates, in filter norms.",
 )
 @click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the plane.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the plane.")
 @samples_option(1024)
 @data_options
 @run_options
@@ -59,29 +60,34 @@ def landscape(
     tetviz landscape tet.pt --loss sdt
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
     """
-    from tetviz.commands.console import note
+    from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
     from tetviz.landscape import grid_coordinates
+    from tetviz.training import Checkpoint
 
     try:
         axis = grid_coordinates(grid, *span)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for path, target in zip(checkpoints, output_paths(checkpoints, output, "landscape"), strict=True):
+    targets = output_paths(checkpoints, output, "landscape")
+    for path, target in zip(checkpoints, targets, strict=True):
         check_target(target, force)
+        Checkpoint.load(path)
+    records = []
+    for path, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(path, **options)
-        surface = measure_landscape(
-            subject,
-            target,
-            axis,
-            timesteps or subject.checkpoint.timesteps,
-            options["seed"],
-            loss,
-            batch_size,
-            force,
-        )
-        print_surface(surface, as_json)
+        steps = timesteps or subject.checkpoint.timesteps
+        try:
+            surface = measure_landscape(subject, target, axis, steps, options["seed"], loss, batch_size, force)
+        except KeyboardInterrupt:
+            note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
+            raise click.exceptions.Exit(130) from None
+        records += headlines(surface)
+        if not as_json:
+            click.echo(format_headlines(records[-2:]))
         note(f"wrote {target} and {target.with_suffix('.png')}")
+    if as_json:
+        print_json(records)
 
 
 def check_target(target: Path, force: bool) -> None:
@@ -92,17 +98,22 @@ def check_target(target: Path, force: bool) -> None:
         force: whether to replace it after all.
 
     Raises:
-        OutputError: it exists, finished.
+        OutputError: it exists, finished, or holds something else.
     """
-    from tetviz.errors import OutputError
+    from tetviz.errors import OutputError, ResultError
     from tetviz.results import Surface, load, writable_target
 
-    if target.exists() and not force and load(target, Surface).done.all():
-        raise OutputError(
-            f"{target}: exists already and is complete; redraw it with `tetviz plot {target}`, "
-            "choose another name with -o, or replace it with --force"
-        )
     writable_target(target, force=True)
+    if target.exists() and not force:
+        try:
+            complete = load(target, Surface).done.all()
+        except ResultError as error:
+            raise OutputError(f"{error}. Choose another name with -o, or replace it with --force") from error
+        if complete:
+            raise OutputError(
+                f"{target}: exists already and is complete; redraw it with `tetviz plot {target} -o FIGURE`, "
+                "choose another name with -o, or replace it with --force"
+            )
     writable_target(target.with_suffix(".png"), force)
 
 
@@ -171,28 +182,56 @@ def measure_landscape(
     return surface
 
 
-def print_surface(surface: "Surface", as_json: bool) -> None:
-    """Prints the headline numbers of a surface.
+def headlines(surface: "Surface") -> list[dict[str, Any]]:
+    """The headline numbers of a surface, at its longest T.
 
     Args:
         surface: a finished surface.
-        as_json: as JSON.
-    """
-    import json
 
+    Returns:
+        A record for each loss; NaN where no point is finite.
+    """
     import numpy as np
 
+    j, i = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
+    records = []
+    for name, grid in (("L_SDT", surface.sdt_loss), ("L_TET", surface.tet_loss)):
+        values = grid[0, :, :, -1]
+        finite = np.where(np.isfinite(values), values, np.nan)
+        count = int(np.isfinite(values).sum())
+        row, column = np.unravel_index(np.nanargmin(finite), finite.shape) if count else (j, i)
+        records.append(
+            {
+                "checkpoint": surface.provenance.checkpoint,
+                "loss": name,
+                "timesteps": int(surface.timestep[-1]),
+                "centre": float(values[j, i]),
+                "lowest": float(finite[row, column]),
+                "lowest_x": float(surface.x[column]),
+                "lowest_y": float(surface.y[row]),
+                "mean": float(np.nanmean(finite)) if count else float("nan"),
+                "highest": float(np.nanmax(finite)) if count else float("nan"),
+                "not_finite": finite.size - count,
+            }
+        )
+    return records
+
+
+def format_headlines(records: list[dict[str, Any]]) -> str:
+    """The headline numbers as a table.
+
+    Args:
+        records: from :func:`headlines`.
+
+    Returns:
+        The lines.
+    """
     from tetviz.commands.console import format_rows
 
-    centre = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
-    rows = []
-    for name, values in (("L_SDT", surface.sdt_loss[0, :, :, -1]), ("L_TET", surface.tet_loss[0, :, :, -1])):
-        j, i = np.unravel_index(np.nanargmin(values), values.shape)
-        lowest, where = float(values[j, i]), f"({surface.x[i]:g}, {surface.y[j]:g})"
-        mean, highest = float(np.nanmean(values)), float(np.nanmax(values))
-        rows.append([name, float(values[centre]), lowest, where, mean, highest, int(np.isnan(values).sum())])
-    header = ["", "centre", "lowest", "at (x, y)", "mean", "highest", "not finite"]
-    if as_json:
-        click.echo(json.dumps([dict(zip(["loss", *header[1:]], row, strict=True)) for row in rows]))
-    else:
-        click.echo(format_rows(header, rows))
+    header = [f"T = {records[0]['timesteps']}", "centre", "lowest", "at (x, y)", "mean", "highest", "not finite"]
+    rows = [
+        [r["loss"], r["centre"], r["lowest"], f"({r['lowest_x']:g}, {r['lowest_y']:g})", r["mean"], r["highest"]]
+        + [r["not_finite"]]
+        for r in records
+    ]
+    return format_rows(header, rows)

@@ -1,6 +1,6 @@
 """Options that several commands share, and what they are checked by."""
 
-import difflib
+import math
 import shlex
 from collections.abc import Callable
 from importlib import import_module
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from tetviz.errors import unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,10 +60,31 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
         """
         known = self.known()
         if value not in known:
-            near = difflib.get_close_matches(value, known, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            self.fail(f"{value!r} is not one of {', '.join(known)}.{hint}", param, ctx)
+            self.fail(unknown("name", value, known), param, ctx)
         return str(value)
+
+
+class FiniteRange(click.FloatRange):
+    """A number within a range; NaN and infinity are in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Reads the number.
+
+        Args:
+            value: what was given.
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The number.
+        """
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+SEED = click.IntRange(0, 2**63 - 1)
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]
@@ -128,7 +151,7 @@ def parse_sensor(text: str) -> tuple[int, int]:
         ValueError: the text is not of that form.
     """
     height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
+    if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
         raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
     return int(height), int(width)
 
@@ -154,7 +177,12 @@ def combined(*options: Callable[[F], F]) -> Callable[[F], F]:
 event_options = combined(
     click.option("--frames", type=click.IntRange(1), help="Events: frames a recording is cut into.  [default: T]"),
     click.option("--framing", type=click.Choice(["time", "count"]), help="Events: by equal time or equal counts."),
-    click.option("--sensor", type=Parsed("HxW", "tetviz.commands.options:parse_sensor"), help="Events: sensor size."),
+    click.option(
+        "--sensor",
+        metavar="HEIGHTxWIDTH",
+        type=Parsed("sensor", "tetviz.commands.options:parse_sensor"),
+        help="Events: sensor size.",
+    ),
 )
 
 data_options = combined(
@@ -170,7 +198,7 @@ run_options = combined(
     click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
     click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True),
     click.option("--force", is_flag=True, help="Replace existing outputs."),
-    click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON."),
+    click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list."),
 )
 
 checkpoints_argument = click.argument(
@@ -219,6 +247,9 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
     Raises:
         click.UsageError: -o with several checkpoints, a name that is no HDF5 file, or two results of one name.
     """
+    for path in checkpoints:
+        if not path.name or path.is_dir():
+            raise click.UsageError(f"{path}: is a folder, expected a checkpoint")
     if output is None:
         paths = [path.with_name(f"{path.stem}.{kind}.h5") for path in checkpoints]
     elif len(checkpoints) > 1:

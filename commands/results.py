@@ -39,9 +39,9 @@ def info(file: Path) -> None:
     tetviz info tet.pt
     tetviz info tet.landscape.h5
     """
-    import zipfile
+    from tetviz.results import looks_like_result
 
-    lines = _checkpoint_lines(file) if file.is_file() and zipfile.is_zipfile(file) else _result_lines(file)
+    lines = _result_lines(file) if looks_like_result(file) else _checkpoint_lines(file)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{name:<{width}}  {value}".rstrip())

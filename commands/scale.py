@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @checkpoints_argument
-@click.option("--tmax", type=click.IntRange(1), default=64, show_default=True, help="Longest run.")
+@click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: 64; events: their frames]")
 @samples_option(0)
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.scale.h5]")
 def scale(
     checkpoints: tuple[Path, ...],
-    tmax: int,
+    tmax: int | None,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -43,19 +43,28 @@ def scale(
     tetviz scale tet.pt --tmax 64
     tetviz scale sdt.pt tet.pt && tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
-    from tetviz.commands.console import note
+    from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
     from tetviz.results import writable_target
+    from tetviz.training import Checkpoint
 
     targets = output_paths(checkpoints, output, "scale")
     for target in targets:
         writable_target(target, force)
         writable_target(target.with_suffix(".png"), force)
+    for path in checkpoints:
+        Checkpoint.load(path)
+    records = []
     for path, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(path, **options)
-        curve = measure_scaling(subject, target, tmax, batch_size)
-        print_curve(curve, as_json)
+        longest = tmax or (subject.dataset.spec.frames if subject.dataset.sequence else 64)
+        curve = measure_scaling(subject, target, longest, batch_size)
+        records.append(record(curve))
+        if not as_json:
+            click.echo(format_curve(curve))
         note(f"wrote {target} and {target.with_suffix('.png')}")
+    if as_json:
+        print_json(records)
 
 
 def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int) -> "ScalingCurve":
@@ -90,34 +99,44 @@ def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int
     return curve
 
 
-def print_curve(curve: "ScalingCurve", as_json: bool) -> None:
-    """Prints a scaling curve at the powers of two and the T of training.
+def record(curve: "ScalingCurve") -> dict[str, Any]:
+    """A scaling curve as plain values.
 
     Args:
         curve: the curve.
-        as_json: as JSON, at every T.
-    """
-    import json
 
+    Returns:
+        Its origin and every number, at every T.
+    """
+    head = {
+        "checkpoint": curve.provenance.checkpoint,
+        "t_train": curve.t_train,
+        "temporal_variance": curve.temporal_variance,
+        "temporal_variance_all": curve.temporal_variance_all,
+    }
+    return {**head, **curve.to_frame().reset_index().to_dict("list")}
+
+
+def format_curve(curve: "ScalingCurve") -> str:
+    """A scaling curve as a table, at the powers of two and the T of training.
+
+    Args:
+        curve: the curve.
+
+    Returns:
+        The lines.
+    """
     from tetviz.commands.console import format_rows
 
     tmax, trained = len(curve.timestep), curve.t_train
-    if as_json:
-        table = curve.to_frame().reset_index().to_dict("list")
-        variance = {"temporal_variance": curve.temporal_variance, "t_train": trained}
-        click.echo(json.dumps({**variance, **table}))
-        return
-    shown = sorted({t for t in (*(2**k for k in range(20)), trained, tmax) if t <= tmax})
     rows = []
-    for t in shown:
+    for t in sorted({t for t in (*(2**k for k in range(20)), trained, tmax) if t <= tmax}):
         name = f"{t} (trained)" if t == trained else str(t)
-        percent = [f"{100 * float(values[t - 1]):.2f} %" for values in (curve.accuracy, curve.step_accuracy)]
-        growth = f"{100 * float(curve.relative_growth[t - 1]):+.2f} %"
+        percent = [f"{values[t - 1]:.2%}" for values in (curve.accuracy, curve.step_accuracy)]
+        growth = f"{curve.relative_growth[t - 1]:+.2%}"
         rows.append([name, *percent, growth, float(curve.sdt_loss[t - 1]), float(curve.tet_loss[t - 1])])
-    click.echo(format_rows(["T", "accuracy", "step T alone", "growth", "L_SDT", "L_TET"], rows))
-    if trained + 1 < tmax:
-        click.echo(
-            f"variance of the step accuracy over t = {trained + 1}..{tmax}: {1e4 * curve.temporal_variance:.4f} %^2"
-        )
-    else:
-        click.echo(f"variance of the step accuracy: needs two steps beyond the T of training, {trained}")
+    table = format_rows(["T", "accuracy", "step T alone", "growth", "L_SDT", "L_TET"], rows)
+    if trained + 1 >= tmax:
+        return f"{table}\nvariance of the step accuracy: needs two steps beyond the T of training, {trained}"
+    variance = f"{1e4 * curve.temporal_variance:.4f} %^2"
+    return f"{table}\nvariance of the step accuracy over t = {trained + 1}..{tmax}: {variance}"

@@ -99,6 +99,7 @@ def open_subject(
         CheckpointError: the checkpoint records no data set and none is named.
         DataError: the data do not fit the network.
     """
+    where = pick_device(device)
     checkpoint = Checkpoint.load(path)
     if not data and not checkpoint.data:
         raise CheckpointError(f"{path}: records no data set; name one with --data and --data-root")
@@ -111,14 +112,14 @@ def open_subject(
         spec = dataclasses.replace(spec, frames=checkpoint.timesteps)
     dataset = load_data(spec, split=split, download=download)
     _check_fit(path, checkpoint, dataset)
-    model = checkpoint.model().to(pick_device(device), getattr(torch, precision))
+    model = checkpoint.model().to(where, getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
     provenance = Provenance(
         command=command_line(),
         seed="" if seed is None else str(seed),
         checkpoint=str(path),
         checkpoint_sha256=file_sha256(path),
-        label=path.stem,
+        label=path.stem.encode(errors="replace").decode(),
         dataset=dataset.spec.name,
         data_settings=json.dumps(dataset.spec.to_dict()),
         split=split,

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import Parsed, Registered, combined, command_line, data_options
+from tetviz.commands.options import SEED, FiniteRange, Parsed, Registered, combined, command_line, data_options
 
 if TYPE_CHECKING:
     from tetviz.models import ModelSpec
     from tetviz.training import LabelledDataset, TrainingConfig
 
-POSITIVE = click.FloatRange(0, min_open=True)
+POSITIVE = FiniteRange(0, min_open=True)
 
 model_options = combined(
     click.option("--model", type=Registered("tetviz.models", "MODELS"), default="snn5", show_default=True),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
     click.option("--model-option", "model_options", multiple=True, metavar="NAME=INT", help="Such as stem=128."),
     click.option("--norm", type=click.Choice(["bn", "tdbn"]), default="bn", show_default=True),
-    click.option("--leak", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Leak of the LIF."),
+    click.option("--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Leak of the LIF."),
     click.option("--threshold", type=POSITIVE, default=1.0, show_default=True, help="Firing threshold V_th."),
     click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
     click.option("--gamma", type=POSITIVE, default=1.0, show_default=True, help="Width of the surrogate."),
@@ -28,8 +28,8 @@ model_options = combined(
 
 schedule_options = combined(
     click.option("--loss", type=click.Choice(["tet", "sdt", "total"]), default="tet", show_default=True),
-    click.option("--lamb", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
-    click.option("--phi", type=float, default=1.0, show_default=True, help="phi of total."),
+    click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
+    click.option("--phi", type=FiniteRange(), default=1.0, show_default=True, help="phi of total."),
     click.option(
         "--switch",
         type=Parsed("LOSS@EPOCH", "tetviz.training.schedule:Switch.parse"),
@@ -50,8 +50,8 @@ optimizer_options = combined(
     click.option("--optimizer", type=click.Choice(["adam", "adamw", "sgd"]), default="adam", show_default=True),
     click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate."),
     click.option("--lr-schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True),
-    click.option("--weight-decay", type=click.FloatRange(0), default=0.0, show_default=True),
-    click.option("--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
+    click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
+    click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
     click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
     click.option(
         "--augment",
@@ -59,8 +59,8 @@ optimizer_options = combined(
         type=Registered("tetviz.training.augment", "AUGMENTATIONS"),
         help="Repeat for several; flip and crop suit images, flip and roll events.",
     ),
-    click.option("--val-fraction", type=click.FloatRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--val-fraction", type=FiniteRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
+    click.option("--seed", type=SEED, default=0, show_default=True),
     click.option(
         "--precision",
         type=click.Choice(["float32", "float64", "bfloat16", "float16"]),
@@ -74,7 +74,7 @@ optimizer_options = combined(
 @click.command()
 @model_options
 @data_options
-@click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Events: of the 9:1 split.")
+@click.option("--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split.")
 @schedule_options
 @optimizer_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -99,15 +99,21 @@ def train(
     """
     from tetviz.commands.console import TrainingProgress, note
     from tetviz.commands.subject import pick_device
+    from tetviz.errors import OutputError, TrainingError
     from tetviz.results import writable_target
     from tetviz.training import fit
     from tetviz.training.monitor import Monitor, TensorBoardMonitor
 
-    last = output.with_name(f"{output.stem}.last.pt")
-    for path in (output, last):
-        writable_target(path, force or resume)
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
+    last = output.with_name(f"{output.stem}.last.pt")
+    if resume and not last.exists():
+        raise TrainingError(f"{last}: no such file, there is nothing to go on from; leave out --resume")
+    if last.exists() and not (force or resume):
+        raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
+    for path in (output, last):
+        writable_target(path, force or resume)
+    where = pick_device(device)
     monitors: list[Monitor] = [TrainingProgress()]
     if log_dir is not None:
         monitors.append(TensorBoardMonitor(log_dir))
@@ -124,7 +130,7 @@ def train(
             test_set,
             best_path=output,
             last_path=last,
-            device=pick_device(device),
+            device=where,
             resume=resume,
             workers=workers,
             monitors=monitors,

@@ -24,9 +24,7 @@ __all__ = [
 ]
 
 
-def draw(
-    results: Sequence[Result], loss: str | None = None, timestep: int | None = None, plane: int = 0
-) -> Figure:
+def draw(results: Sequence[Result], loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Figure:
     """The figure that fits some results: one surface, several surfaces compared, or scaling curves.
 
     Args:
@@ -51,9 +49,7 @@ def draw(
         return compare_surfaces(surfaces, timestep, loss, plane)
     if results and len(curves) == len(results):
         if (loss, timestep, plane) != (None, None, 0):
-            raise ResultError(
-                "loss, timestep and plane choose from a surface; these results are scaling curves"
-            )
+            raise ResultError("loss, timestep and plane choose from a surface; these results are scaling curves")
         return draw_scaling(curves)
     kinds = ", ".join(sorted({result.kind for result in results})) or "none"
     raise ResultError(f"results of kind {kinds}: one figure takes surfaces alone or scaling curves alone")

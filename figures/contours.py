@@ -46,8 +46,7 @@ def chosen_timestep(surface: Surface, timestep: int | None) -> int:
         return surface.t_train if surface.t_train in axis else int(axis[-1])
     if timestep not in axis:
         raise ResultError(
-            f"timestep {timestep}: the surface of {network_name(surface.provenance)} "
-            f"holds {axis[0]} to {axis[-1]}"
+            f"timestep {timestep}: the surface of {network_name(surface.provenance)} holds {axis[0]} to {axis[-1]}"
         )
     return timestep
 
@@ -73,9 +72,7 @@ def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> F
     if not 0 <= plane < len(surface.plane):
         raise ResultError(f"plane {plane}: the surface of {name} holds 0 to {len(surface.plane) - 1}")
     if min(len(surface.x), len(surface.y)) < 2:
-        raise ResultError(
-            f"the surface of {name} has {len(surface.y)} x {len(surface.x)} points; a map needs 2 x 2"
-        )
+        raise ResultError(f"the surface of {name} has {len(surface.y)} x {len(surface.x)} points; a map needs 2 x 2")
     values = cast(FloatArray, getattr(surface, f"{loss}_loss"))[plane, :, :, surface.timestep == timestep][0]
     values = np.where((surface.done[plane] == 1) & np.isfinite(values), values, np.nan)
     if np.isnan(values).all():
@@ -83,9 +80,7 @@ def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> F
     return values
 
 
-def draw_map(
-    axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 6.5
-) -> QuadContourSet:
+def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 6.5) -> QuadContourSet:
     """A filled-contour map with labelled lines; where there is no value the hatched background stays visible.
 
     Args:
@@ -99,18 +94,14 @@ def draw_map(
         The filled contours.
     """
     masked = np.ma.masked_invalid(values)
-    filled = axes.contourf(
-        surface.x, surface.y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap
-    )
+    filled = axes.contourf(surface.x, surface.y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap)
     inner = [v for v in scale.levels if np.nanmin(values) < v < np.nanmax(values)]
     if inner:
         ink = [scale.ink(level) for level in inner]
         grid = (surface.x, surface.y, masked)
         # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
         probe = axes.contour(*grid, levels=inner)
-        places = [
-            text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=fontsize, inline=False)
-        ]
+        places = [text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=fontsize, inline=False)]
         probe.remove()
         lines = axes.contour(*grid, levels=inner, colors=ink, linewidths=0.6, alpha=0.8)
         axes.clabel(lines, fmt="%g", fontsize=fontsize, colors=ink, manual=_readable(places, surface))
@@ -173,9 +164,7 @@ def hole_key(surface: Surface, values: FloatArray, plane: int = 0) -> Patch:
     """
     done = surface.done[plane] == 1
     reasons = [
-        text
-        for text, holes in (("not evaluated yet", ~done), ("not finite", done & np.isnan(values)))
-        if holes.any()
+        text for text, holes in (("not evaluated yet", ~done), ("not finite", done & np.isnan(values))) if holes.any()
     ]
     return Patch(**HOLE, label=" or ".join(reasons), linewidth=0)
 

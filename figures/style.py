@@ -1,6 +1,5 @@
 """How figures look and how they are saved: colours, sizes, a style for print, deterministic files."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from tetviz.errors import OutputError
-from tetviz.results import writable_target
+from tetviz.results import replacing, writable_target
 
 WIDTH = 7.2
 DPI = 200
@@ -20,9 +19,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 COLORMAP = "viridis"
 
 # The colour-blind palette of seaborn. SDT and TET differ in lightness too, so they stay apart in grey.
-_BLUE, _ORANGE, _GREEN, _PINK, _BROWN = (
-    seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 2, 4, 5)
-)
+_BLUE, _ORANGE, _GREEN, _PINK, _BROWN = (seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 2, 4, 5))
 METHOD_STYLES: dict[str, dict[str, Any]] = {
     "sdt": {"color": _BLUE, "marker": "o", "linestyle": "-"},
     "tet": {"color": _ORANGE, "marker": "s", "linestyle": "--"},
@@ -133,17 +130,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise OutputError(
-            f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; "
-            "choose another name"
+            f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another name"
         )
-    path = writable_target(path, force=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with paper_style():
-            figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(writable_target(path, force=True)) as partial, paper_style():
+        figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
     return path

@@ -28,9 +28,7 @@ from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
 
 
-def draw_surface(
-    surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0
-) -> Figure:
+def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Figure:
     """One loss of one network: a map with labelled contours, and the same values in 3-D.
 
     Points that are not evaluated or not finite stay empty in both. What the surface does not hold is a
@@ -111,9 +109,7 @@ def compare_surfaces(
     with paper_style():
         width = min(2.5 * len(surfaces) + 1.4, 2 * WIDTH)
         side = (width - 1.4) / len(surfaces)
-        ratio = float(
-            np.clip(max(np.ptp(s.y) for s in surfaces) / max(np.ptp(s.x) for s in surfaces), 0.4, 2)
-        )
+        ratio = float(np.clip(max(np.ptp(s.y) for s in surfaces) / max(np.ptp(s.x) for s in surfaces), 0.4, 2))
         height = (side * ratio + 0.25) * len(losses)
         figure = Figure(figsize=(width, height + 0.15 * lines + 0.6), layout="compressed")
         grid: Any = figure.subplots(len(losses), len(surfaces), sharex=True, sharey=True, squeeze=False)
@@ -180,9 +176,7 @@ def _draw_relief(axes: Axes3D, surface: Surface, values: FloatArray, scale: Scal
     cells = np.stack(corners, axis=2).reshape(-1, 4, 3)
     cells = cells[np.isfinite(cells[..., 2]).all(axis=1)]
     faces = colors_of(scale).to_rgba(cells[..., 2].mean(axis=1))
-    axes.add_collection3d(
-        Poly3DCollection(cells, facecolors=faces, edgecolors=(0, 0, 0, 0.35), linewidths=0.25)
-    )
+    axes.add_collection3d(Poly3DCollection(cells, facecolors=faces, edgecolors=(0, 0, 0, 0.35), linewidths=0.25))
     axes.set_xlim(surface.x.min(), surface.x.max())
     axes.set_ylim(surface.y.min(), surface.y.max())
     axes.set_zlim(*((0, np.nanmax(values)) if scale.is_log else scale.levels[[0, -1]]))
@@ -197,9 +191,7 @@ def _draw_relief(axes: Axes3D, surface: Surface, values: FloatArray, scale: Scal
     axes.set_ylabel("y", labelpad=-5)
 
 
-def _hole_legend(
-    figure: Figure, keys: Sequence[Patch], place: Literal["lower center", "outside lower center"]
-) -> None:
+def _hole_legend(figure: Figure, keys: Sequence[Patch], place: Literal["lower center", "outside lower center"]) -> None:
     by_label = {str(key.get_label()): key for key in keys}
     figure.legend(handles=list(by_label.values()), loc=place, ncols=len(by_label))
 

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.errors import ResultError
+from tetviz.errors import DataError, ResultError
 from tetviz.landscape.directions import Plane
 from tetviz.results import Provenance, Surface, load, open_result, save
 from tetviz.results.schema import FloatArray, IntArray
@@ -40,11 +41,11 @@ def grid_coordinates(points: int, low: float = -1.0, high: float = 1.0) -> Float
     """
     if points < 3:
         raise ValueError(f"a grid needs at least 3 points a side, got {points}")
-    if not low < 0 < high:
-        raise ValueError(f"the range must hold the centre 0 inside, got {low:g}:{high:g}")
+    if not -math.inf < low < 0 < high < math.inf:
+        raise ValueError(f"the range must be finite and hold the centre 0 inside, got {low:g}:{high:g}")
     intervals = -low / (high - low) * (points - 1)
     left = round(intervals)
-    if abs(intervals - left) > 1e-9:
+    if abs(intervals - left) > 1e-9 or not 0 < left < points - 1:
         symmetric = "; take an odd number" if low == -high else ""
         raise ValueError(f"{points} points on {low:g}:{high:g} miss the centre 0{symmetric}")
     return np.concatenate([np.linspace(low, 0, left + 1), np.linspace(0, high, points - left)[1:]])
@@ -89,6 +90,7 @@ def compute_surface(
         The surface.
 
     Raises:
+        DataError: no samples.
         ResultError: ``path`` holds another surface.
         ValueError: no timesteps are given and the model names none, or an unknown loss.
     """
@@ -102,11 +104,13 @@ def compute_surface(
     weight = next(moving.parameters())
     batches = [(a.to(weight.device, weight.dtype), b) for a, b in to_batches(data, batch_size, indices)]
     samples = np.arange(sum(len(labels_B) for _, labels_B in batches)) if indices is None else indices
+    if not len(samples):
+        raise DataError("no samples to measure on: the data set is empty")
     provenance = dataclasses.replace(
         provenance or Provenance(),
         device=str(weight.device),
         dtype=str(weight.dtype).removeprefix("torch."),
-        request=_fingerprint(moving, batches, plane, x, y, steps),
+        request=_fingerprint(moving, batches, plane, [x.tolist(), y.tolist(), steps, loss, weight.device.type]),
     )
     empty = _empty_surface(plane, x, y, steps, samples, loss, provenance, getattr(model, "timesteps", None) or steps)
     if path is None:
@@ -116,7 +120,7 @@ def compute_surface(
         save(path, empty)
     elif load(path, Surface).provenance.request != provenance.request:
         raise ResultError(
-            f"{path}: holds the surface of another checkpoint, data set, plane or grid; "
+            f"{path}: holds the surface of another checkpoint, data set, plane, grid or loss; "
             "choose another name with -o, or replace it with --force"
         )
     with open_result(path) as stored:
@@ -208,11 +212,9 @@ def _empty_surface(
     )
 
 
-def _fingerprint(
-    model: nn.Module, batches: list[Batch], plane: Plane, x: FloatArray, y: FloatArray, timesteps: int
-) -> str:
-    # SHA-256 of all that decides the numbers: weights, samples and their batches, directions, grid, T.
-    digest = hashlib.sha256(json.dumps([x.tolist(), y.tolist(), timesteps]).encode())
+def _fingerprint(model: nn.Module, batches: list[Batch], plane: Plane, settings: list[Any]) -> str:
+    # SHA-256 of all that decides the result: network, weights, samples and their batches, directions, grid, T, loss.
+    digest = hashlib.sha256(json.dumps([repr(model), settings]).encode())
     named = [*model.state_dict().items(), *plane.x.items(), *plane.y.items()]
     named += [("batch", tensor) for batch in batches for tensor in batch]
     for name, tensor in named:

@@ -62,6 +62,8 @@ def time_major(x: Tensor, timesteps: int | None) -> Tensor:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     if x.dim() == 4:
         return x.expand(timesteps or 0, *x.shape)
+    if len(x) == 0:
+        raise ValueError("the sequence has no timesteps; expected at least one timestep on its first axis")
     if timesteps is not None and timesteps > len(x):
         raise ValueError(f"the sequence has {len(x)} timesteps, {timesteps} were asked for")
     return x[:timesteps]

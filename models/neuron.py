@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tetviz.errors import unknown
 from tetviz.models.surrogate import SURROGATES
 
 
@@ -39,8 +41,8 @@ class LIF(nn.Module):
     ) -> None:
         super().__init__()
         if surrogate not in SURROGATES:
-            raise ValueError(f"unknown surrogate {surrogate!r}; known: {', '.join(sorted(SURROGATES))}")
-        if gamma <= 0:
+            raise ValueError(unknown("surrogate", surrogate, SURROGATES))
+        if not gamma > 0:
             raise ValueError(f"the surrogate's width gamma must be positive, got {gamma}")
         self.leak, self.threshold = leak, threshold
         self.surrogate, self.gamma, self.detach_reset = surrogate, gamma, detach_reset
@@ -55,7 +57,12 @@ class LIF(nn.Module):
 
         Returns:
             Spikes, 0 or 1 (graded with the smooth ``sigmoid``), shaped and typed like the input.
+
+        Raises:
+            ValueError: no timesteps, or inside streaming() another batch or another type than before.
         """
+        if len(current_TB) == 0:
+            raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
         u = self._membrane_before(current_TB)
         if torch.is_grad_enabled() or self.surrogate == "sigmoid":
             spikes_TB, u = self._run(current_TB, u)
@@ -77,7 +84,7 @@ class LIF(nn.Module):
 
     def _run_in_place(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         # The same numbers as _run without a graph, in half the passes over memory.
-        spikes_TB = torch.empty_like(current_TB)
+        u, spikes_TB = u.clone(), torch.empty_like(current_TB)
         for current, s in zip(current_TB, spikes_TB, strict=True):
             u.mul_(self.leak).add_(current)
             torch.gt(u, self.threshold, out=s)
@@ -85,15 +92,20 @@ class LIF(nn.Module):
         return spikes_TB, u
 
     def _membrane_before(self, current_TB: Tensor) -> Tensor:
+        dtype = torch.promote_types(current_TB.dtype, torch.float32)
         if self.membrane is None:
-            dtype = torch.promote_types(current_TB.dtype, torch.float32)
             return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
-        if self.membrane.shape != current_TB.shape[1:]:
+        kept, new = (tuple(self.membrane.shape), self.membrane.dtype), (tuple(current_TB.shape[1:]), dtype)
+        if kept != new:
             raise ValueError(
-                f"the batch changed inside streaming(): membranes are {tuple(self.membrane.shape)}, "
-                f"the input is {tuple(current_TB.shape[1:])}; leave streaming() before the next batch"
+                f"the batch changed inside streaming(): membranes are {kept[0]} {kept[1]}, the input needs "
+                f"{new[0]} {new[1]}; leave streaming() before the next batch"
             )
         return self.membrane
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a pickle made inside streaming() starts from rest and is not in it.
+        return {**self.__dict__, "carry": False, "membrane": None}
 
     def extra_repr(self) -> str:
         """The constants, for print(model).

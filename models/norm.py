@@ -39,19 +39,15 @@ class TdBN(nn.BatchNorm2d):
         if x.dim() == 5:
             return self.forward(x.flatten(0, 1)).view_as(x)
         self._check_input_dim(x)
-        if self.training and self.num_batches_tracked is not None:
+        tracking = self.training and self.track_running_stats
+        if tracking and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1 / max(1, int(self.num_batches_tracked or 1))
+        mean, var = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
         weight = self.weight * (self.alpha * self.threshold)
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            weight,
-            self.bias,
-            self.training,
-            self.momentum or 0.0,
-            self.eps,
-        )
+        return F.batch_norm(x, mean, var, weight, self.bias, self.training or mean is None, momentum, self.eps)
 
     def extra_repr(self) -> str:
         """The constants, for print(model).
@@ -122,10 +118,12 @@ def fold(model: nn.Module) -> nn.Module:
 def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("cannot fold a batch normalisation that keeps no running statistics")
-    gain = norm.weight * (norm.alpha * norm.threshold if isinstance(norm, TdBN) else 1.0)
-    scale = gain / torch.sqrt(norm.running_var + norm.eps)
-    bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
-    folded = copy.deepcopy(conv)
-    folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
-    folded.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias)
+    gain = norm.weight if norm.affine else torch.ones_like(norm.running_mean)
+    offset = norm.bias if norm.affine else torch.zeros_like(norm.running_mean)
+    branch = norm.alpha * norm.threshold if isinstance(norm, TdBN) else 1.0
+    scale = gain * branch / torch.sqrt(norm.running_var + norm.eps)
+    bias = torch.zeros_like(offset) if conv.bias is None else conv.bias
+    folded, trained = copy.deepcopy(conv), conv.weight.requires_grad
+    folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None], requires_grad=trained)
+    folded.bias = nn.Parameter((bias - norm.running_mean) * scale + offset, requires_grad=trained)
     return folded

@@ -1,11 +1,13 @@
 """A network in plain data: ModelSpec, the registry of architectures, and build."""
 
-import difflib
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from tetviz.errors import unknown
 from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.layers import Parts, SpikingNetwork
 from tetviz.models.neuron import LIF
@@ -81,22 +83,27 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
     elif settings:
         raise ValueError("a ModelSpec is complete: change it with dataclasses.replace, not with further settings")
     if spec.name not in MODELS:
-        near = difflib.get_close_matches(spec.name, MODELS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown model {spec.name!r}{hint} Known: {', '.join(sorted(MODELS))}")
+        raise ValueError(unknown("model", spec.name, MODELS))
     if spec.norm not in NORMS:
-        raise ValueError(f"unknown norm {spec.norm!r}; known: {', '.join(NORMS)}")
-    if spec.num_classes < 1 or spec.in_channels < 1 or spec.width <= 0:
-        raise ValueError("num_classes and in_channels must be at least 1, width must be positive")
+        raise ValueError(unknown("norm", spec.norm, NORMS))
+    for name in ("num_classes", "in_channels", "image_size"):
+        if not isinstance(getattr(spec, name), int) or getattr(spec, name) < 1:
+            raise ValueError(f"{name} must be at least 1 and an integer, got {getattr(spec, name)!r}")
+    for name in ("width", "leak", "threshold", "gamma"):
+        if not isinstance(getattr(spec, name), int | float) or not math.isfinite(getattr(spec, name)):
+            raise ValueError(f"{name} must be a finite number, got {getattr(spec, name)!r}")
+    if spec.width <= 0:
+        raise ValueError(f"width must be positive, got {spec.width}")
+    builder = MODELS[spec.name]
+    strange = [name for name in spec.options if name not in inspect.signature(builder).parameters]
+    if strange:
+        raise ValueError(f"{spec.name} does not take the option {', '.join(strange)}")
     neuron = partial(LIF, spec.leak, spec.threshold, spec.surrogate, spec.gamma, spec.detach_reset)
-    try:
-        return MODELS[spec.name](
-            num_classes=spec.num_classes,
-            in_channels=spec.in_channels,
-            image_size=spec.image_size,
-            width=spec.width,
-            parts=Parts(neuron, spec.norm, spec.threshold),
-            **spec.options,
-        )
-    except TypeError as error:
-        raise ValueError(f"{spec.name} does not take one of the options {', '.join(spec.options)} ({error})") from error
+    return builder(
+        num_classes=spec.num_classes,
+        in_channels=spec.in_channels,
+        image_size=spec.image_size,
+        width=spec.width,
+        parts=Parts(neuron, spec.norm, spec.threshold),
+        **spec.options,
+    )

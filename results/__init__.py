@@ -1,6 +1,7 @@
 """What tetviz measured: result types and the HDF5 files that hold them. Needs no torch."""
 
-from tetviz.results.hdf5 import load, open_result, save, writable_target
+from tetviz.results.files import replacing, writable_target
+from tetviz.results.hdf5 import load, looks_like_result, open_result, save
 from tetviz.results.kinds import KINDS, ScalingCurve, Surface
 from tetviz.results.schema import Provenance, Result
 
@@ -11,7 +12,9 @@ __all__ = [
     "ScalingCurve",
     "Surface",
     "load",
+    "looks_like_result",
     "open_result",
+    "replacing",
     "save",
     "writable_target",
 ]

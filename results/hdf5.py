@@ -6,7 +6,6 @@ leaves a file that opens.
 """
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import h5py
 import numpy as np
 
 from tetviz.errors import OutputError, ResultError
+from tetviz.results.files import replacing, writable_target
 from tetviz.results.kinds import KINDS
 from tetviz.results.schema import Provenance, Result, array_fields, attribute_fields
 
@@ -23,31 +23,6 @@ FORMAT = "tetviz-result"
 FORMAT_VERSION = 1
 
 R = TypeVar("R", bound=Result)
-
-
-def writable_target(path: str | Path, force: bool) -> Path:
-    """Checks, before any work is done, that an output may be written.
-
-    Args:
-        path: the file to be written.
-        force: whether an existing file may be replaced.
-
-    Returns:
-        The path.
-
-    Raises:
-        OutputError: the file exists and ``force`` is off, or its folder is missing or not writable.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder, expected a file name to write to")
-    if path.exists() and not force:
-        raise OutputError(f"{path}: exists already; choose another name with -o, or replace it with --force")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path}: the folder {path.parent} is not writable; choose another with -o")
-    return path
 
 
 def save(path: str | Path, result: Result, *, force: bool = True) -> Path:
@@ -65,16 +40,21 @@ def save(path: str | Path, result: Result, *, force: bool = True) -> Path:
         OutputError: the file cannot be written, or exists and ``force`` is off.
     """
     path = writable_target(path, force)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with h5py.File(partial, "w") as file:
-            _write(file, result)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        _write(file, result)
     return path
+
+
+def looks_like_result(path: str | Path) -> bool:
+    """Whether a file is HDF5, by its content, or by its name if there is no such file.
+
+    Args:
+        path: any path.
+
+    Returns:
+        True for HDF5.
+    """
+    return h5py.is_hdf5(path) if Path(path).is_file() else Path(path).suffix in (".h5", ".hdf5", ".nc")
 
 
 def load(path: str | Path, kind: type[R] = Result) -> R:  # type: ignore[assignment]
@@ -94,7 +74,7 @@ def load(path: str | Path, kind: type[R] = Result) -> R:  # type: ignore[assignm
         found = _kind(path, file)
         if not issubclass(found, kind):
             raise ResultError(f"{path}: holds a result of kind {found.kind!r}, expected {kind.kind!r}")
-        return cast(R, _build(path, file, found, {name: file[name][...] for name in _arrays(path, file, found)}))
+        return cast(R, _build(file, found, {name: file[name][...] for name in _arrays(path, file, found)}))
 
 
 @contextmanager
@@ -109,17 +89,23 @@ def open_result(path: str | Path) -> Iterator[Result]:
 
     Raises:
         OutputError: the file cannot be opened for writing.
+        ResultError: another program has changed the layout of an array.
     """
     with _open(path) as file:
         found = _kind(path, file)
-        places = {n: (file[n].dtype, file[n].shape, file[n].id.get_offset()) for n in _arrays(path, file, found)}
+        names = _arrays(path, file, found)
+        places = {name: (file[name].dtype, file[name].shape, file[name].id.get_offset()) for name in names}
+        moved = [n for n, (dtype, _, at) in places.items() if at is None or dtype != array_fields(found)[n]["dtype"]]
+        if moved:
+            raise ResultError(
+                f"{path}: {', '.join(moved)} cannot be written in place, another program has changed their layout; "
+                "start a new file with -o"
+            )
         try:
-            arrays: dict[str, Any] = {
-                name: np.memmap(path, dtype, "r+", offset, shape) for name, (dtype, shape, offset) in places.items()
-            }
+            arrays: dict[str, Any] = {n: np.memmap(path, d, "r+", at, shape) for n, (d, shape, at) in places.items()}
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        result = _build(path, file, found, arrays)
+        result = _build(file, found, arrays)
     yield result
     for values in arrays.values():
         values.flush()
@@ -141,7 +127,9 @@ def _write(file: h5py.File, result: Result) -> None:
                 file[name].dims[axis].attach_scale(file[dim])
                 file[name].dims[axis].label = dim
     provenance = file.create_group("provenance")
-    provenance.attrs.update(dataclasses.asdict(cast(Any, result).provenance))
+    for name, text in dataclasses.asdict(cast(Any, result).provenance).items():
+        # A command line may hold file names that are not UTF-8.
+        provenance.attrs[name] = text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0").decode()
 
 
 @contextmanager
@@ -149,16 +137,23 @@ def _open(path: str | Path) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise ResultError(f"{path}: no such file; expected an HDF5 file written by tetviz")
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError) as error:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
         raise ResultError(f"{path}: cannot be read as HDF5; is it a tetviz result, and whole?") from error
+    try:
+        with file:
+            yield file
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ResultError(f"{path}: damaged, it cannot be read ({error}); measure again") from error
 
 
 def _kind(path: str | Path, file: h5py.File) -> type[Result]:
-    if file.attrs.get("format") != FORMAT:
+    head = {name: _plain(file.attrs.get(name)) for name in ("format", "format_version", "kind")}
+    if not isinstance(head["format"], str) or head["format"] != FORMAT:
         raise ResultError(f"{path}: is an HDF5 file, but not a tetviz result (no attribute format={FORMAT!r})")
-    version, kind = file.attrs.get("format_version", 0), file.attrs.get("kind")
+    version, kind = head["format_version"], head["kind"]
+    if not isinstance(version, int) or version < 1 or not isinstance(kind, str):
+        raise ResultError(f"{path}: damaged, its attributes format_version and kind are {version!r} and {kind!r}")
     if version > FORMAT_VERSION or kind not in KINDS:
         raise ResultError(
             f"{path}: holds a result of kind {kind!r} in format version {version}; this tetviz reads "
@@ -168,21 +163,19 @@ def _kind(path: str | Path, file: h5py.File) -> type[Result]:
 
 
 def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
-    present = {*file.keys(), *file.attrs.keys()}
-    missing = [n for n in (*array_fields(kind), *attribute_fields(kind), "provenance") if n not in present]
+    names = list(array_fields(kind))
+    missing = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
+    missing += [name for name in attribute_fields(kind) if name not in file.attrs]
+    missing += [] if isinstance(file.get("provenance"), h5py.Group) else ["provenance"]
     if missing:
         raise ResultError(f"{path}: damaged, a {kind.kind} file must hold {', '.join(missing)}; measure again")
-    return list(array_fields(kind))
+    return names
 
 
-def _build(path: str | Path, file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
+def _build(file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
     attributes = {name: _plain(file.attrs[name]) for name in attribute_fields(kind)}
-    known = {f.name for f in dataclasses.fields(Provenance)}
-    recorded = {name: _plain(value) for name, value in file["provenance"].attrs.items() if name in known}
-    try:
-        return cast(Any, kind)(**arrays, **attributes, provenance=Provenance(**recorded))  # type: ignore[no-any-return]
-    except (TypeError, ValueError) as error:
-        raise ResultError(f"{path}: damaged, its arrays do not fit each other ({error}); measure again") from error
+    recorded = {f.name: _plain(file["provenance"].attrs.get(f.name, "")) for f in dataclasses.fields(Provenance)}
+    return cast(Any, kind)(**arrays, **attributes, provenance=Provenance(**recorded))  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, arra
 _GRID = ("plane", "y", "x", "timestep")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface(Result):
     """Both losses and both accuracies on the grid of a plane through a checkpoint, for every timestep.
 
@@ -41,7 +41,7 @@ class Surface(Result):
     provenance: Provenance = field(default_factory=Provenance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScalingCurve(Result):
     """Accuracy and losses of a checkpoint at every number of timesteps from 1 to T_max.
 

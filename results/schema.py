@@ -59,7 +59,7 @@ class Provenance:
     request: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """Base of every result: a frozen dataclass of NumPy arrays, a few plain attributes and a provenance."""
 
@@ -71,16 +71,20 @@ class Result:
         Raises:
             ValueError: an array disagrees with the coordinates of its dimensions.
         """
+        fields, title = array_fields(type(self)), type(self).__name__
+        for name, schema in fields.items():
+            given = np.asarray(getattr(self, name))
+            values = given.astype(schema["dtype"], copy=False)
+            same = np.array_equal(values, given, equal_nan=values.dtype.kind == "f")
+            if not same or values.ndim != len(schema["dims"]):
+                expected = f"{schema['dtype']} over {schema['dims']}"
+                raise ValueError(f"{title}.{name}: expected {expected}, got {given.shape} of {given.dtype}")
+            object.__setattr__(self, name, values)
         sizes = self.sizes()
-        for name, schema in array_fields(type(self)).items():
-            values = np.asarray(getattr(self, name), dtype=schema["dtype"])
-            expected = tuple(sizes[dim] for dim in schema["dims"])
-            if values.shape != expected:
-                raise ValueError(
-                    f"{type(self).__name__}.{name}: expected {schema['dims']} {expected}, got {values.shape}"
-                )
-            if values is not getattr(self, name):
-                object.__setattr__(self, name, values)
+        for name, schema in fields.items():
+            shape, expected_shape = getattr(self, name).shape, tuple(sizes[dim] for dim in schema["dims"])
+            if shape != expected_shape:
+                raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
 
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.

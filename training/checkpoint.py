@@ -7,18 +7,33 @@ import dataclasses
 import hashlib
 import pickle
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tetviz.errors import CheckpointError, OutputError
+from tetviz.errors import CheckpointError
 from tetviz.models import ModelSpec, SpikingNetwork, build
+from tetviz.results import replacing
+from tetviz.training.dataset import DataSpec
 
 FORMAT = "tetviz-checkpoint"
 FORMAT_VERSION = 1
+
+# What unpickling and unzipping damaged bytes may raise beside UnpicklingError and OSError.
+_UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,10 @@ class Checkpoint:
         Returns:
             The network; static images are shown for :attr:`timesteps` steps unless the call says otherwise.
         """
-        model = _fresh(self.spec).to(next(iter(self.state.values())).dtype)
-        model.load_state_dict(self.state)
+        # Fresh weights draw random numbers, and the caller's generator must not notice.
+        with torch.random.fork_rng([]):
+            model = build(self.spec)
+        model.to(next(iter(self.state.values())).dtype).load_state_dict(self.state)
         model.timesteps = self.timesteps
         return model.eval()
 
@@ -68,19 +85,12 @@ class Checkpoint:
         Raises:
             OutputError: the file cannot be written.
         """
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
         content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
         content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
-        try:
+        with replacing(path) as partial:
             torch.save(content, partial)
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(f"{path}: the checkpoint cannot be written ({error})") from error
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":
@@ -100,12 +110,13 @@ class Checkpoint:
         try:
             values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
             checkpoint = cls(**{**values, "spec": ModelSpec(**content["spec"])})
-            model = _fresh(checkpoint.spec)
-        except (KeyError, TypeError, ValueError) as error:
+            DataSpec(**{"name": "", **checkpoint.data})
+            with torch.device("meta"):
+                expected = build(checkpoint.spec).state_dict()
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise CheckpointError(f"{path}: damaged, its description cannot be used ({error})") from error
-        if not isinstance(checkpoint.timesteps, int) or checkpoint.timesteps < 1:
-            raise CheckpointError(f"{path}: damaged, timesteps is {checkpoint.timesteps!r}, expected 1 or more")
-        _check_state(path, model, checkpoint.state)
+        _check_records(path, checkpoint)
+        _check_state(path, expected, checkpoint.state)
         return checkpoint
 
 
@@ -122,13 +133,9 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fresh(spec: ModelSpec) -> SpikingNetwork:
-    # Fresh weights draw random numbers, and the caller's generator must not notice.
-    with torch.random.fork_rng([]):
-        return build(spec)
-
-
 def _read(path: Path) -> Any:
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, expected a checkpoint")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected a checkpoint written by `tetviz train`")
     try:
@@ -144,15 +151,7 @@ def _read(path: Path) -> Any:
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (
-        RuntimeError,
-        EOFError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{path}: is a zip file, but no checkpoint can be read from it") from error
 
 
@@ -170,10 +169,20 @@ def _check_header(path: str | Path, content: Any) -> None:
         )
 
 
-def _check_state(path: str | Path, model: nn.Module, state: Any) -> None:
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: damaged, its state is not a dictionary of tensors")
-    expected = model.state_dict()
+def _check_records(path: str | Path, checkpoint: Checkpoint) -> None:
+    for name, kind in (("training", dict), ("data", dict), ("resume", dict), ("history", list), ("epoch", int)):
+        if not isinstance(getattr(checkpoint, name), kind):
+            raise CheckpointError(f"{path}: damaged, its {name} is not a {kind.__name__}")
+    if not all(isinstance(record, dict) for record in checkpoint.history):
+        raise CheckpointError(f"{path}: damaged, its history is not a list of dictionaries")
+    if not isinstance(checkpoint.timesteps, int) or checkpoint.timesteps < 1:
+        raise CheckpointError(f"{path}: damaged, timesteps is {checkpoint.timesteps!r}, expected 1 or more")
+
+
+def _check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
+    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(t, Tensor) and t.layout == torch.strided for t in state.values()):
+        raise CheckpointError(f"{path}: damaged, its state is not a dictionary of names and dense tensors")
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
         lacks = f"lacks {', '.join(missing[:3])}" if missing else ""
@@ -182,6 +191,8 @@ def _check_state(path: str | Path, model: nn.Module, state: Any) -> None:
             f"{path}: the weights do not fit the network: it {' and '.join(filter(None, (lacks, has)))}"
         )
     for name, tensor in state.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point() or tensor.device.type != "cpu":
+            raise CheckpointError(f"{path}: damaged, {name} holds {tensor.dtype}, expected {expected[name].dtype}")
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {tuple(tensor.shape)}, the network expects {tuple(expected[name].shape)}"

@@ -1,11 +1,10 @@
 """Data sets by name; this module names everything about data that the other parts need."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tetviz.errors import DataError
+from tetviz.errors import DataError, unknown
 from tetviz.training.arrays import load_digits, load_npz
 from tetviz.training.dataset import (
     FRAMINGS,
@@ -69,9 +68,7 @@ def load_data(
         raise ValueError(f"split must be train or test, got {split!r}")
     spec = name if isinstance(name, DataSpec) else DataSpec(name)
     if spec.name not in DATASETS:
-        near = difflib.get_close_matches(spec.name, DATASETS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise DataError(f"unknown data set {spec.name!r}: {hint}known are {', '.join(DATASETS)}")
+        raise DataError(unknown("data set", spec.name, DATASETS))
     spec = replace(spec, root=root or spec.root, **settings)
     dataset = DATASETS[spec.name](spec, split, download)
     if not len(dataset):

@@ -45,7 +45,7 @@ def fit(
     """Trains a network.
 
     Every epoch ends with a measurement on the held-out samples and on the test split, and with a saved
-    ``last_path``. ``best_path`` holds the epoch of highest held-out accuracy (ties: lower held-out loss) of
+    ``last_path``. ``best_path`` holds the epoch of highest held-out accuracy (ties: lower held-out L_SDT) of
     the last stage; without held-out samples, the last epoch.
 
     Args:
@@ -74,9 +74,9 @@ def fit(
             raise DataError(f"the {name} split is empty")
     train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
     plan = config.plan()
-    for monitor in monitors:
-        monitor.on_start(run.epoch, len(plan))
     try:
+        for monitor in monitors:
+            monitor.on_start(run.epoch, len(plan))
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             run.save_last()
             for epoch in range(run.epoch, len(plan)):
@@ -262,14 +262,9 @@ class _Run:
             )
         self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
         self.history = [*self.history, record]
-        score = {"accuracy": record.get("val_accuracy", 0.0), "loss": self._held_out_loss(record)}
+        score = {"accuracy": record.get("val_accuracy", 0.0), "loss": record.get("val_sdt_loss", -float(self.epoch))}
         if not self.best or (score["accuracy"], -score["loss"]) > (self.best["accuracy"], -self.best["loss"]):
             self.best = score
             self.checkpoint().save(self.best_path)
         self.save_last()
         return record
-
-    def _held_out_loss(self, record: dict[str, Any]) -> float:
-        if "val_accuracy" not in record:
-            return -float(record["epoch"])
-        return float(record["val_sdt_loss" if record["loss"] == "sdt" else "val_tet_loss"])

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tetviz.errors import unknown
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -97,7 +99,7 @@ def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:
         ValueError: an unknown name.
     """
     if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+        raise ValueError(unknown("loss", name, LOSSES))
     if name == "total":
         return lambda logits_TBK, labels_B: total_loss(logits_TBK, labels_B, lamb, phi)
     return LOSSES[name]

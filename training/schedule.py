@@ -45,7 +45,7 @@ class Stage:
         return stage
 
     def __str__(self) -> str:
-        return f"{self.timesteps}:{self.epochs}" + ("" if self.lr is None else f"@{self.lr:g}")
+        return f"{self.timesteps}:{self.epochs}" + ("" if self.lr is None else f"@{self.lr!r}")
 
 
 @dataclass(frozen=True)

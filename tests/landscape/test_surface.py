@@ -156,7 +156,7 @@ def test_a_point_that_was_not_marked_done_is_computed_again(network, tmp_path):
         assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
 
 
-@pytest.mark.parametrize("change", ["plane", "weights", "data", "grid", "timesteps"])
+@pytest.mark.parametrize("change", ["plane", "weights", "leak", "data", "grid", "timesteps", "loss"])
 def test_another_surface_in_the_same_file_is_refused(network, tmp_path, change):
     model, batches = network
     path = tmp_path / "s.h5"
@@ -164,14 +164,18 @@ def test_another_surface_in_the_same_file_is_refused(network, tmp_path, change):
     compute_surface(**arguments, path=path)
     before = path.read_bytes()
     other = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4)
+    leaky = copy.deepcopy(model)
+    leaky.features[1].leak = 0.9
     arguments |= {
         "plane": {"plane": random_plane(model, 2)},
         "weights": {"model": other},
+        "leak": {"model": leaky},
+        "loss": {"loss": "tet"},
         "data": {"data": batches[:1]},
         "grid": {"grid": 5},
         "timesteps": {"timesteps": 1},
     }[change]
-    with pytest.raises(ResultError, match="another checkpoint, data set, plane or grid"):
+    with pytest.raises(ResultError, match="another checkpoint, data set, plane, grid or loss"):
         compute_surface(**arguments, path=path)
     assert path.read_bytes() == before
     compute_surface(**arguments, path=path, force=True)

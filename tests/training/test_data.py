@@ -112,8 +112,8 @@ def test_spec_refuses(wrong: dict[str, Any]) -> None:
 
 
 def test_names() -> None:
-    refused("did you mean 'cifar10'. known are digits, mnist", "cifar-10")
-    refused("unknown data set 'qqq': known are", "qqq")
+    refused("did you mean 'cifar10'. known: digits, mnist", "cifar-10")
+    refused("unknown data set 'qqq'; known: digits", "qqq")
     with pytest.raises(ValueError, match="train or test"):
         load("digits", split="val")
     for name in DATASETS:

@@ -83,7 +83,7 @@ def test_the_record_is_what_the_checkpoint_measures(uninterrupted):
 def test_the_best_epoch_is_chosen_on_held_out_samples_of_the_last_stage(uninterrupted):
     best, last = uninterrupted
     stage = last.history[3:]
-    chosen = max(stage, key=lambda r: (r["val_accuracy"], -r["val_tet_loss"]))
+    chosen = max(stage, key=lambda r: (r["val_accuracy"], -r["val_sdt_loss"]))
     assert best.epoch == chosen["epoch"]
     assert best.history[-1] == chosen
 

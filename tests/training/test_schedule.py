@@ -7,7 +7,7 @@ import pytest
 from tetviz.training.schedule import Stage, Switch, plan_epochs
 
 
-@pytest.mark.parametrize("text", ["2:300", "6:50@0.0001", "1:1@2"])
+@pytest.mark.parametrize("text", ["2:300", "6:50@0.0001", "1:1@2.0"])
 def test_stages_read_what_they_print(text):
     assert str(Stage.parse(text)) == text
 

@@ -1,0 +1,262 @@
+"""Slow, obvious re-implementations of what the papers say, to judge the package by. Calls no tetviz.
+
+NumPy float64 and Python loops, one number at a time wherever that is bearable. Axis letters: T timesteps,
+B batch, C channels, H height, W width, K classes, N neurons.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+HARD = ("triangle", "rectangle", "exponential", "arctan")
+
+
+# --- surrogates ---------------------------------------------------------------------------------------------
+
+
+def kernel(name: str, x: float, gamma: float) -> float:
+    """The derivative that stands in for the Heaviside step's, x = potential minus threshold."""
+    if name == "triangle":
+        return (gamma - abs(x)) / gamma**2 if abs(x) < gamma else 0.0
+    if name == "rectangle":
+        return 1 / gamma if -gamma / 2 < x < gamma / 2 else 0.0
+    if name == "exponential":
+        return math.exp(-abs(x) / gamma) / (2 * gamma)
+    if name == "arctan":
+        return 1 / gamma / (1 + (math.pi * x / gamma) ** 2)
+    if name == "sigmoid":
+        value = smooth_step(name, x, gamma)
+        return value * (1 - value) / gamma
+    raise KeyError(name)
+
+
+def smooth_step(name: str, x: float, gamma: float) -> float:
+    """The antiderivative of :func:`kernel` that rises from 0 to 1, integrated by hand."""
+    if name == "triangle":
+        if x <= -gamma:
+            return 0.0
+        if x >= gamma:
+            return 1.0
+        return (x + gamma) ** 2 / (2 * gamma**2) if x < 0 else 1 - (gamma - x) ** 2 / (2 * gamma**2)
+    if name == "rectangle":
+        return min(1.0, max(0.0, x / gamma + 0.5))
+    if name == "exponential":
+        return 0.5 * math.exp(x / gamma) if x < 0 else 1 - 0.5 * math.exp(-x / gamma)
+    if name == "arctan":
+        return math.atan(math.pi * x / gamma) / math.pi + 0.5
+    if name == "sigmoid":
+        return 1 / (1 + math.exp(-x / gamma)) if x >= 0 else math.exp(x / gamma) / (1 + math.exp(x / gamma))
+    raise KeyError(name)
+
+
+def spike(name: str, x: float, gamma: float) -> float:
+    """A spike for a potential strictly above the threshold; graded with the smooth sigmoid."""
+    if name == "sigmoid":
+        return smooth_step(name, x, gamma)
+    return 1.0 if x > 0 else 0.0
+
+
+# --- the LIF neuron -----------------------------------------------------------------------------------------
+
+
+def lif_forward(current_TN: Array, leak: float, threshold: float, surrogate: str, gamma: float) -> tuple[Array, Array]:
+    """Potentials before the reset and spikes, neuron by neuron (Deng et al. 2022, eqs. 1 to 3)."""
+    timesteps, neurons = current_TN.shape
+    before_reset, spikes = np.empty((timesteps, neurons)), np.empty((timesteps, neurons))
+    for n in range(neurons):
+        u = 0.0
+        for t in range(timesteps):
+            u = leak * u + float(current_TN[t, n])
+            s = spike(surrogate, u - threshold, gamma)
+            before_reset[t, n], spikes[t, n] = u, s
+            u = u * (1.0 - s)
+    return before_reset, spikes
+
+
+def lif_backward(
+    current_TN: Array,
+    gradient_TN: Array,
+    leak: float,
+    threshold: float,
+    surrogate: str,
+    gamma: float,
+    detach_reset: bool,
+) -> Array:
+    """Gradient with respect to the current, given the gradient with respect to the spikes.
+
+    Backpropagation through time by hand. With m(t) = leak v(t-1) + I(t), s(t) = step(m(t) - V_th) and
+    v(t) = m(t) (1 - s(t)), from the last step to the first::
+
+        ds = dL/ds(t) - m(t) dv        the second term only if the reset is not detached
+        dm = ds kernel(m(t) - V_th) + dv (1 - s(t))
+        dL/dI(t) = dm                  dv for the step before = leak dm
+    """
+    m, s = lif_forward(current_TN, leak, threshold, surrogate, gamma)
+    timesteps, neurons = m.shape
+    gradient = np.empty((timesteps, neurons))
+    for n in range(neurons):
+        dv = 0.0
+        for t in reversed(range(timesteps)):
+            ds = float(gradient_TN[t, n])
+            if not detach_reset:
+                ds -= float(m[t, n]) * dv
+            dm = ds * kernel(surrogate, float(m[t, n]) - threshold, gamma) + dv * (1.0 - float(s[t, n]))
+            gradient[t, n] = dm
+            dv = leak * dm
+    return gradient
+
+
+# --- normalisation ------------------------------------------------------------------------------------------
+
+
+def tdbn(
+    x_TBCHW: Array, weight: Array, bias: Array, alpha: float, threshold: float, eps: float
+) -> tuple[Array, Array, Array]:
+    """Output, mean and biased variance of tdBN in training mode (Zheng et al. 2021), channel by channel."""
+    y = np.empty_like(x_TBCHW)
+    channels = x_TBCHW.shape[2]
+    means, variances = np.empty(channels), np.empty(channels)
+    for c in range(channels):
+        values = [float(v) for v in x_TBCHW[:, :, c].ravel()]
+        mean = math.fsum(values) / len(values)
+        variance = math.fsum((v - mean) ** 2 for v in values) / len(values)
+        normalised = alpha * threshold * (x_TBCHW[:, :, c] - mean) / math.sqrt(variance + eps)
+        y[:, :, c] = weight[c] * normalised + bias[c]
+        means[c], variances[c] = mean, variance
+    return y, means, variances
+
+
+def running(old: Array, mean_or_variance: Array, momentum: float) -> Array:
+    """The exponential running average that batch normalisation keeps."""
+    return (1 - momentum) * old + momentum * mean_or_variance
+
+
+def fold(
+    kernel_OIHW: Array,
+    conv_bias: Array | None,
+    weight: Array,
+    bias: Array,
+    mean: Array,
+    variance: Array,
+    eps: float,
+    factor: float = 1.0,
+) -> tuple[Array, Array]:
+    """Kernel and bias of a convolution that holds its normalisation (Deng et al. 2022, eq. 6).
+
+    ``factor`` is alpha * V_th of tdBN.
+    """
+    folded, folded_bias = np.empty_like(kernel_OIHW), np.empty(len(kernel_OIHW))
+    for o in range(len(kernel_OIHW)):
+        sigma = math.sqrt(variance[o] + eps)
+        folded[o] = kernel_OIHW[o] * factor * weight[o] / sigma
+        before = 0.0 if conv_bias is None else conv_bias[o]
+        folded_bias[o] = (before - mean[o]) * factor * weight[o] / sigma + bias[o]
+    return folded, folded_bias
+
+
+# --- losses -------------------------------------------------------------------------------------------------
+
+
+def softmax(logits_K: Array) -> list[float]:
+    """Softmax of one output vector."""
+    peak = max(float(v) for v in logits_K)
+    powers = [math.exp(float(v) - peak) for v in logits_K]
+    return [p / math.fsum(powers) for p in powers]
+
+
+def cross_entropy(logits_K: Array, label: int) -> float:
+    """-log softmax(logits)[label] of one output vector, in nats."""
+    peak = max(float(v) for v in logits_K)
+    return peak + math.log(math.fsum(math.exp(float(v) - peak) for v in logits_K)) - float(logits_K[label])
+
+
+def mean_output(logits_TBK: Array) -> Array:
+    """The mean of O(t) over time, B x K."""
+    total = np.zeros(logits_TBK.shape[1:])
+    for step in logits_TBK:
+        total = total + step
+    return total / len(logits_TBK)
+
+
+def sdt_loss(logits_TBK: Array, labels_B: Labels) -> float:
+    """Cross-entropy of the mean output, averaged over the batch (eq. 7)."""
+    means = mean_output(logits_TBK)
+    return math.fsum(cross_entropy(means[b], int(y)) for b, y in enumerate(labels_B)) / len(labels_B)
+
+
+def tet_loss(logits_TBK: Array, labels_B: Labels) -> float:
+    """Mean over time of the cross-entropy of every step's output, averaged over the batch (eq. 9)."""
+    total = 0.0
+    for step in logits_TBK:
+        for b, y in enumerate(labels_B):
+            total += cross_entropy(step[b], int(y))
+    return total / (len(logits_TBK) * len(labels_B))
+
+
+def mse_regulariser(logits_TBK: Array, phi: float) -> float:
+    """Mean over time, batch and classes of the squared distance of O(t) from phi (eq. 12)."""
+    total = 0.0
+    for step in logits_TBK:
+        for row in step:
+            for value in row:
+                total += (float(value) - phi) ** 2
+    return total / logits_TBK.size
+
+
+def total_loss(logits_TBK: Array, labels_B: Labels, lamb: float, phi: float) -> float:
+    """(1 - lambda) L_TET + lambda L_MSE (eq. 13)."""
+    return (1 - lamb) * tet_loss(logits_TBK, labels_B) + lamb * mse_regulariser(logits_TBK, phi)
+
+
+def sdt_gradient(logits_TBK: Array, labels_B: Labels) -> Array:
+    """dL_SDT / dO(t) = (softmax(mean O) - y) / T, over the batch size: the same at every step (eq. 8)."""
+    timesteps, batch, classes = logits_TBK.shape
+    gradient = np.empty_like(logits_TBK)
+    for b, y in enumerate(labels_B):
+        probabilities = softmax(mean_output(logits_TBK)[b])
+        for t in range(timesteps):
+            for k in range(classes):
+                gradient[t, b, k] = (probabilities[k] - (1.0 if k == y else 0.0)) / timesteps / batch
+    return gradient
+
+
+def tet_gradient(logits_TBK: Array, labels_B: Labels) -> Array:
+    """dL_TET / dO(t) = (softmax(O(t)) - y) / T, over the batch size (eq. 10)."""
+    timesteps, batch, classes = logits_TBK.shape
+    gradient = np.empty_like(logits_TBK)
+    for t in range(timesteps):
+        for b, y in enumerate(labels_B):
+            probabilities = softmax(logits_TBK[t, b])
+            for k in range(classes):
+                gradient[t, b, k] = (probabilities[k] - (1.0 if k == y else 0.0)) / timesteps / batch
+    return gradient
+
+
+def mse_gradient(logits_TBK: Array, phi: float) -> Array:
+    """dL_MSE / dO(t) = 2 (O(t) - phi) / (T B K)."""
+    return 2 * (logits_TBK - phi) / logits_TBK.size
+
+
+def total_gradient(logits_TBK: Array, labels_B: Labels, lamb: float, phi: float) -> Array:
+    """The gradient of eq. 13."""
+    return (1 - lamb) * tet_gradient(logits_TBK, labels_B) + lamb * mse_gradient(logits_TBK, phi)
+
+
+# --- directions ---------------------------------------------------------------------------------------------
+
+
+def filter_normalise(direction: Array, weight: Array) -> Array:
+    """d_f ||w_f|| / ||d_f|| for every filter f, the first axis (Li et al. 2018, section 4).
+
+    For arrays of two axes and more: what becomes of biases and norm parameters is a policy, not a formula.
+    """
+    result = np.empty_like(direction)
+    for f in range(len(direction)):
+        d_norm = math.sqrt(math.fsum(float(v) ** 2 for v in direction[f].ravel()))
+        w_norm = math.sqrt(math.fsum(float(v) ** 2 for v in weight[f].ravel()))
+        result[f] = direction[f] * (w_norm / d_norm)
+    return result

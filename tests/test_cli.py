@@ -1,0 +1,510 @@
+"""The commands end to end on tiny real runs: what they write, what they print, and that stopped runs go on."""
+
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import h5py
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from sklearn.datasets import load_digits
+
+from tetviz.cli import main
+from tetviz.results import ScalingCurve, Surface, load
+from tetviz.training import Checkpoint, DataSpec, load_data
+
+TRAIN = ("train", "--model", "snn5", "--width", 0.0625, "--lr", 0.01, "--timesteps", 2, "--epochs", 2)
+COMMANDS = ("train", "landscape", "scale", "plot", "info", "demo")
+# A process that imports tetviz once and then forks for each line of arguments: it says the pid, then the exit code.
+SERVER = """
+import json, os, signal, sys, traceback
+import torch
+import tetviz.commands.subject, tetviz.commands.console, tetviz.figures, tetviz.landscape, tetviz.analysis
+from tetviz.cli import main
+torch.set_num_threads(1)
+for line in sys.stdin:
+    request = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.chdir(request["folder"])
+        for name, target in (("stdout", 1), ("stderr", 2)):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), target)
+        code = 99
+        try:
+            main(request["args"], prog_name="tetviz")
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+def tetviz(*args: Any, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
+    return result
+
+
+def strict_json(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Server:
+    """Runs commands in processes of their own that can be killed."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def run(self, folder: Path, *args: Any, stop: Callable[[], bool] | None = None, how: int = signal.SIGKILL) -> int:
+        """The exit code; once stop() holds, the command gets the signal."""
+        assert self.process.stdin and self.process.stdout
+        request = {"folder": str(folder), "args": [str(arg) for arg in args]}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        pid = int(self.process.stdout.readline())
+        if stop is not None:
+            deadline = time.monotonic() + 60
+            while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            os.kill(pid, how)
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    if not Path("/proc/self").exists() or not hasattr(os, "fork"):
+        pytest.skip("needs fork and /proc")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield Server(process)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz file of a few digits, so that an epoch takes moments."""
+    digits = load_digits()
+    images = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    np.savez(
+        path,
+        x_train=images[:80],
+        y_train=digits.target[:80],
+        x_test=images[80:120],
+        y_test=digits.target[80:120],
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    path = tmp_path_factory.mktemp("runs") / "tet.pt"
+    return path, tetviz(*TRAIN, "--data", "digits", "--loss", "tet", "-o", path)
+
+
+@pytest.fixture(scope="module")
+def tet(trained: tuple[Path, Result]) -> Path:
+    return trained[0]
+
+
+@pytest.fixture(scope="module")
+def sdt(tet: Path) -> Path:
+    """A second checkpoint: the first with other weights."""
+    content = torch.load(tet, weights_only=True)
+    content["state"]["classifier.weight"] = content["state"]["classifier.weight"] * 0.5
+    torch.save(content, tet.with_name("sdt.pt"))
+    return tet.with_name("sdt.pt")
+
+
+@pytest.fixture(scope="module")
+def measured(tet: Path, sdt: Path) -> dict[str, Result]:
+    """Both checkpoints measured by both commands; the output of the first as JSON."""
+    outputs = {}
+    for path in (tet, sdt):
+        form = ["--json"] if path is tet else []
+        for command, extra in (("landscape", ["--grid", 3]), ("scale", ["--tmax", 6])):
+            outputs[f"{path.stem} {command}"] = tetviz(command, path, "--samples", 30, *extra, *form)
+    return outputs
+
+
+def test_train_leaves_the_best_and_the_last_epoch(trained: tuple[Path, Result]) -> None:
+    path, result = trained
+    best, last = Checkpoint.load(path), Checkpoint.load(path.with_name("tet.last.pt"))
+    assert sorted(p.name for p in path.parent.glob("tet*.pt")) == ["tet.last.pt", "tet.pt"]
+    assert last.epoch == len(last.history) == 2
+    assert best.history == last.history[: best.epoch]
+    assert best.resume == {} and last.resume
+    record = best.history[-1]
+    (line,) = result.stdout.splitlines()
+    assert f"{record['test_accuracy']:.2%}" in line and f"{record['test_tet_loss']:.4f}" in line
+    assert f"{record['test_sdt_loss']:.4f}" in line and str(path) in line
+    assert re.search(r"epoch 2/2 .*test \d", result.stderr) and "epoch 1/2" not in result.stdout
+
+
+def test_files_are_named_as_documented(tet: Path, measured: dict[str, Result]) -> None:
+    names = {path.name for path in tet.parent.iterdir()}
+    expected = {f"{name}.{part}" for name in ("tet", "sdt") for part in ("landscape.h5", "landscape.png", "scale.h5")}
+    assert expected | {"tet.scale.png", "sdt.scale.png"} <= names
+    assert not [name for name in names if "partial" in name]
+    for path in tet.parent.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_landscape_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> None:
+    rows = strict_json(measured["tet landscape"].stdout)
+    with h5py.File(tet.with_name("tet.landscape.h5")) as file:
+        assert file.attrs["kind"] == "surface" and file["done"][...].all()
+        assert file["provenance"].attrs["command"].startswith(f"tetviz landscape {tet}")
+        assert len(file["sample"]) == 30
+        for row, name in zip(rows, ("sdt_loss", "tet_loss"), strict=True):
+            values = file[name][0, :, :, -1]
+            printed = [row[key] for key in ("centre", "lowest", "mean", "highest")]
+            np.testing.assert_allclose(printed, [values[1, 1], values.min(), values.mean(), values.max()], rtol=1e-12)
+    table = measured["sdt landscape"]
+    surface = load(tet.with_name("sdt.landscape.h5"), Surface)
+    assert f"{surface.sdt_loss[0, 1, 1, -1]:.4f}" in table.stdout
+    assert "3x3 points" in table.stderr and "wrote" in table.stderr and "points" not in table.stdout
+
+
+def test_centre_of_the_surface_is_the_loss_of_the_checkpoint(tet: Path, measured: dict[str, Result]) -> None:
+    surface = load(tet.with_name("tet.landscape.h5"), Surface)
+    data, model = load_data(DataSpec("digits"), split="test"), Checkpoint.load(tet).model()
+    sdt, tet_losses, hits = [], [], []
+    for index in surface.sample:
+        x, label = data[int(index)]
+        with torch.no_grad():
+            outputs = model(x[None], 2)[:, 0].double()
+        step = [-torch.log_softmax(o, 0)[label].item() for o in outputs]
+        tet_losses.append(np.mean(step))
+        sdt.append(-torch.log_softmax(outputs.mean(0), 0)[label].item())
+        hits.append(outputs.mean(0).argmax().item() == label)
+    assert surface.x[1] == surface.y[1] == 0
+    assert surface.sdt_loss[0, 1, 1, -1] == pytest.approx(np.mean(sdt), abs=1e-6)
+    assert surface.tet_loss[0, 1, 1, -1] == pytest.approx(np.mean(tet_losses), abs=1e-6)
+    assert surface.accuracy[0, 1, 1, -1] == pytest.approx(np.mean(hits))
+    assert sorted(np.bincount(data.labels[surface.sample])) == [3] * 10
+
+
+def test_scale_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> None:
+    printed = strict_json(measured["tet scale"].stdout)[0]
+    with h5py.File(tet.with_name("tet.scale.h5")) as file:
+        assert file.attrs["kind"] == "scaling" and file.attrs["t_train"] == printed["t_train"] == 2
+        for name in ("timestep", "accuracy", "step_accuracy", "sdt_loss", "tet_loss", "step_loss", "relative_growth"):
+            np.testing.assert_array_equal(file[name][...], printed[name])
+        assert file.attrs["temporal_variance"] == printed["temporal_variance"]
+    surface = load(tet.with_name("tet.landscape.h5"), Surface)
+    np.testing.assert_allclose(printed["sdt_loss"][:2], surface.sdt_loss[0, 1, 1], atol=1e-6)
+    assert printed["relative_growth"][1] == 0
+    table = measured["sdt scale"].stdout
+    curve = load(tet.with_name("sdt.scale.h5"), ScalingCurve)
+    assert [line.split()[0] for line in table.splitlines()[1:5]] == ["1", "2", "4", "6"]
+    assert f"{100 * curve.accuracy[-1]:.2f} %" in table and f"{curve.sdt_loss[-1]:.4f}" in table
+
+
+def test_json_is_json_where_a_number_is_missing(tet: Path, tmp_path: Path) -> None:
+    result = tetviz("scale", tet, "--tmax", 1, "--samples", 10, "--json", "-o", tmp_path / "x.h5")
+    assert strict_json(result.stdout)[0]["temporal_variance"] is None
+
+
+def test_json_of_several_checkpoints_is_one_document(tet: Path, sdt: Path, tmp_path: Path) -> None:
+    for path in (tet, sdt):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    both = [tmp_path / tet.name, tmp_path / sdt.name]
+    assert len(strict_json(tetviz("scale", *both, "--tmax", 4, "--samples", 10, "--json").stdout)) == 2
+
+
+def test_info_says_what_a_file_is(tet: Path, measured: dict[str, Result]) -> None:
+    checkpoint = tetviz("info", tet).stdout
+    for words in ("tetviz checkpoint", "snn5", "digits", "tet", "test_accuracy", "parameters"):
+        assert words in checkpoint
+    assert "can be resumed" not in checkpoint
+    assert "can be resumed" in tetviz("info", tet.with_name("tet.last.pt")).stdout
+    surface = tetviz("info", tet.with_name("tet.landscape.h5")).stdout
+    assert re.search(r"points done +9 of 9", surface) and "surface" in surface and "checkpoint_sha256" in surface
+    assert re.search(r"kind +scaling", tetviz("info", tet.with_name("tet.scale.h5")).stdout)
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")])
+def test_plot_draws_each_format(
+    suffix: str, start: bytes, tet: Path, measured: dict[str, Result], tmp_path: Path
+) -> None:
+    one, figure = tet.with_name("tet.landscape.h5"), tmp_path / f"figure{suffix}"
+    assert tetviz("plot", one, "-o", figure).stdout == ""
+    assert figure.read_bytes().startswith(start)
+
+
+def test_plot_draws_what_is_asked_for(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
+    surfaces = [tet.with_name(f"{name}.landscape.h5") for name in ("sdt", "tet")]
+    curves = [tet.with_name(f"{name}.scale.h5") for name in ("sdt", "tet")]
+    asked = {
+        "default": (surfaces[1],),
+        "tet": (surfaces[1], "--loss", "tet"),
+        "first": (surfaces[1], "--t", 1),
+        "second": (surfaces[1], "--t", 2),
+        "both": surfaces,
+        "curve": (curves[0],),
+        "curves": curves,
+    }
+    for name, args in asked.items():
+        tetviz("plot", *args, "-o", tmp_path / f"{name}.svg")
+    drawn = {name: (tmp_path / f"{name}.svg").read_bytes() for name in asked}
+    assert drawn.pop("second") == drawn["default"]
+    assert len(set(drawn.values())) == len(drawn)
+    before = bytes_in(tmp_path)
+    for args, words in (
+        ((surfaces[0], curves[0]), "surfaces alone or scaling curves alone"),
+        ((surfaces[0], "--t", 3), "1 to 2"),
+        ((curves[0], "--t", 1), "scaling curves"),
+    ):
+        assert words in tetviz("plot", *args, "-o", tmp_path / "no.svg", code=1).stderr
+    assert bytes_in(tmp_path) == before
+
+
+def test_results_are_read_without_torch(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
+    result = str(tet.with_name("tet.landscape.h5"))
+    code = (
+        "import sys\nfrom tetviz.cli import main\n"
+        f"main(['info', {result!r}], standalone_mode=False)\n"
+        f"main(['plot', {result!r}, '-o', {str(tmp_path / 'x.png')!r}], standalone_mode=False)\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('torch', 'torchvision')]\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_help_is_quick_to_load() -> None:
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "from tetviz.cli import main; main(['--help'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(f"  {command} " in run.stdout for command in COMMANDS)
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in run.stderr.splitlines()}
+    assert not imported & {"torch", "numpy", "matplotlib", "h5py", "pandas", "rich"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_examples_that_parse(name: str) -> None:
+    command = main.commands[name]
+    assert command.help and command.get_short_help_str()
+    assert tetviz(name, "-h").stdout == tetviz(name, "--help").stdout
+    text = command.help.replace("\\\n", " ")
+    examples = [part for line in text.splitlines() if line.strip().startswith("tetviz ") for part in line.split("&&")]
+    assert examples or name == "demo"
+    for example in examples:
+        program, which, *args = shlex.split(example)
+        assert program == "tetviz"
+        main.commands[which].make_context(which, args)
+
+
+def test_examples_of_the_group_parse() -> None:
+    assert main.help
+    for line in main.help.splitlines():
+        if line.startswith("tetviz "):
+            _, which, *args = shlex.split(re.split(r" {2,}", line)[0])
+            main.commands[which].make_context(which, args)
+    with pytest.raises(click.exceptions.NoArgsIsHelpError):
+        main.make_context("tetviz", [])
+
+
+def test_nothing_is_replaced_without_force(tet: Path, measured: dict[str, Result]) -> None:
+    before = bytes_in(tet.parent)
+    surface, figure = tet.with_name("tet.landscape.h5"), tet.with_name("tet.landscape.png")
+    again = {
+        "train": (*TRAIN, "--data", "digits", "-o", tet),
+        "landscape": ("landscape", tet, "--grid", 3, "--samples", 30),
+        "scale": ("scale", tet, "--tmax", 6),
+        "plot": ("plot", surface, "-o", figure),
+        "plot onto a result": ("plot", surface, "-o", surface, "--force"),
+    }
+    for args in again.values():
+        error = tetviz(*args, code=1).stderr.splitlines()
+        assert len(error) == 1 and error[0].startswith("Error: ")
+    assert bytes_in(tet.parent) == before
+
+
+def test_force_replaces(tet: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tet.pt"
+    path.write_bytes(tet.read_bytes())
+    tetviz("landscape", path, "--grid", 3, "--samples", 20)
+    tetviz("landscape", path, "--grid", 5, "--samples", 20, "--force")
+    assert load(tmp_path / "tet.landscape.h5", Surface).x.size == 5
+
+
+def test_all_outputs_are_checked_before_any_work(tet: Path, sdt: Path, tmp_path: Path) -> None:
+    for path in (tet, sdt):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tetviz("landscape", tmp_path / "sdt.pt", "--grid", 3, "--samples", 10)
+    before = bytes_in(tmp_path)
+    args = ("landscape", tmp_path / "tet.pt", tmp_path / "sdt.pt", "--grid", 3, "--samples", 10)
+    assert "sdt.landscape.h5" in tetviz(*args, code=1).stderr
+    assert bytes_in(tmp_path) == before
+    for command in ("landscape", "scale"):
+        result = tetviz(command, tmp_path / "tet.pt", tmp_path / "no.pt", "--samples", 10, code=1)
+        assert "no.pt" in result.stderr
+    assert bytes_in(tmp_path) == before
+
+
+def points_done(path: Path) -> int:
+    try:
+        return int(load(path, Surface).done.sum())
+    except Exception:  # not there yet
+        return 0
+
+
+def test_a_killed_landscape_goes_on_to_the_same_bytes(tet: Path, server: Server, tmp_path: Path) -> None:
+    command = ("landscape", tet, "--grid", 9, "--samples", 40, "--batch-size", 16)
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert server.run(tmp_path, *command, "-o", whole) == 0
+    chance = random.Random(0)
+    goals = (chance.randrange(1, 20), chance.randrange(20, 60))
+    for goal in goals:
+        pause = chance.uniform(0, 0.02)
+
+        def stop(goal: int = goal, pause: float = pause) -> bool:
+            if points_done(parts) < goal:
+                return False
+            time.sleep(pause)
+            return True
+
+        assert server.run(tmp_path, *command, "-o", parts, stop=stop) == -signal.SIGKILL
+        done = points_done(parts)
+        assert goal <= done < 81
+        info = tetviz("info", parts).stdout
+        assert re.search(rf"points done +{done} of 81", info)
+        half = load(parts, Surface)
+        assert np.isfinite(half.sdt_loss[half.done == 1]).all()
+    tetviz("plot", parts, "-o", tmp_path / "half.png")
+    before = parts.read_bytes()
+    for other in (("--seed", 1), ("--samples", 39), ("--grid", 5), ("--timesteps", 3), ("--range", "-2:2")):
+        result = tetviz(*command, *other, "-o", parts, code=1)
+        assert "another" in result.stderr and "--force" in result.stderr.splitlines()[-1]
+        assert parts.read_bytes() == before
+    assert server.run(tmp_path, *command, "-o", parts) == 0
+    with h5py.File(whole) as one, h5py.File(parts) as other_file:
+        assert set(one) == set(other_file)
+        for name in one:
+            if isinstance(one[name], h5py.Dataset):
+                assert one[name][...].tobytes() == other_file[name][...].tobytes(), name
+
+
+def test_a_partial_surface_is_not_taken_for_that_of_the_other_loss(tet: Path, server: Server, tmp_path: Path) -> None:
+    target = tmp_path / "x.h5"
+    command = ("landscape", tet, "--grid", 9, "--samples", 40, "-o", target)
+    assert server.run(tmp_path, *command, "--loss", "sdt", stop=lambda: points_done(target) > 0) == -signal.SIGKILL
+    result = CliRunner().invoke(main, [str(arg) for arg in (*command, "--loss", "tet")])
+    assert result.exit_code == 1 or load(target, Surface).loss == "tet"
+
+
+RUN = (
+    *("train", "--model", "snn5", "--width", 0.0625, "--data", "npz", "--stage", "1:3", "--stage", "2:4@0.02"),
+    *("--switch", "sdt@2", "--optimizer", "sgd", "--lr", 0.01, "--augment", "flip", "--batch-size", 16, "--seed", 3),
+)
+
+
+def epochs_done(path: Path) -> int:
+    try:
+        return int(torch.load(path, weights_only=True)["epoch"])
+    except Exception:  # not there yet
+        return 0
+
+
+def same_run(one: Path, two: Path) -> None:
+    for suffix in (".pt", ".last.pt"):
+        a, b = (torch.load(path.with_suffix(suffix), weights_only=True) for path in (one, two))
+        assert {key: value for key, value in a.items() if key not in ("state", "resume")} == {
+            key: value for key, value in b.items() if key not in ("state", "resume")
+        }
+        assert a["state"].keys() == b["state"].keys()
+        for name, tensor in a["state"].items():
+            assert torch.equal(tensor, b["state"][name]), name
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(server: Server, small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o")
+    assert server.run(tmp_path, *command, "whole.pt") == 0
+    last = tmp_path / "parts.last.pt"
+    chance = random.Random(1)
+    for goal in (1, 4):  # in the first stage and in the second
+        pause = chance.uniform(0, 0.05)
+
+        def stop(goal: int = goal, pause: float = pause) -> bool:
+            if epochs_done(last) < goal:
+                return False
+            time.sleep(pause)
+            return True
+
+        resume = ("--resume",) if goal > 1 else ()
+        assert server.run(tmp_path, *command, "parts.pt", *resume, stop=stop) == -signal.SIGKILL
+        assert goal <= epochs_done(last) < 7
+        Checkpoint.load(last)
+    assert server.run(tmp_path, *command, "parts.pt", "--resume") == 0
+    same_run(tmp_path / "whole.pt", tmp_path / "parts.pt")
+    assert [record["loss"] for record in Checkpoint.load(last).history] == ["tet"] * 2 + ["sdt"] * 5
+    assert [record["timesteps"] for record in Checkpoint.load(last).history] == [1] * 3 + [2] * 4
+
+
+def test_interrupted_training_says_how_to_go_on(server: Server, small: Path, tmp_path: Path) -> None:
+    last = tmp_path / "a b.last.pt"
+    command = (*RUN, "--data-root", small, "-o")
+    code = server.run(tmp_path, *command, "a b.pt", stop=lambda: epochs_done(last) >= 2, how=signal.SIGINT)
+    said = (tmp_path / "stderr").read_text()
+    assert code == 130 and "Traceback" not in said
+    typed = said.strip().splitlines()[-1]
+    assert "a b.last.pt" in said and typed.endswith("--resume")
+    program, *again = shlex.split(typed)
+    assert program == "tetviz" and server.run(tmp_path, *again) == 0
+    assert server.run(tmp_path, *command, "whole.pt") == 0
+    same_run(tmp_path / "whole.pt", tmp_path / "a b.pt")
+
+
+def test_resume_names_what_differs(server: Server, small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
+    tetviz(*command)
+    before = bytes_in(tmp_path)
+    for option, value, name in (
+        ("--lr", 0.5, "lr"),
+        ("--seed", 9, "seed"),
+        ("--loss", "sdt", "loss"),
+        ("--width", 0.125, "width"),
+        ("--stage", "3:1", "stages"),
+        ("--batch-size", 8, "batch_size"),
+        ("--image-size", 32, "image_size"),
+    ):
+        error = tetviz(*command, option, value, "--resume", code=1).stderr.strip().splitlines()[-1]
+        assert re.search(rf"\b{name} \(was ", error), error
+        assert bytes_in(tmp_path) == before
+
+
+def test_resume_without_a_run_replaces_nothing(small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
+    (tmp_path / "x.pt").write_bytes(b"precious")
+    tetviz(*command, "--resume", code=1)
+    assert (tmp_path / "x.pt").read_bytes() == b"precious"
