@@ -1,5 +1,6 @@
 """``tetviz demo``: the whole story on the handwritten digits that scikit-learn ships."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,23 @@ def demo(folder: Path, seed: int, force: bool) -> None:
         path = folder / f"{loss}.pt"
         note(f"training with L_{loss.upper()}")
         _train(path, loss, seed)
-        subject = open_subject(
+        subject_on = partial(
+            open_subject,
             path,
             data=None,
             data_root=None,
             download=False,
             split="test",
-            samples=SAMPLES,
             device="auto",
             precision="float32",
             seed=seed,
         )
         axis = grid_coordinates(GRID)
         target = folder / f"{loss}.landscape.h5"
-        surfaces[loss] = measure_landscape(subject, target, axis, TIMESTEPS, seed, loss, SAMPLES, force=True)
-        curves[loss] = measure_scaling(subject, folder / f"{loss}.scale.h5", TMAX, SAMPLES)
+        surfaces[loss] = measure_landscape(
+            subject_on(samples=SAMPLES), target, axis, TIMESTEPS, seed, loss, SAMPLES, force=True
+        )
+        curves[loss] = measure_scaling(subject_on(samples=0), folder / f"{loss}.scale.h5", TMAX, SAMPLES)
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
     table = step_accuracy_table(list(curves.values()))

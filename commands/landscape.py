@@ -229,9 +229,8 @@ def format_headlines(records: list[dict[str, Any]]) -> str:
     from tetviz.commands.console import format_rows
 
     header = [f"T = {records[0]['timesteps']}", "centre", "lowest", "at (x, y)", "mean", "highest", "not finite"]
-    rows = [
-        [r["loss"], r["centre"], r["lowest"], f"({r['lowest_x']:g}, {r['lowest_y']:g})", r["mean"], r["highest"]]
-        + [r["not_finite"]]
-        for r in records
-    ]
+    rows = []
+    for r in records:
+        place = f"({r['lowest_x']:g}, {r['lowest_y']:g})"
+        rows.append([r["loss"], r["centre"], r["lowest"], place, r["mean"], r["highest"], r["not_finite"]])
     return format_rows(header, rows)

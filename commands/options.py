@@ -248,7 +248,7 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
         click.UsageError: -o with several checkpoints, a name that is no HDF5 file, or two results of one name.
     """
     for path in checkpoints:
-        if not path.name or path.is_dir():
+        if not path.name:
             raise click.UsageError(f"{path}: is a folder, expected a checkpoint")
     if output is None:
         paths = [path.with_name(f"{path.stem}.{kind}.h5") for path in checkpoints]

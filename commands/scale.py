@@ -114,7 +114,7 @@ def record(curve: "ScalingCurve") -> dict[str, Any]:
         "temporal_variance": curve.temporal_variance,
         "temporal_variance_all": curve.temporal_variance_all,
     }
-    return {**head, **curve.to_frame().reset_index().to_dict("list")}
+    return {**head, **{str(name): column.tolist() for name, column in curve.to_frame().reset_index().items()}}
 
 
 def format_curve(curve: "ScalingCurve") -> str:

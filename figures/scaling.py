@@ -93,7 +93,7 @@ def _draw_line(axes: Axes, curve: ScalingCurve, percent: FloatArray, style: dict
 
 
 def _faint(style: dict[str, Any]) -> dict[str, Any]:
-    return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 0.8, "alpha": 0.45}
+    return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 0.6, "alpha": 0.35}
 
 
 def _log2_axis(axes: Axes, t_max: int) -> None:

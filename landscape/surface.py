@@ -205,7 +205,7 @@ def _empty_surface(
         loss=loss,
         bn="frozen",
         norm=plane.norm,
-        policy=", ".join(f"{role} {treatment}" for role, treatment in plane.policy.items()),
+        policy=_policy_text(plane.policy),
         plane_seed=plane.seed,
         t_train=t_train,
         provenance=provenance,
@@ -221,3 +221,9 @@ def _fingerprint(model: nn.Module, batches: list[Batch], plane: Plane, settings:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _policy_text(policy: Mapping[str, str]) -> str:
+    # Such as "random weight; hold bias, norm, neuron".
+    groups = {treatment: [r for r, t in policy.items() if t == treatment] for treatment in policy.values()}
+    return "; ".join(f"{treatment} {', '.join(roles)}" for treatment, roles in groups.items())

@@ -25,9 +25,9 @@ def planted_surface(
     radius = (x[None, :] ** 2 + y[:, None] ** 2) / (max(map(abs, x_range)) ** 2 + max(map(abs, y_range)) ** 2)
     bowl = low + (high - low) * radius
     steps = np.arange(1, timesteps + 1)
-    sdt = np.broadcast_to(
-        bowl[None, :, :, None] * (1 + 1 / steps), (planes, rows, columns, timesteps)
-    ).copy() / (1 + 1 / timesteps)
+    sdt = np.broadcast_to(bowl[None, :, :, None] * (1 + 1 / steps), (planes, rows, columns, timesteps)).copy() / (
+        1 + 1 / timesteps
+    )
     defaults: dict[str, Any] = {
         "plane": np.arange(planes),
         "y": y,

@@ -224,7 +224,7 @@ def test_scale_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> 
     table = measured["sdt scale"].stdout
     curve = load(tet.with_name("sdt.scale.h5"), ScalingCurve)
     assert [line.split()[0] for line in table.splitlines()[1:5]] == ["1", "2", "4", "6"]
-    assert f"{100 * curve.accuracy[-1]:.2f} %" in table and f"{curve.sdt_loss[-1]:.4f}" in table
+    assert f"{100 * curve.accuracy[-1]:.2f}%" in table and f"{curve.sdt_loss[-1]:.4f}" in table
 
 
 def test_json_is_json_where_a_number_is_missing(tet: Path, tmp_path: Path) -> None:

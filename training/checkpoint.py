@@ -139,7 +139,7 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected a checkpoint written by `tetviz train`")
     try:
-        if not zipfile.is_zipfile(path) or zipfile.ZipFile(path).testzip() is not None:
+        if not zipfile.is_zipfile(path) or not _is_whole(path):
             raise CheckpointError(
                 f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
@@ -153,6 +153,13 @@ def _read(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _UNREADABLE as error:
         raise CheckpointError(f"{path}: is a zip file, but no checkpoint can be read from it") from error
+
+
+def _is_whole(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        # Where the bit for a folder is set, torch reads nothing and leaves the tensor's memory as it was.
+        folders = any(member.external_attr & 0x10 for member in archive.infolist())
+        return not folders and archive.testzip() is None
 
 
 def _check_header(path: str | Path, content: Any) -> None:

@@ -140,8 +140,7 @@ def test_a_half_done_surface_says_so_and_hides_what_is_not_done():
     assert figure.legends[0].get_texts()[0].get_text() == "not evaluated yet"
     assert relief_cells(figure)[..., 1].max() <= planted_surface().y[4]
     assert (
-        max(path.vertices[:, 1].max() for path in filled_of(maps(figure)[0])[0].get_paths())
-        <= (planted_surface().y[4])
+        max(path.vertices[:, 1].max() for path in filled_of(maps(figure)[0])[0].get_paths()) <= (planted_surface().y[4])
     )
 
 
@@ -196,9 +195,7 @@ def test_one_row_can_be_chosen_and_differing_choices_are_told_apart():
     assert "VGGSNN TET #1" in titles[0] and "VGGSNN TET #2" in titles[1]
 
 
-@pytest.mark.parametrize(
-    ("name", "other"), [("plane_seed", 4), ("norm", "layer"), ("policy", "weights only")]
-)
+@pytest.mark.parametrize(("name", "other"), [("plane_seed", 4), ("norm", "layer"), ("policy", "weights only")])
 def test_surfaces_along_other_directions_are_not_compared(name, other):
     with pytest.raises(ResultError, match=f"different {name}.*{other}"):
         compare_surfaces([planted_surface(), planted_surface(**{name: other})])

@@ -26,9 +26,7 @@ def test_steps_after_the_table_do_not_count():
 
 def test_rows_with_another_training_t_have_their_own_steps():
     steps = [0.0, 0.0, 0.0, 0.9, 0.5, 0.5, 0.5, 0.5]
-    frame = step_accuracy_table(
-        [planted_curve(tmax=8, t_train=t, step_accuracy=steps, label=f"T={t}") for t in (3, 4)]
-    )
+    frame = step_accuracy_table([planted_curve(tmax=8, t_train=t, step_accuracy=steps, label=f"T={t}") for t in (3, 4)])
     assert frame["var T_train+1..8"].tolist() == pytest.approx([320.0, 0.0])
     assert frame["T_train"].tolist() == [3, 4]
 

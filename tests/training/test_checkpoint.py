@@ -111,7 +111,7 @@ def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, t
         ({"spec": {"name": "snn5", "colour": 1}}, "description cannot be used"),
         ({"spec": 7}, "description cannot be used"),
         ({"timesteps": None}, "timesteps"),
-        ({"state": [1, 2]}, "not a dictionary of tensors"),
+        ({"state": [1, 2]}, "not a dictionary of names and dense tensors"),
         ({"state": {}}, "lacks classifier.bias"),
     ],
 )
@@ -146,7 +146,7 @@ def test_foreign_files_are_named(tmp_path):
         listed: "holds list",
         plain: "not a checkpoint at all",
         archive: "no checkpoint can be read",
-        tmp_path: "no such file",
+        tmp_path: "is a folder",
         tmp_path / "none.pt": "no such file",
     }
     for path, message in messages.items():
