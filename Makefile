@@ -1,10 +1,11 @@
 # make demo   install into .venv and run the whole story into demo/
 # make test   install the test extra and run the tests
+# make check  lint, format, types, and the wheel installed and run from elsewhere
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check wheel clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -12,14 +13,22 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n 2
 
-check: $(VENV)/dev.installed
+check: $(VENV)/dev.installed wheel
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tetviz
 
+wheel: $(VENV)/dev.installed
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null
+	$(BIN)/python -m pip install -q --no-deps --target build/installed dist/*.whl
+	cd build/installed && PYTHONPATH=. $(CURDIR)/$(BIN)/python -c \
+		"import tetviz.cli, pathlib; assert pathlib.Path(tetviz.__file__).parent.parent.samefile('.'); tetviz.cli.main(['--version'])"
+	rm -rf build dist
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("tetviz needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/demo.installed: EXTRA =
 $(VENV)/test.installed: EXTRA = [test]

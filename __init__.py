@@ -1,4 +1,4 @@
-"""tetviz: loss surfaces, time scalability and energy of directly trained spiking networks.
+"""tetviz: loss surfaces and time scalability of directly trained spiking networks.
 
 ``import tetviz`` is light: the subpackages, and torch with them, load on first use.
 """

@@ -38,7 +38,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tetviz")
 def main() -> None:
-    """Loss surfaces, time scalability and energy of directly trained spiking networks.
+    """Loss surfaces and time scalability of directly trained spiking networks.
 
     \b
     tetviz demo                               the whole story on bundled data, in minutes

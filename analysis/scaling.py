@@ -11,6 +11,7 @@ from torch import nn
 from tetviz.results import Provenance, ScalingCurve
 from tetviz.results.schema import IntArray
 from tetviz.training import measure, to_batches
+from tetviz.training.profile import a_parameter
 
 
 def temporal_variance(step_accuracy: npt.ArrayLike, t_train: int) -> float:
@@ -63,7 +64,7 @@ def compute_scaling(
     if not trained:
         raise ValueError("say what T the network was trained for (t_train): the model names none")
     profile = measure(model, to_batches(data, batch_size, indices), tmax, progress=progress)
-    weight = next(model.parameters())
+    weight = a_parameter(model)
     at_training = profile.accuracy[trained - 1] if trained <= tmax else np.nan
     return ScalingCurve(
         timestep=np.arange(1, tmax + 1),

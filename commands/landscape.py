@@ -111,10 +111,12 @@ def check_target(target: Path, force: bool) -> None:
             raise OutputError(f"{error}. Choose another name with -o, or replace it with --force") from error
         if complete:
             raise OutputError(
-                f"{target}: exists already and is complete; redraw it with `tetviz plot {target} -o FIGURE`, "
-                "choose another name with -o, or replace it with --force"
+                f"{target}: exists already and is complete, with both losses; draw it with "
+                f"`tetviz plot {target} --loss sdt|tet -o FIGURE`, choose another name with -o, or replace it "
+                "with --force"
             )
-    writable_target(target.with_suffix(".png"), force)
+    else:
+        writable_target(target.with_suffix(".png"), force)
 
 
 def measure_landscape(
@@ -166,7 +168,7 @@ def measure_landscape(
     with progress_bar(subject.path.stem, axis.size**2) as (bar, task):
         surface = compute_surface(
             subject.model,
-            subject.dataset,
+            batches,
             random_plane(subject.model, seed),
             (axis, axis),
             timesteps,

@@ -195,7 +195,7 @@ data_options = combined(
 run_options = combined(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch."),
-    click.option("--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
+    click.option("--precision", type=click.Choice(["float32", "float64"]), help="[default: the checkpoint's]"),
     click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True),
     click.option("--force", is_flag=True, help="Replace existing outputs."),
     click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list."),

@@ -45,6 +45,7 @@ def scale(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
+    from tetviz.figures import format_table, step_accuracy_table
     from tetviz.results import writable_target
     from tetviz.training import Checkpoint
 
@@ -54,17 +55,21 @@ def scale(
         writable_target(target.with_suffix(".png"), force)
     for path in checkpoints:
         Checkpoint.load(path)
-    records = []
+    records, curves = [], []
     for path, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(path, **options)
         longest = tmax or (subject.dataset.spec.frames if subject.dataset.sequence else 64)
         curve = measure_scaling(subject, target, longest, batch_size)
         records.append(record(curve))
+        curves.append(curve)
         if not as_json:
             click.echo(format_curve(curve))
         note(f"wrote {target} and {target.with_suffix('.png')}")
     if as_json:
         print_json(records)
+    else:
+        click.echo("\naccuracy of each step alone, in percent (the TET paper's Table 4)")
+        click.echo(format_table(step_accuracy_table(curves)))
 
 
 def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int) -> "ScalingCurve":

@@ -74,7 +74,7 @@ def open_subject(
     split: str,
     samples: int,
     device: str,
-    precision: str,
+    precision: str | None,
     seed: int | None = None,
     **events: Any,
 ) -> Subject:
@@ -88,7 +88,7 @@ def open_subject(
         split: ``test`` or ``train``.
         samples: how many samples, 0 for all.
         device: as in :func:`pick_device`.
-        precision: ``float32`` or ``float64``.
+        precision: ``float32`` or ``float64``; the checkpoint's own by default.
         seed: seed of the measurement, to be recorded.
         **events: frames, framing and sensor, None where the command line does not say.
 
@@ -108,11 +108,13 @@ def open_subject(
     changes = {name: value for name, value in events.items() if value is not None}
     changes |= {"root": str(data_root.expanduser().resolve())} if data_root else {}
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, **changes)
-    if not spec.frames:
-        spec = dataclasses.replace(spec, frames=checkpoint.timesteps)
-    dataset = load_data(spec, split=split, download=download)
+    dataset = load_data(spec, frames=spec.frames or checkpoint.timesteps, split=split, download=download)
+    if not dataset.sequence:
+        dataset.spec = dataclasses.replace(dataset.spec, frames=0)
     _check_fit(path, checkpoint, dataset)
-    model = checkpoint.model().to(where, getattr(torch, precision))
+    model = checkpoint.model().to(where)
+    if precision:
+        model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
     provenance = Provenance(
         command=command_line(),

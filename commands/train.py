@@ -1,5 +1,6 @@
 """``tetviz train``: a network trained with surrogate gradients, as a checkpoint."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,8 @@ schedule_options = combined(
         "stages",
         multiple=True,
         type=Parsed("T:EPOCHS[@LR]", "tetviz.training.schedule:Stage.parse"),
-        help="In place of --timesteps and --epochs; repeat it for time inheritance training.",
+        help="In place of --timesteps and --epochs; repeat it for time inheritance training. "
+        "Events: a stage sees the first T of --frames.",
     ),
 )
 
@@ -119,7 +121,8 @@ def train(
         monitors.append(TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
     if force and not resume:
-        last.unlink(missing_ok=True)
+        for path in (output, last):
+            path.unlink(missing_ok=True)
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
     )
@@ -167,6 +170,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         raise click.UsageError("--stage says T and epochs: leave out --timesteps and --epochs")
     if not options["data"]:
         raise click.UsageError("name the data set with --data")
+    given = [f"--{name}" for name in ("frames", "framing", "sensor") if options[name]]
     stages = stages or (Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
     spec = DataSpec(
@@ -181,12 +185,15 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     download = options.pop("download")
     train_set = load_data(spec, split="train", download=download)
     test_set = load_data(train_set.spec, split="test", download=download)
-    if train_set.sequence and train_set.spec.frames < longest:
+    if not train_set.sequence:
+        train_set.spec = dataclasses.replace(train_set.spec, frames=0)
+        if given:
+            raise click.UsageError(f"{', '.join(given)}: only for event data, {spec.name} holds images")
+    elif train_set.spec.frames < longest:
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
     try:
         model = _model_spec(train_set, options)
         config = TrainingConfig(model, train_set.spec, stages, **options)
-        config.plan()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return config, train_set, test_set

@@ -13,8 +13,8 @@ HEADER = """\
 # Command line
 
 Written by `docs/generate_cli.py` from what `tetviz COMMAND --help` prints; do not edit it. Progress and notes
-go to stderr, tables to stdout. Exit codes: 0 done, 1 an error that the message explains, or a stop by Ctrl-C,
-2 a wrong command line, 130 a training run stopped by Ctrl-C.
+go to stderr, tables to stdout. Exit codes: 0 done, 1 an error that the message explains,
+2 a wrong command line, 130 stopped by Ctrl-C.
 """
 
 

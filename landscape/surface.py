@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tetviz.errors import DataError, ResultError
 from tetviz.landscape.directions import Plane
 from tetviz.results import Provenance, Surface, load, open_result, save
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import measure, to_batches
-from tetviz.training.profile import Batch
+from tetviz.training.profile import Batch, a_parameter
 
 Grid = int | tuple[Any, Any]
 
@@ -92,7 +92,7 @@ def compute_surface(
     Raises:
         DataError: no samples.
         ResultError: ``path`` holds another surface.
-        ValueError: no timesteps are given and the model names none, or an unknown loss.
+        ValueError: no timesteps are given and the model names none, an unknown loss, or another network's plane.
     """
     steps = timesteps or getattr(model, "timesteps", None)
     if not steps:
@@ -101,7 +101,8 @@ def compute_surface(
         raise ValueError(f"unknown loss {loss!r}; a surface shows sdt or tet")
     x, y = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else map(np.asarray, grid)
     moving = copy.deepcopy(model)
-    weight = next(moving.parameters())
+    weight = a_parameter(moving)
+    _check_plane(moving, plane)
     batches = [(a.to(weight.device, weight.dtype), b) for a, b in to_batches(data, batch_size, indices)]
     samples = np.arange(sum(len(labels_B) for _, labels_B in batches)) if indices is None else indices
     if not len(samples):
@@ -156,11 +157,16 @@ def _evaluate(
 ) -> None:
     """Fills the points that are not done, each marked done only once it is written."""
     origin = {name: p.detach().clone() for name, p in model.named_parameters() if _moves(name, plane)}
+    x_axis, y_axis = ({n: d[n].to(start) for n, start in origin.items()} for d in (plane.x, plane.y))
     done, total = int(surface.done.sum()), surface.done.size
     for j, i in coarse_to_fine(len(surface.y), len(surface.x)):
         if surface.done[0, j, i]:
             continue
-        _move(model, origin, plane, float(surface.x[i]), float(surface.y[j]))
+        x, y = float(surface.x[i]), float(surface.y[j])
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in origin:
+                    parameter.copy_(origin[name] + x * x_axis[name] + y * y_axis[name])
         profile = measure(model, batches, len(surface.timestep))
         for name in _MEASURED:
             getattr(surface, name)[0, j, i] = getattr(profile, name)
@@ -174,11 +180,11 @@ def _moves(name: str, plane: Plane) -> bool:
     return bool(plane.x[name].any() or plane.y[name].any())
 
 
-@torch.no_grad()
-def _move(model: nn.Module, origin: Mapping[str, Tensor], plane: Plane, x: float, y: float) -> None:
-    parameters = dict(model.named_parameters())
-    for name, start in origin.items():
-        parameters[name].copy_(start + x * plane.x[name] + y * plane.y[name])
+def _check_plane(model: nn.Module, plane: Plane) -> None:
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    for direction in (plane.x, plane.y):
+        if {name: tuple(d.shape) for name, d in direction.items()} != shapes:
+            raise ValueError("the plane belongs to another network: its parameter names or shapes differ")
 
 
 def _empty_surface(

@@ -1,11 +1,16 @@
 """The settings of a training run, as plain data that a checkpoint stores and a resumed run must repeat."""
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tetviz.errors import unknown
 from tetviz.models import ModelSpec
+from tetviz.training.augment import AUGMENTATIONS
 from tetviz.training.data import DataSpec
+from tetviz.training.losses import LOSSES
 from tetviz.training.schedule import EpochPlan, Stage, Switch, plan_epochs
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -53,6 +58,22 @@ class TrainingConfig:
     val_fraction: float = 0.1
     seed: int = 0
     precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Checks names and numbers.
+
+        Raises:
+            ValueError: an unknown name, or a number out of range.
+        """
+        choices: list[tuple[str, str, Iterable[str]]] = [("loss", self.loss, LOSSES)]
+        choices += [("optimizer", self.optimizer, OPTIMIZERS), ("precision", self.precision, PRECISIONS)]
+        choices += [("augmentation", name, AUGMENTATIONS) for name in self.augment]
+        for what, name, known in choices:
+            if name not in known:
+                raise ValueError(unknown(what, name, known))
+        if not self.stages or self.batch_size < 1 or not 0 < self.lr < math.inf or not 0 <= self.val_fraction < 1:
+            raise ValueError("expected at least one stage, batch_size >= 1, lr > 0 and 0 <= val_fraction < 1")
+        self.plan()
 
     def plan(self) -> list[EpochPlan]:
         """The run, epoch by epoch.

@@ -4,6 +4,7 @@ All randomness of an epoch follows from (seed, epoch), so a run that was killed 
 same numbers as one that was not.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
-from tetviz.training.profile import check_outputs, collate, measure, to_batches
+from tetviz.training.profile import check_labels, collate, exact_kernels, measure, to_batches
 from tetviz.training.schedule import EpochPlan
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
@@ -66,28 +67,39 @@ def fit(
         DataError: a label out of range.
         TrainingError: the loss is not finite, or ``last_path`` belongs to other settings.
     """
-    run = _Run(config, torch.device(device), Path(best_path), Path(last_path))
-    if resume and Path(last_path).exists():
-        run.restore(Checkpoint.load(last_path))
     for name, data in (("train", train), ("test", test)):
         if len(data) == 0:
             raise DataError(f"the {name} split is empty")
+        check_labels(data.labels, config.spec.num_classes)
+    run = _Run(config, torch.device(device), Path(best_path), Path(last_path), _fingerprint(train, test))
+    if resume and Path(last_path).exists():
+        run.restore(Checkpoint.load(last_path))
     train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
     plan = config.plan()
     try:
         for monitor in monitors:
             monitor.on_start(run.epoch, len(plan))
-        with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        with exact_kernels():
             run.save_last()
             for epoch in range(run.epoch, len(plan)):
                 train_loss = run.train_epoch(plan[epoch], train, train_indices, workers, monitors)
-                record = run.finish_epoch(plan[epoch], train_loss, Subset(train, held_out.tolist()), test)
+                splits = {"val": Subset(train, held_out.tolist()), "test": test}
+                record = run.finish_epoch(plan[epoch], train_loss, splits, workers)
                 for monitor in monitors:
                     monitor.on_epoch(record)
     finally:
         for monitor in monitors:
             monitor.on_end()
     return Checkpoint.load(best_path)
+
+
+def _fingerprint(*splits: LabelledDataset) -> str:
+    # Enough to notice other data under the same name: every label, and the first sample.
+    digest = hashlib.sha256()
+    for data in splits:
+        digest.update(np.ascontiguousarray(data.labels).tobytes())
+        digest.update(data[0][0].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def derived_seed(*keys: int) -> int:
@@ -103,17 +115,16 @@ def derived_seed(*keys: int) -> int:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Runs a block on its own random state and restores the caller's.
 
     Args:
-        seed: seed of the block.
-        device: the device whose generator counts beside the CPU's.
+        seed: seed of the block, on every device.
 
     Yields:
         Nothing.
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
@@ -121,17 +132,19 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 class _Run:
     """A run in progress: network, optimiser, history, and the files it is kept in."""
 
-    def __init__(self, config: TrainingConfig, device: torch.device, best_path: Path, last_path: Path) -> None:
-        self.config, self.device = config, device
+    def __init__(
+        self, config: TrainingConfig, device: torch.device, best_path: Path, last_path: Path, samples: str
+    ) -> None:
+        self.config, self.device, self.samples = config, device, samples
         self.best_path, self.last_path = best_path, last_path
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
-        with seeded(derived_seed(config.seed, _INIT), device):
+        with seeded(derived_seed(config.seed, _INIT)):
             self.model: nn.Module = build(config.spec).to(device, self.dtype)
         self.optimizer = self._optimizer()
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self.epoch, self.timesteps = 0, config.stages[0].timesteps
         self.history: list[dict[str, Any]] = []
-        self.best: dict[str, float] = {}
+        self.best: dict[str, Any] = {}
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config, weights = self.config, self.model.parameters()
@@ -157,6 +170,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "best": self.best,
+            "samples": self.samples,
         }
         self.checkpoint(resume).save(self.last_path)
 
@@ -173,18 +187,20 @@ class _Run:
             for name in then.keys() | new.keys()
             if name != "root" and then.get(name) != new.get(name)
         )
+        if not differ and last.resume.get("samples") != self.samples:
+            differ = ["the samples of the data set"]
         if differ or not last.resume:
-            why = f"other settings: {', '.join(differ)}" if differ else "it holds no state to go on from"
+            why = f"other settings: {', '.join(differ)}" if last.resume else "it holds no state to go on from"
             raise TrainingError(f"{self.last_path}: cannot resume, {why}; repeat the first command with --resume")
+        if last.resume["best"] and not self.best_path.exists():
+            raise TrainingError(
+                f"{self.best_path}: no such file, the best epoch so far is lost; train anew with --force"
+            )
         self.model.load_state_dict(last.state)
         self.optimizer.load_state_dict(last.resume["optimizer"])
         self.scaler.load_state_dict(last.resume["scaler"])
-        self.best, self.history, self.epoch, self.timesteps = (
-            last.resume["best"],
-            last.history,
-            last.epoch,
-            last.timesteps,
-        )
+        self.best, self.history = last.resume["best"], last.history
+        self.epoch, self.timesteps = last.epoch, last.timesteps
 
     def train_epoch(
         self,
@@ -209,7 +225,7 @@ class _Run:
             generator=torch.Generator().manual_seed(derived_seed(seed, _NOISE, number)),
         )
         total = 0.0
-        with seeded(derived_seed(seed, _NOISE, number), self.device):
+        with seeded(derived_seed(seed, _NOISE, number)):
             self.model.train()
             for batch, (x, labels_B) in enumerate(loader, 1):
                 for name in self.config.augment:
@@ -230,7 +246,6 @@ class _Run:
         mixed = self.config.precision in ("bfloat16", "float16")
         with torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed):
             logits_TBK = self.model(x, plan.timesteps)
-        check_outputs(logits_TBK, labels_B)
         loss = loss_function(logits_TBK.to(self.dtype), labels_B)
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -238,9 +253,7 @@ class _Run:
         self.scaler.update()
         return loss.item()
 
-    def finish_epoch(
-        self, plan: EpochPlan, train_loss: float, held_out: Subset[Any], test: Dataset[Any]
-    ) -> dict[str, Any]:
+    def finish_epoch(self, plan: EpochPlan, train_loss: float, splits: dict[str, Any], workers: int) -> dict[str, Any]:
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "timesteps": plan.timesteps,
@@ -248,10 +261,10 @@ class _Run:
             "lr": plan.lr,
             "train_loss": train_loss,
         }
-        for name, data in (("val", held_out), ("test", test)):
-            if len(data) == 0:  # type: ignore[arg-type]
+        for name, data in splits.items():
+            if len(data) == 0:
                 continue
-            profile = measure(self.model, to_batches(data, self.config.batch_size), plan.timesteps)
+            profile = measure(self.model, to_batches(data, self.config.batch_size, workers=workers), plan.timesteps)
             for quantity in ("sdt_loss", "tet_loss", "accuracy"):
                 record[f"{name}_{quantity}"] = float(getattr(profile, quantity)[-1])
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in self.model.state_dict().values())
@@ -262,9 +275,14 @@ class _Run:
             )
         self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
         self.history = [*self.history, record]
-        score = {"accuracy": record.get("val_accuracy", 0.0), "loss": record.get("val_sdt_loss", -float(self.epoch))}
-        if not self.best or (score["accuracy"], -score["loss"]) > (self.best["accuracy"], -self.best["loss"]):
-            self.best = score
+        if self._is_best(record):
+            self.best = record
             self.checkpoint().save(self.best_path)
         self.save_last()
         return record
+
+    def _is_best(self, record: dict[str, Any]) -> bool:
+        if not self.best or "val_accuracy" not in record:
+            return True
+        now, then = ((r["val_accuracy"], -r["val_sdt_loss"]) for r in (record, self.best))
+        return now > then

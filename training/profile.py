@@ -6,7 +6,7 @@ grow with T, and a run of t steps makes exactly the same calls as the start of a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,29 +60,57 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """
     modes = {module: module.training for module in model.modules()}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), exact_kernels():
             yield model.eval()
     finally:
         for module, training in modes.items():
             module.training = training
 
 
-def to_batches(data: Any, batch_size: int = 256, indices: Sequence[int] | IntArray | None = None) -> Iterable[Batch]:
+def exact_kernels() -> AbstractContextManager[None]:
+    """Deterministic cuDNN kernels that keep all bits of float32; TF32 would round potentials and flip spikes.
+
+    Returns:
+        A context manager; without effect on the CPU.
+    """
+    flags: Any = torch.backends.cudnn.flags
+    return flags(enabled=True, deterministic=True, benchmark=False, allow_tf32=False)  # type: ignore[no-any-return]
+
+
+def a_parameter(model: nn.Module) -> Tensor:
+    """A tensor on the network's device and in its precision.
+
+    Args:
+        model: any module.
+
+    Returns:
+        Its first parameter; a float32 on the CPU if it has none.
+    """
+    return next(model.parameters(), torch.zeros(()))
+
+
+def to_batches(
+    data: Any, batch_size: int = 256, indices: Sequence[int] | IntArray | None = None, workers: int = 0
+) -> Iterable[Batch]:
     """Batches of a data set in a fixed order, time first.
 
     Args:
-        data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B), which pass unchanged.
+        data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B), which pass
+            unchanged, or a single such batch.
         batch_size: samples a batch.
         indices: which samples, in which order; all by default.
+        workers: processes that load a Dataset.
 
     Returns:
         An iterable of (x_BCHW or x_TBCHW, labels_B) that can be gone through again.
     """
+    if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Tensor) for part in data):
+        return [data]
     if not isinstance(data, Dataset):
         return data  # type: ignore[no-any-return]
     subset = data if indices is None else Subset(data, [int(index) for index in indices])
     # An own generator: the default one would draw from the caller's global random state.
-    return DataLoader(subset, batch_size, collate_fn=collate, generator=torch.Generator())
+    return DataLoader(subset, batch_size, num_workers=workers, collate_fn=collate, generator=torch.Generator())
 
 
 def collate(samples: list[tuple[Tensor, int]]) -> Batch:
@@ -120,7 +148,7 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
             f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
         )
     if not isinstance(model, SpikingNetwork):
-        yield model(x, timesteps)
+        yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
         return
     with streaming(model):
         for t in range(timesteps):
@@ -156,12 +184,11 @@ def measure(
     """
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
-    weight = next(model.parameters())
+    weight = a_parameter(model)
     totals = _Totals()
     with evaluating(model):
         for x, labels_B in to_batches(data, batch_size):
-            x = x.to(weight.device, weight.dtype)
-            totals.add(outputs(model, x, timesteps), labels_B.to(weight.device), timesteps)
+            totals.add(outputs(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
             if progress is not None:
                 progress(len(labels_B))
     return totals.profile()
@@ -176,9 +203,11 @@ class _Totals:
 
     def add(self, stretches: Iterable[Tensor], labels_B: Tensor, timesteps: int) -> None:
         step_loss, sdt_loss, step_hit, hit = [], [], [], []
-        integrated, done = torch.zeros((), device=labels_B.device), 0
+        integrated, done = torch.zeros(()), 0
         for logits_TBK in stretches:
-            check_outputs(logits_TBK, labels_B)
+            if done == 0:
+                check_outputs(logits_TBK, labels_B)
+                labels_B, integrated = labels_B.to(logits_TBK.device), integrated.to(logits_TBK.device)
             logits_TBK = logits_TBK.double()
             steps = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)[:, None, None]
             sum_TBK = integrated + logits_TBK.cumsum(0)
@@ -186,8 +215,8 @@ class _Totals:
             mean_TBK = sum_TBK / steps
             step_loss.append(step_cross_entropy(logits_TBK, labels_B))
             sdt_loss.append(step_cross_entropy(mean_TBK, labels_B))
-            step_hit.append(logits_TBK.argmax(2) == labels_B)
-            hit.append(mean_TBK.argmax(2) == labels_B)
+            step_hit.append(_right(logits_TBK, labels_B))
+            hit.append(_right(mean_TBK, labels_B))
         if done != timesteps:
             raise ValueError(f"the model gave {done} timesteps of output, {timesteps} were asked for")
         step_TB, sdt_TB = torch.cat(step_loss), torch.cat(sdt_loss)
@@ -220,6 +249,11 @@ class _Totals:
         return np.sqrt(np.maximum(square - mean**2, 0) / (self.samples - 1))
 
 
+def _right(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
+    # argmax takes a NaN for the largest; no class is predicted there.
+    return (logits_TBK.argmax(2) == labels_B) & ~logits_TBK.isnan().any(2)
+
+
 def check_outputs(logits_TBK: Tensor, labels_B: Tensor) -> None:
     """Checks that outputs and labels fit each other.
 
@@ -236,7 +270,19 @@ def check_outputs(logits_TBK: Tensor, labels_B: Tensor) -> None:
             f"expected outputs T x {len(labels_B)} x K, got {tuple(logits_TBK.shape)}: "
             "the model must return its output at every timestep, time first"
         )
-    classes = logits_TBK.shape[2]
-    if len(labels_B) and not 0 <= int(labels_B.min()) <= int(labels_B.max()) < classes:
-        wrong = int(labels_B.max()) if int(labels_B.max()) >= classes else int(labels_B.min())
+    check_labels(labels_B, logits_TBK.shape[2])
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """Checks that labels are classes.
+
+    Args:
+        labels: class indices, tensor or array.
+        classes: number of classes K.
+
+    Raises:
+        DataError: a label is not one of 0 to K - 1.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        wrong = int(labels.max()) if int(labels.max()) >= classes else int(labels.min())
         raise DataError(f"label {wrong} is out of range: the network has {classes} classes, 0 to {classes - 1}")

@@ -253,3 +253,10 @@ def test_misuse_is_named(network):
         compute_surface(model, batches, random_plane(model, 0), 3, loss="mse")
     with pytest.raises(ValueError, match="how many timesteps"):
         compute_surface(Planted(), planted_batches(), unit_plane(), 3)
+
+
+def test_the_plane_of_another_network_is_refused(network):
+    model, batches = network
+    other = build("snn5", width=0.125, in_channels=1, image_size=16, num_classes=4)
+    with pytest.raises(ValueError, match="another network"):
+        compute_surface(model, batches, random_plane(other, 0), 3)

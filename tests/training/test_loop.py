@@ -170,3 +170,39 @@ def test_tensorboard_has_every_epoch(tmp_path):
     for name in ("train_loss", "test_accuracy", "val_tet_loss", "lr"):
         logged = [(e.step, e.value) for e in events.Scalars(name)]
         assert logged == [(r["epoch"], pytest.approx(r[name], rel=1e-6)) for r in history]
+
+
+def test_other_samples_under_the_same_name_cannot_resume(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, monitors=[StopAfter(8)])
+    with pytest.raises(TrainingError, match="samples of the data set"):
+        paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
+        fit(CONFIG, Stripes(90, 7), TEST, resume=True, **paths)
+
+
+def test_a_lost_best_checkpoint_is_named(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, monitors=[StopAfter(8)])
+    (tmp_path / "best.pt").unlink()
+    with pytest.raises(TrainingError, match=r"best\.pt: no such file"):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "sdg"}, {"loss": "mse"}, {"augment": ("spin",)}, {"lr": 0.0}])
+def test_unknown_settings_are_refused(change):
+    with pytest.raises(ValueError, match=r"unknown|expected"):
+        dataclasses.replace(CONFIG, **change)
+
+
+def test_training_and_measuring_keep_cudnn_on_deterministic_and_exact(tmp_path):
+    seen = []
+
+    class Look(Monitor):
+        def on_batch(self, batch, batches, loss):
+            cudnn = torch.backends.cudnn
+            seen.append((cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32))
+
+    before = torch.backends.cudnn.enabled, torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+    run(tmp_path, dataclasses.replace(CONFIG, stages=(Stage(1, 1),)), monitors=[Look()])
+    assert set(seen) == {(True, True, False, False)}
+    assert before == (torch.backends.cudnn.enabled, torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32)

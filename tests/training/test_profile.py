@@ -80,6 +80,12 @@ def test_sequences_of_a_data_set_are_turned_time_first():
         assert profile.sdt_loss[-1] == pytest.approx(sdt_loss(model(x_TBCHW).double(), labels).item())
 
 
+def test_a_single_batch_needs_no_list():
+    batch = torch.randn(3, 1, 16, 16), torch.arange(3)
+    model = warmed()
+    np.testing.assert_array_equal(measure(model, batch, 2).sdt_loss, measure(model, [batch], 2).sdt_loss)
+
+
 def test_indices_choose_samples_and_their_order():
     data = Samples(torch.arange(4.0)[:, None, None, None], torch.arange(4))
     ((x, y),) = to_batches(data, 9, [3, 1])
@@ -168,3 +174,25 @@ def test_a_dead_network_is_at_chance_exactly():
     np.testing.assert_allclose(profile.sdt_loss, np.log(4))
     np.testing.assert_allclose(profile.tet_loss, np.log(4))
     np.testing.assert_array_equal(profile.accuracy, 0.25)
+
+
+def test_a_module_that_works_in_place_does_not_reach_the_callers_batch():
+    class InPlace(nn.Module):
+        def forward(self, x, timesteps):
+            x.unsqueeze_(0).add_(1)
+            return x.flatten(2).repeat(timesteps, 1, 1)
+
+    batch = torch.zeros(2, 1, 1, 3), torch.zeros(2, dtype=torch.long)
+    first, second = (measure(InPlace(), [batch], 2) for _ in range(2))
+    assert first.sdt_loss[0] == second.sdt_loss[0] == pytest.approx(np.log(3))
+    assert batch[0].shape == (2, 1, 1, 3) and not batch[0].any()
+
+
+def test_a_nan_predicts_nothing():
+    class Broken(nn.Module):
+        def forward(self, x, timesteps):
+            return torch.full((timesteps, len(x), 3), float("nan"))
+
+    profile = measure(Broken(), [(torch.zeros(4, 1, 1, 1), torch.zeros(4, dtype=torch.long))], 2)
+    assert np.isnan(profile.sdt_loss).all()
+    np.testing.assert_array_equal(profile.accuracy, 0)
