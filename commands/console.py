@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,24 +75,6 @@ def print_json(records: list[dict[str, Any]]) -> None:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     click.echo(json.dumps([{name: plain(value) for name, value in record.items()} for record in records]))
-
-
-def format_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table in plain text, the first column left-aligned, the others right-aligned.
-
-    Args:
-        header: column names.
-        rows: cells; floats get four decimals.
-
-    Returns:
-        The lines.
-    """
-    cells = [list(header)] + [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in cells
-    ]
-    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 class TrainingProgress(Monitor):

@@ -155,8 +155,9 @@ def measure_landscape(
     from tetviz.training import measure, to_batches
 
     batches = list(to_batches(subject.dataset, batch_size, subject.indices))
-    begin = time.perf_counter()
     centre = measure(subject.model, batches, timesteps)
+    begin = time.perf_counter()
+    measure(subject.model, batches, timesteps)  # a second time, warmed up: how long a point takes
     seconds = time.perf_counter() - begin
     note(
         f"{subject.path}: L_SDT {centre.sdt_loss[-1]:.4f}, L_TET {centre.tet_loss[-1]:.4f}, "
@@ -228,11 +229,11 @@ def format_headlines(records: list[dict[str, Any]]) -> str:
     Returns:
         The lines.
     """
-    from tetviz.commands.console import format_rows
+    import pandas as pd
 
-    header = [f"T = {records[0]['timesteps']}", "centre", "lowest", "at (x, y)", "mean", "highest", "not finite"]
-    rows = []
-    for r in records:
-        place = f"({r['lowest_x']:g}, {r['lowest_y']:g})"
-        rows.append([r["loss"], r["centre"], r["lowest"], place, r["mean"], r["highest"], r["not_finite"]])
-    return format_rows(header, rows)
+    from tetviz.figures import format_table
+
+    frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {records[0]['timesteps']}"))
+    frame["at (x, y)"] = [f"({r['lowest_x']:g}, {r['lowest_y']:g})" for r in records]
+    columns = ["centre", "lowest", "at (x, y)", "mean", "highest", "not_finite"]
+    return format_table(frame[columns].rename(columns={"not_finite": "not finite"}), decimals=4)

@@ -131,16 +131,24 @@ def format_curve(curve: "ScalingCurve") -> str:
     Returns:
         The lines.
     """
-    from tetviz.commands.console import format_rows
+    import pandas as pd
+
+    from tetviz.figures import format_table
 
     tmax, trained = len(curve.timestep), curve.t_train
-    rows = []
-    for t in sorted({t for t in (*(2**k for k in range(20)), trained, tmax) if t <= tmax}):
-        name = f"{t} (trained)" if t == trained else str(t)
-        percent = [f"{values[t - 1]:.2%}" for values in (curve.accuracy, curve.step_accuracy)]
-        growth = f"{curve.relative_growth[t - 1]:+.2%}"
-        rows.append([name, *percent, growth, float(curve.sdt_loss[t - 1]), float(curve.tet_loss[t - 1])])
-    table = format_rows(["T", "accuracy", "step T alone", "growth", "L_SDT", "L_TET"], rows)
+    shown = [t for t in range(1, tmax + 1) if t in (trained, tmax) or t & (t - 1) == 0]
+    at = [t - 1 for t in shown]
+    frame = pd.DataFrame(
+        {
+            "accuracy": [f"{value:.2%}" for value in curve.accuracy[at]],
+            "step T alone": [f"{value:.2%}" for value in curve.step_accuracy[at]],
+            "growth": [f"{value:+.2%}" for value in curve.relative_growth[at]],
+            "L_SDT": curve.sdt_loss[at],
+            "L_TET": curve.tet_loss[at],
+        },
+        index=pd.Index([f"{t} (trained)" if t == trained else str(t) for t in shown], name="T"),
+    )
+    table = format_table(frame, decimals=4)
     if trained + 1 >= tmax:
         return f"{table}\nvariance of the step accuracy: needs two steps beyond the T of training, {trained}"
     variance = f"{1e4 * curve.temporal_variance:.4f} %^2"

@@ -52,16 +52,17 @@ def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index(network_names(curves), name="network"))
 
 
-def format_table(frame: pd.DataFrame) -> str:
+def format_table(frame: pd.DataFrame, decimals: int = 2) -> str:
     """A table in columns of fixed width, for a terminal.
 
     Args:
         frame: any table; its index becomes the first column.
+        decimals: of numbers that are not whole.
 
     Returns:
-        Lines of text: whole numbers as they are, others with 2 decimals, NaN as ``-``.
+        Lines of text: whole numbers as they are, NaN as ``-``.
     """
-    cells = _cells(frame)
+    cells = _cells(frame, decimals)
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = []
     for row in cells:
@@ -77,23 +78,23 @@ def to_markdown(frame: pd.DataFrame) -> str:
         frame: any table; its index becomes the first column.
 
     Returns:
-        Lines of text, with numbers as in :func:`format_table`, right-aligned.
+        Lines of text, with numbers as in :func:`format_table` at 2 decimals, right-aligned.
     """
-    header, *body = [[cell.replace("|", r"\|") for cell in row] for row in _cells(frame)]
+    header, *body = [[cell.replace("|", r"\|") for cell in row] for row in _cells(frame, 2)]
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *body))
 
 
-def _cells(frame: pd.DataFrame) -> list[list[str]]:
+def _cells(frame: pd.DataFrame, decimals: int) -> list[list[str]]:
     header = [str(frame.index.name or ""), *map(str, frame.columns)]
-    columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
+    columns = [[_cell(value, decimals) for value in frame[name].tolist()] for name in frame.columns]
     body = [[str(label), *row] for label, *row in zip(frame.index, *columns, strict=True)]
     return [header, *body]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, decimals: int) -> str:
     if isinstance(value, float):
-        return "-" if np.isnan(value) else f"{value:.2f}"
+        return "-" if np.isnan(value) else f"{value:.{decimals}f}"
     return str(value)
 
 
