@@ -146,12 +146,11 @@ def measure_landscape(
     """
     import time
 
-    import numpy as np
-
-    from tetviz.commands.console import note, progress_bar
+    from tetviz.commands.console import note, progress_bar, warn_at_chance
     from tetviz.commands.subject import duration
     from tetviz.figures import draw_surface, save_figure
     from tetviz.landscape import compute_surface, random_plane
+    from tetviz.results import Surface, load
     from tetviz.training import measure, to_batches
 
     batches = list(to_batches(subject.dataset, batch_size, subject.indices))
@@ -163,9 +162,11 @@ def measure_landscape(
         f"{subject.path}: L_SDT {centre.sdt_loss[-1]:.4f}, L_TET {centre.tet_loss[-1]:.4f}, "
         f"accuracy {centre.accuracy[-1]:.2%} at T = {timesteps} on {centre.samples} {subject.provenance.split} samples"
     )
-    if centre.sdt_loss[-1] >= np.log(subject.checkpoint.spec.num_classes):
-        note("warning: this checkpoint is no better than chance; its surface says little")
-    note(f"{axis.size}x{axis.size} points at {seconds:.2f} s each: about {duration(axis.size**2 * seconds)}")
+    warn_at_chance(centre.sdt_loss[-1], subject.checkpoint.spec.num_classes)
+    done = int(load(target, Surface).done.sum()) if target.exists() and not force else 0
+    resumed = f"resumed: {done} of {axis.size**2} are done, " if done else ""
+    left = duration((axis.size**2 - done) * seconds)
+    note(f"{axis.size}x{axis.size} points, {resumed}{seconds:.2f} s each: about {left}")
     with progress_bar(subject.path.stem, axis.size**2) as (bar, task):
         surface = compute_surface(
             subject.model,
@@ -234,6 +235,6 @@ def format_headlines(records: list[dict[str, Any]]) -> str:
     from tetviz.figures import format_table
 
     frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {records[0]['timesteps']}"))
-    frame["at (x, y)"] = [f"({r['lowest_x']:g}, {r['lowest_y']:g})" for r in records]
+    frame["at (x, y)"] = [f"({r['lowest_x']:.3g}, {r['lowest_y']:.3g})" for r in records]
     columns = ["centre", "lowest", "at (x, y)", "mean", "highest", "not_finite"]
     return format_table(frame[columns].rename(columns={"not_finite": "not finite"}), decimals=4)

@@ -119,6 +119,24 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
+def parse_finite(text: str | float) -> float:
+    """Reads any finite number.
+
+    Args:
+        text: for example ``-1.5``.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
 def parse_range(text: str) -> tuple[float, float]:
     """Reads ``LOW:HIGH``.
 

@@ -43,9 +43,9 @@ def scale(
     tetviz scale tet.pt --tmax 64
     tetviz scale sdt.pt tet.pt && tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
-    from tetviz.commands.console import note, print_json
+    from tetviz.commands.console import note, print_json, warn_at_chance
     from tetviz.commands.subject import open_subject
-    from tetviz.figures import format_table, step_accuracy_table
+    from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
     from tetviz.results import writable_target
     from tetviz.training import Checkpoint
 
@@ -62,14 +62,14 @@ def scale(
         curve = measure_scaling(subject, target, longest, batch_size)
         records.append(record(curve))
         curves.append(curve)
+        warn_at_chance(curve.sdt_loss[-1], subject.checkpoint.spec.num_classes)
         if not as_json:
             click.echo(format_curve(curve))
         note(f"wrote {target} and {target.with_suffix('.png')}")
     if as_json:
         print_json(records)
     else:
-        click.echo("\naccuracy of each step alone, in percent (the TET paper's Table 4)")
-        click.echo(format_table(step_accuracy_table(curves)))
+        click.echo(f"\n{TABLE_CAPTION}\n{format_table(step_accuracy_table(curves))}")
 
 
 def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int) -> "ScalingCurve":

@@ -30,7 +30,13 @@ model_options = combined(
 schedule_options = combined(
     click.option("--loss", type=click.Choice(["tet", "sdt", "total"]), default="tet", show_default=True),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
-    click.option("--phi", type=FiniteRange(), default=1.0, show_default=True, help="phi of total."),
+    click.option(
+        "--phi",
+        type=Parsed("float", "tetviz.commands.options:parse_finite"),
+        default=1.0,
+        show_default=True,
+        help="phi of total.",
+    ),
     click.option(
         "--switch",
         type=Parsed("LOSS@EPOCH", "tetviz.training.schedule:Switch.parse"),
@@ -99,7 +105,7 @@ def train(
     tetviz train --model resnet19 --data cifar10 --data-root data --augment flip --augment crop \\
         --stage 2:300 --stage 6:50@1e-4 -o tit.pt
     """
-    from tetviz.commands.console import TrainingProgress, note
+    from tetviz.commands.console import TrainingProgress, note, warn_at_chance
     from tetviz.commands.subject import pick_device
     from tetviz.errors import OutputError, TrainingError
     from tetviz.results import writable_target
@@ -143,6 +149,7 @@ def train(
         note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     record = best.history[-1]
+    warn_at_chance(record["test_sdt_loss"], best.spec.num_classes)
     click.echo(
         f"{output}: epoch {best.epoch}, test accuracy {record['test_accuracy']:.2%}, "
         f"L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f} at T = {best.timesteps}"

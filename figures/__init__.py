@@ -8,10 +8,11 @@ from tetviz.errors import ResultError
 from tetviz.figures.scaling import draw_scaling
 from tetviz.figures.style import paper_style, save_figure
 from tetviz.figures.surface import compare_surfaces, draw_surface
-from tetviz.figures.tables import format_table, step_accuracy_table, to_markdown
+from tetviz.figures.tables import TABLE_CAPTION, format_table, step_accuracy_table, to_markdown
 from tetviz.results import Result, ScalingCurve, Surface
 
 __all__ = [
+    "TABLE_CAPTION",
     "compare_surfaces",
     "draw",
     "draw_scaling",

@@ -184,7 +184,7 @@ def center_text(surface: Surface, values: FloatArray) -> str:
     if not (len(row) and len(column)):
         return ""
     value = float(values[row[0], column[0]])
-    return f"centre {value:.3g}" if np.isfinite(value) else "centre without a value"
+    return f"centre {value:.4g}" if np.isfinite(value) else "centre without a value"
 
 
 def _readable(places: list[tuple[float, float]], surface: Surface) -> list[tuple[float, float]]:

@@ -63,6 +63,7 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         _widen(left, 2)
+        left.set_ylim(max(left.get_ylim()[0], -1), min(left.get_ylim()[1], 101))
         _widen(right, 1)
         columns = 2 if max(len(str(handle.get_label())) for handle in handles) < 50 else 1
         rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns

@@ -12,6 +12,9 @@ from tetviz.results import ScalingCurve
 MIN_STEPS = 8
 
 
+TABLE_CAPTION = "Accuracy of each step t alone, in %, and its sample variance over steps, in %^2 (TET paper, Table 4)"
+
+
 def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
     """Accuracy of the output of each step alone, and its variance over time: Table 4 of the TET paper.
 

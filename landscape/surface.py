@@ -119,11 +119,8 @@ def compute_surface(
         return empty
     if force or not Path(path).exists():
         save(path, empty)
-    elif load(path, Surface).provenance.request != provenance.request:
-        raise ResultError(
-            f"{path}: holds the surface of another checkpoint, data set, plane, grid or loss; "
-            "choose another name with -o, or replace it with --force"
-        )
+    else:
+        _check_same(path, load(path, Surface), empty)
     with open_result(path) as stored:
         _evaluate(cast(Surface, stored), moving, plane, batches, progress)
     return load(path, Surface)
@@ -178,6 +175,19 @@ def _evaluate(
 
 def _moves(name: str, plane: Plane) -> bool:
     return bool(plane.x[name].any() or plane.y[name].any())
+
+
+def _check_same(path: str | Path, found: Surface, wanted: Surface) -> None:
+    if found.provenance.request == wanted.provenance.request:
+        return
+    names = ("plane_seed", "norm", "policy", "loss", "x", "y", "timestep", "sample")
+    differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
+    origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "dtype", "device")
+    differ += [n for n in origin if getattr(found.provenance, n) != getattr(wanted.provenance, n)]
+    raise ResultError(
+        f"{path}: holds another surface, with another {', '.join(differ) or 'network, data or batch size'}; "
+        "choose another name with -o, or replace it with --force"
+    )
 
 
 def _check_plane(model: nn.Module, plane: Plane) -> None:

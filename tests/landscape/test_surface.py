@@ -15,6 +15,15 @@ from tetviz.landscape.surface import coarse_to_fine
 from tetviz.models import build
 from tetviz.results import load, open_result, save
 
+DIFFERENCES = {
+    "plane": "another plane_seed;",
+    "weights": "another network, data or batch size;",
+    "leak": "another network, data or batch size;",
+    "data": "another sample;",
+    "grid": "another x, y;",
+    "timesteps": "another timestep;",
+    "loss": "another loss;",
+}
 FIELDS = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se", "done")
 
 
@@ -175,7 +184,7 @@ def test_another_surface_in_the_same_file_is_refused(network, tmp_path, change):
         "grid": {"grid": 5},
         "timesteps": {"timesteps": 1},
     }[change]
-    with pytest.raises(ResultError, match="another checkpoint, data set, plane, grid or loss"):
+    with pytest.raises(ResultError, match=DIFFERENCES[change]):
         compute_surface(**arguments, path=path)
     assert path.read_bytes() == before
     compute_surface(**arguments, path=path, force=True)
