@@ -77,7 +77,7 @@ def compute_surface(
         plane: two directions over the model's parameters.
         grid: points a side on [-1, 1], or the pair (x values, y values).
         timesteps: T, the longest run; the model's own by default.
-        indices: which samples of a Dataset, in which order; all by default.
+        indices: which samples of a Dataset, in which order; all by default. Of batches: what to record of them.
         batch_size: samples a batch.
         loss: the loss that the surface is about; both are stored.
         path: file that every finished point is written to. If it holds a part of the same surface, only the
