@@ -7,12 +7,11 @@ import click
 from tetviz import __version__
 from tetviz.commands.demo import demo
 from tetviz.commands.landscape import landscape
+from tetviz.commands.options import COMMAND_LINE
 from tetviz.commands.results import info, plot
 from tetviz.commands.scale import scale
 from tetviz.commands.train import train
 from tetviz.errors import TetvizError
-
-COMMAND_LINE = "tetviz.command_line"
 
 
 class _Group(click.Group):
@@ -30,6 +29,10 @@ class _Group(click.Group):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}; choose another file or folder") from error
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            raise click.ClickException(f"{str(error).partition('. ')[0]}; lower --batch-size") from error
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             raise click.exceptions.Exit(130) from None

@@ -11,6 +11,8 @@ import click
 
 from tetviz.errors import unknown
 
+COMMAND_LINE = "tetviz.command_line"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -248,7 +250,7 @@ def command_line() -> str:
     Returns:
         ``tetviz`` and its arguments, quoted for a shell.
     """
-    return shlex.join(["tetviz", *click.get_current_context().meta.get("tetviz.command_line", [])])
+    return shlex.join(["tetviz", *click.get_current_context().meta.get(COMMAND_LINE, [])])
 
 
 def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:

@@ -444,3 +444,12 @@ def test_a_learning_rate_that_diverges_keeps_the_last_good_checkpoint(tmp_path: 
         assert "--lr" in error and f"{optimizer}.last.pt" in error
         for file in tmp_path.glob("*.pt"):
             Checkpoint.load(file)
+
+
+def test_a_full_gpu_is_one_line(tet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 8 GiB.")
+
+    monkeypatch.setattr("tetviz.training.measure", full)
+    line = refused(tet.parent, "landscape", tet, "-o", tet.parent / "gpu.h5")
+    assert line == "Error: CUDA out of memory; lower --batch-size"
