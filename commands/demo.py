@@ -99,7 +99,8 @@ def _train(path: Path, loss: str, seed: int) -> None:
     spec = ModelSpec("snn5", train.num_classes, train.in_channels, train.image_size, WIDTH)
     config = TrainingConfig(spec, train.spec, (Stage(TIMESTEPS, EPOCHS),), loss=loss, seed=seed)
     last = path.with_name(f"{path.stem}.last.pt")
-    last.unlink(missing_ok=True)
+    for earlier in (path, last):
+        earlier.unlink(missing_ok=True)
     fit(config, train, test, best_path=path, last_path=last, monitors=[TrainingProgress()])
 
 

@@ -77,11 +77,7 @@ def landscape(
     for path, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(path, **options)
         steps = timesteps or subject.checkpoint.timesteps
-        try:
-            surface = measure_landscape(subject, target, axis, steps, options["seed"], loss, batch_size, force)
-        except KeyboardInterrupt:
-            note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
-            raise click.exceptions.Exit(130) from None
+        surface = measure_landscape(subject, target, axis, steps, options["seed"], loss, batch_size, force)
         records += headlines(surface)
         if not as_json:
             click.echo(format_headlines(records[-2:]))
@@ -167,21 +163,25 @@ def measure_landscape(
     resumed = f"resumed: {done} of {axis.size**2} are done, " if done else ""
     left = duration((axis.size**2 - done) * seconds)
     note(f"{axis.size}x{axis.size} points, {resumed}{seconds:.2f} s each: about {left}")
-    with progress_bar(subject.path.stem, axis.size**2) as (bar, task):
-        surface = compute_surface(
-            subject.model,
-            batches,
-            random_plane(subject.model, seed),
-            (axis, axis),
-            timesteps,
-            indices=subject.indices,
-            batch_size=batch_size,
-            loss=loss,
-            path=target,
-            force=force,
-            provenance=subject.provenance,
-            progress=lambda done, _: bar.update(task, completed=done),
-        )
+    try:
+        with progress_bar(subject.path.stem, axis.size**2) as (bar, task):
+            surface = compute_surface(
+                subject.model,
+                batches,
+                random_plane(subject.model, seed),
+                (axis, axis),
+                timesteps,
+                indices=subject.indices,
+                batch_size=batch_size,
+                loss=loss,
+                path=target,
+                force=force,
+                provenance=subject.provenance,
+                progress=lambda done, _: bar.update(task, completed=done),
+            )
+    except KeyboardInterrupt:
+        note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
+        raise click.exceptions.Exit(130) from None
     save_figure(draw_surface(surface), target.with_suffix(".png"))
     return surface
 

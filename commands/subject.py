@@ -105,12 +105,15 @@ def open_subject(
         raise CheckpointError(f"{path}: records no data set; name one with --data and --data-root")
     recorded = DataSpec(**checkpoint.data) if checkpoint.data else None
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
-    changes = {name: value for name, value in events.items() if value is not None}
-    changes |= {"root": str(data_root.expanduser().resolve())} if data_root else {}
-    spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, **changes)
+    given = {name: value for name, value in events.items() if value is not None}
+    root = str(data_root.expanduser().resolve()) if data_root else spec.root
+    spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     dataset = load_data(spec, frames=spec.frames or checkpoint.timesteps, split=split, download=download)
     if not dataset.sequence:
         dataset.spec = dataclasses.replace(dataset.spec, frames=0)
+        if given:
+            names = ", ".join(f"--{name}" for name in given)
+            raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
     _check_fit(path, checkpoint, dataset)
     model = checkpoint.model().to(where)
     if precision:

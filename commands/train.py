@@ -18,7 +18,7 @@ model_options = combined(
     click.option("--model", type=Registered("tetviz.models", "MODELS"), default="snn5", show_default=True),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
     click.option("--model-option", "model_options", multiple=True, metavar="NAME=INT", help="Such as stem=128."),
-    click.option("--norm", type=click.Choice(["bn", "tdbn"]), default="bn", show_default=True),
+    click.option("--norm", type=Registered("tetviz.models.spec", "NORMS"), default="bn", show_default=True),
     click.option("--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Leak of the LIF."),
     click.option("--threshold", type=POSITIVE, default=1.0, show_default=True, help="Firing threshold V_th."),
     click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
@@ -28,7 +28,7 @@ model_options = combined(
 )
 
 schedule_options = combined(
-    click.option("--loss", type=click.Choice(["tet", "sdt", "total"]), default="tet", show_default=True),
+    click.option("--loss", type=Registered("tetviz.training", "LOSSES"), default="tet", show_default=True),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",
@@ -55,9 +55,16 @@ schedule_options = combined(
 )
 
 optimizer_options = combined(
-    click.option("--optimizer", type=click.Choice(["adam", "adamw", "sgd"]), default="adam", show_default=True),
+    click.option(
+        "--optimizer", type=Registered("tetviz.training.config", "OPTIMIZERS"), default="adam", show_default=True
+    ),
     click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate."),
-    click.option("--lr-schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True),
+    click.option(
+        "--lr-schedule",
+        type=Registered("tetviz.training.schedule", "LR_SCHEDULES"),
+        default="cosine",
+        show_default=True,
+    ),
     click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
     click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
     click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
@@ -71,7 +78,7 @@ optimizer_options = combined(
     click.option("--seed", type=SEED, default=0, show_default=True),
     click.option(
         "--precision",
-        type=click.Choice(["float32", "float64", "bfloat16", "float16"]),
+        type=Registered("tetviz.training.config", "PRECISIONS"),
         default="float32",
         show_default=True,
         help="bfloat16 and float16 by autocast.",

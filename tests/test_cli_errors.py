@@ -453,3 +453,20 @@ def test_a_full_gpu_is_one_line(tet: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("tetviz.training.measure", full)
     line = refused(tet.parent, "landscape", tet, "-o", tet.parent / "gpu.h5")
     assert line == "Error: CUDA out of memory; lower --batch-size"
+
+
+@pytest.mark.parametrize("option", [("--framing", "count"), ("--frames", 9), ("--sensor", "3x3")])
+@pytest.mark.parametrize("command", ["landscape", "scale"])
+def test_event_options_are_refused_for_images(command: str, option: tuple[Any, ...], tet: Path) -> None:
+    refused(tet.parent, command, tet, *option, "-o", tet.parent / "x.h5", words=(option[0], "only for event data"))
+
+
+def test_a_stop_before_the_first_point_promises_no_file(tet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tetviz.training.measure", stop)
+    target = tet.parent / "stopped.h5"
+    result = tetviz("landscape", tet, "-o", target)
+    assert result.exit_code == 130
+    assert "every finished point" not in result.stderr and not target.exists()

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from tetviz.training.losses import LOSSES
+
 LR_SCHEDULES = ("cosine", "constant")
 
 
@@ -74,7 +76,7 @@ class Switch:
             ValueError: the text is not of that form.
         """
         loss, _, after = text.partition("@")
-        if loss not in ("sdt", "tet", "total") or not after.isdecimal() or int(after) < 1:
+        if loss not in LOSSES or not after.isdecimal() or int(after) < 1:
             raise ValueError(f"expected LOSS@EPOCH such as tet@200, with LOSS sdt, tet or total, got {text!r}")
         return cls(loss, int(after))
 
