@@ -2,15 +2,29 @@
 
 from tetviz.results.files import replacing, writable_target
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
-from tetviz.results.kinds import KINDS, ScalingCurve, Surface
+from tetviz.results.kinds import (
+    KINDS,
+    MEASURED,
+    Curvature,
+    Lines,
+    ScalingCurve,
+    Sharpness,
+    Surface,
+    Trajectory,
+)
 from tetviz.results.schema import Provenance, Result
 
 __all__ = [
     "KINDS",
+    "MEASURED",
+    "Curvature",
+    "Lines",
     "Provenance",
     "Result",
     "ScalingCurve",
+    "Sharpness",
     "Surface",
+    "Trajectory",
     "load",
     "looks_like_result",
     "open_result",

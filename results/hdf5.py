@@ -95,6 +95,9 @@ def open_result(path: str | Path) -> Iterator[Result]:
         found = _kind(path, file)
         names = _arrays(path, file, found)
         places = {name: (file[name].dtype, file[name].shape, file[name].id.get_offset()) for name in names}
+        # An empty array has no place, and nothing to write.
+        empty = {name: np.empty(shape, dtype) for name, (dtype, shape, _) in places.items() if 0 in shape}
+        places = {name: place for name, place in places.items() if name not in empty}
         moved = [n for n, (dtype, _, at) in places.items() if at is None or dtype != array_fields(found)[n]["dtype"]]
         if moved:
             raise ResultError(
@@ -102,12 +105,12 @@ def open_result(path: str | Path) -> Iterator[Result]:
                 "start a new file with -o"
             )
         try:
-            arrays: dict[str, Any] = {n: np.memmap(path, d, "r+", at, shape) for n, (d, shape, at) in places.items()}
+            mapped: dict[str, Any] = {n: np.memmap(path, d, "r+", at, shape) for n, (d, shape, at) in places.items()}
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        result = _build(file, found, arrays)
+        result = _build(file, found, mapped | empty)
     yield result
-    for values in arrays.values():
+    for values in mapped.values():
         values.flush()
 
 

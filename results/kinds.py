@@ -1,41 +1,224 @@
 """The result types, one for each question that tetviz answers. Each class is the schema of its files."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
 
+_index = partial(array, units="1", dtype="int64")
+_done = partial(array, units="1", long_name="1 where the point has been evaluated", dtype="int8")
+_sdt_loss = partial(array, units="nat", long_name="cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)")
+_tet_loss = partial(array, units="nat", long_name="mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)")
+_accuracy = partial(array, units="1", long_name="accuracy of the mean output of steps 1..t")
+_step_accuracy = partial(array, units="1", long_name="accuracy of the output of step t alone")
+_sdt_loss_se = partial(array, units="nat", long_name="standard error of sdt_loss over samples")
+_tet_loss_se = partial(array, units="nat", long_name="standard error of tet_loss over samples")
+_timestep = partial(_index, ("timestep",), long_name="number of timesteps, from 1")
+_sample = partial(_index, ("sample",), long_name="index of each evaluated sample in its split, in order")
+_calibration = partial(
+    _index,
+    ("calibration",),
+    long_name="index of each train sample that batch-norm statistics are re-estimated on, in order",
+)
+
+# What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
+MEASURED = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
+
 _GRID = ("plane", "y", "x", "timestep")
+_LINE = ("line", "x", "timestep")
+_POINT = ("point", "timestep")
+_PROBE = ("direction", "radius", "side", "timestep")
 
 
 @dataclass(frozen=True, eq=False)
 class Surface(Result):
-    """Both losses and both accuracies on the grid of a plane through a checkpoint, for every timestep.
+    """Both losses and both accuracies on the grids of planes through a checkpoint, for every timestep.
 
-    A coordinate of 1 is one filter norm: at (x, y) the weights are w + x * d_x + y * d_y. Entry t of the
-    timestep axis is what a run of t steps gives. Points not evaluated yet are NaN where ``done`` is 0.
+    At (x, y) the weights are w + x * d_x + y * d_y; with ``norm`` "filter" a coordinate of 1 is one filter
+    norm. Entry t of the timestep axis is what a run of t steps gives. Points not evaluated yet are NaN where
+    ``done`` is 0.
     """
 
     kind: ClassVar[str] = "surface"
 
-    plane: IntArray = array(("plane",), "1", "index of the pair of directions", "int64")
-    y: FloatArray = array(("y",), "1", "coordinate along the second direction, in filter norms")
-    x: FloatArray = array(("x",), "1", "coordinate along the first direction, in filter norms")
-    timestep: IntArray = array(("timestep",), "1", "number of timesteps, from 1", "int64")
-    sample: IntArray = array(("sample",), "1", "index of each evaluated sample in its split, in order", "int64")
-    axis: IntArray = array(("axis",), "1", "direction of a plane: 0 is x, 1 is y", "int64")
-    direction_seed: IntArray = array(("plane", "axis"), "1", "seed that rebuilds the direction", "int64")
-    sdt_loss: FloatArray = array(_GRID, "nat", "cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)")
-    tet_loss: FloatArray = array(_GRID, "nat", "mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)")
-    accuracy: FloatArray = array(_GRID, "1", "accuracy of the mean output of steps 1..t")
-    step_accuracy: FloatArray = array(_GRID, "1", "accuracy of the output of step t alone")
-    sdt_loss_se: FloatArray = array(_GRID, "nat", "standard error of sdt_loss over samples")
-    tet_loss_se: FloatArray = array(_GRID, "nat", "standard error of tet_loss over samples")
-    done: IntArray = array(("plane", "y", "x"), "1", "1 where the point has been evaluated", "int8")
+    plane: IntArray = _index(("plane",), long_name="index of the pair of directions")
+    y: FloatArray = array(("y",), "1", "coordinate along the second direction, in the unit that norm names")
+    x: FloatArray = array(("x",), "1", "coordinate along the first direction, in the unit that norm names")
+    timestep: IntArray = _timestep()
+    sample: IntArray = _sample()
+    calibration: IntArray = _calibration()
+    axis: IntArray = _index(("axis",), long_name="direction of a plane: 0 is x, 1 is y")
+    direction_seed: IntArray = _index(
+        ("plane", "axis"), long_name="seed that rebuilds the direction; -1 where it is not random"
+    )
+    axis_cosine: FloatArray = array(("plane",), "1", "cosine of the angle between the two directions")
+    sdt_loss: FloatArray = _sdt_loss(_GRID)
+    tet_loss: FloatArray = _tet_loss(_GRID)
+    accuracy: FloatArray = _accuracy(_GRID)
+    step_accuracy: FloatArray = _step_accuracy(_GRID)
+    sdt_loss_se: FloatArray = _sdt_loss_se(_GRID)
+    tet_loss_se: FloatArray = _tet_loss_se(_GRID)
+    done: IntArray = _done(("plane", "y", "x"))
     loss: str = "sdt"
     bn: str = "frozen"
     norm: str = "filter"
     policy: str = ""
+    orthogonal: int = 0
+    plane_seed: int = 0
+    t_train: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trajectory(Surface):
+    """Checkpoints on the plane that fits them, with the surface of that plane under them.
+
+    The plane goes through the reference checkpoint at (0, 0); coordinates are L2 distances in parameter space
+    (``norm`` "unit"). A checkpoint seldom lies in the plane: ``residual`` says how far off it is, and its true
+    loss stands beside the loss at its projection.
+    """
+
+    kind: ClassVar[str] = "trajectory"
+
+    point: IntArray = _index(("point",), long_name="index of the checkpoint, in order")
+    epoch: IntArray = _index(("point",), long_name="epoch of the checkpoint")
+    point_x: FloatArray = array(("point",), "1", "x of the checkpoint's projection on the plane")
+    point_y: FloatArray = array(("point",), "1", "y of the checkpoint's projection on the plane")
+    distance: FloatArray = array(("point",), "1", "L2 distance of the checkpoint from the reference")
+    residual: FloatArray = array(
+        ("point",), "1", "distance of the checkpoint from the plane, over its distance from the reference"
+    )
+    true_sdt_loss: FloatArray = _sdt_loss(_POINT)
+    true_tet_loss: FloatArray = _tet_loss(_POINT)
+    true_accuracy: FloatArray = _accuracy(_POINT)
+    projected_sdt_loss: FloatArray = _sdt_loss(_POINT)
+    projected_tet_loss: FloatArray = _tet_loss(_POINT)
+    projected_accuracy: FloatArray = _accuracy(_POINT)
+    explained: FloatArray = array(
+        ("axis",), "1", "share of the squared displacements from the reference that the axis holds"
+    )
+    explained_centred: FloatArray = array(
+        ("axis",), "1", "share of the variance of the checkpoints around their mean that the axis holds"
+    )
+    names: str = "[]"
+    path: str = "training"
+
+
+@dataclass(frozen=True, eq=False)
+class Lines(Result):
+    """Both losses and both accuracies along lines through one checkpoint, or from one to another.
+
+    ``path`` is "random" (directions, two to a plane, as a surface with the same seed has them), "linear" (x = 0
+    is one checkpoint, x = 1 the other, a line for each treatment of the batch-norm statistics) or "bezier" (the
+    straight line beside a trained curve). ``end_*`` are the two checkpoints themselves, each with its own
+    statistics; ``names`` is a JSON list of what the lines are.
+    """
+
+    kind: ClassVar[str] = "lines"
+
+    line: IntArray = _index(("line",), long_name="index of the line")
+    x: FloatArray = array(("x",), "1", "coordinate along the line, in the unit that norm names")
+    timestep: IntArray = _timestep()
+    sample: IntArray = _sample()
+    calibration: IntArray = _calibration()
+    end: IntArray = _index(("end",), long_name="checkpoint at an end of the line")
+    direction_seed: IntArray = _index(
+        ("line",), long_name="seed that rebuilds the direction; -1 where it is not random"
+    )
+    sdt_loss: FloatArray = _sdt_loss(_LINE)
+    tet_loss: FloatArray = _tet_loss(_LINE)
+    accuracy: FloatArray = _accuracy(_LINE)
+    step_accuracy: FloatArray = _step_accuracy(_LINE)
+    sdt_loss_se: FloatArray = _sdt_loss_se(_LINE)
+    tet_loss_se: FloatArray = _tet_loss_se(_LINE)
+    done: IntArray = _done(("line", "x"))
+    end_sdt_loss: FloatArray = _sdt_loss(("end", "timestep"))
+    end_tet_loss: FloatArray = _tet_loss(("end", "timestep"))
+    end_accuracy: FloatArray = _accuracy(("end", "timestep"))
+    names: str = "[]"
+    path: str = "random"
+    loss: str = "sdt"
+    bn: str = "frozen"
+    norm: str = "filter"
+    policy: str = ""
+    orthogonal: int = 0
+    plane_seed: int = 0
+    t_train: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sharpness(Lines):
+    """Lines along the axes of random planes, and the loss at given L2 distances of the weights.
+
+    ``sam_*`` is the loss after one step of length rho along the surrogate gradient of that loss (Foret et al.
+    2021, eq. 2); ``average_*`` the loss after a step of the same length in a random direction.
+    """
+
+    kind: ClassVar[str] = "sharpness"
+
+    rho: FloatArray = array(("rho",), "1", "L2 length of the step, as a share of the L2 norm of the weights")
+    draw: IntArray = _index(("draw",), long_name="index of the random direction of average_*")
+    draw_seed: IntArray = _index(("draw",), long_name="seed that rebuilds the direction, of norm none")
+    sam_sdt_loss: FloatArray = _sdt_loss(("rho", "timestep"))
+    sam_tet_loss: FloatArray = _tet_loss(("rho", "timestep"))
+    average_sdt_loss: FloatArray = _sdt_loss(("draw", "rho", "timestep"))
+    average_tet_loss: FloatArray = _tet_loss(("draw", "rho", "timestep"))
+    sam_done: IntArray = _done(("rho",))
+    average_done: IntArray = _done(("draw", "rho"))
+    weight_norm: float = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature(Result):
+    """The surrogate Hessian of a checkpoint, and beside it the curvature of the true loss at finite radii.
+
+    The Hessian is the derivative of the gradient that the network's own backward pass gives. Spikes have a
+    surrogate derivative there, so it is not the curvature of the loss that is measured. NaN where a double
+    backward pass was not finite; ``note`` says so.
+    """
+
+    kind: ClassVar[str] = "curvature"
+
+    timestep: IntArray = _timestep()
+    sample: IntArray = _sample()
+    rank: IntArray = _index(("rank",), long_name="place of the eigenvalue, the largest first")
+    eigenvalue: FloatArray = array(("rank",), "nat", "largest eigenvalues of the surrogate Hessian")
+    eigenvalue_residual: FloatArray = array(("rank",), "1", "norm of H v - lambda v over abs(lambda)")
+    trace_probe: IntArray = _index(("trace_probe",), long_name="index of the random vector of trace_estimate")
+    trace_estimate: FloatArray = array(
+        ("trace_probe",), "nat", "z'Hz for random signs z; their mean estimates the trace of the surrogate Hessian"
+    )
+    bin: FloatArray = array(("bin",), "nat", "eigenvalue at which the density is given")
+    density: FloatArray = array(
+        ("bin",), "nat-1", "spectral density of the surrogate Hessian (stochastic Lanczos quadrature), of integral 1"
+    )
+    direction: IntArray = _index(("direction",), long_name="index of the random direction")
+    direction_seed: IntArray = _index(("direction",), long_name="seed that rebuilds the direction, of norm none")
+    slope: FloatArray = array(
+        ("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length"
+    )
+    surrogate_curvature: FloatArray = array(
+        ("direction",), "nat", "v'Hv of the surrogate Hessian along the direction v, scaled to unit L2 length"
+    )
+    radius: FloatArray = array(("radius",), "1", "L2 distance from the checkpoint, as a share of weight_norm")
+    side: IntArray = _index(("side",), long_name="sign of the displacement along the direction")
+    sdt_loss: FloatArray = _sdt_loss(_PROBE)
+    tet_loss: FloatArray = _tet_loss(_PROBE)
+    accuracy: FloatArray = _accuracy(_PROBE)
+    step_accuracy: FloatArray = _step_accuracy(_PROBE)
+    sdt_loss_se: FloatArray = _sdt_loss_se(_PROBE)
+    tet_loss_se: FloatArray = _tet_loss_se(_PROBE)
+    done: IntArray = _done(("direction", "radius", "side"))
+    center_sdt_loss: FloatArray = _sdt_loss(("timestep",))
+    center_tet_loss: FloatArray = _tet_loss(("timestep",))
+    loss: str = "sdt"
+    policy: str = ""
+    parameters: int = 0
+    weight_norm: float = float("nan")
+    gradient_norm: float = float("nan")
+    note: str = ""
     plane_seed: int = 0
     t_train: int = 0
     provenance: Provenance = field(default_factory=Provenance)
@@ -52,16 +235,12 @@ class ScalingCurve(Result):
 
     kind: ClassVar[str] = "scaling"
 
-    timestep: IntArray = array(("timestep",), "1", "number of timesteps, from 1", "int64")
-    sample: IntArray = array(("sample",), "1", "index of each evaluated sample in its split, in order", "int64")
-    accuracy: FloatArray = array(("timestep",), "1", "accuracy of the mean output of steps 1..t")
-    step_accuracy: FloatArray = array(("timestep",), "1", "accuracy of the output of step t alone")
-    sdt_loss: FloatArray = array(
-        ("timestep",), "nat", "cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)"
-    )
-    tet_loss: FloatArray = array(
-        ("timestep",), "nat", "mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)"
-    )
+    timestep: IntArray = _timestep()
+    sample: IntArray = _sample()
+    accuracy: FloatArray = _accuracy(("timestep",))
+    step_accuracy: FloatArray = _step_accuracy(("timestep",))
+    sdt_loss: FloatArray = _sdt_loss(("timestep",))
+    tet_loss: FloatArray = _tet_loss(("timestep",))
     step_loss: FloatArray = array(("timestep",), "nat", "cross-entropy of the output of step t alone")
     relative_growth: FloatArray = array(("timestep",), "1", "accuracy at t over accuracy at t_train, minus 1")
     t_train: int = 0
@@ -70,4 +249,6 @@ class ScalingCurve(Result):
     provenance: Provenance = field(default_factory=Provenance)
 
 
-KINDS: dict[str, type[Result]] = {"surface": Surface, "scaling": ScalingCurve}
+KINDS: dict[str, type[Result]] = {
+    each.kind: each for each in (Surface, Trajectory, Lines, Sharpness, Curvature, ScalingCurve)
+}
