@@ -1,24 +1,72 @@
-"""The loss around a checkpoint: directions, planes and surfaces."""
+"""The loss around a checkpoint: directions, planes, lines and paths, surfaces, sharpness and curvature."""
 
+from tetviz.landscape.batchnorm import BN_POLICIES
+from tetviz.landscape.connect import train_curve
+from tetviz.landscape.curvature import compute_curvature, finite_curvature, slope_agreement
 from tetviz.landscape.directions import (
     HOLD_ALL_BUT_WEIGHTS,
-    Plane,
+    NORMS,
+    ROLES,
+    TREATMENTS,
     filter_normalize,
+    parameter_filters,
     parameter_roles,
     random_direction,
-    random_plane,
 )
-from tetviz.landscape.surface import compute_surface, grid_coordinates
+from tetviz.landscape.flatness import (
+    axis_lines,
+    compare_sharpness,
+    plane_values,
+    sharpness_table,
+)
+from tetviz.landscape.interpolation import barriers, bezier, compute_curve, compute_interpolation
+from tetviz.landscape.lines import compute_lines
+from tetviz.landscape.planes import Plane, RandomPlanes, random_plane
+from tetviz.landscape.probe import Probe
+from tetviz.landscape.ranges import find_range
+from tetviz.landscape.record import Record
+from tetviz.landscape.sharpness import compute_sharpness
+from tetviz.landscape.surface import compute_surface, grid_coordinates, surface_on
+from tetviz.landscape.trajectory import Waypoint, compute_trajectory, plane_through, principal_plane, project
 from tetviz.results import Surface
 
 __all__ = [
+    "BN_POLICIES",
     "HOLD_ALL_BUT_WEIGHTS",
+    "NORMS",
+    "ROLES",
+    "TREATMENTS",
     "Plane",
+    "Probe",
+    "RandomPlanes",
+    "Record",
     "Surface",
+    "Waypoint",
+    "axis_lines",
+    "barriers",
+    "bezier",
+    "compare_sharpness",
+    "compute_curvature",
+    "compute_curve",
+    "compute_interpolation",
+    "compute_lines",
+    "compute_sharpness",
     "compute_surface",
+    "compute_trajectory",
     "filter_normalize",
+    "find_range",
+    "finite_curvature",
     "grid_coordinates",
+    "parameter_filters",
     "parameter_roles",
+    "plane_through",
+    "plane_values",
+    "principal_plane",
+    "project",
     "random_direction",
     "random_plane",
+    "sharpness_table",
+    "slope_agreement",
+    "surface_on",
+    "train_curve",
 ]

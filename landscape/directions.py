@@ -5,7 +5,6 @@ direction of zero, so they stay where they are.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,33 +13,15 @@ from torch import Tensor, nn
 from tetviz.models import LIF
 
 Direction = dict[str, Tensor]
+Filters = tuple[int, int, int, int]
 
 ROLES = ("weight", "bias", "norm", "neuron")
 NORMS = ("filter", "layer", "weight", "none")
 HOLD_ALL_BUT_WEIGHTS = {"weight": "random", "bias": "hold", "norm": "hold", "neuron": "hold"}
 
+TREATMENTS = ("random", "hold", "scale")
+
 _NORM_LAYERS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Two directions through a checkpoint.
-
-    Attributes:
-        x: first direction, parameter name to tensor.
-        y: second direction.
-        seed: the seed that the plane was asked for with.
-        direction_seeds: the seed of each direction, from which :func:`random_direction` rebuilds it.
-        norm: how the directions are normalised.
-        policy: what is done with each role of parameter.
-    """
-
-    x: Direction
-    y: Direction
-    seed: int
-    direction_seeds: tuple[int, int]
-    norm: str
-    policy: Mapping[str, str]
 
 
 def parameter_roles(model: nn.Module) -> dict[str, str]:
@@ -69,20 +50,51 @@ def parameter_roles(model: nn.Module) -> dict[str, str]:
     return roles
 
 
-def filter_normalize(direction: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Direction:
+def parameter_filters(model: nn.Module) -> dict[str, Filters]:
+    """Where the filters of each parameter are: all the weights that make one output feature.
+
+    The first axis counts filters in convolutions (grouped ones too), linear and recurrent layers. In a
+    transposed convolution (in, out / groups, ...) and in an embedding (words, features) it counts inputs.
+
+    Args:
+        model: any network.
+
+    Returns:
+        Unique parameter name to (groups, inputs, outputs, rest): viewed in this shape, a filter is a pair of a
+        group and an output.
+    """
+    modules = dict(model.named_modules())
+    filters = {}
+    for name, parameter in model.named_parameters():
+        owner, _, own_name = name.rpartition(".")
+        module, shape = modules[owner], parameter.shape
+        first = shape[0] if shape else 1
+        filters[name] = (1, 1, first, parameter.numel() // max(1, first))
+        if isinstance(module, nn.modules.conv._ConvTransposeNd) and own_name == "weight":
+            groups = module.groups
+            filters[name] = (groups, first // groups, shape[1], parameter[0, 0].numel())
+        elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            filters[name] = (1, first, shape[1], 1)
+    return filters
+
+
+def filter_normalize(
+    direction: Mapping[str, Tensor], weights: Mapping[str, Tensor], filters: Mapping[str, Filters] | None = None
+) -> Direction:
     """Gives every filter of a direction the norm of the weights' filter (Li et al. 2018, section 4).
 
-    d_f -> d_f * ||w_f|| / ||d_f||, where f runs over the first axis: output channels of a convolution, output
-    neurons of a linear layer. A filter of zeros stays zero.
+    d_f -> d_f * ||w_f|| / ||d_f|| for every filter f. A filter of zeros stays zero.
 
     Args:
         direction: parameter name to tensor.
         weights: the same names to the weights.
+        filters: from :func:`parameter_filters`; by default the first axis of a tensor counts its filters.
 
     Returns:
         The normalised direction.
     """
-    return {name: _rescaled(d, weights[name], "filter") for name, d in direction.items()}
+    places = {name: (1, 1, len(d) if d.dim() else 1, -1) for name, d in direction.items()} | dict(filters or {})
+    return {name: rescaled(d, weights[name], "filter", places[name]) for name, d in direction.items()}
 
 
 def random_direction(
@@ -105,47 +117,39 @@ def random_direction(
     """
     if norm not in NORMS:
         raise ValueError(f"unknown norm {norm!r}; known: {', '.join(NORMS)}")
-    if set(policy) != set(ROLES) or not set(policy.values()) <= {"random", "hold", "scale"}:
+    if set(policy) != set(ROLES) or not set(policy.values()) <= set(TREATMENTS):
         raise ValueError(f"a policy maps each of {', '.join(ROLES)} to random, hold or scale, got {dict(policy)}")
-    roles = parameter_roles(model)
+    roles, filters = parameter_roles(model), parameter_filters(model)
     generator = np.random.default_rng(seed)
     direction = {}
     for name, parameter in model.named_parameters():
         treatment, weight = policy[roles[name]], parameter.detach()
         if treatment == "random":
             noise = torch.from_numpy(np.asarray(generator.standard_normal(weight.shape)))
-            direction[name] = _rescaled(noise.to(weight.device), weight, norm)
+            direction[name] = rescaled(noise.to(weight.device), weight, norm, filters[name])
         else:
             direction[name] = weight.clone() if treatment == "scale" else torch.zeros_like(weight)
     return direction
 
 
-def random_plane(
-    model: nn.Module, seed: int, norm: str = "filter", policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS
-) -> Plane:
-    """Two independent random directions, each with a seed of its own that follows from the plane's.
+def rescaled(direction: Tensor, weight: Tensor, norm: str, filters: Filters) -> Tensor:
+    """One tensor of a direction, normalised.
 
     Args:
-        model: the network that the plane goes through.
-        seed: seed of the plane.
+        direction: any tensor.
+        weight: the parameter, of the same shape.
         norm: as in :func:`random_direction`.
-        policy: as in :func:`random_direction`; by default weights are random and all else is held.
+        filters: as from :func:`parameter_filters`.
 
     Returns:
-        The plane.
+        The normalised tensor, in the parameter's type.
     """
-    first, second = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
-    x, y = (random_direction(model, each, norm, policy) for each in (first, second))
-    return Plane(x, y, seed, (first, second), norm, dict(policy))
-
-
-def _rescaled(direction: Tensor, weight: Tensor, norm: str) -> Tensor:
     # Norms are taken in float64, so that a float32 direction has its filter norms to the last bit or two.
     d, w = direction.detach().double(), weight.detach().double()
     if norm == "weight":
         d = d * w
     elif norm != "none":
-        rows = (len(d), -1) if norm == "filter" and d.dim() > 0 else (1, -1)
-        ratio = w.reshape(rows).norm(dim=1) / d.reshape(rows).norm(dim=1)
-        d = (d.reshape(rows) * ratio.nan_to_num(0.0, 0.0)[:, None]).reshape(d.shape)
+        shape, inputs = (filters, (1, 3)) if norm == "filter" else ((1, 1, 1, -1), (3,))
+        ratio = w.reshape(shape).norm(dim=inputs, keepdim=True) / d.reshape(shape).norm(dim=inputs, keepdim=True)
+        d = (d.reshape(shape) * ratio.nan_to_num(0.0, 0.0, 0.0)).reshape(d.shape)
     return d.to(weight.dtype)

@@ -1,28 +1,21 @@
-"""Loss surfaces: a temporal profile at every point of a plane, resumable point by point."""
+"""Loss surfaces: a temporal profile at every point of planes through a checkpoint."""
 
-import copy
-import dataclasses
-import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tetviz.errors import DataError, ResultError
-from tetviz.landscape.directions import Plane
-from tetviz.results import Provenance, Surface, load, open_result, save
+from tetviz.landscape.planes import Plane
+from tetviz.landscape.probe import Probe, displaced, moving
+from tetviz.landscape.record import Point, Record, coarse_to_fine, unmeasured
+from tetviz.results import Provenance, Surface
 from tetviz.results.schema import FloatArray, IntArray
-from tetviz.training import measure, to_batches
-from tetviz.training.profile import Batch, a_parameter
+from tetviz.training import TemporalProfile
 
 Grid = int | tuple[Any, Any]
-
-_MEASURED = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
 
 
 def grid_coordinates(points: int, low: float = -1.0, high: float = 1.0) -> FloatArray:
@@ -54,192 +47,187 @@ def grid_coordinates(points: int, low: float = -1.0, high: float = 1.0) -> Float
 def compute_surface(
     model: nn.Module,
     data: Any,
-    plane: Plane,
+    plane: Plane | Sequence[Plane],
     grid: Grid = 25,
     timesteps: int | None = None,
     *,
     indices: IntArray | None = None,
     batch_size: int = 256,
+    bn: str = "frozen",
+    calibration: Any = None,
+    calibration_indices: IntArray | None = None,
     loss: str = "sdt",
     path: str | Path | None = None,
     force: bool = False,
     provenance: Provenance | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Surface:
-    """Both losses and both accuracies, at every number of timesteps, on a grid of a plane.
+    """Both losses and both accuracies, at every number of timesteps, on the grids of planes.
 
-    At (x, y) every parameter is w + x * d_x + y * d_y, computed anew from w; batch-norm statistics stay those
-    of the checkpoint ("frozen", as in Li et al. 2018). All of it happens on a copy: the model is not touched.
+    At (x, y) every parameter is w + x * d_x + y * d_y, computed anew from w. All of it happens on a copy: the
+    model is not touched.
 
     Args:
-        model: ``model(x, timesteps)`` gives logits_TBK.
-        data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
-        plane: two directions over the model's parameters.
+        model: as in :class:`Probe`.
+        data: as in :class:`Probe`.
+        plane: two directions over the model's parameters, or several such planes, finished one after the other.
         grid: points a side on [-1, 1], or the pair (x values, y values).
-        timesteps: T, the longest run; the model's own by default.
-        indices: which samples of a Dataset, in which order; all by default. Of batches: what to record of them.
+        timesteps: as in :class:`Probe`.
+        indices: as in :class:`Probe`.
         batch_size: samples a batch.
+        bn: batch-norm policy, as in :class:`Probe`.
+        calibration: as in :class:`Probe`.
+        calibration_indices: as in :class:`Probe`.
         loss: the loss that the surface is about; both are stored.
-        path: file that every finished point is written to. If it holds a part of the same surface, only the
-            rest is computed.
-        force: replace ``path`` instead.
-        provenance: what the caller knows of the origin; device, precision and request are filled in.
-        progress: called with (points done, points in all).
+        path: as in :class:`Record`.
+        force: as in :class:`Record`.
+        provenance: as in :class:`Record`.
+        progress: as in :class:`Record`.
 
     Returns:
         The surface.
-
-    Raises:
-        DataError: no samples.
-        ResultError: ``path`` holds another surface.
-        ValueError: no timesteps are given and the model names none, an unknown loss, or another network's plane.
     """
-    steps = timesteps or getattr(model, "timesteps", None)
-    if not steps:
-        raise ValueError("say for how many timesteps: the model names none")
-    if loss not in ("sdt", "tet"):
-        raise ValueError(f"unknown loss {loss!r}; a surface shows sdt or tet")
-    x, y = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else map(np.asarray, grid)
-    moving = copy.deepcopy(model)
-    weight = a_parameter(moving)
-    _check_plane(moving, plane)
-    batches = [(a.to(weight.device, weight.dtype), b) for a, b in to_batches(data, batch_size, indices)]
-    samples = np.arange(sum(len(labels_B) for _, labels_B in batches)) if indices is None else indices
-    if not len(samples):
-        raise DataError("no samples to measure on: the data set is empty")
-    provenance = dataclasses.replace(
-        provenance or Provenance(),
-        device=str(weight.device),
-        dtype=str(weight.dtype).removeprefix("torch."),
-        request=_fingerprint(moving, batches, plane, [x.tolist(), y.tolist(), steps, loss, weight.device.type]),
+    probe = Probe(
+        model,
+        data,
+        timesteps,
+        indices=indices,
+        batch_size=batch_size,
+        bn=bn,
+        calibration=calibration,
+        calibration_indices=calibration_indices,
     )
-    empty = _empty_surface(plane, x, y, steps, samples, loss, provenance, getattr(model, "timesteps", None) or steps)
-    if path is None:
-        _evaluate(empty, moving, plane, batches, progress)
-        return empty
-    if force or not Path(path).exists():
-        save(path, empty)
-    else:
-        _check_same(path, load(path, Surface), empty)
-    with open_result(path) as stored:
-        _evaluate(cast(Surface, stored), moving, plane, batches, progress)
-    return load(path, Surface)
+    planes = [plane] if isinstance(plane, Plane) else plane
+    x, y = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else map(np.asarray, grid)
+    return surface_on(probe, planes, x, y, loss, Record(path, force, provenance, progress))
 
 
-def coarse_to_fine(rows: int, columns: int) -> Iterator[tuple[int, int]]:
-    """Every point of a grid once, so that any start of the sequence is a picture of the whole.
+def surface_on(
+    probe: Probe, planes: Sequence[Plane], x: FloatArray, y: FloatArray, loss: str, record: Record
+) -> Surface:
+    """The surface that a probe finds on planes.
 
     Args:
-        rows: points along y.
-        columns: points along x.
+        probe: the network and how it is measured.
+        planes: two directions each.
+        x: coordinates along the first.
+        y: coordinates along the second.
+        loss: the loss that the surface is about.
+        record: where the points go.
 
-    Yields:
-        (row, column).
+    Returns:
+        The surface.
     """
-    seen = set()
-    stride = 1 << max(rows, columns).bit_length()
-    while stride := stride // 2:
-        for point in ((j, i) for j in range(0, rows, stride) for i in range(0, columns, stride)):
-            if point not in seen:
-                seen.add(point)
-                yield point
+    empty = Surface(**surface_fields(probe, planes, x, y, loss, record))
+    return record.finish(empty, lambda surface: fill_surface(surface, probe, planes, record))
 
 
-def _evaluate(
-    surface: Surface,
-    model: nn.Module,
-    plane: Plane,
-    batches: list[Batch],
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Fills the points that are not done, each marked done only once it is written."""
-    origin = {name: p.detach().clone() for name, p in model.named_parameters() if _moves(name, plane)}
-    x_axis, y_axis = ({n: d[n].to(start) for n, start in origin.items()} for d in (plane.x, plane.y))
-    done, total = int(surface.done.sum()), surface.done.size
-    for j, i in coarse_to_fine(len(surface.y), len(surface.x)):
-        if surface.done[0, j, i]:
+def surface_fields(
+    probe: Probe,
+    planes: Sequence[Plane],
+    x: FloatArray,
+    y: FloatArray,
+    loss: str,
+    record: Record,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """The fields of a surface before it is measured.
+
+    Args:
+        probe: the network and how it is measured.
+        planes: two directions each.
+        x: coordinates along the first.
+        y: coordinates along the second.
+        loss: the loss that the surface is about.
+        record: gives the provenance.
+        tensors: what else decides the result.
+
+    Returns:
+        Field name to value.
+
+    Raises:
+        ValueError: an unknown loss, no plane, or another network's plane.
+    """
+    if loss not in ("sdt", "tet"):
+        raise ValueError(f"unknown loss {loss!r}; a surface shows sdt or tet")
+    if not len(planes):
+        raise ValueError("a surface needs at least one plane")
+    axes: dict[str, Tensor] = {}
+    cosines, seeds = [], []
+    for index, plane in enumerate(planes):
+        check_directions(probe, plane.x, plane.y)
+        axes |= {f"{index} {side} {n}": t for side, d in (("x", plane.x), ("y", plane.y)) for n, t in d.items()}
+        cosines.append(plane.cosine)
+        seeds.append(plane.direction_seeds)
+    first, request = planes[0], {"x": x.tolist(), "y": y.tolist(), "loss": loss}
+    return {
+        "plane": np.arange(len(planes)),
+        "y": y,
+        "x": x,
+        "timestep": np.arange(1, probe.timesteps + 1),
+        "sample": probe.samples,
+        "calibration": probe.calibration_samples,
+        "axis": np.arange(2),
+        "direction_seed": np.array(seeds),
+        "axis_cosine": np.array(cosines),
+        **unmeasured(len(planes), len(y), len(x), probe.timesteps),
+        "loss": loss,
+        "bn": probe.bn,
+        "norm": first.norm,
+        "policy": policy_text(first.policy),
+        "orthogonal": int(first.orthogonal),
+        "plane_seed": first.seed,
+        "t_train": probe.t_train,
+        "provenance": record.describe(probe, probe.request(axes | dict(tensors or {}), request)),
+    }
+
+
+def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
+    """Measures what a surface lacks, plane by plane, each from coarse to fine.
+
+    Args:
+        surface: the surface.
+        probe: the network and how it is measured.
+        planes: its planes.
+        record: counts the points.
+    """
+    for index, (plane, done) in enumerate(zip(planes, surface.done, strict=True)):
+        if done.all():
             continue
-        x, y = float(surface.x[i]), float(surface.y[j])
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name in origin:
-                    parameter.copy_(origin[name] + x * x_axis[name] + y * y_axis[name])
-        profile = measure(model, batches, len(surface.timestep))
-        for name in _MEASURED:
-            getattr(surface, name)[0, j, i] = getattr(profile, name)
-        surface.done[0, j, i] = 1
-        done += 1
-        if progress is not None:
-            progress(done, total)
+        along_x, along_y = moving(plane.x), moving(plane.y)
+
+        def at(point: Point, d: dict[str, Tensor] = along_x, e: dict[str, Tensor] = along_y) -> TemporalProfile:
+            _, j, i = point
+            return probe.measure(displaced(probe.origin, (float(surface.x[i]), d), (float(surface.y[j]), e)))
+
+        points = ((index, j, i) for j, i in coarse_to_fine(len(surface.y), len(surface.x)))
+        record.visit(surface, points, at)
 
 
-def _moves(name: str, plane: Plane) -> bool:
-    return bool(plane.x[name].any() or plane.y[name].any())
+def check_directions(probe: Probe, *directions: Mapping[str, Tensor]) -> None:
+    """Checks that directions belong to the probe's network.
 
+    Args:
+        probe: the network.
+        *directions: parameter name to tensor.
 
-def _check_same(path: str | Path, found: Surface, wanted: Surface) -> None:
-    if found.provenance.request == wanted.provenance.request:
-        return
-    names = ("plane_seed", "norm", "policy", "loss", "x", "y", "timestep", "sample")
-    differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
-    origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "dtype", "device")
-    differ += [n for n in origin if getattr(found.provenance, n) != getattr(wanted.provenance, n)]
-    raise ResultError(
-        f"{path}: holds another surface, with another {', '.join(differ) or 'network, data or batch size'}; "
-        "choose another name with -o, or replace it with --force"
-    )
-
-
-def _check_plane(model: nn.Module, plane: Plane) -> None:
-    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    for direction in (plane.x, plane.y):
+    Raises:
+        ValueError: they belong to another one.
+    """
+    shapes = {name: tuple(p.shape) for name, p in probe.origin.items()}
+    for direction in directions:
         if {name: tuple(d.shape) for name, d in direction.items()} != shapes:
             raise ValueError("the plane belongs to another network: its parameter names or shapes differ")
 
 
-def _empty_surface(
-    plane: Plane,
-    x: FloatArray,
-    y: FloatArray,
-    timesteps: int,
-    samples: IntArray,
-    loss: str,
-    provenance: Provenance,
-    t_train: int,
-) -> Surface:
-    unknown = {name: np.full((1, len(y), len(x), timesteps), np.nan) for name in _MEASURED}
-    return Surface(
-        plane=np.arange(1),
-        y=y,
-        x=x,
-        timestep=np.arange(1, timesteps + 1),
-        sample=samples,
-        axis=np.arange(2),
-        direction_seed=np.array([plane.direction_seeds]),
-        done=np.zeros((1, len(y), len(x)), np.int8),
-        **unknown,
-        loss=loss,
-        bn="frozen",
-        norm=plane.norm,
-        policy=_policy_text(plane.policy),
-        plane_seed=plane.seed,
-        t_train=t_train,
-        provenance=provenance,
-    )
+def policy_text(policy: Mapping[str, str]) -> str:
+    """What is done with each role of parameter, in words.
 
+    Args:
+        policy: role to treatment.
 
-def _fingerprint(model: nn.Module, batches: list[Batch], plane: Plane, settings: list[Any]) -> str:
-    # SHA-256 of all that decides the result: network, weights, samples and their batches, directions, grid, T, loss.
-    digest = hashlib.sha256(json.dumps([repr(model), settings]).encode())
-    named = [*model.state_dict().items(), *plane.x.items(), *plane.y.items()]
-    named += [("batch", tensor) for batch in batches for tensor in batch]
-    for name, tensor in named:
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _policy_text(policy: Mapping[str, str]) -> str:
-    # Such as "random weight; hold bias, norm, neuron".
+    Returns:
+        Such as ``"random weight; hold bias, norm, neuron"``.
+    """
     groups = {treatment: [r for r, t in policy.items() if t == treatment] for treatment in policy.values()}
     return "; ".join(f"{treatment} {', '.join(roles)}" for treatment, roles in groups.items())

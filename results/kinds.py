@@ -29,6 +29,7 @@ _GRID = ("plane", "y", "x", "timestep")
 _LINE = ("line", "x", "timestep")
 _POINT = ("point", "timestep")
 _PROBE = ("direction", "radius", "side", "timestep")
+_SHIFTED = ("direction", "base", "radius", "side", "timestep")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +127,7 @@ class Lines(Result):
     direction_seed: IntArray = _index(
         ("line",), long_name="seed that rebuilds the direction; -1 where it is not random"
     )
+    arc: FloatArray = array(("line", "x"), "1", "L2 length of the path from x = 0, negative on the side of x < 0")
     sdt_loss: FloatArray = _sdt_loss(_LINE)
     tet_loss: FloatArray = _tet_loss(_LINE)
     accuracy: FloatArray = _accuracy(_LINE)
@@ -176,7 +178,10 @@ class Curvature(Result):
 
     The Hessian is the derivative of the gradient that the network's own backward pass gives. Spikes have a
     surrogate derivative there, so it is not the curvature of the loss that is measured. NaN where a double
-    backward pass was not finite; ``note`` says so.
+    backward pass was not finite; ``note`` says so. ``sdt_loss`` and the like are at the checkpoint plus or minus
+    radius * weight_norm along each direction; ``shifted_*`` are at the same steps from random points about the
+    checkpoint, a pair of independent ones for each direction, from which the slope of the loss smoothed over
+    the radius is estimated.
     """
 
     kind: ClassVar[str] = "curvature"
@@ -196,9 +201,7 @@ class Curvature(Result):
     )
     direction: IntArray = _index(("direction",), long_name="index of the random direction")
     direction_seed: IntArray = _index(("direction",), long_name="seed that rebuilds the direction, of norm none")
-    slope: FloatArray = array(
-        ("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length"
-    )
+    slope: FloatArray = array(("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length")
     surrogate_curvature: FloatArray = array(
         ("direction",), "nat", "v'Hv of the surrogate Hessian along the direction v, scaled to unit L2 length"
     )
@@ -211,6 +214,13 @@ class Curvature(Result):
     sdt_loss_se: FloatArray = _sdt_loss_se(_PROBE)
     tet_loss_se: FloatArray = _tet_loss_se(_PROBE)
     done: IntArray = _done(("direction", "radius", "side"))
+    base: IntArray = _index(("base",), long_name="index of a random point about the checkpoint at the same distance")
+    base_seed: IntArray = _index(
+        ("direction", "base"), long_name="seed that rebuilds the displacement of the base point, of norm none"
+    )
+    shifted_sdt_loss: FloatArray = _sdt_loss(_SHIFTED)
+    shifted_tet_loss: FloatArray = _tet_loss(_SHIFTED)
+    shifted_done: IntArray = _done(("direction", "base", "radius", "side"))
     center_sdt_loss: FloatArray = _sdt_loss(("timestep",))
     center_tet_loss: FloatArray = _tet_loss(("timestep",))
     loss: str = "sdt"

@@ -56,6 +56,7 @@ class Provenance:
     data_settings: str = ""
     split: str = ""
     sample_order: str = ""
+    batch_size: str = ""
     request: str = ""
 
 

@@ -108,6 +108,7 @@ def planted_lines(
         "calibration": np.arange(0),
         "end": np.arange(0),
         "direction_seed": lines,
+        "arc": np.broadcast_to(10 * x, (2 * planes, size)).copy(),
         "sdt_loss": sdt,
         "tet_loss": 1.1 * sdt,
         "accuracy": np.exp(-sdt),
@@ -125,7 +126,9 @@ def planted_lines(
     return kind(**{**defaults, **attributes})
 
 
-def planted_interpolation(*, barrier: float = 1.0, path: str = "linear", timesteps: int = 4, **attributes: Any) -> Lines:
+def planted_interpolation(
+    *, barrier: float = 1.0, path: str = "linear", timesteps: int = 4, **attributes: Any
+) -> Lines:
     """L = 0.1 + 0.2 x + a barrier * 4 x (1 - x) hump; the hump halves from one batch-norm treatment to the next."""
     names = ["held", "interpolated", "recalibrated"] if path == "linear" else ["straight", "curve"]
     x, steps = np.linspace(-0.5, 1.5, 41), np.arange(1, timesteps + 1)
@@ -141,6 +144,7 @@ def planted_interpolation(*, barrier: float = 1.0, path: str = "linear", timeste
             "x": x,
             "end": np.arange(2),
             "direction_seed": np.full(len(names), -1),
+            "arc": np.stack([10.0 * x] * len(names)),
             "sdt_loss": sdt,
             "tet_loss": 1.1 * sdt,
             "accuracy": np.exp(-sdt),
@@ -163,7 +167,9 @@ def planted_interpolation(*, barrier: float = 1.0, path: str = "linear", timeste
     )
 
 
-def planted_sharpness(*, planes: int = 5, timesteps: int = 4, sam: float = 0.3, average: float = 0.1, **attributes: Any):
+def planted_sharpness(
+    *, planes: int = 5, timesteps: int = 4, sam: float = 0.3, average: float = 0.1, **attributes: Any
+) -> Sharpness:
     """Parabolas as in planted_lines; SAM and average losses rise by sam * rho and by average * rho."""
     lines = planted_lines(planes=planes, timesteps=timesteps)
     rho = np.array([0.01, 0.03, 0.1])
@@ -249,6 +255,11 @@ def planted_curvature(*, directions: int = 8, timesteps: int = 4, finite: bool =
         "sdt_loss_se": 0.01 * sdt,
         "tet_loss_se": 0.01 * sdt,
         "done": np.ones(sdt.shape[:3]),
+        "base": np.arange(2),
+        "base_seed": np.arange(2 * directions).reshape(directions, 2),
+        "shifted_sdt_loss": np.stack([sdt, sdt], axis=1) + 0.1,
+        "shifted_tet_loss": 1.1 * np.stack([sdt, sdt], axis=1) + 0.1,
+        "shifted_done": np.ones((directions, 2, len(radius), 2)),
         "center_sdt_loss": np.full(timesteps, 0.05),
         "center_tet_loss": np.full(timesteps, 0.055),
         "policy": "random weight; hold bias, norm, neuron",

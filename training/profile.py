@@ -131,8 +131,8 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
     """The outputs of a run, a stretch of time at a time, at flat memory.
 
     Args:
-        model: ``model(x, timesteps)`` gives logits_TBK. Networks built by tetviz yield step by step; any other
-            module is called once.
+        model: ``model(x, timesteps)`` gives logits_TBK. Networks built by tetviz yield step by step, unless they
+            normalise by statistics of the batch, which are over all steps; any other module is called once.
         x: x_BCHW, or x_TBCHW.
         timesteps: number of steps T.
 
@@ -147,12 +147,25 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
             f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
             f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
         )
-    if not isinstance(model, SpikingNetwork):
+    if not isinstance(model, SpikingNetwork) or uses_batch_statistics(model):
         yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
         return
     with streaming(model):
         for t in range(timesteps):
             yield model(x[t : t + 1] if x.dim() == 5 else x, 1)
+
+
+def uses_batch_statistics(model: nn.Module) -> bool:
+    """Whether a network in eval mode normalises by statistics of the batch at hand.
+
+    Args:
+        model: any network.
+
+    Returns:
+        True if a batch normalisation of it keeps no running statistics.
+    """
+    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    return any(norm.running_mean is None for norm in norms)
 
 
 def measure(

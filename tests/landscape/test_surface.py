@@ -17,10 +17,10 @@ from tetviz.results import load, open_result, save
 
 DIFFERENCES = {
     "plane": "another plane_seed;",
-    "weights": "another network, data or batch size;",
+    "weights": "another t_train;",
     "leak": "another network, data or batch size;",
     "data": "another sample;",
-    "grid": "another x, y;",
+    "grid": "another y, x;",
     "timesteps": "another timestep;",
     "loss": "another loss;",
 }

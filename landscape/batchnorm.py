@@ -1,0 +1,61 @@
+"""What becomes of batch-norm statistics when the weights move."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from tetviz.training.profile import a_parameter, exact_kernels
+
+BN_POLICIES = ("frozen", "recalibrate", "batch")
+
+
+def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch normalisations of a network.
+
+    Args:
+        model: any network.
+
+    Returns:
+        The modules, in order.
+    """
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def use_batch_statistics(model: nn.Module) -> None:
+    """Makes every batch normalisation use the statistics of the batch at hand, in eval mode too.
+
+    Args:
+        model: the network, changed in place: its running statistics are dropped.
+    """
+    for norm in batch_norms(model):
+        norm.track_running_stats = False
+        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], timesteps: int) -> None:
+    """Estimates running statistics anew: the plain mean over batches of their statistics.
+
+    Only the normalisations are in train mode; dropout, which torch's ``update_bn`` would switch on, stays off.
+
+    Args:
+        model: a network in eval mode, whose running statistics are replaced.
+        batches: (x_BCHW or x_TBCHW, labels_B).
+        timesteps: length of the runs.
+    """
+    norms = batch_norms(model)
+    weight = a_parameter(model)
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean
+            norm.train()
+        with exact_kernels():
+            for x, _ in batches:
+                model(x.to(weight.device, weight.dtype, copy=True), timesteps)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()

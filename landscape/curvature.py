@@ -1,0 +1,273 @@
+"""Curvature, said honestly: the surrogate Hessian beside the true loss at finite radii."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, random_direction
+from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
+from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
+from tetviz.landscape.planes import inner
+from tetviz.landscape.probe import Probe, displaced, moving
+from tetviz.landscape.record import Point, Record, unmeasured
+from tetviz.landscape.surface import policy_text
+from tetviz.results import Curvature, Result, load
+from tetviz.results.schema import FloatArray
+from tetviz.training import TemporalProfile
+
+RADII = (0.01, 0.03, 0.1, 0.3)
+BASES = 2
+NOT_FINITE = "the double backward pass through the surrogates is not finite: there is no surrogate Hessian"
+
+
+def compute_curvature(
+    probe: Probe,
+    directions: int = 32,
+    radii: Sequence[float] = RADII,
+    *,
+    eigenvalues: int = 5,
+    trace_probes: int = 20,
+    lanczos_steps: int = 30,
+    bins: int = 256,
+    loss: str = "sdt",
+    policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS,
+    seed: int = 0,
+    record: Record | None = None,
+) -> Curvature:
+    """The surrogate Hessian, and what finite steps say of the loss that is measured.
+
+    Directions are uniform on the sphere of all parameters that the policy moves at random; a radius is a share
+    of their L2 norm. Measured are the loss at +r and -r along each direction, and the same steps from two
+    independent random points at the distance r from the checkpoint.
+
+    Args:
+        probe: the network and how it is measured.
+        directions: how many.
+        radii: shares of the norm of the weights.
+        eigenvalues: how many of the largest.
+        trace_probes: random vectors for the trace.
+        lanczos_steps: Lanczos vectors for the density.
+        bins: places at which the density is given.
+        loss: ``sdt`` or ``tet``, that gradient and Hessian are of.
+        policy: role to treatment.
+        seed: of the directions and of the Hessian's random vectors.
+        record: where the points go; memory by default.
+
+    Returns:
+        The curvature.
+    """
+    record = record or Record()
+    weights = random_parameters(probe, policy)
+    settings = {
+        "kind": "curvature",
+        "radii": list(radii),
+        "sizes": [directions, eigenvalues, trace_probes, lanczos_steps, bins],
+        "loss": loss,
+        "policy": dict(policy),
+        "seed": seed,
+    }
+    request = probe.request({}, settings)
+    words = np.random.SeedSequence(seed).generate_state(directions * (1 + BASES)).astype(np.int64)
+    words = words.reshape(directions, 1 + BASES)
+    started = _started(record, request)
+    if started is None:
+        norm = length(weights)
+        units = [_unit(probe, int(word), policy) for word in words[:, 0]]
+        centre = probe.measure({})
+        shape, steps = (directions, len(radii), 2), probe.timesteps
+        shifted = (directions, BASES, *shape[1:])
+        fields = unmeasured(*shape, steps) | _surrogate(
+            probe, weights, units, loss, eigenvalues, trace_probes, lanczos_steps, bins, seed
+        )
+        started = Curvature(
+            **fields,
+            timestep=np.arange(1, steps + 1),
+            sample=probe.samples,
+            direction=np.arange(directions),
+            direction_seed=words[:, 0],
+            radius=np.asarray(radii, dtype=np.float64),
+            side=np.array([-1, 1]),
+            base=np.arange(BASES),
+            base_seed=words[:, 1:],
+            shifted_sdt_loss=np.full((*shifted, steps), np.nan),
+            shifted_tet_loss=np.full((*shifted, steps), np.nan),
+            shifted_done=np.zeros(shifted, np.int8),
+            center_sdt_loss=centre.sdt_loss,
+            center_tet_loss=centre.tet_loss,
+            loss=loss,
+            policy=policy_text(policy),
+            parameters=sum(weight.numel() for weight in weights.values()),
+            weight_norm=norm,
+            plane_seed=seed,
+            t_train=probe.t_train,
+            provenance=record.describe(probe, request),
+        )
+    return record.finish(started, lambda result: _fill(result, probe, policy, record))
+
+
+def _started(record: Record, request: str) -> Curvature | None:
+    # What a file already holds of this measurement, so that the Hessian is not computed twice.
+    if record.path is None or record.force or not Path(record.path).exists():
+        return None
+    found: Result = load(record.path)
+    return found if isinstance(found, Curvature) and found.provenance.request == request else None
+
+
+def _fill(result: Curvature, probe: Probe, policy: Mapping[str, str], record: Record) -> None:
+    for index, seed in enumerate(result.direction_seed):
+        if result.done[index].all() and result.shifted_done[index].all():
+            continue
+        along = scaled_to(_unit(probe, int(seed), policy), result.weight_norm)
+        bases = [scaled_to(_unit(probe, int(s), policy), result.weight_norm) for s in result.base_seed[index]]
+
+        def step(i: int, j: int, d: dict[str, Tensor] = along) -> tuple[float, dict[str, Tensor]]:
+            return float(result.side[j] * result.radius[i]), d
+
+        def at(point: Point, step: Any = step) -> TemporalProfile:
+            _, i, j = point
+            return probe.measure(displaced(probe.origin, step(i, j)))
+
+        def around(point: Point, step: Any = step, bases: Any = bases) -> TemporalProfile:
+            _, base, i, j = point
+            return probe.measure(displaced(probe.origin, (float(result.radius[i]), bases[base]), step(i, j)))
+
+        places = [(i, j) for i in range(len(result.radius)) for j in range(2)]
+        record.visit(result, ((index, i, j) for i, j in places), at)
+        record.visit(result, ((index, b, i, j) for b in range(BASES) for i, j in places), around, "shifted_")
+
+
+def _surrogate(
+    probe: Probe,
+    weights: Mapping[str, Tensor],
+    units: Sequence[Mapping[str, Tensor]],
+    loss: str,
+    eigenvalues: int,
+    trace_probes: int,
+    steps: int,
+    bins: int,
+    seed: int,
+) -> dict[str, Any]:
+    # All that the surrogate gradient and the surrogate Hessian say; NaN and a note where they are not finite.
+    gradient = surrogate_gradient(probe, loss, weights)
+    hessian = SurrogateHessian(probe, loss, weights)
+    size = hessian.shape[0]
+    eigenvalues, steps = min(eigenvalues, size - 1), min(steps, size)
+    fields: dict[str, Any] = {
+        "rank": np.arange(eigenvalues),
+        "trace_probe": np.arange(trace_probes),
+        "slope": np.array([inner(unit, gradient) for unit in units]),
+        "gradient_norm": length(gradient),
+        "bin": np.arange(bins, dtype=np.float64),
+        **{name: np.full(eigenvalues, np.nan) for name in ("eigenvalue", "eigenvalue_residual")},
+        "trace_estimate": np.full(trace_probes, np.nan),
+        "density": np.full(bins, np.nan),
+        "surrogate_curvature": _along(hessian, weights, units),
+        "note": NOT_FINITE,
+    }
+    if not np.isfinite(fields["surrogate_curvature"]).all():
+        return fields
+    values, residuals = top_eigenvalues(hessian, eigenvalues, seed)
+    places, density = spectral_density(hessian, steps, bins, seed)
+    return fields | {
+        "eigenvalue": values,
+        "eigenvalue_residual": residuals,
+        "trace_estimate": trace_estimates(hessian, trace_probes, seed),
+        "bin": places,
+        "density": density,
+        "note": "",
+    }
+
+
+def _along(
+    hessian: SurrogateHessian, weights: Mapping[str, Tensor], units: Sequence[Mapping[str, Tensor]]
+) -> FloatArray:
+    # One product at a time: a batch of them would hold as many graphs.
+    return np.array(
+        [
+            math.fsum(float((unit[n] * product).sum()) for n, product in zip(weights, hessian @ columns, strict=True))
+            for unit in units
+            for columns in [[unit[n] for n in weights]]
+        ]
+    )
+
+
+def _unit(probe: Probe, seed: int, policy: Mapping[str, str]) -> dict[str, Tensor]:
+    noise = random_direction(probe.model, seed, "none", random_only(policy))
+    return scaled_to(moving(noise), 1.0)
+
+
+def finite_curvature(curvature: Curvature, timestep: int) -> FloatArray:
+    """Second differences of the loss that is measured.
+
+    (L(+r) + L(-r) - 2 L_0) / (r |w|)^2 along each direction. Averaged over directions and multiplied by the
+    number of parameters it is comparable with the trace of a Hessian.
+
+    Args:
+        curvature: the measurement.
+        timestep: number of timesteps.
+
+    Returns:
+        Nat over squared L2 length, direction x radius; NaN where it is not done.
+    """
+    values, centre = _losses(curvature, timestep)
+    return np.asarray((values.sum(2) - 2 * centre) / (curvature.radius * curvature.weight_norm) ** 2)
+
+
+def slope_agreement(curvature: Curvature, timestep: int, resamples: int = 2000) -> dict[str, FloatArray]:
+    """The cosine between the surrogate gradient g and the gradient G of the loss smoothed over a radius.
+
+    Along a random unit direction v the loss has the slope a = (L(+r) - L(-r)) / (2 r |w|). From a random point at
+    the distance r, it is an estimate of v.G whose error is independent of the error from another such point, so
+    with two points, slopes a and a', and b = v.g, over directions
+
+        E[a b] = g.G / n        E[a a'] = |G|^2 / n        E[b b] = |g|^2 / n
+
+    and the cosine is E[a b] / sqrt(E[a a'] E[b b]), the means taken over the directions measured. Where the
+    errors are so large that E[a a'] comes out negative, it is not resolved: NaN. ``correlation`` is the plain
+    one between the slopes at the checkpoint itself and b, whose size the steps of the loss pull down.
+
+    Args:
+        curvature: the measurement.
+        timestep: number of timesteps.
+        resamples: bootstrap samples of the directions.
+
+    Returns:
+        ``cosine`` with ``low`` and ``high``, its 95 % percentile bootstrap interval, and ``correlation``; each
+        has a value for every radius.
+    """
+    length_of = 2 * curvature.radius * curvature.weight_norm
+    shifted = getattr(curvature, f"shifted_{curvature.loss}_loss")[..., timestep - 1]
+    shifted = np.where(curvature.shifted_done == 1, shifted, np.nan)
+    a = (shifted[..., 1] - shifted[..., 0]) / length_of
+    b = curvature.slope[:, None]
+    values, _ = _losses(curvature, timestep)
+    plain = (values[..., 1] - values[..., 0]) / length_of
+    rows = np.random.default_rng(0).integers(0, len(b), (resamples, len(b)))
+    draws = np.stack([_cosine(a[row], b[row]) for row in rows])
+    usable = np.isfinite(draws).mean(0) > 0.975
+    low, high = np.where(usable, np.nanpercentile(np.where(usable, draws, 0.0), [2.5, 97.5], axis=0), np.nan)
+    top = np.sqrt((plain**2).mean(0) * (b**2).mean(0))
+    return {
+        "cosine": _cosine(a, b),
+        "low": low,
+        "high": high,
+        "correlation": np.divide((plain * b).mean(0), top, out=np.full_like(top, np.nan), where=top > 0),
+    }
+
+
+def _cosine(a: FloatArray, b: FloatArray) -> FloatArray:
+    # a: direction x base x radius.
+    along = (a.mean(1) * b).mean(0)
+    square = (a[:, 0] * a[:, 1]).mean(0)
+    top = np.sqrt(np.maximum(square, 0) * (b**2).mean(0))
+    return np.asarray(np.divide(along, top, out=np.full_like(along, np.nan), where=top > 0))
+
+
+def _losses(curvature: Curvature, timestep: int) -> tuple[FloatArray, float]:
+    values = getattr(curvature, f"{curvature.loss}_loss")[..., timestep - 1]
+    centre = float(getattr(curvature, f"center_{curvature.loss}_loss")[timestep - 1])
+    return np.where(curvature.done == 1, values, np.nan), centre

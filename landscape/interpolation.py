@@ -1,0 +1,201 @@
+"""Paths from one checkpoint to another: the straight line and a Bezier curve, and the barrier on them."""
+
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from tetviz.errors import CheckpointError
+from tetviz.landscape.batchnorm import batch_norms
+from tetviz.landscape.lines import common_fields
+from tetviz.landscape.probe import Probe
+from tetviz.landscape.record import Point, Record, coarse_to_fine
+from tetviz.results import Lines
+from tetviz.results.schema import FloatArray
+from tetviz.training import TemporalProfile
+
+State = Mapping[str, Tensor]
+
+
+def compute_interpolation(
+    probe: Probe, other: State, x: FloatArray, loss: str = "sdt", record: Record | None = None
+) -> Lines:
+    """Both losses on the straight line from one checkpoint to another, (1 - x) w_0 + x w_1.
+
+    There is a line for each treatment of the batch-norm statistics: ``held`` at those of the first checkpoint,
+    ``interpolated`` like the weights (outside [0, 1] a variance may turn negative, which gives NaN) and, if the
+    probe has calibration data, ``recalibrated`` at every point. A network without batch normalisation has one
+    line, ``straight``.
+
+    Args:
+        probe: the first checkpoint, with the policy ``frozen``.
+        other: state_dict of the second.
+        x: coordinates; 0 is the first checkpoint, 1 the second.
+        loss: the loss that the lines are about; both are stored.
+        record: where the points go; memory by default.
+
+    Returns:
+        The lines, and in ``end_*`` both checkpoints with their own statistics.
+    """
+    record = record or Record()
+    weights, buffers = _split(probe, other)
+    names = ["straight"]
+    if batch_norms(probe.model):
+        names = ["held", "interpolated", *(["recalibrated"] if probe.calibration else [])]
+
+    def at(lines: Lines, point: Point) -> TemporalProfile:
+        line, t = point[0], float(lines.x[point[1]])
+        statistics = _mixed(probe.buffers, buffers, t) if names[line] == "interpolated" else None
+        calibrated = names[line] == "recalibrated"
+        return probe.measure(_mixed(probe.origin, weights, t), statistics, calibrated=calibrated)
+
+    length = _distance(probe.origin, weights)
+    arc = np.repeat(length * x[None], len(names), axis=0)
+    return _between(probe, weights, buffers, names, x, arc, {"path": "linear", "loss": loss}, at, record)
+
+
+def compute_curve(
+    probe: Probe,
+    other: State,
+    control: State,
+    x: FloatArray,
+    loss: str = "sdt",
+    record: Record | None = None,
+) -> Lines:
+    """Both losses on the straight line and on a quadratic Bezier curve between two checkpoints.
+
+    (1 - x)^2 w_0 + 2 x (1 - x) c + x^2 w_1 (Garipov et al. 2018, eq. 6), batch-norm statistics as the probe's
+    policy says.
+
+    Args:
+        probe: the first checkpoint.
+        other: state_dict of the second.
+        control: parameter name to the control point c.
+        x: coordinates in [0, 1].
+        loss: the loss that the lines are about; both are stored.
+        record: where the points go; memory by default.
+
+    Returns:
+        The lines ``straight`` and ``curve``.
+    """
+    record = record or Record()
+    weights, buffers = _split(probe, other)
+    control = {name: tensor.to(probe.origin[name]) for name, tensor in control.items()}
+
+    def place(line: int, t: float) -> dict[str, Tensor]:
+        return bezier(probe.origin, control, weights, t) if line else _mixed(probe.origin, weights, t)
+
+    def at(lines: Lines, point: Point) -> TemporalProfile:
+        return probe.measure(place(point[0], float(lines.x[point[1]])))
+
+    steps = [
+        [_distance(place(line, float(a)), place(line, float(b))) for a, b in itertools.pairwise(x)] for line in (0, 1)
+    ]
+    arc = np.concatenate([np.zeros((2, 1)), np.cumsum(steps, axis=1)], axis=1)
+    tensors = {f"control {name}": tensor for name, tensor in control.items()}
+    settings = {"path": "bezier", "loss": loss}
+    return _between(probe, weights, buffers, ["straight", "curve"], x, arc, settings, at, record, tensors)
+
+
+def bezier(start: State, control: State, end: State, t: float) -> dict[str, Tensor]:
+    """A point of a quadratic Bezier curve in parameter space.
+
+    Args:
+        start: parameter name to tensor, t = 0.
+        control: the control point.
+        end: t = 1.
+        t: place on the curve.
+
+    Returns:
+        (1 - t)^2 start + 2 t (1 - t) control + t^2 end.
+    """
+    return {n: (1 - t) ** 2 * w + 2 * t * (1 - t) * control[n] + t**2 * end[n] for n, w in start.items()}
+
+
+def _between(
+    probe: Probe,
+    weights: State,
+    buffers: State,
+    names: list[str],
+    x: FloatArray,
+    arc: FloatArray,
+    settings: dict[str, str],
+    at: Any,
+    record: Record,
+    tensors: State | None = None,
+) -> Lines:
+    moved = {f"other {name}": tensor for name, tensor in [*weights.items(), *buffers.items()]}
+    request = probe.request({**moved, **(tensors or {})}, {**settings, "x": x.tolist(), "names": names})
+    fields = {
+        **common_fields(probe, names, x, settings["loss"]),
+        "end": np.arange(2),
+        **{f"end_{name}": np.full((2, probe.timesteps), np.nan) for name in ("sdt_loss", "tet_loss", "accuracy")},
+        "arc": arc,
+        "direction_seed": np.full(len(names), -1),
+        "path": settings["path"],
+        "bn": probe.bn if settings["path"] == "bezier" else ", ".join(names),
+        "norm": "checkpoints",
+        "provenance": record.describe(probe, request),
+    }
+
+    def fill(lines: Lines) -> None:
+        for end, (w, b) in enumerate([(probe.origin, probe.buffers), (weights, buffers)]):
+            if np.isnan(lines.end_accuracy[end, -1]):
+                profile = probe.measure(w, b, calibrated=False)
+                for name in ("sdt_loss", "tet_loss", "accuracy"):
+                    getattr(lines, f"end_{name}")[end] = getattr(profile, name)
+        record.visit(lines, _columns(lines), lambda point: at(lines, point))
+
+    return record.finish(Lines(**fields), fill)
+
+
+def _columns(lines: Lines) -> list[Point]:
+    # All lines at a coordinate, from coarse to fine.
+    return [(line, i) for (i,) in coarse_to_fine(len(lines.x)) for line in range(len(lines.line))]
+
+
+def barriers(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
+    """How high the loss rises between two checkpoints (Frankle et al. 2020, section 2).
+
+    max over 0 <= x <= 1 of L(x), minus the mean of the losses of the two checkpoints, each with its own
+    batch-norm statistics.
+
+    Args:
+        lines: from :func:`compute_interpolation` or :func:`compute_curve`.
+        loss: ``sdt`` or ``tet``.
+        timestep: number of timesteps.
+
+    Returns:
+        Name of the line to its barrier in nats; NaN where no point of it is finite.
+    """
+    values = getattr(lines, f"{loss}_loss")[:, (lines.x >= 0) & (lines.x <= 1), timestep - 1]
+    ends = getattr(lines, f"end_{loss}_loss")[:, timestep - 1]
+    tops = np.where(np.isfinite(values), values, -np.inf).max(1, initial=-np.inf)
+    heights = np.where(np.isfinite(tops), tops, np.nan) - ends.mean()
+    return dict(zip(json.loads(lines.names), heights.tolist(), strict=True))
+
+
+def _split(probe: Probe, state: State) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    # The parameters and the buffers of a state_dict of the probe's network.
+    own = {**probe.origin, **probe.buffers}
+    missing = [n for n, t in own.items() if n not in state or state[n].shape != t.shape]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoints hold different networks: {', '.join(missing[:3])} is missing in the other or has another "
+            "shape; take two of one architecture"
+        )
+    weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (probe.origin, probe.buffers))
+    return weights, buffers
+
+
+def _mixed(start: State, end: State, t: float) -> dict[str, Tensor]:
+    # Exact at both ends, which start + t * (end - start) is not. Counters are not interpolated.
+    return {n: (1 - t) * w + t * end[n] if w.is_floating_point() else w for n, w in start.items()}
+
+
+def _distance(a: State, b: State) -> float:
+    return math.sqrt(math.fsum(float(((b[n].double() - w.double()) ** 2).sum()) for n, w in a.items()))

@@ -1,0 +1,135 @@
+"""Lines through a checkpoint, along random directions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from tetviz.landscape.planes import Plane, inner
+from tetviz.landscape.probe import Probe, displaced, moving
+from tetviz.landscape.record import Point, Record, coarse_to_fine, unmeasured
+from tetviz.landscape.surface import check_directions, policy_text
+from tetviz.results import Lines
+from tetviz.results.schema import FloatArray
+from tetviz.training import TemporalProfile
+
+
+def compute_lines(
+    probe: Probe, planes: Sequence[Plane], x: FloatArray, loss: str = "sdt", record: Record | None = None
+) -> Lines:
+    """Both losses along the axes of random planes: two lines a plane, the same as in a surface of that seed.
+
+    Args:
+        probe: the network and how it is measured.
+        planes: two directions each.
+        x: coordinates along every line.
+        loss: the loss that the lines are about; both are stored.
+        record: where the points go; memory by default.
+
+    Returns:
+        The lines: number 2 k is along the first direction of plane k, number 2 k + 1 along the second.
+    """
+    record = record or Record()
+    empty = Lines(**line_fields(probe, planes, x, loss, record))
+    return record.finish(empty, lambda lines: fill_lines(lines, probe, planes, record))
+
+
+def line_fields(
+    probe: Probe,
+    planes: Sequence[Plane],
+    x: FloatArray,
+    loss: str,
+    record: Record,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The fields of random lines before they are measured.
+
+    Args:
+        probe: the network and how it is measured.
+        planes: two directions each.
+        x: coordinates along every line.
+        loss: the loss that the lines are about.
+        record: gives the provenance.
+        settings: what else decides the result, plain values.
+
+    Returns:
+        Field name to value.
+    """
+    tensors: dict[str, Tensor] = {}
+    names, seeds, lengths = [], [], []
+    for index, plane in enumerate(planes):
+        for side, direction, seed in zip("xy", (plane.x, plane.y), plane.direction_seeds, strict=True):
+            check_directions(probe, direction)
+            tensors |= {f"{index} {side} {name}": tensor for name, tensor in direction.items()}
+            names.append(f"plane {index + 1}, {side}")
+            seeds.append(seed)
+            lengths.append(np.sqrt(inner(direction, direction)))
+    request = {"x": x.tolist(), "loss": loss, **(settings or {})}
+    first = planes[0]
+    return {
+        **common_fields(probe, names, x, loss),
+        "arc": np.array(lengths)[:, None] * x,
+        "direction_seed": np.array(seeds),
+        "path": "random",
+        "bn": probe.bn,
+        "norm": first.norm,
+        "policy": policy_text(first.policy),
+        "orthogonal": int(first.orthogonal),
+        "plane_seed": first.seed,
+        "provenance": record.describe(probe, probe.request(tensors, request)),
+    }
+
+
+def fill_lines(lines: Lines, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
+    """Measures what random lines lack, line by line, each from coarse to fine.
+
+    Args:
+        lines: the lines.
+        probe: the network and how it is measured.
+        planes: two directions each.
+        record: counts the points.
+    """
+    for index, done in enumerate(lines.done):
+        if done.all():
+            continue
+        plane = planes[index // 2]
+        along = moving((plane.x, plane.y)[index % 2])
+
+        def at(point: Point, d: dict[str, Tensor] = along) -> TemporalProfile:
+            return probe.measure(displaced(probe.origin, (float(lines.x[point[1]]), d)))
+
+        record.visit(lines, ((index, i) for (i,) in coarse_to_fine(len(lines.x))), at)
+
+
+def common_fields(probe: Probe, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:
+    """The fields that lines of every path have, before they are measured.
+
+    Args:
+        probe: the network and how it is measured.
+        names: what the lines are.
+        x: coordinates along every line.
+        loss: the loss that the lines are about.
+
+    Returns:
+        Field name to value.
+
+    Raises:
+        ValueError: an unknown loss.
+    """
+    if loss not in ("sdt", "tet"):
+        raise ValueError(f"unknown loss {loss!r}; take sdt or tet")
+    return {
+        "line": np.arange(len(names)),
+        "x": x,
+        "timestep": np.arange(1, probe.timesteps + 1),
+        "sample": probe.samples,
+        "calibration": probe.calibration_samples,
+        "end": np.arange(0),
+        **unmeasured(len(names), len(x), probe.timesteps),
+        **{f"end_{name}": np.empty((0, probe.timesteps)) for name in ("sdt_loss", "tet_loss", "accuracy")},
+        "names": json.dumps(names),
+        "loss": loss,
+        "t_train": probe.t_train,
+    }

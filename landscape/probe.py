@@ -1,0 +1,198 @@
+"""A network that is moved about and measured: a copy, so that the network itself is never touched."""
+
+import copy
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetviz.errors import CheckpointError, DataError
+from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, use_batch_statistics
+from tetviz.results import MEASURED
+from tetviz.results.schema import IntArray
+from tetviz.training import TemporalProfile, measure, to_batches
+from tetviz.training.profile import Batch, a_parameter
+
+
+class Probe:
+    """Measures a network at other weights than its own.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK.
+        data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`. Held in memory.
+        timesteps: T, the longest run; the model's own by default.
+        indices: which samples of a Dataset, in which order; all by default. Of batches: what to record of them.
+        batch_size: samples a batch.
+        bn: what becomes of batch-norm statistics at other weights: ``frozen`` (those of the checkpoint, as in Li
+            et al. 2018), ``recalibrate`` (estimated anew on ``calibration``, in runs of the training T) or
+            ``batch`` (those of each measured batch; they look over all T steps, so a run of fewer steps is not
+            a part of the run, and its entries are NaN).
+        calibration: data to estimate statistics on, as ``data``; needed for ``recalibrate`` alone.
+        calibration_indices: as ``indices``.
+
+    Attributes:
+        origin: the checkpoint's parameters, by unique name.
+        buffers: its buffers, such as running statistics.
+        timesteps: T.
+        t_train: T of training; of a model that names none, ``timesteps``.
+        samples: indices of the samples.
+        calibration_samples: indices of the calibration samples.
+
+    Raises:
+        CheckpointError: a batch-norm policy for a network without batch normalisation.
+        DataError: no samples.
+        ValueError: no timesteps are given and the model names none, an unknown policy, or recalibration without
+            data for it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Any,
+        timesteps: int | None = None,
+        *,
+        indices: IntArray | None = None,
+        batch_size: int = 256,
+        bn: str = "frozen",
+        calibration: Any = None,
+        calibration_indices: IntArray | None = None,
+    ) -> None:
+        trained: int | None = getattr(model, "timesteps", None)
+        longest = timesteps or trained
+        if not longest:
+            raise ValueError("say for how many timesteps: the model names none")
+        self.timesteps, self.t_train = longest, trained or longest
+        if bn not in BN_POLICIES:
+            raise ValueError(f"unknown batch-norm policy {bn!r}; known: {', '.join(BN_POLICIES)}")
+        if bn == "recalibrate" and calibration is None:
+            raise ValueError("recalibration needs data: give calibration")
+        if bn != "frozen" and not batch_norms(model):
+            raise CheckpointError(f"the network has no batch normalisation to {bn}; take the policy frozen")
+        self.bn = bn
+        self.model = copy.deepcopy(model).eval().requires_grad_()
+        self.origin = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+        self.buffers = {name: b.detach().clone() for name, b in self.model.named_buffers()}
+        self.batches, self.samples = self._loaded(data, batch_size, indices)
+        self.calibration: list[Batch] = []
+        self.calibration_samples: IntArray = np.arange(0)
+        if calibration is not None:
+            self.calibration, self.calibration_samples = self._loaded(calibration, batch_size, calibration_indices)
+        if bn == "batch":
+            use_batch_statistics(self.model)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(a_parameter(self.model).device)
+
+    @property
+    def dtype(self) -> str:
+        """The precision that it runs in."""
+        return str(a_parameter(self.model).dtype).removeprefix("torch.")
+
+    def measure(
+        self,
+        weights: Mapping[str, Tensor],
+        statistics: Mapping[str, Tensor] | None = None,
+        *,
+        calibrated: bool | None = None,
+    ) -> TemporalProfile:
+        """Measures at other weights.
+
+        Args:
+            weights: parameter name to value; a parameter that is not named is the checkpoint's.
+            statistics: buffer name to value, likewise.
+            calibrated: whether statistics are estimated anew; by default as ``bn`` says.
+
+        Returns:
+            The profile.
+        """
+        self.place(weights, statistics, calibrated)
+        profile = measure(self.model, self.batches, self.timesteps)
+        if self.bn != "batch":
+            return profile
+        shorter = np.arange(1, self.timesteps + 1) < self.timesteps
+        only_last: dict[str, Any] = {name: np.where(shorter, np.nan, getattr(profile, name)) for name in MEASURED}
+        return dataclasses.replace(profile, **only_last)
+
+    @torch.no_grad()
+    def place(
+        self,
+        weights: Mapping[str, Tensor],
+        statistics: Mapping[str, Tensor] | None = None,
+        calibrated: bool | None = None,
+    ) -> None:
+        """Sets the weights and brings the batch-norm statistics in line with them.
+
+        Args:
+            weights: as in :meth:`measure`.
+            statistics: as in :meth:`measure`.
+            calibrated: as in :meth:`measure`.
+        """
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights.get(name, self.origin[name]))
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_((statistics or {}).get(name, self.buffers[name]))
+        if self.bn == "recalibrate" if calibrated is None else calibrated:
+            recalibrate(self.model, self.calibration, self.t_train)
+
+    def request(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> str:
+        """SHA-256 of all that decides what is measured.
+
+        Args:
+            tensors: what the weights are moved along.
+            settings: plain values, such as the grid.
+
+        Returns:
+            64 hexadecimal digits that other weights, samples, batches, directions or settings change.
+        """
+        plain = {"bn": self.bn, "timesteps": self.timesteps, "device": torch.device(self.device).type, **settings}
+        digest = hashlib.sha256(json.dumps([repr(self.model), plain], sort_keys=True).encode())
+        named = [*self.origin.items(), *self.buffers.items(), *tensors.items()]
+        named += [("batch", tensor) for batch in [*self.batches, *self.calibration] for tensor in batch]
+        for name, tensor in named:
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _loaded(self, data: Any, batch_size: int, indices: IntArray | None) -> tuple[list[Batch], IntArray]:
+        weight = a_parameter(self.model)
+        batches = [(x.to(weight.device, weight.dtype), y) for x, y in to_batches(data, batch_size, indices)]
+        samples = np.arange(sum(len(labels_B) for _, labels_B in batches)) if indices is None else indices
+        if not len(samples):
+            raise DataError("no samples to measure on: the data set is empty")
+        return batches, np.asarray(samples)
+
+
+def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Weights moved along directions, w + a * d + b * e + ..., computed anew from w.
+
+    Args:
+        origin: the weights w.
+        terms: pairs of a coefficient and a direction; a direction may leave out what it does not move.
+
+    Returns:
+        The parameters that some direction names.
+    """
+    weights: dict[str, Tensor] = {}
+    for coefficient, direction in terms:
+        for name, tensor in direction.items():
+            weights[name] = weights.get(name, origin[name]) + coefficient * tensor
+    return weights
+
+
+def moving(direction: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a direction moves.
+
+    Args:
+        direction: parameter name to tensor.
+
+    Returns:
+        The direction without its zero tensors.
+    """
+    return {name: tensor for name, tensor in direction.items() if bool(tensor.any())}
