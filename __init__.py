@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("analysis", "errors", "figures", "landscape", "models", "results", "training")
+_SUBPACKAGES = ("analysis", "errors", "figures", "landscape", "models", "results", "summaries", "training")
 
 __all__ = ["__version__", *_SUBPACKAGES]
 

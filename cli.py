@@ -5,12 +5,18 @@ from typing import Any
 import click
 
 from tetviz import __version__
+from tetviz.commands.curvature import curvature
 from tetviz.commands.demo import demo
+from tetviz.commands.doctor import doctor
+from tetviz.commands.export import export
+from tetviz.commands.flatness import compare, sharpness
 from tetviz.commands.landscape import landscape
+from tetviz.commands.lines import connect, interpolate, line
 from tetviz.commands.options import COMMAND_LINE
 from tetviz.commands.results import info, plot
 from tetviz.commands.scale import scale
 from tetviz.commands.train import train
+from tetviz.commands.trajectory import plane, trajectory
 from tetviz.errors import TetvizError
 
 
@@ -46,10 +52,30 @@ def main() -> None:
     \b
     tetviz demo                               the whole story on bundled data, in minutes
     tetviz train --data digits -o tet.pt      a network to look at
-    tetviz landscape tet.pt --loss sdt        how flat the loss is around it
+    tetviz doctor tet.pt                      whether it is fit to be measured
+    tetviz landscape tet.pt --loss sdt        how the loss looks around it
+    tetviz sharpness sdt.pt tet.pt            how flat it is, with intervals; which is flatter
     tetviz scale tet.pt --tmax 64             how it does with fewer or more timesteps
     """
 
 
-for _command in (train, landscape, scale, plot, info, demo):
+_COMMANDS = (
+    train,
+    doctor,
+    landscape,
+    sharpness,
+    compare,
+    line,
+    interpolate,
+    connect,
+    trajectory,
+    plane,
+    curvature,
+    scale,
+    plot,
+    export,
+    info,
+    demo,
+)
+for _command in _COMMANDS:
     main.add_command(_command)

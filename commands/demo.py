@@ -1,6 +1,5 @@
 """``tetviz demo``: the whole story on the handwritten digits that scikit-learn ships."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,13 +8,16 @@ import click
 from tetviz.commands.options import SEED
 
 if TYPE_CHECKING:
-    from tetviz.results import ScalingCurve, Surface
+    from tetviz.results import ScalingCurve, Sharpness
 
 EPOCHS = 10
 TIMESTEPS = 4
 WIDTH = 0.25
 GRID = 25
 SAMPLES = 100
+PLANES = 5
+LINE = 21
+RHO = (0.003, 0.01, 0.03)
 TMAX = 64
 LOSSES = ("sdt", "tet")
 
@@ -32,60 +34,64 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     """
     from tetviz.commands.console import note
     from tetviz.commands.landscape import measure_landscape
+    from tetviz.commands.probing import open_probe, recording
     from tetviz.commands.scale import measure_scaling
     from tetviz.commands.subject import open_subject
     from tetviz.figures import (
         TABLE_CAPTION,
         compare_surfaces,
         draw_scaling,
+        draw_sharpness,
         format_table,
         save_figure,
         step_accuracy_table,
         to_markdown,
     )
-    from tetviz.landscape import grid_coordinates
+    from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates
 
     folder.mkdir(parents=True, exist_ok=True)
     _check_outputs(folder, force)
-    surfaces, curves = {}, {}
+    surfaces, flatness, curves = {}, {}, {}
     for loss in LOSSES:
         path = folder / f"{loss}.pt"
         note(f"training with L_{loss.upper()}")
         _train(path, loss, seed)
-        subject_on = partial(
-            open_subject,
-            path,
-            data=None,
-            data_root=None,
-            download=False,
-            split="test",
-            device="auto",
-            precision=None,
-            seed=seed,
+        subject, probe, seconds = open_probe(
+            path, timesteps=TIMESTEPS, batch_size=SAMPLES, allow_chance=True, samples=SAMPLES, seed=seed
         )
-        axis = grid_coordinates(GRID)
+        planes = RandomPlanes(probe.model, seed, PLANES)
+        note("the surface of one plane")
         target = folder / f"{loss}.landscape.h5"
         surfaces[loss] = measure_landscape(
-            subject_on(samples=SAMPLES), target, axis, TIMESTEPS, seed, loss, SAMPLES, force=True
+            subject, probe, seconds, planes[:1], target, grid_coordinates(GRID), loss, force=True
         )
-        curves[loss] = measure_scaling(subject_on(samples=0, seed=None), folder / f"{loss}.scale.h5", TMAX, SAMPLES)
+        note(f"lines along {PLANES} planes")
+        target, points = folder / f"{loss}.sharpness.h5", PLANES * (2 * LINE + len(RHO)) + 2 * len(RHO)
+        with recording(subject, target, True, points, seconds) as record:
+            flatness[loss] = compute_sharpness(probe, planes, grid_coordinates(LINE), RHO, loss, record)
+        everything = open_subject(path, samples=0, batch_size=SAMPLES)
+        curves[loss] = measure_scaling(everything, folder / f"{loss}.scale.h5", TMAX, SAMPLES)
+    save_figure(draw_sharpness(list(flatness.values())), folder / "sharpness.png")
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
     table = step_accuracy_table(list(curves.values()))
     (folder / "table4.md").write_text(f"{TABLE_CAPTION}\n\n{to_markdown(table)}\n", encoding="utf-8")
     (folder / "table4.csv").write_text(table.to_csv(), encoding="utf-8")
     click.echo(f"{TABLE_CAPTION}\n{format_table(table)}\n")
-    for sentence in (*_landscape_words(surfaces), _scaling_words(curves), _table_words(curves)):
+    for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves)):
         click.echo(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
-    click.echo(f"all of it is in {folder}: figure2.png, figure8.png, table4.md, the checkpoints and the HDF5 results")
+    click.echo(
+        f"all of it is in {folder}: figure2.png, sharpness.png, figure8.png, table4.md, the checkpoints and "
+        "the HDF5 results"
+    )
 
 
 def _check_outputs(folder: Path, force: bool) -> None:
     from tetviz.results import writable_target
 
-    single = ["figure2.png", "figure8.png", "table4.md", "table4.csv"]
-    parts = ["pt", "last.pt", "landscape.h5", "landscape.png", "scale.h5", "scale.png"]
+    single = ["figure2.png", "sharpness.png", "figure8.png", "table4.md", "table4.csv"]
+    parts = ["pt", "last.pt", "landscape.h5", "landscape.png", "sharpness.h5", "scale.h5", "scale.png"]
     for name in (*single, *(f"{loss}.{part}" for loss in LOSSES for part in parts)):
         writable_target(folder / name, force)
 
@@ -104,22 +110,16 @@ def _train(path: Path, loss: str, seed: int) -> None:
     fit(config, train, test, best_path=path, last_path=last, monitors=[TrainingProgress()])
 
 
-def _landscape_words(surfaces: "dict[str, Surface]") -> list[str]:
-    import numpy as np
+def _landscape_words(flatness: "dict[str, Sharpness]") -> list[str]:
+    from tetviz.summaries import compare_sharpness
 
-    def rise(surface: "Surface", loss: str) -> float:
-        values = getattr(surface, f"{loss}_loss")[0, :, :, -1]
-        return float(np.nanmean(values) - values[len(surface.y) // 2, len(surface.x) // 2])
-
-    sentences = []
-    for loss in LOSSES:
-        sdt, tet = (rise(surfaces[name], loss) for name in LOSSES)
-        sentences.append(
-            f"Landscape (figure2.png): on average over this plane L_{loss.upper()} rises by {sdt:.3f} around the SDT "
-            f"network and by {tet:.3f} around the TET network; one random plane cannot tell whether "
-            f"{abs(sdt - tet):.3f} is more than the chance of its directions."
-        )
-    return sentences
+    differences = [
+        difference
+        for loss in LOSSES
+        for difference in compare_sharpness(flatness["sdt"], flatness["tet"], loss, TIMESTEPS)
+        if difference.quantity == "rise at r = 0.5"
+    ]
+    return [f"Landscape (figure2.png, sharpness.png): {difference.sentence()}." for difference in differences]
 
 
 def _scaling_words(curves: "dict[str, ScalingCurve]") -> str:

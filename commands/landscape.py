@@ -6,34 +6,34 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tetviz.commands.options import (
-    SEED,
-    Parsed,
+    bn_options,
     checkpoints_argument,
     data_options,
+    direction_options,
+    loss_option,
     output_paths,
+    probe_options,
     run_options,
     samples_option,
+    span_option,
 )
 
 if TYPE_CHECKING:
     from tetviz.commands.subject import Subject
+    from tetviz.landscape import Probe
     from tetviz.results import Surface
 
 
 @click.command()
 @checkpoints_argument
-@click.option("--loss", type=click.Choice(["sdt", "tet"]), default="sdt", show_default=True, help="The loss to draw.")
+@loss_option
+@click.option("--t", "timestep", type=click.IntRange(1), help="The T to draw.  [default: T of training]")
 @click.option("--grid", type=click.IntRange(3), default=25, show_default=True, help="Points a side, odd; 51 for print.")
-@click.option(
-    "--range",
-    "span",
-    type=Parsed("LOW:HIGH", "tetviz.commands.options:parse_range"),
-    default="-1:1",
-    show_default=True,
-    help="Coordinates, in filter norms.",
-)
-@click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the plane.")
+@span_option
+@click.option("--planes", type=click.IntRange(1), default=1, show_default=True, help="Independent pairs of directions.")
+@direction_options
+@bn_options
+@probe_options
 @samples_option(1024)
 @data_options
 @run_options
@@ -41,153 +41,145 @@ if TYPE_CHECKING:
 def landscape(
     checkpoints: tuple[Path, ...],
     loss: str,
+    timestep: int | None,
     grid: int,
-    span: tuple[float, float],
-    timesteps: int | None,
+    span: tuple[float, float] | float,
+    planes: int,
+    norm: str,
+    orthogonal: bool,
+    policy: dict[str, str],
     output: Path | None,
     force: bool,
     as_json: bool,
-    batch_size: int,
     **options: Any,
 ) -> None:
-    """Measure both losses on a filter-normalised random plane through CKPT, and draw one.
+    """Measure both losses on random planes through CKPT, and draw one.
 
     Writes CKPT.landscape.h5 with L_SDT, L_TET and both accuracies at every T up to --timesteps, and
     CKPT.landscape.png. A run that was stopped goes on when the same command is given again. Checkpoints of the
-    same network and --seed are moved along the same noise.
+    same network and --seed are moved along the same noise; with several --planes the numbers get intervals, and
+    several checkpoints are compared.
 
     \b
     tetviz landscape tet.pt --loss sdt
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
+    tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.subject import open_subject
-    from tetviz.landscape import grid_coordinates
-    from tetviz.training import Checkpoint
+    from tetviz.commands.flatness import report_flatness
+    from tetviz.commands.probing import check_inputs, open_probe
+    from tetviz.landscape import RandomPlanes
+    from tetviz.results import Surface
+    from tetviz.summaries import axis_lines
 
-    try:
-        axis = grid_coordinates(grid, *span)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    if isinstance(span, tuple):
+        even_grid(grid, span)
     targets = output_paths(checkpoints, output, "landscape")
-    for path, target in zip(checkpoints, targets, strict=True):
-        check_target(target, force)
-        Checkpoint.load(path)
-    records = []
-    for path, target in zip(checkpoints, targets, strict=True):
-        subject = open_subject(path, **options)
-        steps = timesteps or subject.checkpoint.timesteps
-        surface = measure_landscape(subject, target, axis, steps, options["seed"], loss, batch_size, force)
-        records += headlines(surface)
+    check_inputs(checkpoints, targets, Surface, force)
+    opened = [open_probe(path, **options) for path in checkpoints]
+    if timestep and any(timestep > probe.timesteps for _, probe, _ in opened):
+        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {min(p.timesteps for _, p, _ in opened)}")
+    chosen = [RandomPlanes(probe.model, options["seed"], planes, norm, policy, orthogonal) for _, probe, _ in opened]
+    axis = even_grid(grid, find_span(span, opened, chosen, loss))
+    records, surfaces = [], []
+    for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):
+        surfaces.append(measure_landscape(subject, probe, seconds, through, target, axis, loss, force, timestep))
+        records += headlines(surfaces[-1])
         if not as_json:
             click.echo(format_headlines(records[-2:]))
         note(f"wrote {target} and {target.with_suffix('.png')}")
+    lines = [axis_lines(surface) for surface in surfaces] if planes > 1 else []
     if as_json:
         print_json(records)
+    elif lines:
+        report_flatness(lines, timestep)
 
 
-def check_target(target: Path, force: bool) -> None:
-    """Refuses, before any work, to replace a finished surface or its figure.
+def even_grid(points: int, span: tuple[float, float]) -> Any:
+    """The coordinates of a grid.
 
     Args:
-        target: the HDF5 file.
-        force: whether to replace it after all.
+        points: a side.
+        span: first and last coordinate.
+
+    Returns:
+        The coordinates, 0 among them.
 
     Raises:
-        OutputError: it exists, finished, or holds something else.
+        click.UsageError: 0 is not among them.
     """
-    from tetviz.errors import OutputError, ResultError
-    from tetviz.results import Surface, load, writable_target
+    from tetviz.landscape import grid_coordinates
 
-    writable_target(target, force=True)
-    if target.exists() and not force:
-        try:
-            complete = load(target, Surface).done.all()
-        except ResultError as error:
-            raise OutputError(f"{error}. Choose another name with -o, or replace it with --force") from error
-        if complete:
-            raise OutputError(
-                f"{target}: exists already and is complete, with both losses; draw it with "
-                f"`tetviz plot {target} --loss sdt|tet -o FIGURE`, choose another name with -o, or replace it "
-                "with --force"
-            )
-    else:
-        writable_target(target.with_suffix(".png"), force)
+    try:
+        return grid_coordinates(points, *span)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def find_span(
+    span: tuple[float, float] | float, opened: "list[tuple[Subject, Probe, float]]", planes: Any, loss: str
+) -> tuple[float, float]:
+    """The range that the option asks for; of several checkpoints the widest, so that they share it.
+
+    Args:
+        span: a range, or the factor by which the loss is to rise.
+        opened: the checkpoints.
+        planes: of each checkpoint; the first one is searched along.
+        loss: ``sdt`` or ``tet``.
+
+    Returns:
+        First and last coordinate.
+    """
+    from tetviz.commands.console import note
+    from tetviz.landscape import find_range
+
+    if isinstance(span, tuple):
+        return span
+    found = [find_range(probe, each[0], loss, span) for (_, probe, _), each in zip(opened, planes, strict=True)]
+    for (subject, _, _), distance in zip(opened, found, strict=True):
+        note(f"{subject.path}: L_{loss.upper()} is {span:g} times as high at a distance of {distance:g}")
+    return -max(found), max(found)
 
 
 def measure_landscape(
     subject: "Subject",
+    probe: "Probe",
+    seconds: float,
+    planes: Any,
     target: Path,
     axis: Any,
-    timesteps: int,
-    seed: int,
     loss: str,
-    batch_size: int,
     force: bool,
+    timestep: int | None = None,
 ) -> "Surface":
-    """Measures a surface into a file and draws it, saying beforehand how long it takes.
+    """Measures a surface into a file and draws it.
 
     Args:
         subject: checkpoint and data.
+        probe: its network, and how it is measured.
+        seconds: that a point takes.
+        planes: pairs of directions.
         target: the HDF5 file; the figure stands beside it.
         axis: coordinates along both directions.
-        timesteps: longest run T.
-        seed: seed of the plane.
         loss: the loss to draw.
-        batch_size: samples a batch.
         force: replace ``target``.
+        timestep: the T to draw.
 
     Returns:
         The surface.
     """
-    import time
-
-    from tetviz.commands.console import note, progress_bar, warn_at_chance
-    from tetviz.commands.subject import duration
+    from tetviz.commands.probing import recording
     from tetviz.figures import draw_surface, save_figure
-    from tetviz.landscape import compute_surface, random_plane
-    from tetviz.results import Surface, load
-    from tetviz.training import measure, to_batches
+    from tetviz.landscape import surface_on
 
-    batches = list(to_batches(subject.dataset, batch_size, subject.indices))
-    centre = measure(subject.model, batches, timesteps)
-    begin = time.perf_counter()
-    measure(subject.model, batches, timesteps)  # a second time, warmed up: how long a point takes
-    seconds = time.perf_counter() - begin
-    note(
-        f"{subject.path}: L_SDT {centre.sdt_loss[-1]:.4f}, L_TET {centre.tet_loss[-1]:.4f}, "
-        f"accuracy {centre.accuracy[-1]:.2%} at T = {timesteps} on {centre.samples} {subject.provenance.split} samples"
-    )
-    warn_at_chance(centre.sdt_loss[-1], subject.checkpoint.spec.num_classes)
-    done = int(load(target, Surface).done.sum()) if target.exists() and not force else 0
-    resumed = f"resumed: {done} of {axis.size**2} are done, " if done else ""
-    left = duration((axis.size**2 - done) * seconds)
-    note(f"{axis.size}x{axis.size} points, {resumed}{seconds:.2f} s each: about {left}")
-    try:
-        with progress_bar(subject.path.stem, axis.size**2) as (bar, task):
-            surface = compute_surface(
-                subject.model,
-                batches,
-                random_plane(subject.model, seed),
-                (axis, axis),
-                timesteps,
-                indices=subject.indices,
-                batch_size=batch_size,
-                loss=loss,
-                path=target,
-                force=force,
-                provenance=subject.provenance,
-                progress=lambda done, _: bar.update(task, completed=done),
-            )
-    except KeyboardInterrupt:
-        note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
-        raise click.exceptions.Exit(130) from None
-    save_figure(draw_surface(surface), target.with_suffix(".png"))
+    with recording(subject, target, force, len(planes) * axis.size**2, seconds) as record:
+        surface = surface_on(probe, planes, axis, axis, loss, record)
+    save_figure(draw_surface(surface, timestep=timestep), target.with_suffix(".png"))
     return surface
 
 
 def headlines(surface: "Surface") -> list[dict[str, Any]]:
-    """The headline numbers of a surface, at its longest T.
+    """The headline numbers of a surface, at its longest T, over all its planes.
 
     Args:
         surface: a finished surface.
@@ -200,17 +192,19 @@ def headlines(surface: "Surface") -> list[dict[str, Any]]:
     j, i = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
     records = []
     for name, grid in (("L_SDT", surface.sdt_loss), ("L_TET", surface.tet_loss)):
-        values = grid[0, :, :, -1]
+        values = grid[..., -1]
         finite = np.where(np.isfinite(values), values, np.nan)
         count = int(np.isfinite(values).sum())
-        row, column = np.unravel_index(np.nanargmin(finite), finite.shape) if count else (j, i)
+        plane, row, column = np.unravel_index(np.nanargmin(finite), finite.shape) if count else (0, j, i)
         records.append(
             {
                 "checkpoint": surface.provenance.checkpoint,
                 "loss": name,
                 "timesteps": int(surface.timestep[-1]),
-                "centre": float(values[j, i]),
-                "lowest": float(finite[row, column]),
+                "planes": len(surface.plane),
+                "centre": float(values[0, j, i]),
+                "lowest": float(finite[plane, row, column]),
+                "lowest_plane": int(plane) + 1,
                 "lowest_x": float(surface.x[column]),
                 "lowest_y": float(surface.y[row]),
                 "mean": float(np.nanmean(finite)) if count else float("nan"),
@@ -237,4 +231,7 @@ def format_headlines(records: list[dict[str, Any]]) -> str:
     frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {records[0]['timesteps']}"))
     frame["at (x, y)"] = [f"({r['lowest_x']:.3g}, {r['lowest_y']:.3g})" for r in records]
     columns = ["centre", "lowest", "at (x, y)", "mean", "highest", "not_finite"]
+    if records[0]["planes"] > 1:
+        frame["on plane"] = [str(r["lowest_plane"]) for r in records]
+        columns.insert(3, "on plane")
     return format_table(frame[columns].rename(columns={"not_finite": "not finite"}), decimals=4)

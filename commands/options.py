@@ -121,61 +121,6 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
-def parse_finite(text: str | float) -> float:
-    """Reads any finite number.
-
-    Args:
-        text: for example ``-1.5``.
-
-    Returns:
-        The number.
-
-    Raises:
-        ValueError: it is none.
-    """
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is not a finite number")
-    return number
-
-
-def parse_range(text: str) -> tuple[float, float]:
-    """Reads ``LOW:HIGH``.
-
-    Args:
-        text: for example ``-1:1``.
-
-    Returns:
-        The two numbers.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
-    low, colon, high = text.partition(":")
-    try:
-        return float(low), float(high if colon else "")
-    except ValueError:
-        raise ValueError(f"expected LOW:HIGH such as -1:1, got {text!r}") from None
-
-
-def parse_sensor(text: str) -> tuple[int, int]:
-    """Reads ``HEIGHTxWIDTH``.
-
-    Args:
-        text: for example ``34x34``.
-
-    Returns:
-        The two sides.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
-        raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
-    return int(height), int(width)
-
-
 def combined(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator.
 
@@ -200,7 +145,7 @@ event_options = combined(
     click.option(
         "--sensor",
         metavar="HEIGHTxWIDTH",
-        type=Parsed("sensor", "tetviz.commands.options:parse_sensor"),
+        type=Parsed("sensor", "tetviz.commands.parsers:parse_sensor"),
         help="Events: sensor size.",
     ),
 )
@@ -219,6 +164,60 @@ run_options = combined(
     click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True),
     click.option("--force", is_flag=True, help="Replace existing outputs."),
     click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list."),
+)
+
+loss_option = click.option(
+    "--loss",
+    type=click.Choice(["sdt", "tet"]),
+    default="sdt",
+    show_default=True,
+    help="The loss to draw; both are stored.",
+)
+
+span_option = click.option(
+    "--range",
+    "span",
+    type=Parsed("LOW:HIGH|auto[:FACTOR]", "tetviz.commands.parsers:parse_span"),
+    default="-1:1",
+    show_default=True,
+    help="Coordinates, in filter norms; auto: as far as the loss rises FACTOR times (10).",
+)
+
+direction_options = combined(
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the directions."),
+    click.option("--norm", type=Registered("tetviz.landscape", "NORMS"), default="filter", show_default=True),
+    click.option("--orthogonal", is_flag=True, help="Turn the second direction to a right angle on the first."),
+    click.option(
+        "--params",
+        "policy",
+        metavar="ROLE=TREATMENT,...",
+        type=Parsed("policy", "tetviz.commands.parsers:parse_policy"),
+        default="weight=random,bias=hold,norm=hold,neuron=hold",
+        show_default=True,
+        help="What is done with weights, biases, norm gains and offsets, and neurons: random, hold or scale.",
+    ),
+)
+
+bn_options = combined(
+    click.option(
+        "--bn",
+        type=Registered("tetviz.landscape", "BN_POLICIES"),
+        default="frozen",
+        show_default=True,
+        help="Batch-norm statistics: the checkpoint's, re-estimated at every point, or each batch's.",
+    ),
+    click.option(
+        "--calibration",
+        type=click.IntRange(1),
+        default=256,
+        show_default=True,
+        help="Train samples that statistics are re-estimated on.",
+    ),
+)
+
+probe_options = combined(
+    click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]"),
+    click.option("--allow-chance", is_flag=True, help="Measure a network that is no better than chance, too."),
 )
 
 checkpoints_argument = click.argument(

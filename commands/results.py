@@ -1,33 +1,90 @@
 """``tetviz plot`` and ``tetviz info``: what result files and checkpoints hold."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from tetviz.results import Result, Surface
 
 
 @click.command()
 @click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--loss", type=click.Choice(["sdt", "tet"]), help="Surfaces: the loss to draw.")
-@click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces: the number of timesteps to draw.")
+@click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves.")
+@click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines: the number of timesteps to draw.")
+@click.option("--plane", metavar="K", type=click.IntRange(1), help="Surfaces: the plane to draw, from 1.  [default: 1]")
+@click.option("--all-t", is_flag=True, help="One surface: a panel for every number of timesteps.")
+@click.option("--all-planes", is_flag=True, help="One surface: a panel for every plane.")
 @click.option("--force", is_flag=True, help="Replace an existing figure.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Figure: .pdf, .svg or .png.")
-def plot(files: tuple[Path, ...], loss: str | None, timestep: int | None, force: bool, output: Path) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Figure: .pdf, .svg or .png; .gif animates one surface over the number of timesteps.",
+)
+def plot(
+    files: tuple[Path, ...],
+    loss: str | None,
+    timestep: int | None,
+    plane: int | None,
+    all_t: bool,
+    all_planes: bool,
+    force: bool,
+    output: Path,
+) -> None:
     """Draw result files again, without measuring anything.
 
     One surface gives a contour map and a 3-D view; several surfaces of the same directions give panels that
-    share levels and axes (the TET paper's Figure 2); scaling curves share one plot (Figure 8).
+    share levels and axes (the TET paper's Figure 2), and so does a surface file of loss-landscape; scaling curves share one plot (Figure 8). Lines along the
+    same random directions and sharpnesses are overlaid; a line between checkpoints, a trajectory and a curvature
+    have a figure each. A file that is still being written can be drawn: what is missing is hatched.
 
     \b
     tetviz plot sdt.landscape.h5 tet.landscape.h5 -o figure2.pdf
     tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
+    tetviz plot tet.landscape.h5 --all-t -o timesteps.pdf
+    tetviz plot tet.landscape.h5 -o timesteps.gif
     """
-    from tetviz.figures import draw, save_figure
-    from tetviz.results import load, writable_target
+    from tetviz.figures import animate_timesteps, draw, draw_planes, draw_timesteps, save_figure
+    from tetviz.results import writable_target
+    from tetviz.results.loss_landscape import load_any
 
+    animated = output.suffix.lower() == ".gif"
+    _check_plot_options({".gif": animated, "--all-t": all_t, "--all-planes": all_planes}, timestep, plane)
     writable_target(output, force)
-    save_figure(draw([load(file) for file in files], loss=loss, timestep=timestep), output)
+    results: list[Result] = [load_any(file) for file in files]
+    at = None if plane is None else plane - 1
+    if animated:
+        animate_timesteps(_one_surface(results, ".gif"), output, loss, at or 0)
+    elif all_t:
+        save_figure(draw_timesteps(_one_surface(results, "--all-t"), loss, at or 0), output)
+    elif all_planes:
+        save_figure(draw_planes(_one_surface(results, "--all-planes"), loss, timestep), output)
+    else:
+        save_figure(draw(results, loss, timestep, at), output)
     click.echo(f"wrote {output}", err=True)
+
+
+def _check_plot_options(many: dict[str, bool], timestep: int | None, plane: int | None) -> None:
+    asked = [name for name, given in many.items() if given]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} exclude each other")
+    for name, value, clash in (("--t", timestep, (".gif", "--all-t")), ("--plane", plane, ("--all-planes",))):
+        if value is not None and asked and asked[0] in clash:
+            raise click.UsageError(f"{asked[0]} draws all of them: leave out {name}")
+
+
+def _one_surface(results: "Sequence[Result]", option: str) -> "Surface":
+    from tetviz.errors import ResultError
+    from tetviz.results import Surface, Trajectory
+
+    if len(results) == 1 and isinstance(results[0], Surface) and not isinstance(results[0], Trajectory):
+        return results[0]
+    found = f"{len(results)} results" if len(results) > 1 else f"one of kind {results[0].kind}"
+    raise ResultError(f"{option}: draws one surface, got {found}")
 
 
 @click.command()
@@ -67,14 +124,15 @@ def _checkpoint_lines(file: Path) -> list[tuple[str, Any]]:
 def _result_lines(file: Path) -> list[tuple[str, Any]]:
     import dataclasses
 
-    from tetviz.results import Surface, load
+    from tetviz.results.loss_landscape import load_any
     from tetviz.results.schema import array_fields, attribute_fields
 
-    result: Any = load(file)
+    result: Any = load_any(file)
     lines: list[tuple[str, Any]] = [("file", f"{file}, a tetviz result"), ("kind", result.kind)]
     lines += [(name, getattr(result, name)) for name in attribute_fields(type(result))]
-    if isinstance(result, Surface):
-        lines += [("points done", f"{int(result.done.sum())} of {result.done.size}")]
+    done, total = result.progress()
+    if total:
+        lines += [("points done", f"{done} of {total}")]
     lines += [(f"provenance {name}", value) for name, value in dataclasses.asdict(result.provenance).items()]
     for name, schema in array_fields(type(result)).items():
         shape = ", ".join(f"{dim} {n}" for dim, n in zip(schema["dims"], getattr(result, name).shape, strict=True))

@@ -57,7 +57,7 @@ def scale(
         Checkpoint.load(path)
     records, curves = [], []
     for path, target in zip(checkpoints, targets, strict=True):
-        subject = open_subject(path, **options)
+        subject = open_subject(path, batch_size=batch_size, **options)
         longest = tmax or (subject.dataset.spec.frames if subject.dataset.sequence else 64)
         curve = measure_scaling(subject, target, longest, batch_size)
         records.append(record(curve))

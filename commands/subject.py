@@ -28,6 +28,8 @@ class Subject:
         dataset: the data set.
         indices: the samples that count, in order.
         provenance: what is known of the origin so far.
+        calibration: the train split, for batch-norm statistics; None where they are not re-estimated.
+        calibration_indices: the samples of it that count, in order.
     """
 
     path: Path
@@ -36,6 +38,8 @@ class Subject:
     dataset: LabelledDataset
     indices: IntArray
     provenance: Provenance
+    calibration: LabelledDataset | None = None
+    calibration_indices: IntArray | None = None
 
 
 def pick_device(name: str) -> torch.device:
@@ -68,28 +72,32 @@ def pick_device(name: str) -> torch.device:
 def open_subject(
     path: Path,
     *,
-    data: str | None,
-    data_root: Path | None,
-    download: bool,
-    split: str,
     samples: int,
-    device: str,
-    precision: str | None,
+    batch_size: int,
+    data: str | None = None,
+    data_root: Path | None = None,
+    download: bool = False,
+    split: str = "test",
+    device: str = "auto",
+    precision: str | None = None,
     seed: int | None = None,
+    calibration: int = 0,
     **events: Any,
 ) -> Subject:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
 
     Args:
         path: the checkpoint.
+        samples: how many samples, 0 for all.
+        batch_size: samples a batch, to be recorded.
         data: name of the data set; the one that the checkpoint records by default.
         data_root: its folder; the recorded one by default.
         download: fetch it if it is missing.
         split: ``test`` or ``train``.
-        samples: how many samples, 0 for all.
         device: as in :func:`pick_device`.
         precision: ``float32`` or ``float64``; the checkpoint's own by default.
         seed: seed of the measurement, to be recorded.
+        calibration: how many train samples to open for batch-norm statistics.
         **events: frames, framing and sensor, None where the command line does not say.
 
     Returns:
@@ -129,8 +137,14 @@ def open_subject(
         data_settings=json.dumps(dataset.spec.to_dict()),
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
+        batch_size=str(batch_size),
     )
-    return Subject(path, checkpoint, model, dataset, indices, provenance)
+    subject = Subject(path, checkpoint, model, dataset, indices, provenance)
+    if not calibration:
+        return subject
+    train = load_data(spec, frames=spec.frames or checkpoint.timesteps, split="train", download=download)
+    chosen = select_balanced(train.labels, calibration)
+    return dataclasses.replace(subject, calibration=train, calibration_indices=chosen)
 
 
 def _check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> None:

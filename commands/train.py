@@ -32,7 +32,7 @@ schedule_options = combined(
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",
-        type=Parsed("float", "tetviz.commands.options:parse_finite"),
+        type=Parsed("float", "tetviz.commands.parsers:parse_finite"),
         default=1.0,
         show_default=True,
         help="phi of total.",
@@ -94,12 +94,26 @@ optimizer_options = combined(
 @optimizer_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data.")
+@click.option(
+    "--keep-every",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Keep every N-th epoch in OUTPUT.kept, for tetviz trajectory; 0 keeps none.",
+)
 @click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
 @click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
 @click.option("--force", is_flag=True, help="Replace existing checkpoints.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Checkpoint, such as tet.pt.")
 def train(
-    output: Path, device: str, workers: int, log_dir: Path | None, resume: bool, force: bool, **options: Any
+    output: Path,
+    device: str,
+    workers: int,
+    keep_every: int,
+    log_dir: Path | None,
+    resume: bool,
+    force: bool,
+    **options: Any,
 ) -> None:
     """Train a spiking network with surrogate gradients.
 
@@ -109,6 +123,7 @@ def train(
 
     \b
     tetviz train --model snn5 --data digits --loss tet --timesteps 4 --epochs 10 -o tet.pt
+    tetviz train --data digits --keep-every 1 -o tet.pt
     tetviz train --model resnet19 --data cifar10 --data-root data --augment flip --augment crop \\
         --stage 2:300 --stage 6:50@1e-4 -o tit.pt
     """
@@ -117,6 +132,7 @@ def train(
     from tetviz.errors import OutputError, TrainingError
     from tetviz.results import writable_target
     from tetviz.training import fit
+    from tetviz.training.loop import kept_folder
     from tetviz.training.monitor import Monitor, TensorBoardMonitor
 
     if output.suffix != ".pt":
@@ -128,13 +144,16 @@ def train(
         raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
     for path in (output, last):
         writable_target(path, force or resume)
+    kept = sorted(kept_folder(output).glob("epoch-*.pt"))
+    if keep_every and kept and not (force or resume):
+        raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
     where = pick_device(device)
     monitors: list[Monitor] = [TrainingProgress()]
     if log_dir is not None:
         monitors.append(TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
     if force and not resume:
-        for path in (output, last):
+        for path in (output, last, *(kept if keep_every else [])):
             path.unlink(missing_ok=True)
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
@@ -149,6 +168,7 @@ def train(
             device=where,
             resume=resume,
             workers=workers,
+            keep_every=keep_every,
             monitors=monitors,
         )
     except KeyboardInterrupt:

@@ -1,16 +1,19 @@
 """Loss surfaces as filled-contour maps: the values to draw, the map, its holes and its centre."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import LOSSES, network_name
+from tetviz.figures.choices import known_loss
+from tetviz.figures.labels import network_name
 from tetviz.figures.scale import Scale
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
@@ -28,29 +31,6 @@ _CENTER: dict[str, Any] = {
 }
 
 
-def chosen_timestep(surface: Surface, timestep: int | None) -> int:
-    """The number of timesteps to draw.
-
-    Args:
-        surface: a surface.
-        timestep: the one asked for; None takes the training T, or the last where that was not measured.
-
-    Returns:
-        An element of the timestep axis.
-
-    Raises:
-        ResultError: the surface does not hold the one asked for.
-    """
-    axis = surface.timestep
-    if timestep is None:
-        return surface.t_train if surface.t_train in axis else int(axis[-1])
-    if timestep not in axis:
-        raise ResultError(
-            f"timestep {timestep}: the surface of {network_name(surface.provenance)} holds {axis[0]} to {axis[-1]}"
-        )
-    return timestep
-
-
 def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> FloatArray:
     """One loss on one plane, NaN at every point that is not done or not finite.
 
@@ -66,18 +46,36 @@ def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> F
     Raises:
         ResultError: the loss or the plane does not exist, the grid is a line, or no value is finite.
     """
-    name = network_name(surface.provenance)
-    if loss not in LOSSES:
-        raise ResultError(f"loss {loss!r}: a surface holds {' and '.join(LOSSES)}")
-    if not 0 <= plane < len(surface.plane):
-        raise ResultError(f"plane {plane}: the surface of {name} holds 0 to {len(surface.plane) - 1}")
-    if min(len(surface.x), len(surface.y)) < 2:
-        raise ResultError(f"the surface of {name} has {len(surface.y)} x {len(surface.x)} points; a map needs 2 x 2")
-    values = cast(FloatArray, getattr(surface, f"{loss}_loss"))[plane, :, :, surface.timestep == timestep][0]
-    values = np.where((surface.done[plane] == 1) & np.isfinite(values), values, np.nan)
+    values = plane_values(surface, loss, timestep, plane)
     if np.isnan(values).all():
+        name = network_name(surface.provenance)
         raise ResultError(f"the surface of {name} has no finite value to draw; finish its measurement first")
     return values
+
+
+def plane_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> FloatArray:
+    """As :func:`loss_values`, but a plane may be without a value.
+
+    Args:
+        surface: a surface.
+        loss: ``"sdt"`` or ``"tet"``.
+        timestep: an element of the timestep axis.
+        plane: position along the plane axis.
+
+    Returns:
+        Values (y, x) in nat, all NaN where nothing is measured yet.
+
+    Raises:
+        ResultError: the loss or the plane does not exist, or the grid is a line.
+    """
+    name = network_name(surface.provenance)
+    if not 0 <= plane < len(surface.plane):
+        raise ResultError(f"plane {plane + 1}: the surface of {name} holds 1 to {len(surface.plane)}")
+    if min(len(surface.x), len(surface.y)) < 2:
+        raise ResultError(f"the surface of {name} has {len(surface.y)} x {len(surface.x)} points; a map needs 2 x 2")
+    array = cast(FloatArray, getattr(surface, f"{known_loss(loss)}_loss"))
+    values = array[plane, :, :, surface.timestep == timestep][0]
+    return np.where((surface.done[plane] == 1) & np.isfinite(values), values, np.nan)
 
 
 def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 6.5) -> QuadContourSet:
@@ -167,6 +165,37 @@ def hole_key(surface: Surface, values: FloatArray, plane: int = 0) -> Patch:
         text for text, holes in (("not evaluated yet", ~done), ("not finite", done & np.isnan(values))) if holes.any()
     ]
     return Patch(**HOLE, label=" or ".join(reasons), linewidth=0)
+
+
+def hole_legend(
+    figure: Figure, keys: Sequence[Patch], place: Literal["lower center", "outside lower center"] = "lower center"
+) -> None:
+    """Says below the maps what their holes are.
+
+    Args:
+        figure: with maps.
+        keys: an entry for each map with holes; equal ones are shown once.
+        place: where, as matplotlib calls it.
+    """
+    by_label = {str(key.get_label()): key for key in keys}
+    figure.legend(handles=list(by_label.values()), loc=place, ncols=len(by_label))
+
+
+def with_progress(surface: Surface, context: str, plane: int | None = None) -> str:
+    """What a caption says, with which plane it is and how much of it has been measured.
+
+    Args:
+        surface: a surface.
+        context: the caption so far.
+        plane: position along the plane axis; None for all planes.
+
+    Returns:
+        The longer caption.
+    """
+    done = surface.done if plane is None else surface.done[plane]
+    if plane is not None and len(surface.plane) > 1:
+        context = f"{context}; plane {plane + 1} of {len(surface.plane)}"
+    return context if done.all() else f"{context}; {int(done.sum()):,} of {done.size:,} points"
 
 
 def center_text(surface: Surface, values: FloatArray) -> str:

@@ -1,13 +1,17 @@
 """What figures and tables call things: networks, losses, the choices a number rests on."""
 
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tetviz.results import Provenance, ScalingCurve, Surface
+from tetviz.results import Curvature, Lines, Provenance, ScalingCurve, Surface, Trajectory
 
 LOSSES = ("sdt", "tet")
+Drawn = Surface | Lines | Curvature | ScalingCurve
+
+_UNITS = {"unit": "L2 distance", "none": "", "": ""}
 
 
 def network_name(provenance: Provenance) -> str:
@@ -22,7 +26,7 @@ def network_name(provenance: Provenance) -> str:
     return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
 
 
-def network_names(results: Sequence[Surface | ScalingCurve]) -> list[str]:
+def network_names(results: Sequence[Drawn]) -> list[str]:
     """What several networks are called, numbered where two have the same name.
 
     Args:
@@ -52,7 +56,7 @@ def loss_symbol(loss: str) -> str:
     return rf"$\mathcal{{L}}_{{\mathrm{{{loss.upper()}}}}}$"
 
 
-def data_context(result: Surface | ScalingCurve) -> str:
+def data_context(result: Drawn) -> str:
     """The data that a result was measured on.
 
     Args:
@@ -67,6 +71,24 @@ def data_context(result: Surface | ScalingCurve) -> str:
     return ", ".join(part for part in (source, samples) if part)
 
 
+def bn_words(result: Surface | Lines) -> str:
+    """What the batch-norm statistics of a measurement were, in words.
+
+    Args:
+        result: a surface or lines.
+
+    Returns:
+        Such as ``"BN statistics frozen"``.
+    """
+    count = f" on {len(result.calibration):,} training samples" if len(result.calibration) else ""
+    words = {
+        "frozen": "BN statistics frozen",
+        "recalibrate": f"BN statistics re-estimated at every point{count}",
+        "batch": "BN statistics of each batch",
+    }
+    return words.get(result.bn, f"BN {result.bn}")
+
+
 def surface_context(surface: Surface) -> str:
     """The choices that a surface rests on, besides its network, loss and number of timesteps.
 
@@ -74,10 +96,69 @@ def surface_context(surface: Surface) -> str:
         surface: a surface.
 
     Returns:
-        Data, batch-norm policy, seed of the plane and parameter policy.
+        Data, batch-norm policy, seed of the planes or what they were fitted to, and parameter policy.
     """
-    parts = [data_context(surface), f"BN {surface.bn}", f"plane seed {surface.plane_seed}", surface.policy]
+    if isinstance(surface, Trajectory):
+        where = f"plane fitted to {len(surface.point)} checkpoints"
+    elif surface.plane_seed < 0:
+        where = "planes of unknown seed"
+    else:
+        where = f"plane seed {surface.plane_seed}{', orthogonal directions' * bool(surface.orthogonal)}"
+    parts = [data_context(surface), bn_words(surface), where, surface.policy]
     return "; ".join(part for part in parts if part)
+
+
+def lines_context(lines: Lines) -> str:
+    """The choices that lines rest on, besides their network, loss and number of timesteps.
+
+    Args:
+        lines: lines of any path.
+
+    Returns:
+        Data, batch-norm policy, seed of the planes and parameter policy; between two checkpoints there is no
+        plane, and several policies are the names of the lines.
+    """
+    bn, where = bn_words(lines), ""
+    if lines.path == "random":
+        where = f"plane seed {lines.plane_seed}{', orthogonal directions' * bool(lines.orthogonal)}"
+    elif lines.path == "linear":
+        count = len(lines.calibration)
+        bn = f"BN statistics re-estimated on {count:,} training samples where recalibrated" if count else ""
+    return "; ".join(part for part in (data_context(lines), bn, where, lines.policy) if part)
+
+
+def axis_label(name: str, norm: str) -> str:
+    """A coordinate with its unit.
+
+    Args:
+        name: such as ``"x"``.
+        norm: what one unit of the coordinate is.
+
+    Returns:
+        Such as ``"x (filter norms)"``.
+    """
+    unit = _UNITS.get(norm, f"{norm} norms")
+    return f"{name} ({unit})" if unit else name
+
+
+def names_of(listed: str, count: int, what: str) -> list[str]:
+    """The names that a result lists.
+
+    Args:
+        listed: a JSON list.
+        count: how many there must be.
+        what: such as ``"line"``, for numbered names where the list does not fit.
+
+    Returns:
+        A name for each.
+    """
+    try:
+        names = json.loads(listed)
+    except json.JSONDecodeError:
+        names = None
+    if isinstance(names, list) and len(names) == count:
+        return [str(name) for name in names]
+    return [f"{what} {index + 1}" for index in range(count)]
 
 
 def wrap(text: str, width: int) -> str:
@@ -91,3 +172,19 @@ def wrap(text: str, width: int) -> str:
         Text for matplotlib.
     """
     return "\n".join(textwrap.wrap(text, width) or [""]).replace("$", r"\$")
+
+
+def wrap_evenly(text: str, width: int) -> str:
+    """As :func:`wrap`, in lines of about the same length.
+
+    Args:
+        text: plain text.
+        width: characters a line, at most.
+
+    Returns:
+        Text for matplotlib.
+    """
+    lines = len(textwrap.wrap(text, width))
+    while width > 20 and len(textwrap.wrap(text, width - 1)) == lines:
+        width -= 1
+    return wrap(text, width)

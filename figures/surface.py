@@ -1,7 +1,7 @@
 """Loss surfaces: one network as a map and in 3-D, or several side by side on one scale."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,18 +10,28 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-from tetviz.errors import ResultError
+from tetviz.figures.choices import chosen_timestep, require_same_directions
 from tetviz.figures.contours import (
     HOLE,
     center_text,
-    chosen_timestep,
     draw_map,
     hole_key,
+    hole_legend,
     loss_values,
     set_ticks,
     show_hole,
+    with_progress,
 )
-from tetviz.figures.labels import LOSSES, loss_symbol, network_name, network_names, surface_context, wrap
+from tetviz.figures.labels import (
+    LOSSES,
+    axis_label,
+    loss_symbol,
+    network_name,
+    network_names,
+    surface_context,
+    wrap,
+    wrap_evenly,
+)
 from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
 from tetviz.figures.style import WIDTH, paper_style
 from tetviz.results import Surface
@@ -48,7 +58,7 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
     values = loss_values(surface, loss, timestep, plane)
     scale = choose_scale([values])
     name = wrap(network_name(surface.provenance), 70)
-    context = wrap(_with_progress(surface, surface_context(surface), plane), 100)
+    context = wrap_evenly(with_progress(surface, surface_context(surface), plane), 105)
     title = f"{name}: {loss_symbol(loss)} at T = {timestep}\n{context}"
     holes = bool(np.isnan(values).any())
     ratio = np.ptp(surface.y) / np.ptp(surface.x)
@@ -60,8 +70,8 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
         figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_axes((0.6 / WIDTH, bottom / height, side / WIDTH, body / height))
         filled = draw_map(axes, surface, values, scale)
-        axes.set_xlabel(_direction("x", surface))
-        axes.set_ylabel(_direction("y", surface))
+        axes.set_xlabel(axis_label("x", surface.norm))
+        axes.set_ylabel(axis_label("y", surface.norm))
         axes.set_title(center_text(surface, values))
         # As high as the map, but high enough for its labels beside a flat one.
         bar_height, bar_width = max(1.0, 0.5 / ratio), 0.045 * max(1.0, ratio)
@@ -74,7 +84,7 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
         relief.set_title(f"height: {loss_symbol(loss)} (nat), linear", pad=6)
         figure.suptitle(title, y=1 - 0.08 / height, va="top")
         if holes:
-            _hole_legend(figure, [hole_key(surface, values, plane)], "lower center")
+            hole_legend(figure, [hole_key(surface, values, plane)], "lower center")
     return figure
 
 
@@ -94,12 +104,14 @@ def compare_surfaces(
     Returns:
         The figure.
     """
-    _require_same_directions(surfaces)
-    losses = LOSSES if loss is None else (loss,)
+    require_same_directions(surfaces)
+    # A file of another program may hold one loss alone.
+    held = [name for name in LOSSES if all(np.isfinite(getattr(s, f"{name}_loss")).any() for s in surfaces)]
+    losses = (held or LOSSES) if loss is None else (loss,)
     steps = [chosen_timestep(surface, timestep) for surface in surfaces]
     values = [[loss_values(s, row, t, plane) for s, t in zip(surfaces, steps, strict=True)] for row in losses]
     scale = choose_scale([panel for row in values for panel in row])
-    contexts = [_with_progress(surface, surface_context(surface), plane) for surface in surfaces]
+    contexts = [with_progress(surface, surface_context(surface), plane) for surface in surfaces]
     shared = len(set(contexts)) == 1
     headings = [
         wrap(name, 34) if shared else f"{wrap(name, 34)}\n{wrap(context, 44)}"
@@ -123,9 +135,9 @@ def compare_surfaces(
         for column, heading in enumerate(headings):
             axes = grid[0, column]
             axes.set_title(f"{heading}\n{axes.get_title()}")
-            grid[-1, column].set_xlabel(_direction("x", surfaces[column]))
+            grid[-1, column].set_xlabel(axis_label("x", surfaces[column].norm))
         for axes in grid[:, 0]:
-            axes.set_ylabel(_direction("y", surfaces[0]))
+            axes.set_ylabel(axis_label("y", surfaces[0].norm))
         bar = figure.colorbar(filled, ax=grid, fraction=0.25 / width, pad=0.1 / width, aspect=height / 0.15)
         label_colorbar(bar, scale, "loss (nat)")
         keys = [
@@ -137,23 +149,10 @@ def compare_surfaces(
         if _share_axes(grid, surfaces):
             keys.append(Patch(**HOLE, label="outside the grid", linewidth=0))
         if keys:
-            _hole_legend(figure, keys, "outside lower center")
+            hole_legend(figure, keys, "outside lower center")
         if shared:
-            figure.suptitle(wrap(contexts[0], int(width * 15)))
+            figure.suptitle(wrap_evenly(contexts[0], int(width * 15)))
     return figure
-
-
-def _require_same_directions(surfaces: Sequence[Surface]) -> None:
-    if not surfaces:
-        raise ResultError("no surface to draw")
-    for name in ("plane_seed", "norm", "policy"):
-        found = [getattr(surface, name) for surface in surfaces]
-        if len(set(found)) > 1:
-            listed = ", ".join(f"{n}: {v!r}" for n, v in zip(network_names(surfaces), found, strict=True))
-            raise ResultError(
-                f"surfaces with a different {name} ({listed}) lie along different directions and cannot be "
-                f"compared; measure them again with the same {name}"
-            )
 
 
 def _share_axes(grid: Any, surfaces: Sequence[Surface]) -> bool:
@@ -189,22 +188,6 @@ def _draw_relief(axes: Axes3D, surface: Surface, values: FloatArray, scale: Scal
     axes.tick_params(pad=-2)
     axes.set_xlabel("x", labelpad=-5)
     axes.set_ylabel("y", labelpad=-5)
-
-
-def _hole_legend(figure: Figure, keys: Sequence[Patch], place: Literal["lower center", "outside lower center"]) -> None:
-    by_label = {str(key.get_label()): key for key in keys}
-    figure.legend(handles=list(by_label.values()), loc=place, ncols=len(by_label))
-
-
-def _with_progress(surface: Surface, context: str, plane: int) -> str:
-    done = surface.done[plane]
-    if len(surface.plane) > 1:
-        context = f"{context}; plane {plane + 1} of {len(surface.plane)}"
-    return context if done.all() else f"{context}; {int(done.sum()):,} of {done.size:,} points"
-
-
-def _direction(name: str, surface: Surface) -> str:
-    return f"{name} ({surface.norm} norms)" if surface.norm not in ("", "none") else name
 
 
 def _letter(index: int) -> str:

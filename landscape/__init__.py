@@ -2,7 +2,7 @@
 
 from tetviz.landscape.batchnorm import BN_POLICIES
 from tetviz.landscape.connect import train_curve
-from tetviz.landscape.curvature import compute_curvature, finite_curvature, slope_agreement
+from tetviz.landscape.curvature import compute_curvature
 from tetviz.landscape.directions import (
     HOLD_ALL_BUT_WEIGHTS,
     NORMS,
@@ -13,13 +13,7 @@ from tetviz.landscape.directions import (
     parameter_roles,
     random_direction,
 )
-from tetviz.landscape.flatness import (
-    axis_lines,
-    compare_sharpness,
-    plane_values,
-    sharpness_table,
-)
-from tetviz.landscape.interpolation import barriers, bezier, compute_curve, compute_interpolation
+from tetviz.landscape.interpolation import bezier, compute_curve, compute_interpolation
 from tetviz.landscape.lines import compute_lines
 from tetviz.landscape.planes import Plane, RandomPlanes, random_plane
 from tetviz.landscape.probe import Probe
@@ -42,10 +36,7 @@ __all__ = [
     "Record",
     "Surface",
     "Waypoint",
-    "axis_lines",
-    "barriers",
     "bezier",
-    "compare_sharpness",
     "compute_curvature",
     "compute_curve",
     "compute_interpolation",
@@ -55,18 +46,14 @@ __all__ = [
     "compute_trajectory",
     "filter_normalize",
     "find_range",
-    "finite_curvature",
     "grid_coordinates",
     "parameter_filters",
     "parameter_roles",
     "plane_through",
-    "plane_values",
     "principal_plane",
     "project",
     "random_direction",
     "random_plane",
-    "sharpness_table",
-    "slope_agreement",
     "surface_on",
     "train_curve",
 ]

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, random_direction
 from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
-from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
 from tetviz.landscape.planes import inner
 from tetviz.landscape.probe import Probe, displaced, moving
 from tetviz.landscape.record import Point, Record, unmeasured
@@ -18,6 +17,9 @@ from tetviz.landscape.surface import policy_text
 from tetviz.results import Curvature, Result, load
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
+
+if TYPE_CHECKING:
+    from tetviz.landscape.hessian import SurrogateHessian
 
 RADII = (0.01, 0.03, 0.1, 0.3)
 BASES = 2
@@ -152,6 +154,9 @@ def _surrogate(
     seed: int,
 ) -> dict[str, Any]:
     # All that the surrogate gradient and the surrogate Hessian say; NaN and a note where they are not finite.
+    # Imported late: curvlinops takes a second and nothing else needs it.
+    from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
+
     gradient = surrogate_gradient(probe, loss, weights)
     hessian = SurrogateHessian(probe, loss, weights)
     size = hessian.shape[0]
@@ -183,7 +188,7 @@ def _surrogate(
 
 
 def _along(
-    hessian: SurrogateHessian, weights: Mapping[str, Tensor], units: Sequence[Mapping[str, Tensor]]
+    hessian: "SurrogateHessian", weights: Mapping[str, Tensor], units: Sequence[Mapping[str, Tensor]]
 ) -> FloatArray:
     # One product at a time: a batch of them would hold as many graphs.
     return np.array(
@@ -198,76 +203,3 @@ def _along(
 def _unit(probe: Probe, seed: int, policy: Mapping[str, str]) -> dict[str, Tensor]:
     noise = random_direction(probe.model, seed, "none", random_only(policy))
     return scaled_to(moving(noise), 1.0)
-
-
-def finite_curvature(curvature: Curvature, timestep: int) -> FloatArray:
-    """Second differences of the loss that is measured.
-
-    (L(+r) + L(-r) - 2 L_0) / (r |w|)^2 along each direction. Averaged over directions and multiplied by the
-    number of parameters it is comparable with the trace of a Hessian.
-
-    Args:
-        curvature: the measurement.
-        timestep: number of timesteps.
-
-    Returns:
-        Nat over squared L2 length, direction x radius; NaN where it is not done.
-    """
-    values, centre = _losses(curvature, timestep)
-    return np.asarray((values.sum(2) - 2 * centre) / (curvature.radius * curvature.weight_norm) ** 2)
-
-
-def slope_agreement(curvature: Curvature, timestep: int, resamples: int = 2000) -> dict[str, FloatArray]:
-    """The cosine between the surrogate gradient g and the gradient G of the loss smoothed over a radius.
-
-    Along a random unit direction v the loss has the slope a = (L(+r) - L(-r)) / (2 r |w|). From a random point at
-    the distance r, it is an estimate of v.G whose error is independent of the error from another such point, so
-    with two points, slopes a and a', and b = v.g, over directions
-
-        E[a b] = g.G / n        E[a a'] = |G|^2 / n        E[b b] = |g|^2 / n
-
-    and the cosine is E[a b] / sqrt(E[a a'] E[b b]), the means taken over the directions measured. Where the
-    errors are so large that E[a a'] comes out negative, it is not resolved: NaN. ``correlation`` is the plain
-    one between the slopes at the checkpoint itself and b, whose size the steps of the loss pull down.
-
-    Args:
-        curvature: the measurement.
-        timestep: number of timesteps.
-        resamples: bootstrap samples of the directions.
-
-    Returns:
-        ``cosine`` with ``low`` and ``high``, its 95 % percentile bootstrap interval, and ``correlation``; each
-        has a value for every radius.
-    """
-    length_of = 2 * curvature.radius * curvature.weight_norm
-    shifted = getattr(curvature, f"shifted_{curvature.loss}_loss")[..., timestep - 1]
-    shifted = np.where(curvature.shifted_done == 1, shifted, np.nan)
-    a = (shifted[..., 1] - shifted[..., 0]) / length_of
-    b = curvature.slope[:, None]
-    values, _ = _losses(curvature, timestep)
-    plain = (values[..., 1] - values[..., 0]) / length_of
-    rows = np.random.default_rng(0).integers(0, len(b), (resamples, len(b)))
-    draws = np.stack([_cosine(a[row], b[row]) for row in rows])
-    usable = np.isfinite(draws).mean(0) > 0.975
-    low, high = np.where(usable, np.nanpercentile(np.where(usable, draws, 0.0), [2.5, 97.5], axis=0), np.nan)
-    top = np.sqrt((plain**2).mean(0) * (b**2).mean(0))
-    return {
-        "cosine": _cosine(a, b),
-        "low": low,
-        "high": high,
-        "correlation": np.divide((plain * b).mean(0), top, out=np.full_like(top, np.nan), where=top > 0),
-    }
-
-
-def _cosine(a: FloatArray, b: FloatArray) -> FloatArray:
-    # a: direction x base x radius.
-    along = (a.mean(1) * b).mean(0)
-    square = (a[:, 0] * a[:, 1]).mean(0)
-    top = np.sqrt(np.maximum(square, 0) * (b**2).mean(0))
-    return np.asarray(np.divide(along, top, out=np.full_like(along, np.nan), where=top > 0))
-
-
-def _losses(curvature: Curvature, timestep: int) -> tuple[FloatArray, float]:
-    values = getattr(curvature, f"{curvature.loss}_loss")[..., timestep - 1]
-    centre = float(getattr(curvature, f"center_{curvature.loss}_loss")[timestep - 1])
-    return np.where(curvature.done == 1, values, np.nan), centre

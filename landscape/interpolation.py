@@ -1,7 +1,6 @@
-"""Paths from one checkpoint to another: the straight line and a Bezier curve, and the barrier on them."""
+"""Paths from one checkpoint to another: the straight line and a Bezier curve."""
 
 import itertools
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -156,27 +155,6 @@ def _between(
 def _columns(lines: Lines) -> list[Point]:
     # All lines at a coordinate, from coarse to fine.
     return [(line, i) for (i,) in coarse_to_fine(len(lines.x)) for line in range(len(lines.line))]
-
-
-def barriers(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
-    """How high the loss rises between two checkpoints (Frankle et al. 2020, section 2).
-
-    max over 0 <= x <= 1 of L(x), minus the mean of the losses of the two checkpoints, each with its own
-    batch-norm statistics.
-
-    Args:
-        lines: from :func:`compute_interpolation` or :func:`compute_curve`.
-        loss: ``sdt`` or ``tet``.
-        timestep: number of timesteps.
-
-    Returns:
-        Name of the line to its barrier in nats; NaN where no point of it is finite.
-    """
-    values = getattr(lines, f"{loss}_loss")[:, (lines.x >= 0) & (lines.x <= 1), timestep - 1]
-    ends = getattr(lines, f"end_{loss}_loss")[:, timestep - 1]
-    tops = np.where(np.isfinite(values), values, -np.inf).max(1, initial=-np.inf)
-    heights = np.where(np.isfinite(tops), tops, np.nan) - ends.mean()
-    return dict(zip(json.loads(lines.names), heights.tolist(), strict=True))
 
 
 def _split(probe: Probe, state: State) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

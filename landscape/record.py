@@ -12,7 +12,7 @@ import numpy as np
 from tetviz.errors import ResultError
 from tetviz.landscape.probe import Probe
 from tetviz.results import MEASURED, Provenance, Result, load, open_result, save
-from tetviz.results.schema import IntArray, array_fields, attribute_fields
+from tetviz.results.schema import array_fields, attribute_fields
 from tetviz.training import TemporalProfile
 
 R = TypeVar("R", bound=Result)
@@ -103,20 +103,7 @@ class Record:
             result: with one array or several that say what is done.
         """
         if self.progress is not None:
-            flags = done_flags(result)
-            self.progress(sum(int(flag.sum()) for flag in flags), sum(flag.size for flag in flags))
-
-
-def done_flags(result: Result) -> list[IntArray]:
-    """The arrays that say which points of a result are done.
-
-    Args:
-        result: any result.
-
-    Returns:
-        Arrays of 0 and 1; none for a result that is measured in one go.
-    """
-    return [getattr(result, name) for name in array_fields(type(result)) if name.endswith("done")]
+            self.progress(*result.progress())
 
 
 def unmeasured(*shape: int) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArr
             f"the {len(moves)} checkpoints lie on a line or are the same, they span no plane; keep more of them"
         )
     axes = [displaced_sum(moves, vectors[:, k] / math.sqrt(squares[k])) for k in (0, 1)]
-    plane = Plane(axes[0], axes[1], 0, (-1, -1), "unit", {})
+    plane = Plane(axes[0], axes[1], -1, (-1, -1), "unit", {})
     centring = np.eye(len(moves)) - 1 / len(moves)
     centred = centring @ products @ centring
     return plane, squares / np.trace(products), _largest(centred)[0] / np.trace(centred)
@@ -114,7 +114,7 @@ def plane_through(moves: Sequence[State]) -> Plane:
         y = {name: tensor - along * x[name] for name, tensor in second.items()}
         height = math.sqrt(inner(y, y))
         if height > FLAT * math.sqrt(inner(second, second)):
-            return Plane(x, {n: tensor / height for n, tensor in y.items()}, 0, (-1, -1), "unit", {})
+            return Plane(x, {n: tensor / height for n, tensor in y.items()}, -1, (-1, -1), "unit", {})
     raise CheckpointError("the three checkpoints lie on a line or two are the same, they span no plane")
 
 

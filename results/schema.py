@@ -95,6 +95,15 @@ class Result:
         """
         return {n: len(getattr(self, n)) for n, s in array_fields(type(self)).items() if s["dims"] == (n,)}
 
+    def progress(self) -> tuple[int, int]:
+        """How much of it is measured.
+
+        Returns:
+            Points done, and points in all; 0 and 0 for a result that is measured in one go.
+        """
+        flags = [getattr(self, name) for name in array_fields(type(self)) if name.endswith("done")]
+        return sum(int(flag.sum()) for flag in flags), sum(flag.size for flag in flags)
+
     def to_frame(self) -> pd.DataFrame:
         """The result as a table: one row for each element of the largest variable.
 

@@ -12,20 +12,21 @@ import pytest
 import tetviz
 
 ROOT = Path(tetviz.__file__).resolve().parent
-CODE = ("analysis", "commands", "figures", "landscape", "models", "results", "training")
+CODE = ("analysis", "commands", "figures", "landscape", "models", "results", "summaries", "training")
 FILES = sorted([*ROOT.glob("*.py"), *(p for folder in CODE for p in (ROOT / folder).rglob("*.py"))])
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 # part -> the parts it may import besides itself; a part is a folder or a module at the root
-COMPUTE = {"models", "training", "results", "errors"}
+COMPUTE = {"models", "training", "results", "summaries", "errors"}
 MAY_IMPORT = {
     "errors": set(),
     "results": {"errors"},
+    "summaries": {"results", "errors"},
     "models": {"errors"},
     "training": {"models", "results", "errors"},
     "landscape": COMPUTE,
     "analysis": COMPUTE,
-    "figures": {"results", "errors"},
+    "figures": {"results", "summaries", "errors"},
     "commands": {*COMPUTE, "landscape", "analysis", "figures"},
     "cli": {*COMPUTE, "landscape", "analysis", "figures", "commands"},
     "__init__": set(),
@@ -39,7 +40,7 @@ HOME_OF = {
     "seaborn": ("figures/",),
     "plotly": ("figures/",),
 }
-TORCHLESS = ("errors.py", "results/", "figures/")
+TORCHLESS = ("errors.py", "results/", "summaries/", "figures/")
 
 
 def part_of(name: str) -> str:

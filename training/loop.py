@@ -41,6 +41,7 @@ def fit(
     device: str | torch.device = "cpu",
     resume: bool = False,
     workers: int = 0,
+    keep_every: int = 0,
     monitors: Sequence[Monitor] = (),
 ) -> Checkpoint:
     """Trains a network.
@@ -58,6 +59,7 @@ def fit(
         device: where to train.
         resume: go on from ``last_path`` if it exists.
         workers: processes that load data.
+        keep_every: keep the untrained network and every so manieth epoch in :func:`kept_folder`; 0 keeps none.
         monitors: what watches the run.
 
     Returns:
@@ -81,16 +83,31 @@ def fit(
             monitor.on_start(run.epoch, len(plan))
         with exact_kernels():
             run.save_last()
+            run.keep(keep_every)
             for epoch in range(run.epoch, len(plan)):
                 train_loss = run.train_epoch(plan[epoch], train, train_indices, workers, monitors)
                 splits = {"val": Subset(train, held_out.tolist()), "test": test}
                 record = run.finish_epoch(plan[epoch], train_loss, splits, workers)
+                run.keep(keep_every)
                 for monitor in monitors:
                     monitor.on_epoch(record)
     finally:
         for monitor in monitors:
             monitor.on_end()
     return Checkpoint.load(best_path)
+
+
+def kept_folder(best_path: str | Path) -> Path:
+    """Where the checkpoints that a run keeps are.
+
+    Args:
+        best_path: file of its chosen checkpoint.
+
+    Returns:
+        The folder ``NAME.kept`` beside ``NAME.pt``; its files are named ``epoch-0000.pt`` and so on.
+    """
+    path = Path(best_path)
+    return path.with_name(f"{path.stem}.kept")
 
 
 def _fingerprint(*splits: LabelledDataset) -> str:
@@ -173,6 +190,12 @@ class _Run:
             "samples": self.samples,
         }
         self.checkpoint(resume).save(self.last_path)
+
+    def keep(self, every: int) -> None:
+        if every and self.epoch % every == 0:
+            folder = kept_folder(self.best_path)
+            folder.mkdir(exist_ok=True)
+            self.checkpoint().save(folder / f"epoch-{self.epoch:04d}.pt")
 
     def restore(self, last: Checkpoint) -> None:
         now = self.checkpoint()

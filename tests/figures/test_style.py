@@ -5,7 +5,15 @@ import time
 import matplotlib
 import pytest
 from matplotlib.figure import Figure
-from planted_results import planted_curve, planted_surface
+from planted_results import (
+    planted_curvature,
+    planted_curve,
+    planted_interpolation,
+    planted_lines,
+    planted_sharpness,
+    planted_surface,
+    planted_trajectory,
+)
 
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import compare_surfaces, draw, draw_scaling, draw_surface, paper_style, save_figure
@@ -126,6 +134,12 @@ def test_draw_picks_the_figure():
     assert any(axes.name == "3d" for axes in draw([surface]).axes)
     assert len(draw([surface, surface]).axes) == len(compare_surfaces([surface, surface]).axes) == 5
     assert len(draw([curve]).axes) == len(draw([curve, curve]).axes) == 2
+    lines, sharp = planted_lines(), planted_sharpness()
+    assert len(draw([lines]).axes) == 2 and len(draw([lines, lines]).axes) == len(draw([lines, sharp]).axes) == 3
+    assert len(draw([sharp]).axes) == 3 and len(draw([sharp, sharp]).axes) == 6
+    assert "barrier" in draw([planted_interpolation()]).legends[0].get_texts()[0].get_text()
+    assert "believable" in draw([planted_trajectory()]).get_suptitle()
+    assert "surrogate Hessian" in draw([planted_curvature()]).axes[0].get_title()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +153,16 @@ def test_draw_picks_the_figure():
         ([planted_surface()] * 2, {"timestep": 0}, "timestep 0.*1 to 4"),
         ([planted_surface()], {"loss": "mse"}, "'mse'.*sdt and tet"),
         ([planted_surface()] * 2, {"loss": "mse"}, "'mse'.*sdt and tet"),
-        ([planted_surface()], {"plane": 1}, "plane 1.*0 to 0"),
+        ([planted_lines(), planted_surface()], {}, "lines, surface"),
+        ([planted_lines()], {"plane": 0}, "plane chooses from a surface.*lines"),
+        ([planted_lines()], {"timestep": 5}, "timestep 5: the lines.*1 to 4"),
+        ([planted_lines()], {"loss": "mse"}, "'mse'.*sdt and tet"),
+        ([planted_lines(), planted_interpolation()], {}, "takes one"),
+        ([planted_trajectory()] * 2, {}, "2 results of kind trajectory"),
+        ([planted_trajectory(), planted_surface()], {}, "trajectory.*cannot be compared"),
+        ([planted_curvature()], {"timestep": 2}, "a curvature is drawn at its training T"),
+        ([planted_curvature()], {"loss": "tet"}, "measured for 'sdt'"),
+        ([planted_surface()], {"plane": 1}, "plane 2.*1 to 1"),
     ],
 )
 def test_draw_refuses_what_the_results_do_not_hold(results, options, message):

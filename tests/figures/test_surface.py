@@ -93,7 +93,7 @@ def test_the_title_says_what_is_drawn():
     title = draw_surface(surface, plane=1).get_suptitle()
     for part in (r"Net \$1\$", r"$\mathcal{L}_{\mathrm{TET}}$", "T = 4", "cifar10 test", "1,024 samples"):
         assert part in title
-    assert "BN frozen" in title and "plane 2 of 3" in title and "points" not in title
+    assert "BN statistics frozen" in title and "plane 2 of 3" in title and "points" not in title
     assert r"\mathrm{SDT}" in draw_surface(surface, loss="sdt", timestep=1).get_suptitle()
     unnamed = replace(surface, provenance=replace(surface.provenance, label=""))
     assert "tet_t4" in draw_surface(unnamed).get_suptitle()
@@ -190,12 +190,38 @@ def test_one_row_can_be_chosen_and_differing_choices_are_told_apart():
     figure = compare_surfaces(pair, loss="tet")
     titles = [axes.get_title() for axes in maps(figure)]
     assert len(titles) == 2
-    assert "BN frozen" in titles[0] and "BN recalibrate" in titles[1] and not figure.get_suptitle()
+    assert (
+        "BN statistics frozen" in titles[0].replace("\n", " ")
+        and "re-estimated" in titles[1]
+        and not figure.get_suptitle()
+    )
     assert "T = 4" in titles[0] and "T = 2" in titles[1]
     assert "VGGSNN TET #1" in titles[0] and "VGGSNN TET #2" in titles[1]
 
 
-@pytest.mark.parametrize(("name", "other"), [("plane_seed", 4), ("norm", "layer"), ("policy", "weights only")])
+@pytest.mark.parametrize(
+    ("bn", "words"),
+    [
+        ("frozen", "BN statistics frozen"),
+        ("recalibrate", "BN statistics re-estimated at every point on 2,000 training samples"),
+        ("batch", "BN statistics of each batch"),
+    ],
+)
+def test_the_caption_says_the_statistics_and_the_directions(bn, words):
+    surface = planted_surface(bn=bn, calibration=np.arange(2000), policy="random weight", orthogonal=1)
+    title = draw_surface(surface).get_suptitle().replace("\n", " ")
+    assert f"{words}; plane seed 3, orthogonal directions; random weight" in title
+    assert "orthogonal" not in draw_surface(planted_surface(bn=bn)).get_suptitle()
+
+
+@pytest.mark.parametrize(("norm", "label"), [("unit", "x (L2 distance)"), ("layer", "x (layer norms)"), ("none", "x")])
+def test_the_axes_say_their_unit(norm, label):
+    assert maps(draw_surface(planted_surface(norm=norm)))[0].get_xlabel() == label
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("plane_seed", 4), ("norm", "layer"), ("policy", "weights only"), ("orthogonal", 1)]
+)
 def test_surfaces_along_other_directions_are_not_compared(name, other):
     with pytest.raises(ResultError, match=f"different {name}.*{other}"):
         compare_surfaces([planted_surface(), planted_surface(**{name: other})])

@@ -1,0 +1,73 @@
+"""``tetviz export``: results for other programs."""
+
+from pathlib import Path
+
+import click
+
+from tetviz.commands.options import Registered
+
+
+@click.command()
+@click.argument("file", metavar="FILE.h5", type=click.Path(path_type=Path))
+@click.option("--to", type=Registered("tetviz.results.export", "EXPORTS"), required=True, help="Format.")
+@click.option("--loss", type=click.Choice(["sdt", "tet"]), help="loss-landscape, vtk: the loss.")
+@click.option(
+    "--t", "timestep", type=click.IntRange(1), help="loss-landscape, vtk: timesteps.  [default: the training T]"
+)
+@click.option("--plane", type=click.IntRange(1), help="loss-landscape, vtk: which plane, from 1.  [default: 1]")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: beside FILE.h5]")
+def export(
+    file: Path,
+    to: str,
+    loss: str | None,
+    timestep: int | None,
+    plane: int | None,
+    force: bool,
+    output: Path | None,
+) -> None:
+    """Write a result file for another program. A surface file of loss-landscape is read too.
+
+    \b
+    loss-landscape  surfaces: the HDF5 of tomgoldstein/loss-landscape, one loss at one T; a loss on
+                    test samples is its test_loss, drawn with plot_2D.py --surf_name test_loss
+    vtk             surfaces: a structured grid (.vts) for ParaView, one loss at one T as the height
+    csv             any result: a table of its largest variables, a row for each element, nan for
+                    what is not done; of a trajectory the surface, of lines the lines
+    netcdf          any result: netCDF-4, with all there is; result files are netCDF-4 as they are,
+                    so this is a copy that ends in .nc (or a loss-landscape file made a result)
+
+    \b
+    tetviz export tet.landscape.h5 --to vtk
+    tetviz export tet.landscape.h5 --to loss-landscape --loss tet --t 4
+    tetviz export tet.scale.h5 --to csv -o tet.csv
+    """
+    from tetviz.results import Surface, writable_target
+    from tetviz.results.export import EXPORTS, choose_cut, export_result
+    from tetviz.results.loss_landscape import load_any, loss_key
+
+    chosen = EXPORTS[to]
+    given = [name for name, value in (("--loss", loss), ("--t", timestep), ("--plane", plane)) if value is not None]
+    if given and not chosen.cuts:
+        raise click.UsageError(f"--to {to} writes all losses, timesteps and planes; leave out {', '.join(given)}")
+    if not file.name:
+        raise click.UsageError(f"{file}: is a folder, expected a result file")
+    ending = Path(f"x{chosen.suffix}").suffix
+    target = file.with_name(f"{file.stem}{chosen.suffix}") if output is None else output
+    if target.suffix != ending:
+        raise click.UsageError(f"-o {target}: --to {to} writes a file that ends in {ending}")
+    if file.exists() and target.exists() and target.samefile(file):
+        raise click.UsageError(f"{target}: is the file to export; name another with -o")
+    writable_target(target, force)
+    result = load_any(file)
+    if chosen.cuts:
+        cut = choose_cut(result, loss, timestep, None if plane is None else plane - 1)
+        export_result(target, result, to, loss=cut.loss, timestep=cut.timestep, plane=cut.plane, force=force)
+        assert isinstance(result, Surface)
+        left = int((result.done[cut.plane] != 1).sum())
+        unfinished = f"; {left} of {result.done[cut.plane].size} points are not done" if left else ""
+        what = f"L_{cut.loss.upper()} at T = {cut.timestep}, plane {cut.plane + 1} of {len(result.plane)}{unfinished}"
+        click.echo(what + (f"; its data set is {loss_key(result)}" if to == "loss-landscape" else ""), err=True)
+    else:
+        export_result(target, result, to, force=force)
+    click.echo(f"wrote {target}", err=True)

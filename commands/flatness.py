@@ -1,0 +1,256 @@
+"""``tetviz sharpness`` and ``tetviz compare``: flatness in numbers, with intervals over random planes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import (
+    Parsed,
+    bn_options,
+    checkpoints_argument,
+    data_options,
+    direction_options,
+    loss_option,
+    output_paths,
+    probe_options,
+    run_options,
+    samples_option,
+    span_option,
+)
+
+if TYPE_CHECKING:
+    from tetviz.results import Lines
+    from tetviz.summaries import Difference
+
+HEADLINE = "rise at r = 0.5"
+FEW_PLANES = 5
+
+
+@click.command()
+@checkpoints_argument
+@loss_option
+@click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
+@click.option(
+    "--planes", type=click.IntRange(1), default=10, show_default=True, help="Independent pairs of directions."
+)
+@click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points a line, odd.")
+@span_option
+@click.option(
+    "--rho",
+    metavar="RHO,...",
+    type=Parsed("numbers", "tetviz.commands.parsers:parse_numbers"),
+    default="0.003,0.01,0.03,0.1",
+    show_default=True,
+    help="Steps of SAM and average sharpness, as shares of the weights' L2 norm.",
+)
+@direction_options
+@bn_options
+@probe_options
+@samples_option(1024)
+@data_options
+@run_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.sharpness.h5]")
+def sharpness(
+    checkpoints: tuple[Path, ...],
+    loss: str,
+    timestep: int | None,
+    planes: int,
+    grid: int,
+    span: tuple[float, float] | float,
+    rho: tuple[float, ...],
+    norm: str,
+    orthogonal: bool,
+    policy: dict[str, str],
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure how flat the loss is around CKPT, in numbers with intervals over random planes.
+
+    Moves the weights along both axes of every plane (the planes that `tetviz landscape` with the same --seed
+    has), one step up the surrogate gradient (SAM), and random steps of the same length. Several checkpoints are
+    compared plane by plane, on the same noise. Writes CKPT.sharpness.h5 and CKPT.sharpness.png.
+
+    \b
+    tetviz sharpness tet.pt
+    tetviz sharpness sdt.pt tet.pt --planes 10 --bn recalibrate
+    """
+    from tetviz.commands.console import note, print_json
+    from tetviz.commands.landscape import even_grid, find_span
+    from tetviz.commands.probing import check_inputs, open_probe, recording
+    from tetviz.figures import draw, save_figure
+    from tetviz.landscape import RandomPlanes, compute_sharpness
+    from tetviz.results import Sharpness
+
+    if isinstance(span, tuple):
+        even_grid(grid, span)
+    targets = output_paths(checkpoints, output, "sharpness")
+    check_inputs(checkpoints, targets, Sharpness, force)
+    opened = [open_probe(path, **options) for path in checkpoints]
+    chosen = [RandomPlanes(probe.model, options["seed"], planes, norm, policy, orthogonal) for _, probe, _ in opened]
+    axis = even_grid(grid, find_span(span, opened, chosen, loss))
+    results = []
+    points = planes * (2 * axis.size + len(rho)) + 2 * len(rho)
+    for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):
+        with recording(subject, target, force, points, seconds) as record:
+            results.append(compute_sharpness(probe, through, axis, rho, loss, record))
+        save_figure(draw([results[-1]], timestep=timestep), target.with_suffix(".png"))
+        note(f"wrote {target} and {target.with_suffix('.png')}")
+    if as_json:
+        print_json(flatness_records(results, timestep))
+    else:
+        report_flatness(results, timestep)
+
+
+@click.command()
+@click.argument("files", metavar="FILE.h5 FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
+def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> None:
+    """Compare the flatness of checkpoints from results of the same planes, without measuring anything.
+
+    Takes what `tetviz sharpness`, `tetviz line` and `tetviz landscape` write. One file gives its table alone.
+
+    \b
+    tetviz compare sdt.sharpness.h5 tet.sharpness.h5
+    tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
+    """
+    from tetviz.commands.console import print_json
+    from tetviz.errors import ResultError
+    from tetviz.results import Lines, Surface, load
+    from tetviz.summaries import axis_lines
+
+    results: list[Lines] = []
+    for file in files:
+        found: Any = load(file)
+        if not isinstance(found, Lines) and type(found) is not Surface:
+            raise ResultError(
+                f"{file}: holds a result of kind {found.kind!r}, expected sharpness, lines or surface; name what "
+                "`tetviz sharpness`, `tetviz line` or `tetviz landscape` wrote"
+            )
+        results.append(found if isinstance(found, Lines) else axis_lines(found))
+    if as_json:
+        print_json(flatness_records(results, timestep))
+    else:
+        report_flatness(results, timestep)
+
+
+def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
+    """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints.
+
+    Args:
+        results: random lines of each checkpoint.
+        timestep: number of timesteps; the training T by default.
+    """
+    from tetviz.summaries.flatness import checkpoint_names
+
+    names = checkpoint_names([each.provenance for each in results])
+    for name, lines in zip(names, results, strict=True):
+        click.echo(f"\n{name}: mean over {len(lines.line) // 2} planes [95 % interval], BN {lines.bn}")
+        click.echo(format_flatness(lines, timestep))
+    if len(results[0].line) // 2 < FEW_PLANES:
+        click.echo(f"{len(results[0].line) // 2} planes are few: their intervals are too narrow; take 10")
+    found = differences(results, timestep)
+    for difference in found:
+        if difference.quantity == HEADLINE:
+            click.echo(difference.sentence())
+    others = [d for d in found if d.quantity != HEADLINE and d.low == d.low]
+    if others:
+        click.echo(
+            f"of the {len(others)} other differences {sum(d.is_resolved for d in others)} have an interval without 0 "
+            f"(by chance alone about {0.05 * len(others):.0f} would); --json lists them"
+        )
+
+
+def differences(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
+    """How each checkpoint differs from the first.
+
+    Args:
+        results: random lines of each checkpoint.
+        timestep: number of timesteps; the training T by default.
+
+    Returns:
+        The differences, for both losses.
+    """
+    from tetviz.summaries import compare_sharpness
+
+    return [
+        difference
+        for loss in ("sdt", "tet")
+        for other in results[1:]
+        for difference in compare_sharpness(results[0], other, loss, table_timestep(results[0], timestep))
+    ]
+
+
+def table_timestep(result: Any, timestep: int | None) -> int:
+    """The number of timesteps that a table is for.
+
+    Args:
+        result: anything with a timestep axis and a T of training.
+        timestep: the one asked for.
+
+    Returns:
+        It, or the training T, or the longest that was measured.
+    """
+    if timestep:
+        return timestep
+    return int(result.t_train if result.t_train in result.timestep else result.timestep[-1])
+
+
+def format_flatness(lines: "Lines", timestep: int | None) -> str:
+    """The sharpness table of a checkpoint.
+
+    Args:
+        lines: random lines.
+        timestep: number of timesteps; the training T by default.
+
+    Returns:
+        The lines of text.
+    """
+    import pandas as pd
+
+    from tetviz.figures import format_table
+    from tetviz.summaries import sharpness_table
+
+    step = table_timestep(lines, timestep)
+    columns = {}
+    for loss in ("sdt", "tet"):
+        table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
+        columns[f"L_{loss.upper()}"] = [_cell(*row) for row in table.itertuples(index=False)]
+        index = table.index
+    frame = pd.DataFrame(columns, index=pd.Index(index, name=f"T = {step}"))
+    return format_table(frame[~(frame == "-").all(axis=1)])
+
+
+def _cell(mean: float, low: float, high: float) -> str:
+    if mean != mean:
+        return "-"
+    return f"{mean:.4g}" if low != low else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[dict[str, Any]]:
+    """Every number and every difference as plain values.
+
+    Args:
+        results: random lines of each checkpoint.
+        timestep: number of timesteps; the training T by default.
+
+    Returns:
+        Records of one checkpoint, and records of a pair with a sentence.
+    """
+    from tetviz.summaries import sharpness_table
+
+    records = []
+    for lines in results:
+        for loss in ("sdt", "tet"):
+            step = table_timestep(lines, timestep)
+            table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
+            head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
+            records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]
+    for d in differences(results, timestep):
+        values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, "sentence": d.sentence()}
+        records.append({"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity, **values})
+    return records

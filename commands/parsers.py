@@ -1,0 +1,131 @@
+"""Values of options with a syntax of their own. A reader raises ValueError, which becomes a usage error."""
+
+import math
+
+
+def parse_finite(text: str | float) -> float:
+    """Reads any finite number.
+
+    Args:
+        text: for example ``-1.5``.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Reads ``LOW:HIGH``.
+
+    Args:
+        text: for example ``-1:1``.
+
+    Returns:
+        The two numbers.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        return float(low), float(high if colon else "")
+    except ValueError:
+        raise ValueError(f"expected LOW:HIGH such as -1:1, got {text!r}") from None
+
+
+def parse_span(text: str) -> tuple[float, float] | float:
+    """Reads ``LOW:HIGH``, ``auto`` or ``auto:FACTOR``.
+
+    Args:
+        text: for example ``-1:1`` or ``auto:10``.
+
+    Returns:
+        The two numbers, or the factor, 10 by default.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    name, _, factor = text.partition(":")
+    if name != "auto":
+        return parse_range(text)
+    try:
+        value = float(factor or 10)
+    except ValueError:
+        value = math.nan
+    if not 1 < value < math.inf:
+        raise ValueError(f"expected auto:FACTOR with a factor above 1, such as auto:10, got {text!r}")
+    return value
+
+
+def parse_policy(text: str) -> dict[str, str]:
+    """Reads ``ROLE=TREATMENT``, separated by commas; the other roles keep their default.
+
+    Args:
+        text: for example ``bias=random,norm=scale``.
+
+    Returns:
+        Role to treatment, for all roles.
+
+    Raises:
+        ValueError: an unknown role or treatment.
+    """
+    from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, ROLES, TREATMENTS
+
+    policy = dict(HOLD_ALL_BUT_WEIGHTS)
+    for part in filter(None, text.split(",")):
+        role, _, treatment = part.strip().partition("=")
+        if role not in ROLES or treatment not in TREATMENTS:
+            raise ValueError(
+                f"expected ROLE=TREATMENT with a role of {', '.join(ROLES)} and a treatment of "
+                f"{', '.join(TREATMENTS)}, got {part.strip()!r}"
+            )
+        policy[role] = treatment
+    if set(policy.values()) == {"hold"}:
+        raise ValueError("everything is held, nothing would move; make one role random or scale")
+    return policy
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Reads positive numbers separated by commas.
+
+    Args:
+        text: for example ``0.01,0.1``.
+
+    Returns:
+        The numbers, in increasing order.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        numbers = sorted({float(part) for part in text.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or not 0 < numbers[0] <= numbers[-1] < math.inf:
+        raise ValueError(f"expected positive numbers such as 0.01,0.1, got {text!r}")
+    return tuple(numbers)
+
+
+def parse_sensor(text: str) -> tuple[int, int]:
+    """Reads ``HEIGHTxWIDTH``.
+
+    Args:
+        text: for example ``34x34``.
+
+    Returns:
+        The two sides.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
+        raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
+    return int(height), int(width)

@@ -1,0 +1,166 @@
+"""``tetviz trajectory`` and ``tetviz plane``: checkpoints on a plane, with the surface under them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import (
+    bn_options,
+    data_options,
+    loss_option,
+    output_paths,
+    probe_options,
+    run_options,
+    samples_option,
+)
+
+if TYPE_CHECKING:
+    from tetviz.landscape import Waypoint
+    from tetviz.results import Trajectory
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@loss_option
+@click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
+@bn_options
+@probe_options
+@samples_option(512)
+@data_options
+@run_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: RUN.trajectory.h5]")
+def trajectory(run: Path, output: Path | None, force: bool, **options: Any) -> None:
+    """Draw the path of a training run on its principal plane, with the surface under it.
+
+    RUN is the checkpoint that `tetviz train --keep-every N` wrote, beside its folder RUN.kept. The plane goes
+    through the last kept checkpoint. For every checkpoint the table gives how far off the plane it is, and its
+    true loss beside that of its shadow on the plane: the share of variance that a plane explains says little.
+
+    \b
+    tetviz train --data digits --epochs 10 --keep-every 1 -o tet.pt
+    tetviz trajectory tet.pt --bn recalibrate
+    """
+    from tetviz.errors import CheckpointError
+    from tetviz.training.loop import kept_folder
+
+    folder = kept_folder(run)
+    kept = sorted(folder.glob("epoch-*.pt"))
+    if len(kept) < 3:
+        raise CheckpointError(
+            f"{folder}: holds {len(kept)} checkpoints, a plane takes at least 3; train with --keep-every 1"
+        )
+    _measure(tuple(kept), output_paths((run,), output, "trajectory")[0], kept[-1], "training", force, **options)
+
+
+@click.command()
+@click.argument("checkpoints", metavar="CKPT CKPT CKPT", nargs=3, type=click.Path(path_type=Path))
+@loss_option
+@click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
+@bn_options
+@probe_options
+@samples_option(512)
+@data_options
+@run_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.plane.h5]")
+def plane(checkpoints: tuple[Path, Path, Path], output: Path | None, force: bool, **options: Any) -> None:
+    """Measure both losses on the plane through three checkpoints of one architecture.
+
+    The first is at (0, 0), the second on the x axis; distances are L2 distances of the weights.
+
+    \b
+    tetviz plane sdt.pt tet.pt other.pt --bn recalibrate
+    """
+    target = output_paths((checkpoints[0],), output, "plane")[0]
+    _measure(checkpoints, target, checkpoints[0], "checkpoints", force, **options)
+
+
+def _measure(
+    checkpoints: tuple[Path, ...],
+    target: Path,
+    reference: Path,
+    path: str,
+    force: bool,
+    *,
+    loss: str,
+    grid: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    from tetviz.commands.console import note, print_json
+    from tetviz.commands.lines import between
+    from tetviz.commands.probing import check_inputs, open_probe, recording
+    from tetviz.figures import draw, format_table, save_figure
+    from tetviz.landscape import compute_trajectory, plane_through
+    from tetviz.landscape.trajectory import displacements
+    from tetviz.results import Trajectory
+
+    check_inputs(checkpoints, [target], Trajectory, force)
+    subject, probe, seconds = open_probe(reference, **options)
+    waypoints = [waypoint(each, path) for each in checkpoints]
+    through = plane_through(displacements(probe, waypoints[1:])) if path == "checkpoints" else None
+    about = between(subject, checkpoints) if path == "checkpoints" else subject
+    with recording(about, target, force, grid**2, seconds) as record:
+        result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
+    save_figure(draw([result]), target.with_suffix(".png"))
+    note(f"wrote {target} and {target.with_suffix('.png')}")
+    frame = trajectory_table(result)
+    if as_json:
+        print_json([{"name": name, **row} for name, row in zip(frame.index, frame.to_dict("records"), strict=True)])
+        return
+    click.echo(format_table(frame, decimals=4))
+    if path == "training":
+        shares, centred = (" + ".join(f"{v:.1%}" for v in a) for a in (result.explained, result.explained_centred))
+        click.echo(
+            f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}); trust "
+            "the loss drawn at a checkpoint only where its residual is small"
+        )
+
+
+def waypoint(path: Path, kind: str) -> "Waypoint":
+    """A checkpoint as a point of a path.
+
+    Args:
+        path: its file.
+        kind: ``training``, named by epoch, or ``checkpoints``, named by file.
+
+    Returns:
+        The point.
+    """
+    from tetviz.landscape import Waypoint
+    from tetviz.training import Checkpoint
+
+    checkpoint = Checkpoint.load(path)
+    return Waypoint(
+        f"epoch {checkpoint.epoch}" if kind == "training" else path.stem, checkpoint.epoch, checkpoint.state
+    )
+
+
+def trajectory_table(result: "Trajectory") -> Any:
+    """What the plane hides, checkpoint by checkpoint.
+
+    Args:
+        result: a trajectory.
+
+    Returns:
+        A table with a row for each checkpoint.
+    """
+    import json
+
+    import pandas as pd
+
+    from tetviz.commands.flatness import table_timestep
+
+    step = table_timestep(result, None) - 1
+    columns = {
+        "x": result.point_x,
+        "y": result.point_y,
+        "distance": result.distance,
+        "residual": result.residual,
+        "L_SDT": result.true_sdt_loss[:, step],
+        "on plane": result.projected_sdt_loss[:, step],
+        "L_TET": result.true_tet_loss[:, step],
+        "on plane ": result.projected_tet_loss[:, step],
+        "accuracy": result.true_accuracy[:, step],
+    }
+    return pd.DataFrame(columns, index=pd.Index(json.loads(result.names), name=f"T = {step + 1}"))

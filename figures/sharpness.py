@@ -1,0 +1,189 @@
+"""How far the loss rises around networks: with the distance, after one gradient step, at worst."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from tetviz.errors import ResultError
+from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
+from tetviz.figures.curves import (
+    band_key,
+    draw_band,
+    draw_gaps,
+    finish,
+    gap_key,
+    marked,
+    name_networks,
+    of_planes,
+    planes_context,
+    scale_values,
+)
+from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names
+from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.results import Lines, Sharpness
+from tetviz.results.schema import FloatArray
+
+
+def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
+    """Rise of the loss from the centre of each plane: (L(-r) + L(+r)) / 2 - L(0), averaged over its two lines.
+
+    Args:
+        lines: along random directions, with a point at 0.
+        loss: ``"sdt"`` or ``"tet"``.
+        timestep: an element of the timestep axis.
+
+    Returns:
+        Distances r that are on the grid on both sides, from 0 on, and rises (plane, r), NaN where one is
+        missing.
+    """
+    values = line_values(lines, f"{loss}_loss", timestep)
+    values = of_planes(values) - _center(lines, loss, timestep)
+    back = [np.flatnonzero(np.isclose(lines.x, -r, atol=1e-9)) for r in lines.x]
+    there = [index for index, (r, found) in enumerate(zip(lines.x, back, strict=True)) if r > -1e-9 and len(found)]
+    here = [int(back[index][0]) for index in there]
+    return lines.x[there], (values[:, there] + values[:, here]) / 2
+
+
+def worst_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
+    """The largest rise of the loss over all lines within a distance.
+
+    Args:
+        lines: along random directions, with a point at 0.
+        loss: ``"sdt"`` or ``"tet"``.
+        timestep: an element of the timestep axis.
+
+    Returns:
+        Distances r, from 0 on, and rises (r), from the points measured so far; NaN from the first loss that is
+        not finite, and where nothing is measured.
+    """
+    values = line_values(lines, f"{loss}_loss", timestep) - _center(lines, loss, timestep)
+    not_done = lines.done != 1
+    values = np.where(not_done, -np.inf, values)
+    distance = np.abs(lines.x).round(9)
+    r = np.unique(distance)
+    at_distance = np.array([values[:, distance == each].max() for each in r])
+    worst = np.maximum.accumulate(at_distance)
+    return r, np.where(np.isneginf(at_distance), np.nan, worst)
+
+
+def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timestep: int | None = None) -> Figure:
+    """How far the loss rises: the mean with the distance, after one step up the surrogate gradient, at worst.
+
+    Args:
+        results: measured along the same random directions, one for each network.
+        loss: ``"sdt"`` or ``"tet"``; None takes the one asked for of a single network, a row for each with
+            several.
+        timestep: number of timesteps; None takes each network's training T.
+
+    Returns:
+        The figure, with three panels for each loss.
+    """
+    require_same_directions(results, same_bn=True)
+    losses = chosen_losses(results, loss)
+    steps = [chosen_timestep(result, timestep) for result in results]
+    styles = series_styles(network_names(results))
+    with paper_style():
+        figure = Figure(layout="constrained")
+        grid: Any = figure.subplots(len(losses), 3, sharex="col", squeeze=False)
+        holes = False
+        for row, (panels, name) in enumerate(zip(grid, losses, strict=True)):
+            mean, step, worst = panels
+            holes |= _draw_mean(mean, results, name, steps, styles)
+            holes |= _draw_steps(step, results, name, steps, styles)
+            holes |= _draw_worst(worst, results, name, steps, styles)
+            for axes in panels:
+                finish(axes)
+            mean.set_ylabel(f"rise of {loss_symbol(name)} (nat)")
+            if row == 0:
+                mean.set_title("mean at distance r")
+                step.set_title("after one step of length rho")
+                counts = {len(result.line) for result in results}
+                worst.set_title(f"worst within r{f' on {max(counts)} lines' * (len(counts) == 1)}")
+        grid[-1, 0].set_xlabel(axis_label("r", results[0].norm))
+        grid[-1, 1].set_xlabel("rho (share of weight norm)")
+        grid[-1, 2].set_xlabel(axis_label("r", results[0].norm))
+        extra: list[Any] = [
+            Line2D([], [], color="0.4", marker="o", label="along the surrogate gradient (SAM)"),
+            Line2D([], [], color="0.4", linewidth=0.8, label="in random directions, mean"),
+        ]
+        extra += [band_key("planes or steps")] * any(len(result.line) > 2 for result in results) + [gap_key()] * holes
+        contexts = [_with_steps(result, planes_context(result, lines_context(result))) for result in results]
+        rows = name_networks(figure, results, steps, contexts, styles, extra)
+        figure.set_size_inches(WIDTH, 0.5 + 2.0 * len(losses) + 0.16 * rows)
+    return figure
+
+
+def _draw_mean(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequence[int], styles: Any) -> bool:
+    drawn, places = [], []
+    for result, t, style in zip(results, steps, styles, strict=True):
+        r, rises = mean_rise(result, loss, t)
+        drawn.append(draw_band(axes, r, rises, style, markers=5).mean)
+        places.append(r)
+    return _finish_distances(axes, places, drawn)
+
+
+def _draw_steps(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequence[int], styles: Any) -> bool:
+    drawn: list[FloatArray] = []
+    for result, t, style in zip(results, steps, styles, strict=True):
+        center, at = _center(result, loss, t), result.timestep == t
+        sam = cast(FloatArray, getattr(result, f"sam_{loss}_loss"))[:, at][:, 0]
+        sam = np.where((result.sam_done == 1) & np.isfinite(sam), sam - center, np.nan)
+        average = cast(FloatArray, getattr(result, f"average_{loss}_loss"))[:, :, at][..., 0]
+        average = np.where((result.average_done == 1) & np.isfinite(average), average - center, np.nan)
+        axes.plot(result.rho, sam, **style, gid="sam")
+        drawn.append(sam)
+        if len(average):
+            interval = draw_band(axes, result.rho, average, {**style, "marker": "", "linewidth": 0.8})
+            drawn += [interval.mean, interval.low]
+    rho = np.unique(np.concatenate([result.rho for result in results]))
+    known = np.concatenate(drawn)
+    known = known[np.isfinite(known)]
+    if len(rho) and rho.min() > 0:
+        axes.set_xscale("log")
+        axes.set_xlim(rho.min() / 1.2, rho.max() * 1.2)
+    if len(known) and known.min() > 0:
+        axes.set_yscale("log")
+    else:
+        scale_values(axes, drawn, from_median=True, wide=10)
+    if 0 < len(rho) <= 5:
+        axes.xaxis.set_major_locator(FixedLocator(list(rho)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    return all(len(values) == len(rho) for values in drawn) and draw_gaps(axes, rho, drawn)
+
+
+def _draw_worst(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequence[int], styles: Any) -> bool:
+    drawn, places = [], []
+    for result, t, style in zip(results, steps, styles, strict=True):
+        r, rise = worst_rise(result, loss, t)
+        axes.plot(r, rise, **style, markevery=marked(len(r), 5), gid="worst")
+        drawn.append(rise)
+        places.append(r)
+    return _finish_distances(axes, places, drawn)
+
+
+def _finish_distances(axes: Axes, places: Sequence[FloatArray], drawn: Sequence[FloatArray]) -> bool:
+    scale_values(axes, drawn, from_median=True)
+    axes.set_xlim(0, max(r.max() for r in places))
+    return all(np.array_equal(r, places[0]) for r in places) and draw_gaps(axes, places[0], drawn)
+
+
+def _center(lines: Lines, loss: str, timestep: int) -> float:
+    # The centre of every line is the checkpoint itself.
+    values = line_values(lines, f"{loss}_loss", timestep)[:, np.isclose(lines.x, 0, atol=1e-9)]
+    found = values[np.isfinite(values)]
+    if not len(found):
+        name = network_name(lines.provenance)
+        raise ResultError(f"the sharpness of {name} has no loss at its centre yet; finish its measurement first")
+    return float(found[0])
+
+
+def _with_steps(result: Sharpness, context: str) -> str:
+    done, size = int(result.sam_done.sum() + result.average_done.sum()), result.sam_done.size + result.average_done.size
+    context = f"{context}; {len(result.draw)} random step{'s' * (len(result.draw) != 1)} of each length"
+    return context if done == size else f"{context}; {done} of {size} steps"

@@ -1,0 +1,61 @@
+"""What a path from one checkpoint to another says: the barrier on it, and its mean loss."""
+
+import json
+
+import numpy as np
+
+from tetviz.results import Lines
+from tetviz.results.schema import FloatArray
+
+
+def barrier(x: FloatArray, losses: FloatArray, ends: FloatArray) -> float:
+    """How high the loss rises between two checkpoints (Frankle et al. 2020, section 2).
+
+    The largest loss for 0 <= x <= 1, minus the mean of the losses of the two checkpoints, each with its own
+    batch-norm statistics.
+
+    Args:
+        x: positions; the checkpoints are at 0 and 1.
+        losses: loss at each position, NaN where it is not known.
+        ends: losses of the two checkpoints themselves.
+
+    Returns:
+        The barrier in nat, of the positions whose loss is finite; NaN without any.
+    """
+    between = losses[(x >= -1e-9) & (x <= 1 + 1e-9)]
+    between = between[np.isfinite(between)]
+    return float(between.max() - ends.mean()) if len(between) else float("nan")
+
+
+def barriers(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
+    """The barrier on every line of a path.
+
+    Args:
+        lines: of path ``linear`` or ``bezier``.
+        loss: ``sdt`` or ``tet``.
+        timestep: number of timesteps.
+
+    Returns:
+        Name of the line to its barrier in nat.
+    """
+    values = getattr(lines, f"{loss}_loss")[..., timestep - 1]
+    ends = getattr(lines, f"end_{loss}_loss")[:, timestep - 1]
+    known = np.where(lines.done == 1, values, np.nan)
+    return {name: barrier(lines.x, row, ends) for name, row in zip(json.loads(lines.names), known, strict=True)}
+
+
+def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
+    """The mean of a loss over the length of each line between the checkpoints, by the trapezoidal rule.
+
+    Args:
+        lines: of path ``linear`` or ``bezier``.
+        loss: ``sdt`` or ``tet``.
+        timestep: number of timesteps.
+
+    Returns:
+        Name of the line to its mean in nat; NaN where a point is not finite.
+    """
+    inside = (lines.x >= -1e-9) & (lines.x <= 1 + 1e-9)
+    values, arc = getattr(lines, f"{loss}_loss")[:, inside, timestep - 1], lines.arc[:, inside]
+    means = np.trapezoid(values, arc, axis=1) / (arc[:, -1] - arc[:, 0])
+    return dict(zip(json.loads(lines.names), means.tolist(), strict=True))

@@ -1,0 +1,171 @@
+"""What the doctor examines with: copies, hooks, runs that leave everything alone, comparisons, names."""
+
+import copy
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetviz.training.profile import evaluating, outputs
+
+# What a module may raise that was written for other inputs or another precision, or that its state no longer fits.
+CANNOT_RUN = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
+
+Seen = Callable[[str, list[Tensor], list[Tensor]], None]
+
+
+def held(model: nn.Module) -> Iterator[tuple[str, str, Any]]:
+    """Everything that the modules hold: parameters, buffers and attributes, also inside lists, tuples and dicts.
+
+    Args:
+        model: any module.
+
+    Yields:
+        (name of the module, attribute, tensor or number).
+    """
+    for name, module in model.named_modules():
+        for path, value in _flat(vars(module), ()):
+            # Of _buffers, running_mean the second is the attribute; of state, 0 the first.
+            yield name, path[1] if path[0].startswith("_") and len(path) > 1 else path[0], value
+
+
+def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Tensor | int | float):
+        yield path, value
+    elif len(path) < 4 and isinstance(value, Mapping | list | tuple):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in parts:
+            yield from _flat(part, (*path, str(key)))
+
+
+def clone(model: nn.Module) -> nn.Module:
+    """A copy that shares nothing with the model, also of one that keeps tensors of a graph after training.
+
+    Args:
+        model: any module.
+
+    Returns:
+        The copy.
+    """
+    kept = [value for _, _, value in held(model) if isinstance(value, Tensor) and not value.is_leaf]
+    return copy.deepcopy(model, {id(value): value.detach().clone() for value in kept})
+
+
+@contextmanager
+def generators_kept(device: torch.device) -> Iterator[None]:
+    """Puts the random generators of torch, numpy and Python back, so that two such blocks draw the same.
+
+    Args:
+        device: where the model is.
+
+    Yields:
+        Nothing.
+    """
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+@contextmanager
+def watching(model: nn.Module, see: Seen, enter: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Shows every call of every module, the root's name being empty; a module comes after those inside it.
+
+    Args:
+        model: any module.
+        see: called with the name, the tensors that went in and those that came out.
+        enter: called with the name before each call.
+
+    Yields:
+        Nothing.
+    """
+
+    def hook(name: str) -> Callable[..., None]:
+        def seen(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            see(name, _tensors([*args, *kwargs.values()]), _tensors(output))
+
+        return seen
+
+    handles = [module.register_forward_hook(hook(name), with_kwargs=True) for name, module in model.named_modules()]
+    if enter is not None:
+        for name, module in model.named_modules():
+            handles.append(module.register_forward_pre_hook(lambda *_, name=name: enter(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [part for _, part in _flat(value, ("", "")) if isinstance(part, Tensor)]
+
+
+def logits(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+    """One run, as :func:`tetviz.training.measure` makes it.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK; its state is what the run leaves.
+        x: x_BCHW, or x_TBCHW.
+        timesteps: number of steps T.
+
+    Returns:
+        logits_TBK.
+    """
+    with evaluating(model):
+        return torch.cat(list(outputs(model, x.clone(), timesteps)))
+
+
+def close(a: Tensor, b: Tensor, tolerance: float = 0.0) -> bool:
+    """Whether two tensors agree; NaN equals NaN.
+
+    Args:
+        a: a tensor.
+        b: a tensor.
+        tolerance: of the difference, relative to the largest value; 0 asks for the same numbers.
+
+    Returns:
+        Whether the shapes are the same and every pair of elements agrees.
+    """
+    if a.shape != b.shape:
+        return False
+    equal = (a == b) | (a.isnan() & b.isnan())
+    if bool(equal.all()) or not tolerance:
+        return bool(equal.all())
+    allowed = tolerance * torch.nan_to_num(b.double(), posinf=0.0, neginf=0.0).abs().max()
+    return bool((equal | ((a.double() - b.double()).abs() <= allowed)).all())
+
+
+def listed(model: nn.Module, names: Iterable[str], shown: int = 4) -> str:
+    """Modules for a message.
+
+    Args:
+        model: the network.
+        names: the modules' names, the root's being empty.
+        shown: how many are written out.
+
+    Returns:
+        Such as ``features.1 (LIF), features.3 (LIF) and 2 more``.
+    """
+    unique = list(dict.fromkeys(names))
+    texts = [f"{name or 'the network'} ({type(model.get_submodule(name)).__name__})" for name in unique[:shown]]
+    return ", ".join(texts) + (f" and {len(unique) - shown} more" if len(unique) > shown else "")
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        Its type and the first line of its text.
+    """
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
