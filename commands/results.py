@@ -38,9 +38,10 @@ def plot(
     """Draw result files again, without measuring anything.
 
     One surface gives a contour map and a 3-D view; several surfaces of the same directions give panels that
-    share levels and axes (the TET paper's Figure 2), and so does a surface file of loss-landscape; scaling curves share one plot (Figure 8). Lines along the
+    share levels and axes (the TET paper's Figure 2); scaling curves share one plot (Figure 8). Lines along the
     same random directions and sharpnesses are overlaid; a line between checkpoints, a trajectory and a curvature
-    have a figure each. A file that is still being written can be drawn: what is missing is hatched.
+    have a figure each. A surface file of loss-landscape is drawn too, and so is a file that is still being
+    written: what is missing is hatched.
 
     \b
     tetviz plot sdt.landscape.h5 tet.landscape.h5 -o figure2.pdf

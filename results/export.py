@@ -117,8 +117,8 @@ def choose_cut(result: Result, loss: str | None = None, timestep: int | None = N
     values = getattr(result, f"{loss}_loss")[plane, :, :, steps.index(timestep)]
     if not np.isfinite(values[result.done[plane] == 1]).any():
         raise ResultError(
-            f"{name} has no finite {loss} loss at T = {timestep} on plane {plane + 1}; finish its measurement, or choose "
-            "another --loss, --t or --plane"
+            f"{name} has no finite {loss} loss at T = {timestep} on plane {plane + 1}; finish its measurement, or "
+            "choose another --loss, --t or --plane"
         )
     return Cut(loss, timestep, plane)
 

@@ -260,3 +260,59 @@ def filter_normalise(direction: Array, weight: Array) -> Array:
         w_norm = math.sqrt(math.fsum(float(v) ** 2 for v in weight[f].ravel()))
         result[f] = direction[f] * (w_norm / d_norm)
     return result
+
+
+def filter_normalise_by_masks(direction: Array, weight: Array, masks: list[npt.NDArray[np.bool_]]) -> Array:
+    """d_f ||w_f|| / ||d_f|| where each filter f is given as the set of its entries."""
+    result = np.zeros_like(direction)
+    for mask in masks:
+        d_norm = math.sqrt(math.fsum(float(v) ** 2 for v in direction[mask]))
+        w_norm = math.sqrt(math.fsum(float(v) ** 2 for v in weight[mask]))
+        result[mask] = direction[mask] * (w_norm / d_norm)
+    return result
+
+
+# --- surfaces -----------------------------------------------------------------------------------------------
+
+
+def profile(logits_TBK: Array, labels_B: Labels) -> dict[str, Array]:
+    """Both losses and both accuracies of every run of t = 1..T steps, each from the first t outputs alone."""
+    rows: dict[str, list[float]] = {name: [] for name in ("sdt_loss", "tet_loss", "accuracy", "step_accuracy")}
+    for t in range(1, len(logits_TBK) + 1):
+        run = logits_TBK[:t]
+        rows["sdt_loss"].append(sdt_loss(run, labels_B))
+        rows["tet_loss"].append(tet_loss(run, labels_B))
+        for name, outputs in (("accuracy", mean_output(run)), ("step_accuracy", run[-1])):
+            hits = [int(max(range(len(o)), key=lambda k: o[k])) == y for o, y in zip(outputs, labels_B, strict=True)]
+            rows[name].append(sum(hits) / len(hits))
+    return {name: np.array(values) for name, values in rows.items()}
+
+
+def channel_statistics(x_NCHW: Array) -> tuple[Array, Array]:
+    """Mean and unbiased variance of every channel, which running statistics are made of."""
+    means, variances = [], []
+    for c in range(x_NCHW.shape[1]):
+        values = [float(v) for v in x_NCHW[:, c].ravel()]
+        mean = math.fsum(values) / len(values)
+        means.append(mean)
+        variances.append(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+    return np.array(means), np.array(variances)
+
+
+def bowl(w: Array, minimum: Array, hessian: Array, floor: float) -> float:
+    """floor + (w - minimum)' H (w - minimum) / 2, entry by entry."""
+    total = floor
+    for i in range(len(w)):
+        for k in range(len(w)):
+            total += 0.5 * float(w[i] - minimum[i]) * float(hessian[i, k]) * float(w[k] - minimum[k])
+    return total
+
+
+def growing_losses(loss: float, timesteps: int) -> tuple[Array, Array]:
+    """L_SDT and L_TET of runs of 1..T steps when step t has the cross-entropy t * loss against the first of two classes.
+
+    Its outputs are (z, 0) with log(1 + exp(-z)) = t * loss.
+    """
+    z = [-math.log(math.expm1(t * loss)) for t in range(1, timesteps + 1)]
+    sdt = [math.log1p(math.exp(-math.fsum(z[:t]) / t)) for t in range(1, timesteps + 1)]
+    return np.array(sdt), np.array([loss * (t + 1) / 2 for t in range(1, timesteps + 1)])

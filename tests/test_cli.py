@@ -189,7 +189,7 @@ def test_landscape_prints_what_it_stores(tet: Path, measured: dict[str, Result])
     table = measured["sdt landscape"]
     surface = load(tet.with_name("sdt.landscape.h5"), Surface)
     assert f"{surface.sdt_loss[0, 1, 1, -1]:.4f}" in table.stdout
-    assert "3x3 points" in table.stderr and "wrote" in table.stderr and "points" not in table.stdout
+    assert "9 points" in table.stderr and "wrote" in table.stderr and "points" not in table.stdout
 
 
 def test_centre_of_the_surface_is_the_loss_of_the_checkpoint(tet: Path, measured: dict[str, Result]) -> None:

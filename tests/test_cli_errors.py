@@ -20,7 +20,7 @@ from tetviz.errors import CheckpointError
 from tetviz.training import Checkpoint
 
 TRAIN = ("train", "--width", 0.0625, "--timesteps", 1, "--epochs", 1)
-LANDSCAPE = ("--grid", 3, "--samples", 10)
+LANDSCAPE = ("--allow-chance", "--grid", 3, "--samples", 10)
 
 
 def tetviz(*args: Any) -> Result:
@@ -450,7 +450,7 @@ def test_a_full_gpu_is_one_line(tet: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 8 GiB.")
 
-    monkeypatch.setattr("tetviz.training.measure", full)
+    monkeypatch.setattr("tetviz.commands.probing.measure", full)
     line = refused(tet.parent, "landscape", tet, "-o", tet.parent / "gpu.h5")
     assert line == "Error: CUDA out of memory; lower --batch-size"
 
@@ -465,7 +465,7 @@ def test_a_stop_before_the_first_point_promises_no_file(tet: Path, monkeypatch: 
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tetviz.training.measure", stop)
+    monkeypatch.setattr("tetviz.commands.probing.measure", stop)
     target = tet.parent / "stopped.h5"
     result = tetviz("landscape", tet, "-o", target)
     assert result.exit_code == 130

@@ -1,6 +1,8 @@
 """Surfaces: exact coordinates and axis order on planted losses, a plain loop on a real network, resumption."""
 
 import copy
+import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -9,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import reference
 from tetviz.errors import ResultError
-from tetviz.landscape import Plane, compute_surface, grid_coordinates, random_plane
+from tetviz.landscape import Plane, RandomPlanes, compute_surface, grid_coordinates, random_plane
 from tetviz.landscape.surface import coarse_to_fine
 from tetviz.models import build
 from tetviz.results import load, open_result, save
+from tetviz.training import DataSpec, load_data
 
 DIFFERENCES = {
     "plane": "another plane_seed;",
@@ -269,3 +273,164 @@ def test_the_plane_of_another_network_is_refused(network):
     other = build("snn5", width=0.125, in_channels=1, image_size=16, num_classes=4)
     with pytest.raises(ValueError, match="another network"):
         compute_surface(model, batches, random_plane(other, 0), 3)
+
+
+SETTINGS = {"width": 0.125, "in_channels": 1, "image_size": 16}
+CHOSEN, CALIBRATION = np.array([5, 3, 40, 41, 17, 200, 9, 10, 77, 310, 2, 0]), np.arange(30, 50)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """SNN-5 trained on digits for a few steps, in float32, and both splits."""
+    spec = DataSpec("digits", image_size=16)
+    train, test = load_data(spec, split="train"), load_data(spec, split="test")
+    torch.manual_seed(0)
+    model = build("snn5", **SETTINGS)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.5
+    x, labels = torch.stack([train[k][0] for k in range(48)]), torch.as_tensor(train.labels[:48])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(15):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x, 2).flatten(0, 1), labels.repeat(2)).backward()
+        optimizer.step()
+    model.zero_grad(set_to_none=True)
+    model.timesteps = 2
+    return model.eval(), train, test
+
+
+def plain_loop(model, plane, axis, timesteps, test, train, bn):
+    """A fresh network at every point, its moved weights loaded, run once over all samples; losses number by number."""
+    dtype = next(model.parameters()).dtype
+    x = torch.stack([test[k][0] for k in CHOSEN]).to(dtype)
+    labels = np.array([test[k][1] for k in CHOSEN])
+    calibration = [torch.stack([train[k][0] for k in CALIBRATION[a : a + 8]]).to(dtype) for a in (0, 8, 16)]
+    grid = {}
+    for j, b in enumerate(axis):
+        for i, a in enumerate(axis):
+            state = {n: t.clone() for n, t in model.state_dict().items()}
+            for n in plane.x:
+                state[n] = state[n] + float(a) * plane.x[n] + float(b) * plane.y[n]
+            fresh = build("snn5", **SETTINGS).to(dtype).eval()
+            fresh.load_state_dict(state)
+            norms = [m for m in fresh.modules() if isinstance(m, nn.BatchNorm2d)]
+            seen = {norm: [] for norm in norms}
+            with torch.no_grad():
+                if bn == "recalibrate":
+                    for norm in norms:
+                        norm.train()
+                        norm.register_forward_hook(
+                            lambda m, args, _, seen=seen: seen[m].append(reference.channel_statistics(args[0].numpy()))
+                        )
+                    for batch in calibration:
+                        fresh(batch, model.timesteps)
+                    for norm in norms:
+                        norm.eval()
+                        norm.running_mean.copy_(torch.from_numpy(sum(mean for mean, _ in seen[norm]) / len(seen[norm])))
+                        norm.running_var.copy_(torch.from_numpy(sum(var for _, var in seen[norm]) / len(seen[norm])))
+                        norm._forward_hooks.clear()
+                logits = fresh(x, timesteps).double().numpy()
+            grid[j, i] = reference.profile(logits, labels)
+    return grid
+
+
+def digits_surface(model, plane, train, test, timesteps=4, bn="frozen", points=5, **settings):
+    axis = grid_coordinates(points, -0.4, 0.4)
+    return compute_surface(
+        model,
+        test,
+        plane,
+        (axis, axis),
+        timesteps,
+        indices=CHOSEN,
+        batch_size=8,
+        bn=bn,
+        calibration=train,
+        calibration_indices=CALIBRATION,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(("bn", "points"), [("frozen", 5), ("recalibrate", 2)])
+def test_a_surface_of_digits_equals_a_plain_loop_in_float64(digits, bn, points):
+    """All points and every T, both losses and both accuracies, to 1e-9. LossLens and others evaluate T alone.
+
+    Of the recalibrated surface every second point, whose statistics the reference adds up number by number."""
+    model, train, test = copy.deepcopy(digits[0]).double(), *digits[1:]
+    plane = random_plane(model, 7)
+    surface = digits_surface(model, plane, train, test, bn=bn)
+    step = 1 if points == 5 else 4
+    expected = plain_loop(model, plane, surface.x[::step], 4, test, train, bn)
+    assert len(expected) == points**2
+    for (j, i), profile in expected.items():
+        for name, values in profile.items():
+            ours = getattr(surface, name)[0, j * step, i * step]
+            np.testing.assert_allclose(ours, values, rtol=0, atol=1e-9, err_msg=f"{name} at {j}, {i}")
+    assert np.ptp(surface.sdt_loss[..., -1]) > 0.1
+    np.testing.assert_array_equal(surface.sample, CHOSEN)
+
+
+def test_in_float32_a_surface_differs_from_float64_by_a_few_flipped_spikes(digits):
+    """Measured: at most DEVIATION nat at a point. A rounded potential beside the threshold flips a spike."""
+    model, train, test = digits
+    plane = random_plane(model, 7)
+    double = dataclasses.replace(plane, **{s: {n: t.double() for n, t in getattr(plane, s).items()} for s in "xy"})
+    single = digits_surface(model, plane, train, test)
+    exact = digits_surface(copy.deepcopy(model).double(), double, train, test)
+    for name in ("sdt_loss", "tet_loss"):
+        deviation = np.abs(getattr(single, name) - getattr(exact, name))
+        assert deviation.max() < 0.05
+        assert np.median(deviation) < 1e-6
+    assert (single.provenance.dtype, exact.provenance.dtype) == ("float32", "float64")
+
+
+@pytest.mark.parametrize("bn", ["frozen", "recalibrate", "batch"])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_network_and_all_random_states_are_bit_identical_afterwards(digits, bn, interrupted):
+    """Parameters, buffers, addresses, flags, gradients, modes, and the generators of torch, NumPy and Python."""
+    model, train, test = copy.deepcopy(digits[0]).train(), *digits[1:]
+    model.classifier.weight.requires_grad_(False)
+    model.features[0].eval()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    state = {n: (t.data_ptr(), t.clone()) for n, t in model.state_dict().items()}
+    flags = [(n, p.requires_grad, None if p.grad is None else p.grad.clone()) for n, p in model.named_parameters()]
+    modes = [module.training for module in model.modules()]
+    attributes = [(m.momentum, m.track_running_stats) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    generators = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+
+    def stop(done, total):
+        if interrupted and done == 5:
+            raise KeyboardInterrupt
+
+    try:
+        digits_surface(model, RandomPlanes(model, 1, 1), train, test, 1, bn, progress=stop)
+        assert not interrupted
+    except KeyboardInterrupt:
+        assert interrupted
+    after = model.state_dict()
+    assert list(after) == list(state)
+    for n, (address, values) in state.items():
+        assert after[n].data_ptr() == address
+        assert torch.equal(after[n], values)
+    for (n, flag, grad), (m, parameter) in zip(flags, model.named_parameters(), strict=True):
+        assert (n, flag) == (m, parameter.requires_grad)
+        assert parameter.grad is None if grad is None else torch.equal(parameter.grad, grad)
+    assert [module.training for module in model.modules()] == modes
+    assert attributes == [(m.momentum, m.track_running_stats) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert torch.equal(torch.get_rng_state(), generators[0])
+    assert (np.random.get_state()[1] == generators[1]).all()
+    assert random.getstate() == generators[2]
+
+
+@pytest.mark.parametrize("bn", ["frozen", "recalibrate"])
+def test_three_planes_of_digits_are_three_surfaces(digits, bn):
+    model, train, test = digits
+    planes = RandomPlanes(model, 2, 3)
+    together = digits_surface(model, planes, train, test, 2, bn, points=3)
+    for k in range(3):
+        alone = digits_surface(model, planes[k], train, test, 2, bn, points=3)
+        for name in (*FIELDS, "axis_cosine", "direction_seed"):
+            assert getattr(together, name)[k].tobytes() == getattr(alone, name)[0].tobytes()
+    assert len({together.tet_loss[k].tobytes() for k in range(3)}) == 3

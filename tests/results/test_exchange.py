@@ -550,10 +550,10 @@ def test_the_defaults_are_those_of_the_figures() -> None:
     ("options", "message"),
     [
         ({"timestep": 9}, "timestep 9: the surface of VGGSNN TET holds 1 to 3"),
-        ({"plane": 2}, "plane 2: the surface of VGGSNN TET holds 0 to 1"),
-        ({"plane": -1}, "plane -1"),
+        ({"plane": 2}, "plane 3: the surface of VGGSNN TET holds 1 to 2"),
+        ({"plane": -1}, "plane 0"),
         ({"loss": "mse"}, "loss 'mse'"),
-        ({"loss": "tet"}, "no finite tet loss at T = 3 on plane 0"),
+        ({"loss": "tet"}, "no finite tet loss at T = 3 on plane 1"),
     ],
 )
 def test_what_a_surface_does_not_hold(to: str, options: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -632,9 +632,9 @@ def test_the_command_writes_beside_the_file(to: str, tmp_path: Path) -> None:
 def test_the_command_passes_its_options_on_and_says_what_it_took(tmp_path: Path) -> None:
     source = save(tmp_path / "a.h5", with_holes(tilted(2, 3, "test")))
     target = tmp_path / "b.h5"
-    result = run(source, "--to", "loss-landscape", "--loss", "tet", "--t", 2, "--plane", 1, "-o", target)
+    result = run(source, "--to", "loss-landscape", "--loss", "tet", "--t", 2, "--plane", 2, "-o", target)
     assert result.exit_code == 0, result.output
-    assert "L_TET at T = 2, plane 1 of 2; its data set is test_loss" in result.stderr
+    assert "L_TET at T = 2, plane 2 of 2; its data set is test_loss" in result.stderr
     assert as_the_tool_reads(target, "test_loss")[0.25, 2.5] == 0.25 + 25 + 6000.5
     result = run(target, "--to", "vtk")
     assert result.exit_code == 0, result.output
@@ -647,7 +647,7 @@ def test_the_command_passes_its_options_on_and_says_what_it_took(tmp_path: Path)
     ("args", "message"),
     [
         (("--to", "csv", "--t", 2), "--to csv writes all losses, timesteps and planes; leave out --t"),
-        (("--to", "netcdf", "--loss", "sdt", "--plane", 0), "leave out --loss, --plane"),
+        (("--to", "netcdf", "--loss", "sdt", "--plane", 1), "leave out --loss, --plane"),
         (("--to", "vkt"), "did you mean 'vtk'"),
         (("--to", "vtk", "-o", "b.h5"), "writes a file that ends in .vts"),
         (("--to", "loss-landscape", "-o", "a.h5", "--force"), "is the file to export"),
