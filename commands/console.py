@@ -23,34 +23,19 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def at_chance(sdt_loss: float, classes: int) -> str:
-    """What to say of a network that knows nothing: its loss is that of equal odds, log K, or more.
-
-    Args:
-        sdt_loss: L_SDT in nats.
-        classes: number of classes K.
-
-    Returns:
-        A sentence; an empty text for a network that does better.
-    """
-    if sdt_loss < math.log(classes) - 1e-3:
-        return ""
-    return (
-        f"this network is no better than chance (L_SDT {sdt_loss:.4f}, log {classes} = {math.log(classes):.4f}), its "
-        "numbers say little; with few batches an epoch it takes more epochs, or a smaller --batch-size, until the "
-        "batch-norm statistics follow"
-    )
-
-
 def warn_at_chance(sdt_loss: float, classes: int) -> None:
-    """Warns of a network that knows nothing.
+    """Warns of a network that knows nothing: its loss is that of equal odds, log K, or more.
 
     Args:
         sdt_loss: L_SDT in nats.
         classes: number of classes K.
     """
-    if problem := at_chance(sdt_loss, classes):
-        note(f"warning: {problem}")
+    if sdt_loss >= math.log(classes) - 1e-3:
+        note(
+            f"warning: this network is no better than chance (L_SDT {sdt_loss:.4f}, log {classes} = "
+            f"{math.log(classes):.4f}), its numbers say little; with few batches an epoch it takes more epochs, or a "
+            "smaller --batch-size, until the batch-norm statistics follow"
+        )
 
 
 def new_progress(*columns: str) -> Progress:

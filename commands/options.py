@@ -217,7 +217,9 @@ bn_options = combined(
 
 probe_options = combined(
     click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]"),
-    click.option("--allow-chance", is_flag=True, help="Measure a network that is no better than chance, too."),
+    click.option(
+        "--allow-chance", is_flag=True, help="Measure a network that is silent or no better than chance, too."
+    ),
 )
 
 checkpoints_argument = click.argument(

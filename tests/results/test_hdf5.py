@@ -580,8 +580,8 @@ def test_a_failed_save_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("name", [n for n, s in array_fields(Surface).items() if s["dims"] != (n,)])
 def test_an_array_that_disagrees_with_its_coordinates(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"Surface\.{name}: expected .*got \(2,\)"):
-        dataclasses.replace(make_surface(), **{name: np.zeros(2)})
+    with pytest.raises(ValueError, match=rf"Surface\.{name}: expected .*got \(7,\)"):
+        dataclasses.replace(make_surface(), **{name: np.zeros(7)})
 
 
 def test_a_coordinate_that_is_no_list_is_a_value_error() -> None:
@@ -612,7 +612,7 @@ def test_surface_to_frame() -> None:
     assert frame.index.names == ["plane", "y", "x", "timestep"]
     assert len(frame) == 2 * 3 * 4 * 5
     assert set(frame.columns) == {
-        *("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se", "done")
+        *("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se", "done", "axis_cosine")
     }
     for p, y, x, t in [(0, 0, 0, 0), (1, 2, 0, 4), (0, 1, 3, 2), (1, 0, 2, 1)]:
         row = frame.loc[(p, surface.y[y], surface.x[x], t + 1)]
