@@ -59,7 +59,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
         subject, probe, seconds = open_probe(
             path, timesteps=TIMESTEPS, batch_size=SAMPLES, allow_chance=True, samples=SAMPLES, seed=seed
         )
-        planes = RandomPlanes(probe.model, seed, PLANES)
+        planes = RandomPlanes(subject.model, seed, PLANES)
         note("the surface of one plane")
         target = folder / f"{loss}.landscape.h5"
         surfaces[loss] = measure_landscape(

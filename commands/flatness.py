@@ -90,7 +90,7 @@ def sharpness(
     targets = output_paths(checkpoints, output, "sharpness")
     check_inputs(checkpoints, targets, Sharpness, force)
     opened = [open_probe(path, **options) for path in checkpoints]
-    chosen = [RandomPlanes(probe.model, options["seed"], planes, norm, policy, orthogonal) for _, probe, _ in opened]
+    chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
     axis = even_grid(grid, find_span(span, opened, chosen, loss))
     results = []
     points = planes * (2 * axis.size + len(rho)) + 2 * len(rho)

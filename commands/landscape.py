@@ -79,7 +79,7 @@ def landscape(
     opened = [open_probe(path, **options) for path in checkpoints]
     if timestep and any(timestep > probe.timesteps for _, probe, _ in opened):
         raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {min(p.timesteps for _, p, _ in opened)}")
-    chosen = [RandomPlanes(probe.model, options["seed"], planes, norm, policy, orthogonal) for _, probe, _ in opened]
+    chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
     axis = even_grid(grid, find_span(span, opened, chosen, loss))
     records, surfaces = [], []
     for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):

@@ -82,7 +82,7 @@ def line(
     targets = output_paths(checkpoints, output, "line")
     check_inputs(checkpoints, targets, Lines, force)
     opened = [open_probe(path, **options) for path in checkpoints]
-    chosen = [RandomPlanes(probe.model, options["seed"], planes, norm, policy, orthogonal) for _, probe, _ in opened]
+    chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
     axis = even_grid(grid, find_span(span, opened, chosen, loss))
     results = []
     for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):

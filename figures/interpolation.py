@@ -88,7 +88,8 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
 
 
 def _barrier_text(loss: str, x: FloatArray, losses: FloatArray, ends: FloatArray) -> str:
-    height = barrier(x, losses, ends)
+    known = np.isfinite(losses)
+    height = barrier(x[known], losses[known], ends)
     if np.isnan(height):
         return f"{loss_symbol(loss)} unknown"
     least = np.isnan(losses[(x >= -1e-9) & (x <= 1 + 1e-9)]).any()

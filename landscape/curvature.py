@@ -1,20 +1,22 @@
 """Curvature, said honestly: the surrogate Hessian beside the true loss at finite radii."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 
 from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, random_direction
 from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
 from tetviz.landscape.planes import inner
 from tetviz.landscape.probe import Probe, displaced, moving
-from tetviz.landscape.record import Point, Record, unmeasured
+from tetviz.landscape.record import Point, Record, check_same, unmeasured
 from tetviz.landscape.surface import policy_text
-from tetviz.results import Curvature, Result, load
+from tetviz.results import Curvature, load
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 RADII = (0.01, 0.03, 0.1, 0.3)
 BASES = 2
+NO_GRADIENT = "no gradient passes through the network: its surrogate Hessian is zero along every direction"
 NOT_FINITE = "the double backward pass through the surrogates is not finite: there is no surrogate Hessian"
 
 
@@ -72,51 +75,56 @@ def compute_curvature(
         "policy": dict(policy),
         "seed": seed,
     }
-    request = probe.request({}, settings)
+    size = sum(weight.numel() for weight in weights.values())
     words = np.random.SeedSequence(seed).generate_state(directions * (1 + BASES)).astype(np.int64)
     words = words.reshape(directions, 1 + BASES)
-    started = _started(record, request)
-    if started is None:
-        norm = length(weights)
-        units = [_unit(probe, int(word), policy) for word in words[:, 0]]
+    steps, ranks = probe.timesteps, min(eigenvalues, size)
+    shape, shifted = (directions, len(radii), 2), (directions, BASES, len(radii), 2)
+    empty = Curvature(
+        **unmeasured(*shape, steps),
+        timestep=np.arange(1, steps + 1),
+        sample=probe.samples,
+        rank=np.arange(ranks),
+        eigenvalue=np.full(ranks, np.nan),
+        eigenvalue_residual=np.full(ranks, np.nan),
+        trace_probe=np.arange(trace_probes),
+        trace_estimate=np.full(trace_probes, np.nan),
+        bin=np.arange(bins, dtype=np.float64),
+        density=np.full(bins, np.nan),
+        direction=np.arange(directions),
+        direction_seed=words[:, 0],
+        slope=np.full(directions, np.nan),
+        surrogate_curvature=np.full(directions, np.nan),
+        radius=np.asarray(radii, dtype=np.float64),
+        side=np.array([-1, 1]),
+        base=np.arange(BASES),
+        base_seed=words[:, 1:],
+        shifted_sdt_loss=np.full((*shifted, steps), np.nan),
+        shifted_tet_loss=np.full((*shifted, steps), np.nan),
+        shifted_done=np.zeros(shifted, np.int8),
+        center_sdt_loss=np.full(steps, np.nan),
+        center_tet_loss=np.full(steps, np.nan),
+        loss=loss,
+        policy=policy_text(policy),
+        parameters=size,
+        weight_norm=length(weights),
+        plane_seed=seed,
+        t_train=probe.t_train,
+        provenance=record.describe(probe, probe.request({}, settings)),
+    )
+    if record.path is not None and not record.force and Path(record.path).exists():
+        check_same(record.path, empty)
+        begun = load(record.path, Curvature)
+    else:
         centre = probe.measure({})
-        shape, steps = (directions, len(radii), 2), probe.timesteps
-        shifted = (directions, BASES, *shape[1:])
-        fields = unmeasured(*shape, steps) | _surrogate(
-            probe, weights, units, loss, eigenvalues, trace_probes, lanczos_steps, bins, seed
-        )
-        started = Curvature(
-            **fields,
-            timestep=np.arange(1, steps + 1),
-            sample=probe.samples,
-            direction=np.arange(directions),
-            direction_seed=words[:, 0],
-            radius=np.asarray(radii, dtype=np.float64),
-            side=np.array([-1, 1]),
-            base=np.arange(BASES),
-            base_seed=words[:, 1:],
-            shifted_sdt_loss=np.full((*shifted, steps), np.nan),
-            shifted_tet_loss=np.full((*shifted, steps), np.nan),
-            shifted_done=np.zeros(shifted, np.int8),
+        units = [_unit(probe, int(word), policy) for word in words[:, 0]]
+        begun = dataclasses.replace(
+            empty,
             center_sdt_loss=centre.sdt_loss,
             center_tet_loss=centre.tet_loss,
-            loss=loss,
-            policy=policy_text(policy),
-            parameters=sum(weight.numel() for weight in weights.values()),
-            weight_norm=norm,
-            plane_seed=seed,
-            t_train=probe.t_train,
-            provenance=record.describe(probe, request),
+            **_surrogate(probe, weights, units, loss, ranks, trace_probes, lanczos_steps, bins, seed),
         )
-    return record.finish(started, lambda result: _fill(result, probe, policy, record))
-
-
-def _started(record: Record, request: str) -> Curvature | None:
-    # What a file already holds of this measurement, so that the Hessian is not computed twice.
-    if record.path is None or record.force or not Path(record.path).exists():
-        return None
-    found: Result = load(record.path)
-    return found if isinstance(found, Curvature) and found.provenance.request == request else None
+    return record.finish(begun, lambda result: _fill(result, probe, policy, record))
 
 
 def _fill(result: Curvature, probe: Probe, policy: Mapping[str, str], record: Record) -> None:
@@ -147,7 +155,7 @@ def _surrogate(
     weights: Mapping[str, Tensor],
     units: Sequence[Mapping[str, Tensor]],
     loss: str,
-    eigenvalues: int,
+    ranks: int,
     trace_probes: int,
     steps: int,
     bins: int,
@@ -159,31 +167,27 @@ def _surrogate(
 
     gradient = surrogate_gradient(probe, loss, weights)
     hessian = SurrogateHessian(probe, loss, weights)
-    size = hessian.shape[0]
-    eigenvalues, steps = min(eigenvalues, size - 1), min(steps, size)
     fields: dict[str, Any] = {
-        "rank": np.arange(eigenvalues),
-        "trace_probe": np.arange(trace_probes),
         "slope": np.array([inner(unit, gradient) for unit in units]),
         "gradient_norm": length(gradient),
-        "bin": np.arange(bins, dtype=np.float64),
-        **{name: np.full(eigenvalues, np.nan) for name in ("eigenvalue", "eigenvalue_residual")},
-        "trace_estimate": np.full(trace_probes, np.nan),
-        "density": np.full(bins, np.nan),
         "surrogate_curvature": _along(hessian, weights, units),
-        "note": NOT_FINITE,
     }
     if not np.isfinite(fields["surrogate_curvature"]).all():
-        return fields
-    values, residuals = top_eigenvalues(hessian, eigenvalues, seed)
-    places, density = spectral_density(hessian, steps, bins, seed)
+        return fields | {"note": NOT_FINITE}
+    if not fields["surrogate_curvature"].any():
+        zero = {"eigenvalue": np.zeros(ranks), "trace_estimate": np.zeros(trace_probes)}
+        return fields | zero | {"eigenvalue_residual": np.zeros(ranks), "note": NO_GRADIENT}
+    try:
+        values, residuals = top_eigenvalues(hessian, ranks, seed)
+        places, density = spectral_density(hessian, min(steps, hessian.shape[0]), bins, seed)
+    except ArpackError as error:
+        return fields | {"note": f"the eigenvalues of the surrogate Hessian were not found: {error}"}
     return fields | {
         "eigenvalue": values,
         "eigenvalue_residual": residuals,
         "trace_estimate": trace_estimates(hessian, trace_probes, seed),
         "bin": places,
         "density": density,
-        "note": "",
     }
 
 

@@ -80,7 +80,7 @@ def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> 
     total = {name: torch.zeros_like(weight) for name, weight in names.items()}
     parameters = dict(probe.model.named_parameters())
     for share in loss_shares(probe, loss):
-        gradients = torch.autograd.grad(share(), [parameters[name] for name in names])
+        gradients = torch.autograd.grad(share(), [parameters[name] for name in names], materialize_grads=True)
         for name, gradient in zip(names, gradients, strict=True):
             total[name] += gradient
     return total

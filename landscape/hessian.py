@@ -1,11 +1,14 @@
 """The surrogate Hessian: the derivative of the gradient that a network's own backward pass gives."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from curvlinops import hutchinson_trace, lanczos_approximate_spectrum
+from curvlinops import lanczos_approximate_spectrum
 from curvlinops._torch_base import PyTorchLinearOperator
+from curvlinops.papyan2020traces.spectrum import lanczos_approximate_spectrum_from_iter
+from curvlinops.sampling import random_vector
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
@@ -15,6 +18,9 @@ from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
 
 TOLERANCE = 1e-3
+SMALL = 256
+REPEATS = 3
+MARGIN = 0.1
 
 
 class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
@@ -54,9 +60,11 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
         columns = X[0].shape[-1]
         products = [torch.zeros_like(block) for block in X]
         for share in loss_shares(self._probe, self._loss):
-            gradients = torch.autograd.grad(share(), self._parameters, create_graph=True)
+            gradients = torch.autograd.grad(share(), self._parameters, create_graph=True, materialize_grads=True)
             for k in range(columns):
                 along = torch.stack([(g * block[..., k]).sum() for g, block in zip(gradients, X, strict=True)]).sum()
+                if not along.requires_grad:
+                    continue
                 second = torch.autograd.grad(along, self._parameters, retain_graph=True, materialize_grads=True)
                 for product, part in zip(products, second, strict=True):
                     product[..., k] += part
@@ -74,17 +82,15 @@ def top_eigenvalues(hessian: SurrogateHessian, count: int, seed: int = 0) -> tup
     Returns:
         Eigenvalues, the largest first, and the residuals ||H v - lambda v|| / |lambda|.
     """
-    operator = hessian.to_scipy()
-    start = np.random.default_rng(seed).standard_normal(hessian.shape[0]).astype(operator.dtype)
-    values, vectors = eigsh(operator, k=count, which="LA", v0=start, tol=TOLERANCE)
+    values, vectors = _eigenpairs(hessian, count, "LA", seed)
+    off = np.linalg.norm(hessian.to_scipy() @ vectors - vectors * values, axis=0)
     order = np.argsort(values)[::-1]
-    values, vectors = values[order].astype(np.float64), vectors[:, order].astype(np.float64)
-    off = np.linalg.norm(operator @ vectors.astype(operator.dtype) - vectors * values, axis=0)
-    return values, off / np.abs(values)
+    residuals = np.divide(off, np.abs(values), out=np.zeros_like(off), where=off > 0)
+    return values[order].astype(np.float64), residuals[order].astype(np.float64)
 
 
 def trace_estimates(hessian: SurrogateHessian, probes: int, seed: int = 0) -> FloatArray:
-    """Independent estimates z'Hz of the trace, z random signs (Hutchinson 1989), by curvlinops.
+    """Independent estimates z'Hz of the trace, z random signs (Hutchinson 1989).
 
     Args:
         hessian: the operator.
@@ -95,11 +101,14 @@ def trace_estimates(hessian: SurrogateHessian, probes: int, seed: int = 0) -> Fl
         The estimates; their mean has standard error s / sqrt(probes).
     """
     with seeded(seed):
-        return np.array([float(hutchinson_trace(hessian, 1)) for _ in range(probes)])
+        signs = [random_vector(hessian.shape[0], "rademacher", hessian.device, hessian.dtype) for _ in range(probes)]
+    return np.array([float(z @ (hessian @ z)) for z in signs])
 
 
 def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
     """The density of eigenvalues, by stochastic Lanczos quadrature (Papyan 2020, algorithm 2), by curvlinops.
+
+    Of a matrix of up to 256 rows all eigenvalues are taken, with the same Gaussian bumps.
 
     Args:
         hessian: the operator.
@@ -111,6 +120,33 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
         Eigenvalues, and the density there, of integral 1 up to the tails that a Gaussian bump has beyond the
         axis.
     """
-    with seeded(seed):
-        places, density = lanczos_approximate_spectrum(hessian, steps, num_points=bins, num_repeats=3)
+    if hessian.shape[0] <= SMALL:
+        values, _ = _eigenpairs(hessian, hessian.shape[0], "LA", seed)
+        low, high = float(values[0]), float(values[-1])
+        values = np.repeat(values, 2)  # the width of the bumps takes at least two
+        even = torch.full((1, len(values)), len(values) ** -0.5, dtype=torch.float64)
+        iteration = torch.from_numpy(values).double(), even
+        span = (low, high) if high > low else (low - abs(low) - 1, high + abs(high) + 1)
+        places, density = lanczos_approximate_spectrum_from_iter(iteration, span, bins, 3.0, MARGIN)
+    else:
+        # Given, because curvlinops would look for them from a start that no seed reaches.
+        low, high = (float(_eigenpairs(hessian, 1, end, seed)[0][0]) for end in ("SA", "LA"))
+        with seeded(seed):
+            places, density = lanczos_approximate_spectrum(
+                hessian, steps, num_points=bins, num_repeats=REPEATS, boundaries=(low, high), margin=MARGIN
+            )
     return places.double().cpu().numpy(), density.double().cpu().numpy()
+
+
+def _eigenpairs(hessian: SurrogateHessian, count: int, which: str, seed: int) -> tuple[Any, Any]:
+    # In increasing order. A small matrix is decomposed whole: Lanczos fails where few eigenvalues differ.
+    operator, size = hessian.to_scipy(), hessian.shape[0]
+    if size <= SMALL:
+        matrix = operator @ np.eye(size, dtype=operator.dtype)
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        chosen = slice(size - count, size) if which == "LA" else slice(0, count)
+        return values[chosen], vectors[:, chosen]
+    start = np.random.default_rng(seed).standard_normal(size).astype(operator.dtype)
+    values, vectors = eigsh(operator, k=count, which=which, v0=start, tol=TOLERANCE)
+    order = np.argsort(values)
+    return values[order], vectors[:, order]

@@ -1,5 +1,6 @@
 """Paths from one checkpoint to another: the straight line and a Bezier curve."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.lines import common_fields
 from tetviz.landscape.probe import Probe
 from tetviz.landscape.record import Point, Record, coarse_to_fine
-from tetviz.results import Lines
+from tetviz.results import MEASURED, Lines
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
 
@@ -48,9 +49,12 @@ def compute_interpolation(
 
     def at(lines: Lines, point: Point) -> TemporalProfile:
         line, t = point[0], float(lines.x[point[1]])
-        statistics = _mixed(probe.buffers, buffers, t) if names[line] == "interpolated" else None
+        statistics = {} if names[line] == "held" else _mixed(probe.buffers, buffers, t)
         calibrated = names[line] == "recalibrated"
-        return probe.measure(_mixed(probe.origin, weights, t), statistics, calibrated=calibrated)
+        profile = probe.measure(_mixed(probe.origin, weights, t), statistics, calibrated=calibrated)
+        # A neuron whose potential is NaN stays silent, and its network would have a finite loss.
+        negative = any(name.endswith("running_var") and bool((b < 0).any()) for name, b in statistics.items())
+        return _unknown(profile) if negative and not calibrated else profile
 
     length = _distance(probe.origin, weights)
     arc = np.repeat(length * x[None], len(names), axis=0)
@@ -168,6 +172,11 @@ def _split(probe: Probe, state: State) -> tuple[dict[str, Tensor], dict[str, Ten
         )
     weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (probe.origin, probe.buffers))
     return weights, buffers
+
+
+def _unknown(profile: TemporalProfile) -> TemporalProfile:
+    nothing: dict[str, Any] = {name: np.full_like(getattr(profile, name), np.nan) for name in MEASURED}
+    return dataclasses.replace(profile, **nothing)
 
 
 def _mixed(start: State, end: State, t: float) -> dict[str, Tensor]:

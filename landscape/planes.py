@@ -1,5 +1,6 @@
 """Planes through a checkpoint: pairs of random directions, as many as asked for, each with its own seeds."""
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,9 @@ class RandomPlanes(Sequence[Plane]):
         policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS,
         orthogonal: bool = False,
     ) -> None:
-        self.model, self.seed, self.norm, self.policy, self.orthogonal = model, seed, norm, dict(policy), orthogonal
+        # A copy: planes are built late, and filters must have the norms of the network as it is now.
+        self.model = copy.deepcopy(model)
+        self.seed, self.norm, self.policy, self.orthogonal = seed, norm, dict(policy), orthogonal
         self.seeds = plane_seeds(seed, planes)
 
     def __len__(self) -> int:

@@ -18,6 +18,9 @@ from tetviz.training import TemporalProfile
 R = TypeVar("R", bound=Result)
 Point = tuple[int, ...]
 
+# Coordinates and attributes that a measurement finds, and so does not ask for.
+FOUND_OUT = ("bin", "gradient_norm", "note")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -139,7 +142,7 @@ def check_same(path: str | Path, wanted: Result) -> None:
     if now.request == then.request:
         return
     coordinates = [name for name, schema in array_fields(type(wanted)).items() if schema["dims"] == (name,)]
-    names = [*coordinates, *attribute_fields(type(wanted))]
+    names = [name for name in (*coordinates, *attribute_fields(type(wanted))) if name not in FOUND_OUT]
     differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
     origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
     differ += [n for n in origin if getattr(then, n) != getattr(now, n)]

@@ -77,6 +77,8 @@ def _fill_steps(
     if not result.sam_done.all():
         ascents = {name: _ascent(probe, name, weights, result.weight_norm) for name in LOSSES}
         for i, rho in enumerate(result.rho):
+            if result.sam_done[i]:
+                continue
             for name, ascent in ascents.items():
                 profile = probe.measure(displaced(probe.origin, (float(rho), ascent)))
                 getattr(result, f"sam_{name}_loss")[i] = getattr(profile, f"{name}_loss")

@@ -54,7 +54,8 @@ def displacements(probe: Probe, waypoints: Sequence[Waypoint]) -> list[dict[str,
     """
     moves = []
     for point in waypoints:
-        wrong = [n for n, w in probe.origin.items() if n not in point.state or point.state[n].shape != w.shape]
+        own = {**probe.origin, **probe.buffers}
+        wrong = [n for n, w in own.items() if n not in point.state or point.state[n].shape != w.shape]
         if wrong:
             raise CheckpointError(
                 f"{point.name}: {', '.join(wrong[:3])} is missing or has another shape than in the reference; a path "
@@ -81,6 +82,8 @@ def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArr
     Raises:
         CheckpointError: the checkpoints lie on a line, or are all the same.
     """
+    if len(moves) < 2:
+        raise CheckpointError(f"{len(moves)} checkpoints span no plane; keep at least 3")
     products = np.array([[inner(a, b) for b in moves] for a in moves])
     squares, vectors = _largest(products)
     if squares[1] <= FLAT**2 * squares[0]:
@@ -153,6 +156,8 @@ def covering(values: FloatArray, points: int) -> FloatArray:
         The coordinates.
     """
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    if low == high:
+        low, high = -1.0, 1.0
     margin = MARGIN * (high - low)
     step = (high - low + 2 * margin) / (points - 1)
     first, last = math.floor((low - margin) / step + 0.5), math.ceil((high + margin) / step - 0.5)
@@ -192,7 +197,6 @@ def compute_trajectory(
     where, distance, residual = project(plane, moves)
     x, y = (covering(where[:, axis], points) for axis in (0, 1))
     states = {f"{i} {n}": t for i, point in enumerate(waypoints) for n, t in point.state.items()}
-    unknown = np.full((len(waypoints), probe.timesteps), np.nan)
     fields: dict[str, Any] = {
         **surface_fields(probe, [plane], x, y, loss, record, states),
         "point": np.arange(len(waypoints)),
@@ -201,7 +205,11 @@ def compute_trajectory(
         "point_y": where[:, 1],
         "distance": distance,
         "residual": residual,
-        **{f"{k}_{name}": unknown for k in ("true", "projected") for name in ("sdt_loss", "tet_loss", "accuracy")},
+        **{
+            f"{k}_{name}": np.full((len(waypoints), probe.timesteps), np.nan)
+            for k in ("true", "projected")
+            for name in ("sdt_loss", "tet_loss", "accuracy")
+        },
         "explained": explained,
         "explained_centred": centred,
         "names": json.dumps([point.name for point in waypoints]),

@@ -1,5 +1,6 @@
 """Flatness in numbers: what lines through a checkpoint say, plane by plane, and how two checkpoints differ."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.results import Lines, Provenance, Sharpness, Surface
-from tetviz.results.schema import FloatArray, attribute_fields
+from tetviz.results.schema import FloatArray, IntArray, attribute_fields
 from tetviz.summaries.intervals import bootstrap_mean
 
 RADII = (0.1, 0.25, 0.5, 1.0)
@@ -212,8 +213,11 @@ def compare_sharpness(
                 f"the checkpoints were measured with a different {name}{shown}: they cannot be compared plane by "
                 "plane; measure both with the same command"
             )
-    for name in ("dataset", "split"):
-        a, b = getattr(first.provenance, name), getattr(second.provenance, name)
+    for name, (a, b) in {
+        "dataset": (first.provenance.dataset, second.provenance.dataset),
+        "split": (first.provenance.split, second.provenance.split),
+        "data_settings": (_settings(first.provenance), _settings(second.provenance)),
+    }.items():
         if a != b:
             raise ResultError(f"the checkpoints were measured on a different {name} ({a!r} and {b!r})")
     one, other = checkpoint_names([first.provenance, second.provenance])
@@ -239,6 +243,12 @@ def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
         return labels
     paths = [origin.checkpoint for origin in origins]
     return paths if len(set(paths)) == len(paths) else [f"{label} #{i + 1}" for i, label in enumerate(labels)]
+
+
+def _settings(origin: Provenance) -> dict[str, Any]:
+    # The same data may lie in another folder.
+    settings = json.loads(origin.data_settings or "{}")
+    return {name: value for name, value in settings.items() if name != "root"}
 
 
 def _pair(x: FloatArray, radius: float) -> list[int]:
@@ -275,7 +285,10 @@ def _roughness(x: FloatArray, values: FloatArray) -> float:
 
 
 def _steps(result: Sharpness, loss: str, timestep: int, centre: float) -> dict[str, FloatArray]:
-    sam = getattr(result, f"sam_{loss}_loss")[:, timestep - 1] - centre
-    average = getattr(result, f"average_{loss}_loss")[:, :, timestep - 1] - centre
+    def known(name: str, done: IntArray) -> FloatArray:
+        values = getattr(result, f"{name}_{loss}_loss")[..., timestep - 1]
+        return np.where((done == 1) & np.isfinite(values), values, np.nan) - centre
+
+    sam, average = known("sam", result.sam_done), known("average", result.average_done)
     columns = {f"SAM at rho = {rho:g}": np.full(len(average), sam[i]) for i, rho in enumerate(result.rho)}
     return columns | {f"average at rho = {rho:g}": average[:, i] for i, rho in enumerate(result.rho)}

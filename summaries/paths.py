@@ -20,10 +20,9 @@ def barrier(x: FloatArray, losses: FloatArray, ends: FloatArray) -> float:
         ends: losses of the two checkpoints themselves.
 
     Returns:
-        The barrier in nat, of the positions whose loss is finite; NaN without any.
+        The barrier in nat; NaN where a position is not known, infinite where the loss is.
     """
     between = losses[(x >= -1e-9) & (x <= 1 + 1e-9)]
-    between = between[np.isfinite(between)]
     return float(between.max() - ends.mean()) if len(between) else float("nan")
 
 
@@ -57,5 +56,6 @@ def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     """
     inside = (lines.x >= -1e-9) & (lines.x <= 1 + 1e-9)
     values, arc = getattr(lines, f"{loss}_loss")[:, inside, timestep - 1], lines.arc[:, inside]
+    values = np.where(lines.done[:, inside] == 1, values, np.nan)
     means = np.trapezoid(values, arc, axis=1) / (arc[:, -1] - arc[:, 0])
     return dict(zip(json.loads(lines.names), means.tolist(), strict=True))

@@ -309,7 +309,7 @@ def bowl(w: Array, minimum: Array, hessian: Array, floor: float) -> float:
 
 
 def growing_losses(loss: float, timesteps: int) -> tuple[Array, Array]:
-    """L_SDT and L_TET of runs of 1..T steps when step t has the cross-entropy t * loss against the first of two classes.
+    """L_SDT and L_TET of runs of 1..T steps when step t has the cross-entropy t * loss against class 0 of two.
 
     Its outputs are (z, 0) with log(1 + exp(-z)) = t * loss.
     """

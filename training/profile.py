@@ -259,7 +259,8 @@ class _Totals:
     def _standard_error(self, mean: FloatArray, square: FloatArray) -> FloatArray:
         if self.samples < 2:
             return np.full_like(mean, np.nan)
-        return np.sqrt(np.maximum(square - mean**2, 0) / (self.samples - 1))
+        with np.errstate(invalid="ignore"):  # an infinite loss has no standard error
+            return np.sqrt(np.maximum(square - mean**2, 0) / (self.samples - 1))
 
 
 def _right(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:

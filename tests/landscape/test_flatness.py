@@ -303,9 +303,19 @@ def test_what_was_not_measured_alike_is_not_compared(name, value):
 
 @pytest.mark.parametrize("name", ["dataset", "split", "data_settings"])
 def test_checkpoints_on_other_data_are_not_compared(name):
-    origin = dataclasses.replace(planted_lines().provenance, **{name: "other"})
+    value = '{"frames": 3}' if name == "data_settings" else "other"
+    origin = dataclasses.replace(planted_lines().provenance, **{name: value})
     with pytest.raises(ResultError, match=f"different {name}"):
         compare_sharpness(planted_lines(), planted_lines(provenance=origin), "sdt", 4)
+
+
+def test_the_same_data_in_another_folder_are_compared():
+    origins = [
+        dataclasses.replace(planted_lines().provenance, data_settings=f'{{"root": "{root}", "frames": 4}}')
+        for root in ("here", "there")
+    ]
+    first, second = (planted_lines(provenance=origin) for origin in origins)
+    assert not any(each.is_resolved for each in compare_sharpness(first, second, "sdt", 4))
 
 
 def test_fewer_planes_of_the_same_seed_are_not_compared():

@@ -152,7 +152,9 @@ def killed_over_and_over(folder, kind):
             points = draw.choice([0, *(draw.randrange(total // 4) for _ in range(3))])
             wait = 0.002 if points else 0.02
             running = killed_once(
-                lambda progress, path=path: run(kind, model, data, path, progress, grid=grid), points, draw.uniform(0, wait)
+                lambda progress, path=path: run(kind, model, data, path, progress, grid=grid),
+                points,
+                draw.uniform(0, wait),
             )
             struck += running
             if path.exists():

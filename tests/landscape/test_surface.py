@@ -84,55 +84,6 @@ def test_values_and_axis_order_on_a_planted_loss_with_a_non_square_off_centre_gr
     np.testing.assert_allclose(surface.tet_loss_se, 0, atol=1e-9)
 
 
-def test_a_real_surface_equals_a_plain_loop(network):
-    """In float64: in float32 another order of the additions may already flip a spike."""
-    model, batches = copy.deepcopy(network[0]).double(), network[1]
-    plane = random_plane(model, 4)
-    surface = compute_surface(model, batches, plane, 3)
-    clone = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4).double()
-    for j, y in enumerate((-1.0, 0.0, 1.0)):
-        for i, x in enumerate((-1.0, 0.0, 1.0)):
-            clone.load_state_dict(model.state_dict())
-            with torch.no_grad():
-                for name, parameter in clone.named_parameters():
-                    parameter.add_(x * plane.x[name] + y * plane.y[name])
-                logits, labels = [], []
-                for images, label in batches:
-                    logits.append(clone.eval()(images.double(), 3))
-                    labels.append(label)
-                out, label = torch.cat(logits, 1), torch.cat(labels)
-            for t in (1, 2, 3):
-                sdt = nn.functional.cross_entropy(out[:t].mean(0), label).item()
-                tet = np.mean([nn.functional.cross_entropy(out[k], label).item() for k in range(t)])
-                right = (out[:t].mean(0).argmax(1) == label).double().mean().item()
-                assert surface.sdt_loss[0, j, i, t - 1] == pytest.approx(sdt, abs=1e-9)
-                assert surface.tet_loss[0, j, i, t - 1] == pytest.approx(tet, abs=1e-9)
-                assert surface.accuracy[0, j, i, t - 1] == right
-    assert (surface.sdt_loss <= surface.tet_loss + 1e-12).all()
-
-
-@pytest.mark.parametrize("interrupted", [False, True])
-def test_the_callers_model_is_bit_identical_afterwards(network, interrupted):
-    model, batches = network
-    model.train()
-    before = {n: t.clone() for n, t in model.state_dict().items()}
-    flags = [(m, m.training) for m in model.modules()]
-    rng = torch.get_rng_state()
-
-    def stop(done, total):
-        if interrupted and done == 4:
-            raise KeyboardInterrupt
-
-    try:
-        compute_surface(model, batches, random_plane(model, 0), 3, progress=stop)
-    except KeyboardInterrupt:
-        assert interrupted
-    assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
-    assert all(m.training is flag for m, flag in flags)
-    assert all(p.requires_grad and p.grad is not None for p in model.parameters())
-    assert torch.equal(torch.get_rng_state(), rng)
-
-
 def test_an_interrupted_run_goes_on_to_the_same_bytes(network, tmp_path):
     model, batches = network
     plane = random_plane(model, 1)
@@ -368,16 +319,17 @@ def test_a_surface_of_digits_equals_a_plain_loop_in_float64(digits, bn, points):
             ours = getattr(surface, name)[0, j * step, i * step]
             np.testing.assert_allclose(ours, values, rtol=0, atol=1e-9, err_msg=f"{name} at {j}, {i}")
     assert np.ptp(surface.sdt_loss[..., -1]) > 0.1
+    assert (surface.sdt_loss <= surface.tet_loss + 1e-12).all()
     np.testing.assert_array_equal(surface.sample, CHOSEN)
 
 
-def test_in_float32_a_surface_differs_from_float64_by_a_few_flipped_spikes(digits):
-    """Measured: at most DEVIATION nat at a point. A rounded potential beside the threshold flips a spike."""
+def test_in_float32_a_surface_differs_from_float64_by_rounding_and_at_most_a_few_spikes(digits):
+    """Measured: at most 4e-8 nat, no spike flips. A potential beside the threshold may flip one on other hardware."""
     model, train, test = digits
     plane = random_plane(model, 7)
     double = dataclasses.replace(plane, **{s: {n: t.double() for n, t in getattr(plane, s).items()} for s in "xy"})
-    single = digits_surface(model, plane, train, test)
-    exact = digits_surface(copy.deepcopy(model).double(), double, train, test)
+    single = digits_surface(model, plane, train, test, 2)
+    exact = digits_surface(copy.deepcopy(model).double(), double, train, test, 2)
     for name in ("sdt_loss", "tet_loss"):
         deviation = np.abs(getattr(single, name) - getattr(exact, name))
         assert deviation.max() < 0.05

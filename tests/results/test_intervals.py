@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tetviz.results.intervals import CONFIDENCE, RESAMPLES, bootstrap_mean
+from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, bootstrap_mean
 
 
 @pytest.mark.parametrize("draws", [5, 10, 30])
