@@ -21,6 +21,7 @@ HOLD_ALL_BUT_WEIGHTS = {"weight": "random", "bias": "hold", "norm": "hold", "neu
 
 TREATMENTS = ("random", "hold", "scale")
 
+_STACKED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)  # name their biases themselves
 _NORM_LAYERS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
@@ -43,7 +44,7 @@ def parameter_roles(model: nn.Module) -> dict[str, str]:
             roles[name] = "norm"
         elif isinstance(module, LIF):
             roles[name] = "neuron"
-        elif own_name == "bias":
+        elif own_name == "bias" or (isinstance(module, _STACKED) and "bias" in own_name):
             roles[name] = "bias"
         else:
             roles[name] = "weight" if parameter.dim() >= 2 else "neuron"

@@ -56,7 +56,12 @@ def line_fields(
 
     Returns:
         Field name to value.
+
+    Raises:
+        ValueError: no plane.
     """
+    if not len(planes):
+        raise ValueError("random lines need at least one plane")
     tensors: dict[str, Tensor] = {}
     names, seeds, lengths = [], [], []
     for index, plane in enumerate(planes):

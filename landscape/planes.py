@@ -176,8 +176,8 @@ def orthogonalized(
     if not square:
         raise ValueError("no parameter is random: the directions cannot be made orthogonal")
     for _ in range(_MAX_ROUNDS):
-        along = inner(x, y)
-        if abs(along) <= RIGHT_ANGLE * math.sqrt(inner(x, x) * inner(y, y)):
+        along, length_of_y = inner(x, y), inner(y, y)
+        if length_of_y and abs(along) <= RIGHT_ANGLE * math.sqrt(inner(x, x) * length_of_y):
             return {name: tensor.to(weights[name].dtype) for name, tensor in y.items()}
         for name, tensor in free.items():
             turned = y[name] - along / square * tensor

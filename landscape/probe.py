@@ -16,7 +16,7 @@ from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, us
 from tetviz.results import MEASURED
 from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
-from tetviz.training.profile import Batch, a_parameter
+from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
 
 
 class Probe:
@@ -63,9 +63,11 @@ class Probe:
         calibration_indices: IntArray | None = None,
     ) -> None:
         trained: int | None = getattr(model, "timesteps", None)
-        longest = timesteps or trained
-        if not longest:
+        longest = trained if timesteps is None else timesteps
+        if longest is None:
             raise ValueError("say for how many timesteps: the model names none")
+        if longest < 1:
+            raise ValueError(f"timesteps must be at least 1, got {longest}")
         self.timesteps, self.t_train = longest, trained or longest
         if bn not in BN_POLICIES:
             raise ValueError(f"unknown batch-norm policy {bn!r}; known: {', '.join(BN_POLICIES)}")
@@ -114,7 +116,7 @@ class Probe:
         """
         self.place(weights, statistics, calibrated)
         profile = measure(self.model, self.batches, self.timesteps)
-        if self.bn != "batch":
+        if not uses_batch_statistics(self.model):
             return profile
         shorter = np.arange(1, self.timesteps + 1) < self.timesteps
         only_last: dict[str, Any] = {name: np.where(shorter, np.nan, getattr(profile, name)) for name in MEASURED}
@@ -151,10 +153,12 @@ class Probe:
         Returns:
             64 hexadecimal digits that other weights, samples, batches, directions or settings change.
         """
-        plain = {"bn": self.bn, "timesteps": self.timesteps, "device": torch.device(self.device).type, **settings}
+        own = {"bn": self.bn, "timesteps": self.timesteps, "t_train": self.t_train}
+        plain = {**own, "device": torch.device(self.device).type, **settings}
         digest = hashlib.sha256(json.dumps([repr(self.model), plain], sort_keys=True).encode())
         named = [*self.origin.items(), *self.buffers.items(), *tensors.items()]
-        named += [("batch", tensor) for batch in [*self.batches, *self.calibration] for tensor in batch]
+        named += [("data", tensor) for batch in self.batches for tensor in batch]
+        named += [("calibration", tensor) for batch in self.calibration for tensor in batch]
         for name, tensor in named:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -163,10 +167,13 @@ class Probe:
     def _loaded(self, data: Any, batch_size: int, indices: IntArray | None) -> tuple[list[Batch], IntArray]:
         weight = a_parameter(self.model)
         batches = [(x.to(weight.device, weight.dtype), y) for x, y in to_batches(data, batch_size, indices)]
-        samples = np.arange(sum(len(labels_B) for _, labels_B in batches)) if indices is None else indices
-        if not len(samples):
+        count = sum(len(labels_B) for _, labels_B in batches)
+        samples = np.arange(count) if indices is None else np.asarray(indices)
+        if not count:
             raise DataError("no samples to measure on: the data set is empty")
-        return batches, np.asarray(samples)
+        if len(samples) != count:
+            raise ValueError(f"{len(samples)} indices are given for {count} samples")
+        return batches, samples
 
 
 def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -29,10 +29,15 @@ def find_range(probe: Probe, plane: Plane, loss: str = "sdt", factor: float = 10
         The distance, rounded up to two digits.
 
     Raises:
-        DataError: the loss does not rise so far within 16 filter norms, or is not finite on the way.
+        DataError: the loss does not rise so far within 16 filter norms, is not finite on the way, or is 0.
+        ValueError: a factor of 1 or less.
     """
+    if not factor > 1:
+        raise ValueError(f"the factor must be above 1, got {factor}")
     directions = [moving(plane.x), moving(plane.y)]
     start = _mean_loss(probe, directions, 0.0, loss)
+    if start == 0:
+        raise DataError("--range auto: the loss is 0 at the checkpoint, no multiple of it is higher; give LOW:HIGH")
     goal = factor * start
     low, high = 0.0, FIRST
     while _mean_loss(probe, directions, high, loss) < goal:

@@ -10,7 +10,7 @@ from tetviz.errors import CheckpointError
 from tetviz.landscape.directions import random_direction
 from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
 from tetviz.landscape.lines import fill_lines, line_fields
-from tetviz.landscape.planes import Plane, plane_seeds
+from tetviz.landscape.planes import Plane
 from tetviz.landscape.probe import Probe, displaced, moving
 from tetviz.landscape.record import Point, Record
 from tetviz.results import Sharpness
@@ -50,13 +50,14 @@ def compute_sharpness(
     record = record or Record()
     weights = random_parameters(probe, planes[0].policy)
     lengths = np.asarray(rho, dtype=np.float64)
-    seeds = [seed for seed, _ in plane_seeds(planes[0].seed, len(planes))]
+    # A stream of its own, so that no draw repeats the noise of a plane.
+    seeds = np.random.SeedSequence([planes[0].seed, 1]).generate_state(len(planes)).astype(np.int64)
     shape = (len(planes), len(lengths), probe.timesteps)
     fields: dict[str, Any] = {
         **line_fields(probe, planes, x, loss, record, {"rho": lengths.tolist()}),
         "rho": lengths,
         "draw": np.arange(len(planes)),
-        "draw_seed": np.array(seeds),
+        "draw_seed": seeds,
         **{f"sam_{name}_loss": np.full(shape[1:], np.nan) for name in LOSSES},
         **{f"average_{name}_loss": np.full(shape, np.nan) for name in LOSSES},
         "sam_done": np.zeros(shape[1], np.int8),

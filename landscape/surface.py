@@ -98,7 +98,8 @@ def compute_surface(
         calibration_indices=calibration_indices,
     )
     planes = [plane] if isinstance(plane, Plane) else plane
-    x, y = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else map(np.asarray, grid)
+    axes = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else grid
+    x, y = (np.asarray(axis, dtype=np.float64) for axis in axes)
     return surface_on(probe, planes, x, y, loss, Record(path, force, provenance, progress))
 
 

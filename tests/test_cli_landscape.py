@@ -355,9 +355,9 @@ def test_curvature_prints_what_it_stores(tet: Path, measured: dict[str, Result],
     assert hessian["eigenvalues"] == found.eigenvalue.tolist() and len(hessian["eigenvalues"]) == 2
     assert f"{hessian['eigenvalues'][0]:.4g}" in table
     assert hessian["trace"] == pytest.approx(found.trace_estimate.mean())
-    policy_moves = [w for n, w in Checkpoint.load(tet).model().named_parameters() if w.dim() > 1]
-    assert found.parameters == hessian["parameters"] == sum(w.numel() for w in policy_moves)
-    assert found.weight_norm == pytest.approx(math.sqrt(sum(float((w.double() ** 2).sum()) for w in policy_moves)))
+    moved = [w.detach().double() for w in Checkpoint.load(tet).model().parameters() if w.dim() > 1]
+    assert found.parameters == hessian["parameters"] == sum(w.numel() for w in moved)
+    assert found.weight_norm == pytest.approx(math.sqrt(sum(float((w**2).sum()) for w in moved)))
     assert [row["radius"] for row in radii] == [0.03, 0.3]
     for i, row in enumerate(radii):
         step = row["radius"] * found.weight_norm
