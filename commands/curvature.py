@@ -18,7 +18,11 @@ from tetviz.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from tetviz.landscape import Probe
     from tetviz.results import Curvature
+
+# Three searches of the Lanczos method, of twenty vectors and a few restarts each.
+PRODUCTS_OF_EIGSH = 120
 
 
 @click.command()
@@ -50,7 +54,7 @@ if TYPE_CHECKING:
 @samples_option(256)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.curvature.h5]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.curvature.h5]")
 def curvature(
     checkpoints: tuple[Path, ...],
     loss: str,
@@ -78,6 +82,7 @@ def curvature(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.probing import check_inputs, open_probe, recording
+    from tetviz.commands.subject import duration
     from tetviz.figures import draw, save_figure
     from tetviz.landscape import compute_curvature
     from tetviz.results import Curvature
@@ -91,7 +96,12 @@ def curvature(
         subject, probe, seconds = open_probe(path, **options)
         with recording(subject, target, force, directions * len(radii) * 6, seconds) as record:
             if force or not target.exists():
-                note("the surrogate Hessian comes first; it takes about as long as a few hundred points")
+                products = directions + trace_probes + 2 * lanczos_steps + PRODUCTS_OF_EIGSH
+                each = seconds_of_product(probe, loss, policy)
+                note(
+                    f"first the surrogate Hessian: some {products} products with a vector, {each:.2f} s each: about "
+                    f"{duration(products * each)}"
+                )
             result = compute_curvature(
                 probe,
                 directions,
@@ -111,6 +121,31 @@ def curvature(
             report(result)
     if as_json:
         print_json(records)
+
+
+def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> float:
+    """How long a product of the surrogate Hessian with a vector takes.
+
+    Args:
+        probe: the network.
+        loss: ``sdt`` or ``tet``.
+        policy: role to treatment.
+
+    Returns:
+        Seconds.
+    """
+    import time
+
+    import torch
+
+    from tetviz.landscape.gradient import random_parameters
+    from tetviz.landscape.hessian import SurrogateHessian
+
+    hessian = SurrogateHessian(probe, loss, random_parameters(probe, policy))
+    vector = torch.ones(hessian.shape[0], dtype=hessian.dtype, device=hessian.device)
+    begin = time.perf_counter()
+    float((hessian @ vector).sum())
+    return time.perf_counter() - begin
 
 
 def curvature_records(result: "Curvature") -> list[dict[str, Any]]:

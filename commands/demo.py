@@ -66,7 +66,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
             subject, probe, seconds, planes[:1], target, grid_coordinates(GRID), loss, force=True
         )
         note(f"lines along {PLANES} planes")
-        target, points = folder / f"{loss}.sharpness.h5", PLANES * (2 * LINE + len(RHO)) + 2 * len(RHO)
+        target, points = folder / f"{loss}.sharpness.h5", PLANES * (2 * LINE + len(RHO)) + len(RHO)
         with recording(subject, target, True, points, seconds) as record:
             flatness[loss] = compute_sharpness(probe, planes, grid_coordinates(LINE), RHO, loss, record)
         everything = open_subject(path, samples=0, batch_size=SAMPLES)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tetviz.results import Lines
     from tetviz.summaries import Difference
 
-HEADLINE = "rise at r = 0.5"
 FEW_PLANES = 5
 
 
@@ -51,7 +50,7 @@ FEW_PLANES = 5
 @samples_option(1024)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.sharpness.h5]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.sharpness.h5]")
 def sharpness(
     checkpoints: tuple[Path, ...],
     loss: str,
@@ -79,21 +78,25 @@ def sharpness(
     tetviz sharpness sdt.pt tet.pt --planes 10 --bn recalibrate
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.landscape import even_grid, find_span
+    from tetviz.commands.landscape import check_policy, even_grid, find_span
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.figures import draw, save_figure
     from tetviz.landscape import RandomPlanes, compute_sharpness
     from tetviz.results import Sharpness
 
-    if isinstance(span, tuple):
-        even_grid(grid, span)
+    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
+    check_policy(policy, orthogonal)
+    if "random" not in policy.values():
+        raise click.UsageError("--params: a sharpness needs a role that is random")
     targets = output_paths(checkpoints, output, "sharpness")
     check_inputs(checkpoints, targets, Sharpness, force)
     opened = [open_probe(path, **options) for path in checkpoints]
+    if timestep and any(timestep > probe.timesteps for _, probe, _ in opened):
+        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {min(p.timesteps for _, p, _ in opened)}")
     chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
     axis = even_grid(grid, find_span(span, opened, chosen, loss))
     results = []
-    points = planes * (2 * axis.size + len(rho)) + 2 * len(rho)
+    points = planes * (2 * axis.size + len(rho)) + len(rho)
     for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):
         with recording(subject, target, force, points, seconds) as record:
             results.append(compute_sharpness(probe, through, axis, rho, loss, record))
@@ -148,21 +151,41 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
     from tetviz.summaries.flatness import checkpoint_names
 
     names = checkpoint_names([each.provenance for each in results])
-    for name, lines in zip(names, results, strict=True):
-        click.echo(f"\n{name}: mean over {len(lines.line) // 2} planes [95 % interval], BN {lines.bn}")
-        click.echo(format_flatness(lines, timestep))
-    if len(results[0].line) // 2 < FEW_PLANES:
-        click.echo(f"{len(results[0].line) // 2} planes are few: their intervals are too narrow; take 10")
-    found = differences(results, timestep)
+    found, chief = differences(results, timestep), headline(results[0])
+    tables = [format_flatness(lines, timestep) for lines in results]
+    for name, lines, table in zip(names, results, tables, strict=True):
+        planes = len(lines.line) // 2
+        over = f"mean over {planes} planes [95 % interval]" if planes > 1 else "one plane"
+        click.echo(f"\n{name}: {over}, BN {lines.bn}")
+        click.echo(table)
+    planes = len(results[0].line) // 2
+    if planes < FEW_PLANES:
+        click.echo(f"{planes} plane{'s are' * (planes > 1) or ' is'} too few for an interval to trust; take 10")
     for difference in found:
-        if difference.quantity == HEADLINE:
+        if difference.quantity == chief:
             click.echo(difference.sentence())
-    others = [d for d in found if d.quantity != HEADLINE and d.low == d.low]
+    others = [d for d in found if d.quantity != chief and d.low == d.low]
     if others:
         click.echo(
             f"of the {len(others)} other differences {sum(d.is_resolved for d in others)} have an interval without 0 "
             f"(by chance alone about {0.05 * len(others):.0f} would); --json lists them"
         )
+
+
+def headline(lines: "Lines") -> str:
+    """The number that checkpoints are compared by before all others.
+
+    Args:
+        lines: random lines.
+
+    Returns:
+        The rise at 0.5, or where that is no coordinate at the largest distance but one.
+    """
+    from tetviz.summaries.flatness import table_radii
+
+    radii = table_radii(lines.x)
+    chosen = 0.5 if 0.5 in radii or not radii else radii[max(0, len(radii) - 2)]
+    return f"rise at r = {chosen:g}"
 
 
 def differences(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @samples_option(1024)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.landscape.h5]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.landscape.h5]")
 def landscape(
     checkpoints: tuple[Path, ...],
     loss: str,
@@ -72,8 +72,8 @@ def landscape(
     from tetviz.results import Surface
     from tetviz.summaries import axis_lines
 
-    if isinstance(span, tuple):
-        even_grid(grid, span)
+    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
+    check_policy(policy, orthogonal)
     targets = output_paths(checkpoints, output, "landscape")
     check_inputs(checkpoints, targets, Surface, force)
     opened = [open_probe(path, **options) for path in checkpoints]
@@ -114,6 +114,20 @@ def even_grid(points: int, span: tuple[float, float]) -> Any:
         return grid_coordinates(points, *span)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def check_policy(policy: dict[str, str], orthogonal: bool) -> None:
+    """Refuses directions that no right angle can be made of.
+
+    Args:
+        policy: role to treatment.
+        orthogonal: whether a right angle is asked for.
+
+    Raises:
+        click.UsageError: nothing is random.
+    """
+    if orthogonal and "random" not in policy.values():
+        raise click.UsageError("--orthogonal: takes a role that is random, see --params")
 
 
 def find_span(

@@ -46,7 +46,7 @@ calibration_option = click.option(
 @samples_option(1024)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.line.h5]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.line.h5]")
 def line(
     checkpoints: tuple[Path, ...],
     loss: str,
@@ -71,14 +71,14 @@ def line(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.flatness import flatness_records, report_flatness
-    from tetviz.commands.landscape import even_grid, find_span
+    from tetviz.commands.landscape import check_policy, even_grid, find_span
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.figures import draw, save_figure
     from tetviz.landscape import RandomPlanes, compute_lines
     from tetviz.results import Lines
 
-    if isinstance(span, tuple):
-        even_grid(grid, span)
+    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
+    check_policy(policy, orthogonal)
     targets = output_paths(checkpoints, output, "line")
     check_inputs(checkpoints, targets, Lines, force)
     opened = [open_probe(path, **options) for path in checkpoints]
@@ -193,9 +193,12 @@ def connect(
     from tetviz.landscape import compute_curve
     from tetviz.landscape.batchnorm import batch_norms
     from tetviz.results import Lines
-    from tetviz.training import Checkpoint
+    from tetviz.training import Checkpoint, file_sha256
 
     target = between_path(checkpoints, output, "curve")
+    middle = target.with_suffix(".pt")
+    if middle.exists() and any(path.exists() and middle.samefile(path) for path in checkpoints):
+        raise click.UsageError(f"-o {target}: the curve would replace the checkpoint {middle}; name another file")
     check_inputs(checkpoints, [target], Lines, force)
     first, second = (Checkpoint.load(path) for path in checkpoints)
     has_norms = bool(batch_norms(first.model()))
@@ -208,12 +211,11 @@ def connect(
         "lr": lr,
         "batch_size": train_batch_size,
         "seed": options["seed"],
-        "between": [str(path) for path in checkpoints],
+        "between": [file_sha256(path) for path in checkpoints],
     }
-    middle = target.with_suffix(".pt")
     if force or not middle.exists():
         note(f"training the curve for {epochs} epochs")
-        control = _train_middle(subject, probe.origin, second, probe.t_train, settings)
+        control = _train_middle(subject, probe.origin, checkpoints, second, probe.t_train, settings)
         state = {**first.state, **control}
         Checkpoint(first.spec, state, first.timesteps, training=settings, data=first.data).save(middle)
     trained = Checkpoint.load(middle)
@@ -225,7 +227,9 @@ def connect(
     note(f"the curve's middle point is {middle}")
 
 
-def _train_middle(subject: Any, start: Any, second: Any, timesteps: int, settings: dict[str, Any]) -> Any:
+def _train_middle(
+    subject: Any, start: Any, paths: tuple[Path, Path], second: Any, timesteps: int, settings: dict[str, Any]
+) -> Any:
     from tetviz.commands.console import note
     from tetviz.errors import CheckpointError
     from tetviz.landscape import train_curve
@@ -233,8 +237,7 @@ def _train_middle(subject: Any, start: Any, second: Any, timesteps: int, setting
     missing = [n for n, w in start.items() if n not in second.state or second.state[n].shape != w.shape]
     if missing:
         raise CheckpointError(
-            f"{settings['between'][1]}: holds another network than {settings['between'][0]} ({missing[0]} differs); "
-            "take two of one architecture"
+            f"{paths[1]}: holds another network than {paths[0]} ({missing[0]} differs); take two of one architecture"
         )
     return train_curve(
         subject.model,
@@ -282,6 +285,8 @@ def between_path(checkpoints: tuple[Path, Path], output: Path | None, kind: str)
         The HDF5 path.
     """
     first, second = checkpoints
+    if not first.name:
+        raise click.UsageError(f"{first}: is a folder, expected a checkpoint")
     pair = first.with_name(f"{first.stem}-{second.stem}.pt")
     return output_paths((pair,), output, kind)[0]
 

@@ -259,7 +259,7 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
 
     Args:
         checkpoints: the checkpoints.
-        output: what ``-o`` says; only for a single checkpoint.
+        output: what ``-o`` says: a file for a single checkpoint, a folder for several.
         kind: middle part of the default names, ``tet.KIND.h5`` beside ``tet.pt``.
 
     Returns:
@@ -274,7 +274,9 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
     if output is None:
         paths = [path.with_name(f"{path.stem}.{kind}.h5") for path in checkpoints]
     elif len(checkpoints) > 1:
-        raise click.UsageError("-o names one file; leave it out for several checkpoints, each gets its own")
+        if not output.is_dir():
+            raise click.UsageError("-o: for several checkpoints leave it out, or name a folder that exists")
+        paths = [output / f"{path.stem}.{kind}.h5" for path in checkpoints]
     elif output.suffix not in (".h5", ".hdf5", ".nc"):
         raise click.UsageError(f"-o {output}: results are HDF5, name a file that ends in .h5")
     else:

@@ -156,5 +156,6 @@ def recording(subject: Subject, target: Path, force: bool, points: int, seconds:
 
             yield Record(target, force, subject.provenance, report)
     except KeyboardInterrupt:
-        note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
+        kept = f"every finished point is in {target}; go on" if target.exists() else "nothing was finished; begin again"
+        note(f"stopped: {kept} with the same command{' (without --force)' * target.exists()}")
         raise click.exceptions.Exit(130) from None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @samples_option(0)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.scale.h5]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.scale.h5]")
 def scale(
     checkpoints: tuple[Path, ...],
     tmax: int | None,

@@ -138,6 +138,7 @@ def open_subject(
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
+        network=_architecture(checkpoint),
     )
     subject = Subject(path, checkpoint, model, dataset, indices, provenance)
     if not calibration:
@@ -145,6 +146,14 @@ def open_subject(
     train = load_data(spec, frames=spec.frames or checkpoint.timesteps, split="train", download=download)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(subject, calibration=train, calibration_indices=chosen)
+
+
+def _architecture(checkpoint: Checkpoint) -> str:
+    # What decides the shapes of the weights, and with them the noise that a seed gives.
+    spec = checkpoint.spec.to_dict()
+    return json.dumps(
+        {name: spec[name] for name in ("name", "num_classes", "in_channels", "image_size", "width", "options")}
+    )
 
 
 def _check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> None:

@@ -153,7 +153,7 @@ def train(
         monitors.append(TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
     if force and not resume:
-        for path in (output, last, *(kept if keep_every else [])):
+        for path in (output, last, *kept):
             path.unlink(missing_ok=True)
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"

@@ -44,6 +44,8 @@ def trajectory(run: Path, output: Path | None, force: bool, **options: Any) -> N
     from tetviz.errors import CheckpointError
     from tetviz.training.loop import kept_folder
 
+    if not run.name:
+        raise click.UsageError(f"{run}: is a folder, expected a checkpoint")
     folder = kept_folder(run)
     kept = sorted(folder.glob("epoch-*.pt"))
     if len(kept) < 3:
@@ -99,7 +101,7 @@ def _measure(
     subject, probe, seconds = open_probe(reference, **options)
     waypoints = [waypoint(each, path) for each in checkpoints]
     through = plane_through(displacements(probe, waypoints[1:])) if path == "checkpoints" else None
-    about = between(subject, checkpoints) if path == "checkpoints" else subject
+    about = between(subject, checkpoints) if path == "checkpoints" else named(subject, target)
     with recording(about, target, force, grid**2, seconds) as record:
         result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
     save_figure(draw([result]), target.with_suffix(".png"))
@@ -115,6 +117,22 @@ def _measure(
             f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}); trust "
             "the loss drawn at a checkpoint only where its residual is small"
         )
+
+
+def named(subject: Any, target: Path) -> Any:
+    """The last kept checkpoint as the subject of a result about its run.
+
+    Args:
+        subject: the checkpoint, opened.
+        target: the file of the result, named after the run.
+
+    Returns:
+        The subject, labelled with the name of the run.
+    """
+    import dataclasses
+
+    label = target.name.partition(".")[0]
+    return dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, label=label))
 
 
 def waypoint(path: Path, kind: str) -> "Waypoint":

@@ -17,7 +17,6 @@ from tetviz.figures.curves import (
     draw_gaps,
     finish,
     gap_key,
-    marked,
     name_networks,
     of_planes,
     planes_context,
@@ -50,7 +49,7 @@ def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, Float
 
 
 def worst_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
-    """The largest rise of the loss over all lines within a distance.
+    """The largest rise of the loss within a distance, on both lines of each plane.
 
     Args:
         lines: along random directions, with a point at 0.
@@ -58,17 +57,14 @@ def worst_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, Floa
         timestep: an element of the timestep axis.
 
     Returns:
-        Distances r, from 0 on, and rises (r), from the points measured so far; NaN from the first loss that is
-        not finite, and where nothing is measured.
+        Distances r, from 0 on, and rises (plane, r), NaN from the first point that is missing or not finite.
     """
     values = line_values(lines, f"{loss}_loss", timestep) - _center(lines, loss, timestep)
-    not_done = lines.done != 1
-    values = np.where(not_done, -np.inf, values)
     distance = np.abs(lines.x).round(9)
     r = np.unique(distance)
-    at_distance = np.array([values[:, distance == each].max() for each in r])
-    worst = np.maximum.accumulate(at_distance)
-    return r, np.where(np.isneginf(at_distance), np.nan, worst)
+    by_plane = values.reshape(-1, 2, len(lines.x))
+    at_distance = np.stack([by_plane[:, :, distance == each].max((1, 2)) for each in r], axis=1)
+    return r, np.maximum.accumulate(at_distance, axis=1)
 
 
 def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timestep: int | None = None) -> Figure:
@@ -102,8 +98,7 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             if row == 0:
                 mean.set_title("mean at distance r")
                 step.set_title("after one step of length rho")
-                counts = {len(result.line) for result in results}
-                worst.set_title(f"worst within r{f' on {max(counts)} lines' * (len(counts) == 1)}")
+                worst.set_title("worst within r on the lines of a plane")
         grid[-1, 0].set_xlabel(axis_label("r", results[0].norm))
         grid[-1, 1].set_xlabel("rho (share of weight norm)")
         grid[-1, 2].set_xlabel(axis_label("r", results[0].norm))
@@ -160,9 +155,8 @@ def _draw_steps(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequ
 def _draw_worst(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequence[int], styles: Any) -> bool:
     drawn, places = [], []
     for result, t, style in zip(results, steps, styles, strict=True):
-        r, rise = worst_rise(result, loss, t)
-        axes.plot(r, rise, **style, markevery=marked(len(r), 5), gid="worst")
-        drawn.append(rise)
+        r, rises = worst_rise(result, loss, t)
+        drawn.append(draw_band(axes, r, rises, style, markers=5).mean)
         places.append(r)
     return _finish_distances(axes, places, drawn)
 

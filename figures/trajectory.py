@@ -159,7 +159,8 @@ def _label_points(axes: Axes, trajectory: Trajectory) -> None:
     step = -(-len(names) // _FEW)
     shown = [_short(name) for name in names[::step]]
     turned = sum(map(len, shown)) > 24
-    axes.set_xticks(np.arange(len(names))[::step], shown, rotation=30 if turned else 0, ha="right" if turned else None)
+    side = "right" if turned else "center"
+    axes.set_xticks(np.arange(len(names))[::step], shown, rotation=30 if turned else 0, ha=side)
 
 
 def _positions(trajectory: Trajectory) -> FloatArray:

@@ -66,7 +66,7 @@ def scaled_to(direction: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]
 
 
 def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The gradient of a loss at the checkpoint, through the surrogates, over all samples of a probe.
+    """The gradient of a loss at the checkpoint, through the surrogates, over all samples, at the T of training.
 
     Args:
         probe: the network, whose batch-norm policy holds.
@@ -87,7 +87,7 @@ def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> 
 
 
 def loss_shares(probe: Probe, loss: str) -> Iterator[Callable[[], Tensor]]:
-    """What each batch contributes to the mean loss of a probe where it stands.
+    """What each batch contributes to the mean loss of a probe where it stands, at the T of training.
 
     Args:
         probe: the network.
@@ -100,7 +100,7 @@ def loss_shares(probe: Probe, loss: str) -> Iterator[Callable[[], Tensor]]:
 
         def share(x: Tensor = x, labels_B: Tensor = labels_B) -> Tensor:
             with exact_kernels(), torch.enable_grad():
-                logits_TBK = probe.model(x.clone(), probe.timesteps)
+                logits_TBK = probe.model(x.clone(), probe.gradient_timesteps)
                 weight = len(labels_B) / len(probe.samples)
                 value: Tensor = LOSSES[loss](logits_TBK, labels_B.to(logits_TBK.device))
                 return value * weight

@@ -18,8 +18,9 @@ from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
 
 TOLERANCE = 1e-3
+ROUGH = 1e-2  # of the ends of the spectrum, which get a margin
 SMALL = 256
-REPEATS = 3
+REPEATS = 2
 MARGIN = 0.1
 
 
@@ -130,7 +131,7 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
         places, density = lanczos_approximate_spectrum_from_iter(iteration, span, bins, 3.0, MARGIN)
     else:
         # Given, because curvlinops would look for them from a start that no seed reaches.
-        low, high = (float(_eigenpairs(hessian, 1, end, seed)[0][0]) for end in ("SA", "LA"))
+        low, high = (float(_eigenpairs(hessian, 1, end, seed, ROUGH)[0][0]) for end in ("SA", "LA"))
         with seeded(seed):
             places, density = lanczos_approximate_spectrum(
                 hessian, steps, num_points=bins, num_repeats=REPEATS, boundaries=(low, high), margin=MARGIN
@@ -138,7 +139,9 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
     return places.double().cpu().numpy(), density.double().cpu().numpy()
 
 
-def _eigenpairs(hessian: SurrogateHessian, count: int, which: str, seed: int) -> tuple[Any, Any]:
+def _eigenpairs(
+    hessian: SurrogateHessian, count: int, which: str, seed: int, tolerance: float = TOLERANCE
+) -> tuple[Any, Any]:
     # In increasing order. A small matrix is decomposed whole: Lanczos fails where few eigenvalues differ.
     operator, size = hessian.to_scipy(), hessian.shape[0]
     if size <= SMALL:
@@ -147,6 +150,6 @@ def _eigenpairs(hessian: SurrogateHessian, count: int, which: str, seed: int) ->
         chosen = slice(size - count, size) if which == "LA" else slice(0, count)
         return values[chosen], vectors[:, chosen]
     start = np.random.default_rng(seed).standard_normal(size).astype(operator.dtype)
-    values, vectors = eigsh(operator, k=count, which=which, v0=start, tol=TOLERANCE)
+    values, vectors = eigsh(operator, k=count, which=which, v0=start, tol=tolerance)
     order = np.argsort(values)
     return values[order], vectors[:, order]

@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 from torch import Tensor, nn
 
+from tetviz.errors import CheckpointError
 from tetviz.landscape.directions import (
     HOLD_ALL_BUT_WEIGHTS,
     Direction,
@@ -166,7 +167,8 @@ def orthogonalized(
         The turned direction, in the parameters' type: in float32 its cosine is 0 to about 1e-8.
 
     Raises:
-        ValueError: the parameters that may turn are too few for a right angle.
+        CheckpointError: the parameters that may turn are too few for a right angle.
+        ValueError: no parameter is random.
     """
     roles, filters = parameter_roles(model), parameter_filters(model)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -184,7 +186,7 @@ def orthogonalized(
             # Norm "weight" and "none" fix no length.
             length = weights[name].double()
             y[name] = rescaled(turned, length, norm, filters[name]) if norm in ("filter", "layer") else turned
-    raise ValueError(
+    raise CheckpointError(
         f"the directions cannot be made orthogonal: with norm {norm!r} and policy {dict(policy)} too little of them "
         "may turn (what is scaled points the same way in both)"
     )

@@ -88,6 +88,11 @@ class Probe:
             use_batch_statistics(self.model)
 
     @property
+    def gradient_timesteps(self) -> int:
+        """The number of timesteps that gradients are taken at: that of training, if it is measured."""
+        return min(self.t_train, self.timesteps)
+
+    @property
     def device(self) -> str:
         """Where it runs."""
         return str(a_parameter(self.model).device)

@@ -57,6 +57,7 @@ class Provenance:
     split: str = ""
     sample_order: str = ""
     batch_size: str = ""
+    network: str = ""
     request: str = ""
 
 

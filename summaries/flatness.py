@@ -111,7 +111,24 @@ def axis_lines(surface: Surface) -> Lines:
     )
 
 
-def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] = RADII) -> pd.DataFrame:
+def table_radii(x: FloatArray) -> tuple[float, ...]:
+    """The distances that a table of lines has rows for.
+
+    Args:
+        x: coordinates of the lines.
+
+    Returns:
+        Those of 0.1, 0.25, 0.5 and 1 that are coordinates on both sides; where none is, the same shares of the
+        last distance that is.
+    """
+    both = sorted(r for r in x[x > 0].tolist() if _pair(x, r))
+    found = tuple(r for r in RADII if _pair(x, r))
+    if found or not both:
+        return found
+    return tuple(share * both[-1] for share in RADII if _pair(x, share * both[-1]))
+
+
+def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] | None = None) -> pd.DataFrame:
     """Every flatness number of every plane.
 
     With L_0 the loss at the checkpoint and the two lines of a plane along its axes: ``rise`` is the mean of L -
@@ -126,7 +143,7 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
         lines: random lines, two a plane.
         loss: ``sdt`` or ``tet``.
         timestep: number of timesteps.
-        radii: distances r; one that is no coordinate of the lines gives NaN.
+        radii: distances r; one that is no coordinate of the lines gives NaN. By default :func:`table_radii`.
 
     Returns:
         A row for each plane, a column for each number; NaN where a point is missing or not finite.
@@ -145,6 +162,7 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
         raise ResultError("the lines have no point at 0, the checkpoint itself")
     rises = values - values[:, centre]
     columns: dict[str, FloatArray] = {}
+    radii = table_radii(lines.x) if radii is None else radii
     pairs = {radius: _pair(lines.x, radius) for radius in radii}
     nothing = np.full(len(rises), np.nan)
     for r, pair in pairs.items():
@@ -164,14 +182,16 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
     return pd.DataFrame(by_plane, index=pd.Index(range(1, len(rises) // 2 + 1), name="plane"))
 
 
-def sharpness_table(results: Sequence[Lines], loss: str, timestep: int, radii: Sequence[float] = RADII) -> pd.DataFrame:
+def sharpness_table(
+    results: Sequence[Lines], loss: str, timestep: int, radii: Sequence[float] | None = None
+) -> pd.DataFrame:
     """Flatness of several checkpoints, each number with its 95 % bootstrap interval over planes.
 
     Args:
         results: random lines of each checkpoint.
         loss: ``sdt`` or ``tet``.
         timestep: number of timesteps.
-        radii: distances r.
+        radii: distances r, as in :func:`plane_values`.
 
     Returns:
         A row for each number; for each checkpoint the columns ``(name, mean | low | high)``.
@@ -188,7 +208,7 @@ def sharpness_table(results: Sequence[Lines], loss: str, timestep: int, radii: S
 
 
 def compare_sharpness(
-    first: Lines, second: Lines, loss: str, timestep: int, radii: Sequence[float] = RADII
+    first: Lines, second: Lines, loss: str, timestep: int, radii: Sequence[float] | None = None
 ) -> list[Difference]:
     """Differences between two checkpoints along the same noise, plane by plane (paired).
 
@@ -197,7 +217,7 @@ def compare_sharpness(
         second: of another, along directions of the same seeds.
         loss: ``sdt`` or ``tet``.
         timestep: number of timesteps.
-        radii: distances r.
+        radii: distances r, as in :func:`plane_values`.
 
     Returns:
         A difference, second minus first, for each number that has an interval.
@@ -217,8 +237,11 @@ def compare_sharpness(
         "dataset": (first.provenance.dataset, second.provenance.dataset),
         "split": (first.provenance.split, second.provenance.split),
         "data_settings": (_settings(first.provenance), _settings(second.provenance)),
+        "batch_size": (first.provenance.batch_size, second.provenance.batch_size),
+        "network": (first.provenance.network, second.provenance.network),
     }.items():
-        if a != b:
+        # Statistics of batches depend on their size, nothing else does.
+        if a != b and (name != "batch_size" or first.bn != "frozen"):
             raise ResultError(f"the checkpoints were measured on a different {name} ({a!r} and {b!r})")
     one, other = checkpoint_names([first.provenance, second.provenance])
     before, after = (plane_values(each, loss, timestep, radii) for each in (first, second))

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
@@ -57,5 +58,6 @@ def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     inside = (lines.x >= -1e-9) & (lines.x <= 1 + 1e-9)
     values, arc = getattr(lines, f"{loss}_loss")[:, inside, timestep - 1], lines.arc[:, inside]
     values = np.where(lines.done[:, inside] == 1, values, np.nan)
-    means = np.trapezoid(values, arc, axis=1) / (arc[:, -1] - arc[:, 0])
+    length = arc[:, -1] - arc[:, 0]
+    means = np.divide(trapezoid(values, arc, axis=1), length, out=np.full(len(arc), np.nan), where=length > 0)
     return dict(zip(json.loads(lines.names), means.tolist(), strict=True))

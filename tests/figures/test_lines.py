@@ -7,7 +7,7 @@ from planted_results import planted_interpolation, planted_lines, planted_sharpn
 from tetviz.errors import ResultError
 from tetviz.figures import draw_interpolation, draw_lines
 from tetviz.figures.interpolation import barrier
-from tetviz.results.intervals import bootstrap_mean
+from tetviz.summaries.intervals import bootstrap_mean
 
 
 def of(axes, gid):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import reference
+from tetviz.errors import CheckpointError
 from tetviz.landscape import NORMS, RandomPlanes, compute_surface, parameter_roles, random_direction, random_plane
 from tetviz.landscape.planes import inner, orthogonalized, plane_seeds
 from tetviz.models import build
@@ -152,7 +153,7 @@ def test_what_is_not_random_does_not_turn(norm, policy):
 def test_a_right_angle_that_does_not_exist_is_named():
     """One weight: every direction is plus or minus it. And nothing random: nothing may turn."""
     model = nn.Linear(1, 1, bias=False)
-    with pytest.raises(ValueError, match="cannot be made orthogonal"):
+    with pytest.raises(CheckpointError, match="cannot be made orthogonal"):
         random_plane(model, 0, orthogonal=True)
     held = {"weight": "scale", "bias": "hold", "norm": "hold", "neuron": "hold"}
     with pytest.raises(ValueError, match="no parameter is random"):

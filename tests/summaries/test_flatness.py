@@ -14,8 +14,7 @@ from tetviz.errors import ResultError
 from tetviz.landscape import Probe, RandomPlanes, Record, compute_lines, surface_on
 from tetviz.results import Provenance
 from tetviz.summaries import axis_lines, compare_sharpness, plane_values, sharpness_table
-
-RADII = (0.1, 0.25, 0.5, 1.0)
+from tetviz.summaries.flatness import RADII, table_radii
 
 
 def bends(planes=5, curvature=2.0, spread=0.2):
@@ -134,7 +133,9 @@ def test_a_radius_on_one_side_alone_gives_nan():
     keep = lines.x > -0.75
     arrays = {name: getattr(lines, name)[:, keep] for name in ("sdt_loss", "tet_loss", "done", "arc", "accuracy")}
     arrays |= {name: getattr(lines, name)[:, keep] for name in ("step_accuracy", "sdt_loss_se", "tet_loss_se")}
-    table = plane_values(replaced(lines, x=lines.x[keep], **arrays), "sdt", 4)
+    shorter = replaced(lines, x=lines.x[keep], **arrays)
+    table = plane_values(shorter, "sdt", 4, RADII)
+    assert [r for r in RADII if f"rise at r = {r:g}" in plane_values(shorter, "sdt", 4)] == [0.1, 0.25, 0.5]
     assert table["rise at r = 1"].isna().all()
     assert table["worst within r = 1"].isna().all()
     assert table["rise at r = 0.5"].notna().all()
@@ -392,3 +393,26 @@ def test_lines_that_are_no_random_lines_are_refused():
         plane_values(planted_lines(), "sdt", 5)
     with pytest.raises(ResultError, match="no point at 0"):
         plane_values(planted_lines(size=40), "sdt", 4)
+
+
+def test_a_grid_without_the_usual_radii_has_the_same_shares_of_its_range():
+    lines = planted_lines(planes=2)
+    assert table_radii(lines.x) == RADII
+    shrunk = replaced(lines, x=0.37 * lines.x)
+    assert table_radii(shrunk.x) == pytest.approx([0.037, 0.0925, 0.185, 0.37])
+    table, usual = plane_values(shrunk, "sdt", 4), plane_values(lines, "sdt", 4)
+    np.testing.assert_allclose(table["rise at r = 0.185"], usual["rise at r = 0.5"])
+    assert table.notna().all(axis=None)
+
+
+def test_other_networks_and_for_batch_statistics_other_batches_are_not_compared():
+    for field, policy in (("network", "frozen"), ("batch_size", "batch")):
+        first, second = (
+            planted_lines(bn=policy, provenance=dataclasses.replace(planted_lines().provenance, **{field: value}))
+            for value in ("64", "128")
+        )
+        with pytest.raises(ResultError, match=f"different {field}"):
+            compare_sharpness(first, second, "sdt", 4)
+        if field == "batch_size":
+            frozen = [replaced(each, bn="frozen") for each in (first, second)]
+            assert len(compare_sharpness(*frozen, "sdt", 4)) > 0

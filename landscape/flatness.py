@@ -1,2 +1,0 @@
-from tetviz.summaries.flatness import *  # noqa
-from tetviz.summaries.flatness import checkpoint_names  # noqa

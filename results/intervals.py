@@ -1,1 +1,0 @@
-from tetviz.summaries.intervals import *  # noqa
