@@ -5,13 +5,15 @@ from typing import Any
 import click
 
 from tetviz import __version__
+from tetviz.commands.between import interpolate
+from tetviz.commands.connect import connect
 from tetviz.commands.curvature import curvature
 from tetviz.commands.demo import demo
 from tetviz.commands.doctor import doctor
 from tetviz.commands.export import export
 from tetviz.commands.flatness import compare, sharpness
 from tetviz.commands.landscape import landscape
-from tetviz.commands.lines import connect, interpolate, line
+from tetviz.commands.lines import line
 from tetviz.commands.options import COMMAND_LINE
 from tetviz.commands.results import info, plot
 from tetviz.commands.scale import scale

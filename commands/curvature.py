@@ -11,6 +11,7 @@ from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
     loss_option,
+    output_option,
     output_paths,
     probe_options,
     run_options,
@@ -54,7 +55,7 @@ PRODUCTS_OF_EIGSH = 120
 @samples_option(256)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.curvature.h5]")
+@output_option("curvature")
 def curvature(
     checkpoints: tuple[Path, ...],
     loss: str,
@@ -159,12 +160,12 @@ def curvature_records(result: "Curvature") -> list[dict[str, Any]]:
     """
     import numpy as np
 
-    from tetviz.commands.flatness import table_timestep
+    from tetviz.results import default_timestep
     from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
 
-    step = table_timestep(result, None)
+    step = default_timestep(result)
     bend = bootstrap_mean(finite_curvature(result, step))
-    slopes = slope_agreement(result, step)
+    slopes = slope_agreement(result)
     probes = len(result.trace_estimate)
     head = {"checkpoint": result.provenance.checkpoint, "loss": result.loss, "timesteps": step}
     hessian = {
@@ -228,6 +229,4 @@ def report(result: "Curvature") -> None:
 
 
 def _interval(mean: float, low: float, high: float) -> str:
-    if mean != mean:
-        return "not resolved"
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]" if low == low else f"{mean:.4g}, not resolved"
+    return f"{mean:.4g} [{low:.4g}, {high:.4g}]" if low == low else "not resolved"

@@ -34,7 +34,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     """
     from tetviz.commands.console import note
     from tetviz.commands.landscape import measure_landscape
-    from tetviz.commands.probing import open_probe, recording
+    from tetviz.commands.probing import Opened, open_probe, recording
     from tetviz.commands.scale import measure_scaling
     from tetviz.commands.subject import open_subject
     from tetviz.figures import (
@@ -59,12 +59,11 @@ def demo(folder: Path, seed: int, force: bool) -> None:
         subject, probe, seconds = open_probe(
             path, timesteps=TIMESTEPS, batch_size=SAMPLES, allow_chance=True, samples=SAMPLES, seed=seed
         )
-        planes = RandomPlanes(subject.model, seed, PLANES)
-        note("the surface of one plane")
         target = folder / f"{loss}.landscape.h5"
-        surfaces[loss] = measure_landscape(
-            subject, probe, seconds, planes[:1], target, grid_coordinates(GRID), loss, force=True
-        )
+        note("the surface of one plane")
+        opened = Opened(subject, probe, seconds, RandomPlanes(subject.model, seed, 1), target)
+        surfaces[loss] = measure_landscape(opened, grid_coordinates(GRID), loss, force=True)
+        planes = RandomPlanes(subject.model, seed, PLANES)
         note(f"lines along {PLANES} planes")
         target, points = folder / f"{loss}.sharpness.h5", PLANES * (2 * LINE + len(RHO)) + len(RHO)
         with recording(subject, target, True, points, seconds) as record:

@@ -13,7 +13,7 @@ from tetviz.commands.options import (
     data_options,
     direction_options,
     loss_option,
-    output_paths,
+    output_option,
     probe_options,
     run_options,
     samples_option,
@@ -23,8 +23,6 @@ from tetviz.commands.options import (
 if TYPE_CHECKING:
     from tetviz.results import Lines
     from tetviz.summaries import Difference
-
-FEW_PLANES = 5
 
 
 @click.command()
@@ -50,18 +48,12 @@ FEW_PLANES = 5
 @samples_option(1024)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.sharpness.h5]")
+@output_option("sharpness")
 def sharpness(
     checkpoints: tuple[Path, ...],
     loss: str,
     timestep: int | None,
-    planes: int,
-    grid: int,
-    span: tuple[float, float] | float,
     rho: tuple[float, ...],
-    norm: str,
-    orthogonal: bool,
-    policy: dict[str, str],
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -78,30 +70,23 @@ def sharpness(
     tetviz sharpness sdt.pt tet.pt --planes 10 --bn recalibrate
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.landscape import check_policy, even_grid, find_span
-    from tetviz.commands.probing import check_inputs, open_probe, recording
+    from tetviz.commands.probing import open_planes, recording
     from tetviz.figures import draw, save_figure
-    from tetviz.landscape import RandomPlanes, compute_sharpness
+    from tetviz.landscape import compute_sharpness
     from tetviz.results import Sharpness
 
-    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
-    check_policy(policy, orthogonal)
-    if "random" not in policy.values():
+    if "random" not in options["policy"].values():
         raise click.UsageError("--params: a sharpness needs a role that is random")
-    targets = output_paths(checkpoints, output, "sharpness")
-    check_inputs(checkpoints, targets, Sharpness, force)
-    opened = [open_probe(path, **options) for path in checkpoints]
-    if timestep and any(timestep > probe.timesteps for _, probe, _ in opened):
-        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {min(p.timesteps for _, p, _ in opened)}")
-    chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
-    axis = even_grid(grid, find_span(span, opened, chosen, loss))
+    opened, axis = open_planes(
+        checkpoints, output, Sharpness, "sharpness", loss=loss, timestep=timestep, force=force, **options
+    )
     results = []
-    points = planes * (2 * axis.size + len(rho)) + len(rho)
-    for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):
-        with recording(subject, target, force, points, seconds) as record:
-            results.append(compute_sharpness(probe, through, axis, rho, loss, record))
-        save_figure(draw([results[-1]], timestep=timestep), target.with_suffix(".png"))
-        note(f"wrote {target} and {target.with_suffix('.png')}")
+    for each in opened:
+        points = len(each.planes) * (2 * axis.size + len(rho)) + len(rho)
+        with recording(each.subject, each.target, force, points, each.seconds) as record:
+            results.append(compute_sharpness(each.probe, each.planes, axis, rho, loss, record))
+        save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
+        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
     if as_json:
         print_json(flatness_records(results, timestep))
     else:
@@ -148,7 +133,7 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
         results: random lines of each checkpoint.
         timestep: number of timesteps; the training T by default.
     """
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.flatness import FEW_PLANES, checkpoint_names
 
     names = checkpoint_names([each.provenance for each in results])
     found, chief = differences(results, timestep), headline(results[0])
@@ -166,9 +151,10 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
             click.echo(difference.sentence())
     others = [d for d in found if d.quantity != chief and d.low == d.low]
     if others:
+        without = sum(d.leaves_out_zero for d in others)
         click.echo(
-            f"of the {len(others)} other differences {sum(d.is_resolved for d in others)} have an interval without 0 "
-            f"(by chance alone about {0.05 * len(others):.0f} would); --json lists them"
+            f"of the {len(others)} other differences {without} have an interval without 0 (by chance alone about "
+            f"{0.05 * len(others):.0f} would); --json lists them"
         )
 
 
@@ -198,29 +184,15 @@ def differences(results: "Sequence[Lines]", timestep: int | None) -> "list[Diffe
     Returns:
         The differences, for both losses.
     """
+    from tetviz.results import default_timestep
     from tetviz.summaries import compare_sharpness
 
     return [
         difference
         for loss in ("sdt", "tet")
         for other in results[1:]
-        for difference in compare_sharpness(results[0], other, loss, table_timestep(results[0], timestep))
+        for difference in compare_sharpness(results[0], other, loss, timestep or default_timestep(results[0]))
     ]
-
-
-def table_timestep(result: Any, timestep: int | None) -> int:
-    """The number of timesteps that a table is for.
-
-    Args:
-        result: anything with a timestep axis and a T of training.
-        timestep: the one asked for.
-
-    Returns:
-        It, or the training T, or the longest that was measured.
-    """
-    if timestep:
-        return timestep
-    return int(result.t_train if result.t_train in result.timestep else result.timestep[-1])
 
 
 def format_flatness(lines: "Lines", timestep: int | None) -> str:
@@ -236,9 +208,10 @@ def format_flatness(lines: "Lines", timestep: int | None) -> str:
     import pandas as pd
 
     from tetviz.figures import format_table
+    from tetviz.results import default_timestep
     from tetviz.summaries import sharpness_table
 
-    step = table_timestep(lines, timestep)
+    step = timestep or default_timestep(lines)
     columns = {}
     for loss in ("sdt", "tet"):
         table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
@@ -264,12 +237,13 @@ def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[d
     Returns:
         Records of one checkpoint, and records of a pair with a sentence.
     """
+    from tetviz.results import default_timestep
     from tetviz.summaries import sharpness_table
 
     records = []
     for lines in results:
         for loss in ("sdt", "tet"):
-            step = table_timestep(lines, timestep)
+            step = timestep or default_timestep(lines)
             table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
             head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
             records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]

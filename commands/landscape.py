@@ -11,7 +11,7 @@ from tetviz.commands.options import (
     data_options,
     direction_options,
     loss_option,
-    output_paths,
+    output_option,
     probe_options,
     run_options,
     samples_option,
@@ -19,8 +19,7 @@ from tetviz.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from tetviz.commands.subject import Subject
-    from tetviz.landscape import Probe
+    from tetviz.commands.probing import Opened
     from tetviz.results import Surface
 
 
@@ -37,17 +36,11 @@ if TYPE_CHECKING:
 @samples_option(1024)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.landscape.h5]")
+@output_option("landscape")
 def landscape(
     checkpoints: tuple[Path, ...],
     loss: str,
     timestep: int | None,
-    grid: int,
-    span: tuple[float, float] | float,
-    planes: int,
-    norm: str,
-    orthogonal: bool,
-    policy: dict[str, str],
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -67,116 +60,34 @@ def landscape(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.flatness import report_flatness
-    from tetviz.commands.probing import check_inputs, open_probe
-    from tetviz.landscape import RandomPlanes
+    from tetviz.commands.probing import open_planes
     from tetviz.results import Surface
     from tetviz.summaries import axis_lines
 
-    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
-    check_policy(policy, orthogonal)
-    targets = output_paths(checkpoints, output, "landscape")
-    check_inputs(checkpoints, targets, Surface, force)
-    opened = [open_probe(path, **options) for path in checkpoints]
-    if timestep and any(timestep > probe.timesteps for _, probe, _ in opened):
-        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {min(p.timesteps for _, p, _ in opened)}")
-    chosen = [RandomPlanes(each.model, options["seed"], planes, norm, policy, orthogonal) for each, _, _ in opened]
-    axis = even_grid(grid, find_span(span, opened, chosen, loss))
+    opened, axis = open_planes(
+        checkpoints, output, Surface, "landscape", loss=loss, timestep=timestep, force=force, **options
+    )
     records, surfaces = [], []
-    for (subject, probe, seconds), through, target in zip(opened, chosen, targets, strict=True):
-        surfaces.append(measure_landscape(subject, probe, seconds, through, target, axis, loss, force, timestep))
+    for each in opened:
+        surfaces.append(measure_landscape(each, axis, loss, force, timestep))
         records += headlines(surfaces[-1])
         if not as_json:
             click.echo(format_headlines(records[-2:]))
-        note(f"wrote {target} and {target.with_suffix('.png')}")
-    lines = [axis_lines(surface) for surface in surfaces] if planes > 1 else []
+        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
     if as_json:
         print_json(records)
-    elif lines:
-        report_flatness(lines, timestep)
+    elif options["planes"] > 1:
+        report_flatness([axis_lines(surface) for surface in surfaces], timestep)
 
 
-def even_grid(points: int, span: tuple[float, float]) -> Any:
-    """The coordinates of a grid.
-
-    Args:
-        points: a side.
-        span: first and last coordinate.
-
-    Returns:
-        The coordinates, 0 among them.
-
-    Raises:
-        click.UsageError: 0 is not among them.
-    """
-    from tetviz.landscape import grid_coordinates
-
-    try:
-        return grid_coordinates(points, *span)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def check_policy(policy: dict[str, str], orthogonal: bool) -> None:
-    """Refuses directions that no right angle can be made of.
-
-    Args:
-        policy: role to treatment.
-        orthogonal: whether a right angle is asked for.
-
-    Raises:
-        click.UsageError: nothing is random.
-    """
-    if orthogonal and "random" not in policy.values():
-        raise click.UsageError("--orthogonal: takes a role that is random, see --params")
-
-
-def find_span(
-    span: tuple[float, float] | float, opened: "list[tuple[Subject, Probe, float]]", planes: Any, loss: str
-) -> tuple[float, float]:
-    """The range that the option asks for; of several checkpoints the widest, so that they share it.
-
-    Args:
-        span: a range, or the factor by which the loss is to rise.
-        opened: the checkpoints.
-        planes: of each checkpoint; the first one is searched along.
-        loss: ``sdt`` or ``tet``.
-
-    Returns:
-        First and last coordinate.
-    """
-    from tetviz.commands.console import note
-    from tetviz.landscape import find_range
-
-    if isinstance(span, tuple):
-        return span
-    found = [find_range(probe, each[0], loss, span) for (_, probe, _), each in zip(opened, planes, strict=True)]
-    for (subject, _, _), distance in zip(opened, found, strict=True):
-        note(f"{subject.path}: L_{loss.upper()} is {span:g} times as high at a distance of {distance:g}")
-    return -max(found), max(found)
-
-
-def measure_landscape(
-    subject: "Subject",
-    probe: "Probe",
-    seconds: float,
-    planes: Any,
-    target: Path,
-    axis: Any,
-    loss: str,
-    force: bool,
-    timestep: int | None = None,
-) -> "Surface":
+def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":
     """Measures a surface into a file and draws it.
 
     Args:
-        subject: checkpoint and data.
-        probe: its network, and how it is measured.
-        seconds: that a point takes.
-        planes: pairs of directions.
-        target: the HDF5 file; the figure stands beside it.
+        opened: checkpoint, data, planes and file.
         axis: coordinates along both directions.
         loss: the loss to draw.
-        force: replace ``target``.
+        force: replace the file.
         timestep: the T to draw.
 
     Returns:
@@ -186,9 +97,10 @@ def measure_landscape(
     from tetviz.figures import draw_surface, save_figure
     from tetviz.landscape import surface_on
 
-    with recording(subject, target, force, len(planes) * axis.size**2, seconds) as record:
-        surface = surface_on(probe, planes, axis, axis, loss, record)
-    save_figure(draw_surface(surface, timestep=timestep), target.with_suffix(".png"))
+    points = len(opened.planes) * axis.size**2
+    with recording(opened.subject, opened.target, force, points, opened.seconds) as record:
+        surface = surface_on(opened.probe, opened.planes, axis, axis, loss, record)
+    save_figure(draw_surface(surface, timestep=timestep), opened.target.with_suffix(".png"))
     return surface
 
 

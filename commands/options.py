@@ -198,6 +198,14 @@ direction_options = combined(
     ),
 )
 
+calibration_option = click.option(
+    "--calibration",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Train samples that statistics are re-estimated on.",
+)
+
 bn_options = combined(
     click.option(
         "--bn",
@@ -206,13 +214,7 @@ bn_options = combined(
         show_default=True,
         help="Batch-norm statistics: the checkpoint's, re-estimated at every point, or each batch's.",
     ),
-    click.option(
-        "--calibration",
-        type=click.IntRange(1),
-        default=256,
-        show_default=True,
-        help="Train samples that statistics are re-estimated on.",
-    ),
+    calibration_option,
 )
 
 probe_options = combined(
@@ -225,6 +227,23 @@ probe_options = combined(
 checkpoints_argument = click.argument(
     "checkpoints", metavar="CKPT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+
+
+def output_option(kind: str) -> Callable[[F], F]:
+    """Where the results of one checkpoint or several go.
+
+    Args:
+        kind: middle part of the default names.
+
+    Returns:
+        The option.
+    """
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help=f"HDF5 file; for several checkpoints a folder.  [default: CKPT.{kind}.h5]",
+    )
 
 
 def samples_option(default: int) -> Callable[[F], F]:

@@ -1,17 +1,19 @@
 """What the commands that move a network have in common: the checks before, the estimate, the outputs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tetviz.commands.console import note, progress_bar
+from tetviz.commands.options import output_paths
 from tetviz.commands.subject import Subject, duration, open_subject
 from tetviz.errors import CheckpointError, OutputError, ResultError
-from tetviz.landscape import Probe, Record
+from tetviz.landscape import Probe, RandomPlanes, Record, find_range, grid_coordinates
 from tetviz.results import load, writable_target
 from tetviz.training import Checkpoint, measure, to_batches
 from tetviz.training.doctor import examine
@@ -23,31 +25,52 @@ if TYPE_CHECKING:
 EXCUSABLE = ("above chance", "spikes")
 
 
-def check_target(target: Path, kind: "type[Result]", force: bool) -> None:
-    """Refuses, before any work, to replace a finished result or its figure.
+def is_complete(target: Path, kind: "type[Result]", force: bool) -> bool:
+    """Refuses, before any work, to replace what is not the beginning of the result, and says whether it is all there.
 
     Args:
         target: the HDF5 file.
         kind: what it is to hold.
         force: whether to replace it after all.
 
+    Returns:
+        True for a finished result that is to stay.
+
     Raises:
-        OutputError: it exists, finished, or holds something else.
+        OutputError: it holds something else, or a new result would replace an old figure.
     """
     writable_target(target, force=True)
     if force or not target.exists():
         writable_target(target.with_suffix(".png"), force)
-        return
+        return False
     try:
         done, total = load(target, kind).progress()
     except ResultError as error:
         raise OutputError(f"{error}. Choose another name with -o, or replace it with --force") from error
-    if done == total:
+    return done == total
+
+
+def check_inputs(checkpoints: Sequence[Path], targets: list[Path], kind: "type[Result]", force: bool) -> None:
+    """Checks all outputs and checkpoints before the first is measured.
+
+    Args:
+        checkpoints: the checkpoints.
+        targets: the HDF5 files.
+        kind: what the files are to hold.
+        force: whether files may be replaced.
+
+    Raises:
+        OutputError: all results are there already, or something else is.
+    """
+    complete = [is_complete(target, kind, force) for target in targets]
+    if all(complete):
+        name = targets[0]
         raise OutputError(
-            f"{target}: exists already and is complete, with both losses; draw it with "
-            f"`tetviz plot {target} --loss sdt|tet -o FIGURE`, choose another name with -o, or replace it "
-            "with --force"
+            f"{', '.join(map(str, targets))}: exists already and is complete, with both losses; draw it with "
+            f"`tetviz plot {name} --loss sdt|tet -o FIGURE`, choose another name with -o, or replace it with --force"
         )
+    for path in checkpoints:
+        Checkpoint.load(path)
 
 
 def open_probe(
@@ -116,19 +139,112 @@ def open_probe(
     return subject, probe, seconds
 
 
-def check_inputs(checkpoints: tuple[Path, ...], targets: list[Path], kind: "type[Result]", force: bool) -> None:
-    """Checks all outputs and checkpoints before the first is measured.
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint that is ready to be moved along random planes.
+
+    Attributes:
+        subject: checkpoint and data.
+        probe: its network, and how it is measured.
+        seconds: that a point takes.
+        planes: pairs of directions.
+        target: the HDF5 file.
+    """
+
+    subject: Subject
+    probe: Probe
+    seconds: float
+    planes: RandomPlanes
+    target: Path
+
+
+def open_planes(
+    checkpoints: tuple[Path, ...],
+    output: Path | None,
+    kind: "type[Result]",
+    name: str,
+    *,
+    loss: str,
+    grid: int,
+    span: tuple[float, float] | float,
+    planes: int,
+    norm: str,
+    orthogonal: bool,
+    policy: dict[str, str],
+    timestep: int | None,
+    force: bool,
+    **options: Any,
+) -> tuple[list[Opened], Any]:
+    """Opens the checkpoints of a command that moves them along random planes, after checking all that it asks for.
 
     Args:
         checkpoints: the checkpoints.
-        targets: an HDF5 file for each.
+        output: what ``-o`` says.
         kind: what the files are to hold.
+        name: middle part of the default file names.
+        loss: the loss that the range is found by.
+        grid: points a side.
+        span: first and last coordinate, or the factor by which the loss is to rise.
+        planes: how many.
+        norm: of the directions.
+        orthogonal: whether they are at a right angle.
+        policy: role to treatment.
+        timestep: the T to show.
         force: whether files may be replaced.
+        **options: as :func:`open_probe` takes them.
+
+    Returns:
+        The checkpoints, and the coordinates that they share.
+
+    Raises:
+        click.UsageError: options that exclude each other, or a grid without a centre.
     """
-    for target in targets:
-        check_target(target, kind, force)
-    for path in checkpoints:
-        Checkpoint.load(path)
+    even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
+    if orthogonal and "random" not in policy.values():
+        raise click.UsageError("--orthogonal: takes a role that is random, see --params")
+    targets = output_paths(checkpoints, output, name)
+    check_inputs(checkpoints, targets, kind, force)
+    opened = []
+    for path, target in zip(checkpoints, targets, strict=True):
+        subject, probe, seconds = open_probe(path, **options)
+        if timestep and timestep > probe.timesteps:
+            raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {probe.timesteps}")
+        if timestep and options["bn"] == "batch" and timestep < probe.timesteps:
+            raise click.UsageError(
+                f"--t {timestep}: with --bn batch only the longest run, T = {probe.timesteps}, has a value"
+            )
+        through = RandomPlanes(subject.model, options["seed"], planes, norm, policy, orthogonal)
+        opened.append(Opened(subject, probe, seconds, through, target))
+    return opened, even_grid(grid, _span(span, opened, loss))
+
+
+def even_grid(points: int, span: tuple[float, float]) -> Any:
+    """The coordinates of a grid.
+
+    Args:
+        points: a side.
+        span: first and last coordinate.
+
+    Returns:
+        The coordinates, 0 among them.
+
+    Raises:
+        click.UsageError: 0 is not among them.
+    """
+    try:
+        return grid_coordinates(points, *span)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _span(span: tuple[float, float] | float, opened: list[Opened], loss: str) -> tuple[float, float]:
+    # Of several checkpoints the widest range, so that they share it.
+    if isinstance(span, tuple):
+        return span
+    found = [find_range(each.probe, each.planes[0], loss, span) for each in opened]
+    for each, distance in zip(opened, found, strict=True):
+        note(f"{each.subject.path}: L_{loss.upper()} is {span:g} times as high at a distance of {distance:g}")
+    return -max(found), max(found)
 
 
 @contextmanager
@@ -146,6 +262,7 @@ def recording(subject: Subject, target: Path, force: bool, points: int, seconds:
         The record to measure into.
     """
     done = load(target).progress()[0] if target.exists() and not force else 0
+    before = target.stat().st_mtime_ns if target.exists() else 0
     resumed = f"resumed: {done} of {points} are done, " if done else ""
     note(f"{points} points, {resumed}{seconds:.2f} s each: about {duration((points - done) * seconds)}")
     try:
@@ -156,6 +273,8 @@ def recording(subject: Subject, target: Path, force: bool, points: int, seconds:
 
             yield Record(target, force, subject.provenance, report)
     except KeyboardInterrupt:
-        kept = f"every finished point is in {target}; go on" if target.exists() else "nothing was finished; begin again"
-        note(f"stopped: {kept} with the same command{' (without --force)' * target.exists()}")
+        if target.exists() and not (force and target.stat().st_mtime_ns == before):
+            note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
+        else:
+            note("stopped before the first point was finished")
         raise click.exceptions.Exit(130) from None

@@ -8,6 +8,7 @@ import click
 from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
+    output_option,
     output_paths,
     run_options,
     samples_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @samples_option(0)
 @data_options
 @run_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file; a folder for several.  [default: CKPT.scale.h5]")
+@output_option("scale")
 def scale(
     checkpoints: tuple[Path, ...],
     tmax: int | None,

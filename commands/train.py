@@ -145,7 +145,7 @@ def train(
     for path in (output, last):
         writable_target(path, force or resume)
     kept = sorted(kept_folder(output).glob("epoch-*.pt"))
-    if keep_every and kept and not (force or resume):
+    if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
     where = pick_device(device)
     monitors: list[Monitor] = [TrainingProgress()]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tetviz.commands.between import between, require_one_network
 from tetviz.commands.options import (
     bn_options,
     data_options,
@@ -52,7 +53,9 @@ def trajectory(run: Path, output: Path | None, force: bool, **options: Any) -> N
         raise CheckpointError(
             f"{folder}: holds {len(kept)} checkpoints, a plane takes at least 3; train with --keep-every 1"
         )
-    _measure(tuple(kept), output_paths((run,), output, "trajectory")[0], kept[-1], "training", force, **options)
+    target = output_paths((run,), output, "trajectory")[0]
+    require_same_run(run, kept[-1])
+    _measure(tuple(kept), target, kept[-1], "training", run.stem, force, **options)
 
 
 @click.command()
@@ -74,7 +77,8 @@ def plane(checkpoints: tuple[Path, Path, Path], output: Path | None, force: bool
     tetviz plane sdt.pt tet.pt other.pt --bn recalibrate
     """
     target = output_paths((checkpoints[0],), output, "plane")[0]
-    _measure(checkpoints, target, checkpoints[0], "checkpoints", force, **options)
+    require_one_network(checkpoints)
+    _measure(checkpoints, target, checkpoints[0], "checkpoints", "", force, **options)
 
 
 def _measure(
@@ -82,6 +86,7 @@ def _measure(
     target: Path,
     reference: Path,
     path: str,
+    run: str,
     force: bool,
     *,
     loss: str,
@@ -90,7 +95,6 @@ def _measure(
     **options: Any,
 ) -> None:
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.lines import between
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.figures import draw, format_table, save_figure
     from tetviz.landscape import compute_trajectory, plane_through
@@ -101,7 +105,7 @@ def _measure(
     subject, probe, seconds = open_probe(reference, **options)
     waypoints = [waypoint(each, path) for each in checkpoints]
     through = plane_through(displacements(probe, waypoints[1:])) if path == "checkpoints" else None
-    about = between(subject, checkpoints) if path == "checkpoints" else named(subject, target)
+    about = between(subject, checkpoints) if path == "checkpoints" else named(subject, run)
     with recording(about, target, force, grid**2, seconds) as record:
         result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
     save_figure(draw([result]), target.with_suffix(".png"))
@@ -119,20 +123,40 @@ def _measure(
         )
 
 
-def named(subject: Any, target: Path) -> Any:
+def require_same_run(run: Path, kept: Path) -> None:
+    """Checks that kept checkpoints are those of a run.
+
+    Args:
+        run: its chosen checkpoint.
+        kept: one that is kept.
+
+    Raises:
+        CheckpointError: they come from another run.
+    """
+    from tetviz.errors import CheckpointError
+    from tetviz.training import Checkpoint
+
+    first, second = Checkpoint.load(run), Checkpoint.load(kept)
+    differ = [name for name in ("spec", "training", "data") if getattr(first, name) != getattr(second, name)]
+    if differ:
+        raise CheckpointError(
+            f"{kept}: was kept by another run than {run}, its {', '.join(differ)} differ; train again with --keep-every"
+        )
+
+
+def named(subject: Any, run: str) -> Any:
     """The last kept checkpoint as the subject of a result about its run.
 
     Args:
         subject: the checkpoint, opened.
-        target: the file of the result, named after the run.
+        run: what the run is called.
 
     Returns:
         The subject, labelled with the name of the run.
     """
     import dataclasses
 
-    label = target.name.partition(".")[0]
-    return dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, label=label))
+    return dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, label=run))
 
 
 def waypoint(path: Path, kind: str) -> "Waypoint":
@@ -167,9 +191,9 @@ def trajectory_table(result: "Trajectory") -> Any:
 
     import pandas as pd
 
-    from tetviz.commands.flatness import table_timestep
+    from tetviz.results import default_timestep
 
-    step = table_timestep(result, None) - 1
+    step = default_timestep(result) - 1
     columns = {
         "x": result.point_x,
         "y": result.point_y,

@@ -7,7 +7,7 @@ import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.figures.labels import LOSSES, network_name, network_names
-from tetviz.results import Curvature, Lines, Surface, Trajectory
+from tetviz.results import Curvature, Lines, Surface, Trajectory, default_timestep
 from tetviz.results.schema import FloatArray
 
 
@@ -26,7 +26,7 @@ def chosen_timestep(result: Surface | Lines | Curvature, timestep: int | None) -
     """
     axis = result.timestep
     if timestep is None:
-        return result.t_train if result.t_train in axis else int(axis[-1])
+        return default_timestep(result)
     if timestep not in axis:
         what = f"the {result.kind} of {network_name(result.provenance)}"
         raise ResultError(f"timestep {timestep}: {what} holds {axis[0]} to {axis[-1]}")
@@ -102,6 +102,8 @@ def require_same_directions(results: Sequence[Surface] | Sequence[Lines], *, sam
     what = "surfaces" if isinstance(results[0], Surface) else "lines"
     if any(isinstance(result, Trajectory) for result in results):
         raise ResultError("a trajectory lies in a plane of its own and cannot be compared; draw it alone")
+    if len(results) > 1 and any((result.direction_seed < 0).any() for result in results):
+        raise ResultError(f"{what} along directions of unknown seed cannot be compared; draw each alone")
     for name in ("plane_seed", "norm", "policy", "orthogonal", *(("bn",) if same_bn else ())):
         found = [getattr(result, name) for result in results]
         if len(set(found)) > 1:

@@ -85,6 +85,8 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
 
 
 def _explained(trajectory: Trajectory) -> str:
+    if np.isnan(trajectory.explained).all():
+        return "The plane goes through all of them."
     shares = [
         f"{', '.join(f'{name} {100 * share:.3g} %' for name, share in zip('xy', values, strict=True))} of {of}"
         for values, of in (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RADII = (0.01, 0.03, 0.1, 0.3)
 BASES = 2
-NO_GRADIENT = "no gradient passes through the network: its surrogate Hessian is zero along every direction"
+NO_CURVATURE = "the surrogate Hessian is zero along every direction that was tried"
 NOT_FINITE = "the double backward pass through the surrogates is not finite: there is no surrogate Hessian"
 
 
@@ -64,7 +64,12 @@ def compute_curvature(
 
     Returns:
         The curvature.
+
+    Raises:
+        ValueError: a probe of another batch-norm policy.
     """
+    if probe.bn != "frozen":
+        raise ValueError(f"a curvature is measured with frozen batch-norm statistics, not {probe.bn!r}")
     record = record or Record()
     weights = random_parameters(probe, policy)
     settings = {
@@ -110,7 +115,7 @@ def compute_curvature(
         weight_norm=length(weights),
         plane_seed=seed,
         t_train=probe.t_train,
-        provenance=record.describe(probe, probe.request({}, settings)),
+        provenance=record.describe(probe, probe.request([], settings)),
     )
     if record.path is not None and not record.force and Path(record.path).exists():
         check_same(record.path, empty)
@@ -176,7 +181,7 @@ def _surrogate(
         return fields | {"note": NOT_FINITE}
     if not fields["surrogate_curvature"].any():
         zero = {"eigenvalue": np.zeros(ranks), "trace_estimate": np.zeros(trace_probes)}
-        return fields | zero | {"eigenvalue_residual": np.zeros(ranks), "note": NO_GRADIENT}
+        return fields | zero | {"eigenvalue_residual": np.zeros(ranks), "note": NO_CURVATURE}
     try:
         values, residuals = top_eigenvalues(hessian, ranks, seed)
         places, density = spectral_density(hessian, min(steps, hessian.shape[0]), bins, seed)

@@ -79,10 +79,11 @@ def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> 
     probe.place({})
     total = {name: torch.zeros_like(weight) for name, weight in names.items()}
     parameters = dict(probe.model.named_parameters())
-    for share in loss_shares(probe, loss):
-        gradients = torch.autograd.grad(share(), [parameters[name] for name in names], materialize_grads=True)
-        for name, gradient in zip(names, gradients, strict=True):
-            total[name] += gradient
+    with exact_kernels():
+        for share in loss_shares(probe, loss):
+            gradients = torch.autograd.grad(share(), [parameters[name] for name in names], materialize_grads=True)
+            for name, gradient in zip(names, gradients, strict=True):
+                total[name] += gradient
     return total
 
 
@@ -94,12 +95,13 @@ def loss_shares(probe: Probe, loss: str) -> Iterator[Callable[[], Tensor]]:
         loss: ``sdt`` or ``tet``.
 
     Yields:
-        Functions that run a batch forward and give its share of the loss, differentiable.
+        Functions that run a batch forward and give its share of the loss, differentiable. Call them and
+        differentiate inside ``exact_kernels``.
     """
     for x, labels_B in probe.batches:
 
         def share(x: Tensor = x, labels_B: Tensor = labels_B) -> Tensor:
-            with exact_kernels(), torch.enable_grad():
+            with torch.enable_grad():
                 logits_TBK = probe.model(x.clone(), probe.gradient_timesteps)
                 weight = len(labels_B) / len(probe.samples)
                 value: Tensor = LOSSES[loss](logits_TBK, labels_B.to(logits_TBK.device))

@@ -16,6 +16,7 @@ from tetviz.landscape.gradient import loss_shares
 from tetviz.landscape.probe import Probe
 from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
+from tetviz.training.profile import exact_kernels
 
 TOLERANCE = 1e-3
 ROUGH = 1e-2  # of the ends of the spectrum, which get a margin
@@ -60,15 +61,18 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
     def _matmat(self, X: list[Tensor]) -> list[Tensor]:
         columns = X[0].shape[-1]
         products = [torch.zeros_like(block) for block in X]
-        for share in loss_shares(self._probe, self._loss):
-            gradients = torch.autograd.grad(share(), self._parameters, create_graph=True, materialize_grads=True)
-            for k in range(columns):
-                along = torch.stack([(g * block[..., k]).sum() for g, block in zip(gradients, X, strict=True)]).sum()
-                if not along.requires_grad:
-                    continue
-                second = torch.autograd.grad(along, self._parameters, retain_graph=True, materialize_grads=True)
-                for product, part in zip(products, second, strict=True):
-                    product[..., k] += part
+        with exact_kernels():
+            for share in loss_shares(self._probe, self._loss):
+                gradients = torch.autograd.grad(share(), self._parameters, create_graph=True, materialize_grads=True)
+                for k in range(columns):
+                    along = torch.stack(
+                        [(g * block[..., k]).sum() for g, block in zip(gradients, X, strict=True)]
+                    ).sum()
+                    if not along.requires_grad:
+                        continue
+                    second = torch.autograd.grad(along, self._parameters, retain_graph=True, materialize_grads=True)
+                    for product, part in zip(products, second, strict=True):
+                        product[..., k] += part
         return products
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tetviz.errors import CheckpointError
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.lines import common_fields
-from tetviz.landscape.probe import Probe
+from tetviz.landscape.probe import Probe, split_state
 from tetviz.landscape.record import Point, Record, coarse_to_fine
 from tetviz.results import MEASURED, Lines
 from tetviz.results.schema import FloatArray
@@ -40,9 +39,14 @@ def compute_interpolation(
 
     Returns:
         The lines, and in ``end_*`` both checkpoints with their own statistics.
+
+    Raises:
+        ValueError: a probe of another policy.
     """
+    if probe.bn != "frozen":
+        raise ValueError(f"the lines have policies of their own: take a probe with bn 'frozen', not {probe.bn!r}")
     record = record or Record()
-    weights, buffers = _split(probe, other)
+    weights, buffers = split_state(probe, other)
     names = ["straight"]
     if batch_norms(probe.model):
         names = ["held", "interpolated", *(["recalibrated"] if probe.calibration else [])]
@@ -86,7 +90,7 @@ def compute_curve(
         The lines ``straight`` and ``curve``.
     """
     record = record or Record()
-    weights, buffers = _split(probe, other)
+    weights, buffers = split_state(probe, other)
     control = {name: tensor.to(probe.origin[name]) for name, tensor in control.items()}
 
     def place(line: int, t: float) -> dict[str, Tensor]:
@@ -131,8 +135,8 @@ def _between(
     record: Record,
     tensors: State | None = None,
 ) -> Lines:
-    moved = {f"other {name}": tensor for name, tensor in [*weights.items(), *buffers.items()]}
-    request = probe.request({**moved, **(tensors or {})}, {**settings, "x": x.tolist(), "names": names})
+    moved = [(f"other {name}", tensor) for name, tensor in [*weights.items(), *buffers.items()]]
+    request = probe.request([*moved, *(tensors or {}).items()], {**settings, "x": x.tolist(), "names": names})
     fields = {
         **common_fields(probe, names, x, settings["loss"]),
         "end": np.arange(2),
@@ -146,9 +150,9 @@ def _between(
     }
 
     def fill(lines: Lines) -> None:
-        for end, (w, b) in enumerate([(probe.origin, probe.buffers), (weights, buffers)]):
+        for end, state in enumerate([{}, {**weights, **buffers}]):
             if np.isnan(lines.end_accuracy[end, -1]):
-                profile = probe.measure(w, b, calibrated=False)
+                profile = probe.measure_checkpoint(state)
                 for name in ("sdt_loss", "tet_loss", "accuracy"):
                     getattr(lines, f"end_{name}")[end] = getattr(profile, name)
         record.visit(lines, _columns(lines), lambda point: at(lines, point))
@@ -159,19 +163,6 @@ def _between(
 def _columns(lines: Lines) -> list[Point]:
     # All lines at a coordinate, from coarse to fine.
     return [(line, i) for (i,) in coarse_to_fine(len(lines.x)) for line in range(len(lines.line))]
-
-
-def _split(probe: Probe, state: State) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    # The parameters and the buffers of a state_dict of the probe's network.
-    own = {**probe.origin, **probe.buffers}
-    missing = [n for n, t in own.items() if n not in state or state[n].shape != t.shape]
-    if missing:
-        raise CheckpointError(
-            f"the checkpoints hold different networks: {', '.join(missing[:3])} is missing in the other or has another "
-            "shape; take two of one architecture"
-        )
-    weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (probe.origin, probe.buffers))
-    return weights, buffers
 
 
 def _unknown(profile: TemporalProfile) -> TemporalProfile:

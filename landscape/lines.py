@@ -1,7 +1,7 @@
 """Lines through a checkpoint, along random directions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,19 @@ def line_fields(
     """
     if not len(planes):
         raise ValueError("random lines need at least one plane")
-    tensors: dict[str, Tensor] = {}
-    names, seeds, lengths = [], [], []
-    for index, plane in enumerate(planes):
-        for side, direction, seed in zip("xy", (plane.x, plane.y), plane.direction_seeds, strict=True):
-            check_directions(probe, direction)
-            tensors |= {f"{index} {side} {name}": tensor for name, tensor in direction.items()}
-            names.append(f"plane {index + 1}, {side}")
-            seeds.append(seed)
-            lengths.append(np.sqrt(inner(direction, direction)))
-    request = {"x": x.tolist(), "loss": loss, **(settings or {})}
+    seeds: list[int] = []
+    lengths: list[float] = []
+
+    def directions() -> Iterator[tuple[str, Tensor]]:
+        for index, plane in enumerate(planes):
+            check_directions(probe, plane.x, plane.y)
+            seeds.extend(plane.direction_seeds)
+            for side, direction in (("x", plane.x), ("y", plane.y)):
+                lengths.append(np.sqrt(inner(direction, direction)))
+                yield from ((f"{index} {side} {name}", tensor) for name, tensor in direction.items())
+
+    request = probe.request(directions(), {"x": x.tolist(), "loss": loss, **(settings or {})})
+    names = [f"plane {index + 1}, {side}" for index in range(len(planes)) for side in "xy"]
     first = planes[0]
     return {
         **common_fields(probe, names, x, loss),
@@ -83,7 +86,7 @@ def line_fields(
         "policy": policy_text(first.policy),
         "orthogonal": int(first.orthogonal),
         "plane_seed": first.seed,
-        "provenance": record.describe(probe, probe.request(tensors, request)),
+        "provenance": record.describe(probe, request),
     }
 
 
@@ -96,16 +99,17 @@ def fill_lines(lines: Lines, probe: Probe, planes: Sequence[Plane], record: Reco
         planes: two directions each.
         record: counts the points.
     """
-    for index, done in enumerate(lines.done):
-        if done.all():
+    for index in range(len(planes)):
+        pair = (2 * index, 2 * index + 1)
+        if lines.done[list(pair)].all():
             continue
-        plane = planes[index // 2]
-        along = moving((plane.x, plane.y)[index % 2])
+        plane = planes[index]
+        for line, along in zip(pair, (moving(plane.x), moving(plane.y)), strict=True):
 
-        def at(point: Point, d: dict[str, Tensor] = along) -> TemporalProfile:
-            return probe.measure(displaced(probe.origin, (float(lines.x[point[1]]), d)))
+            def at(point: Point, d: dict[str, Tensor] = along) -> TemporalProfile:
+                return probe.measure(displaced(probe.origin, (float(lines.x[point[1]]), d)))
 
-        record.visit(lines, ((index, i) for (i,) in coarse_to_fine(len(lines.x))), at)
+            record.visit(lines, [(line, i) for (i,) in coarse_to_fine(len(lines.x))], at)
 
 
 def common_fields(probe: Probe, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import copy
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,15 @@ class Probe:
         self.calibration_samples: IntArray = np.arange(0)
         if calibration is not None:
             self.calibration, self.calibration_samples = self._loaded(calibration, batch_size, calibration_indices)
+            shortest = min(len(x) if x.dim() == 5 else self.t_train for x, _ in self.calibration)
+            if shortest < self.t_train:
+                raise DataError(
+                    f"batch-norm statistics are estimated in runs of the {self.t_train} timesteps of training, the "
+                    f"train samples have {shortest} frames; cut the recordings into at least {self.t_train} (--frames)"
+                )
+        self._plain = self.model
         if bn == "batch":
+            self.model = copy.deepcopy(self.model)
             use_batch_statistics(self.model)
 
     @property
@@ -101,6 +110,18 @@ class Probe:
     def dtype(self) -> str:
         """The precision that it runs in."""
         return str(a_parameter(self.model).dtype).removeprefix("torch.")
+
+    def measure_checkpoint(self, state: Mapping[str, Tensor]) -> TemporalProfile:
+        """Measures another checkpoint of the same network as it is, with its own statistics.
+
+        Args:
+            state: its state_dict.
+
+        Returns:
+            The profile.
+        """
+        _load(self._plain, self.origin, self.buffers, state)
+        return measure(self._plain, self.batches, self.timesteps)
 
     def measure(
         self,
@@ -141,18 +162,15 @@ class Probe:
             statistics: as in :meth:`measure`.
             calibrated: as in :meth:`measure`.
         """
-        for name, parameter in self.model.named_parameters():
-            parameter.copy_(weights.get(name, self.origin[name]))
-        for name, buffer in self.model.named_buffers():
-            buffer.copy_((statistics or {}).get(name, self.buffers[name]))
+        _load(self.model, self.origin, self.buffers, {**weights, **(statistics or {})})
         if self.bn == "recalibrate" if calibrated is None else calibrated:
             recalibrate(self.model, self.calibration, self.t_train)
 
-    def request(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> str:
+    def request(self, tensors: Iterable[tuple[str, Tensor]], settings: Mapping[str, Any]) -> str:
         """SHA-256 of all that decides what is measured.
 
         Args:
-            tensors: what the weights are moved along.
+            tensors: what the weights are moved along, by name.
             settings: plain values, such as the grid.
 
         Returns:
@@ -161,10 +179,9 @@ class Probe:
         own = {"bn": self.bn, "timesteps": self.timesteps, "t_train": self.t_train}
         plain = {**own, "device": torch.device(self.device).type, **settings}
         digest = hashlib.sha256(json.dumps([repr(self.model), plain], sort_keys=True).encode())
-        named = [*self.origin.items(), *self.buffers.items(), *tensors.items()]
-        named += [("data", tensor) for batch in self.batches for tensor in batch]
-        named += [("calibration", tensor) for batch in self.calibration for tensor in batch]
-        for name, tensor in named:
+        data = [("data", tensor) for batch in self.batches for tensor in batch]
+        data += [("calibration", tensor) for batch in self.calibration for tensor in batch]
+        for name, tensor in itertools.chain(self.origin.items(), self.buffers.items(), data, tensors):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -179,6 +196,42 @@ class Probe:
         if len(samples) != count:
             raise ValueError(f"{len(samples)} indices are given for {count} samples")
         return batches, samples
+
+
+@torch.no_grad()
+def _load(
+    model: nn.Module, origin: Mapping[str, Tensor], buffers: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> None:
+    # What the state does not name is the checkpoint's.
+    for name, parameter in model.named_parameters():
+        parameter.copy_(state.get(name, origin[name]))
+    for name, buffer in model.named_buffers():
+        buffer.copy_(state.get(name, buffers[name]))
+
+
+def split_state(probe: Probe, state: Mapping[str, Tensor], name: str = "the other checkpoint") -> tuple[Any, Any]:
+    """The parameters and the buffers of another checkpoint of a probe's network.
+
+    Args:
+        probe: the network.
+        state: state_dict of the checkpoint.
+        name: what to call it.
+
+    Returns:
+        Parameter name to value, and buffer name to value, on the probe's device and in its precision.
+
+    Raises:
+        CheckpointError: it holds another network.
+    """
+    own = {**probe.origin, **probe.buffers}
+    wrong = [n for n, t in own.items() if n not in state or state[n].shape != t.shape]
+    if wrong:
+        raise CheckpointError(
+            f"{name} holds another network: {', '.join(wrong[:3])} is missing or has another shape; take checkpoints "
+            "of one architecture"
+        )
+    weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (probe.origin, probe.buffers))
+    return weights, buffers
 
 
 def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:

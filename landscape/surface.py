@@ -1,7 +1,8 @@
 """Loss surfaces: a temporal profile at every point of planes through a checkpoint."""
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def surface_fields(
     y: FloatArray,
     loss: str,
     record: Record,
-    tensors: Mapping[str, Tensor] | None = None,
+    tensors: Iterable[tuple[str, Tensor]] = (),
 ) -> dict[str, Any]:
     """The fields of a surface before it is measured.
 
@@ -153,14 +154,20 @@ def surface_fields(
         raise ValueError(f"unknown loss {loss!r}; a surface shows sdt or tet")
     if not len(planes):
         raise ValueError("a surface needs at least one plane")
-    axes: dict[str, Tensor] = {}
     cosines, seeds = [], []
-    for index, plane in enumerate(planes):
-        check_directions(probe, plane.x, plane.y)
-        axes |= {f"{index} {side} {n}": t for side, d in (("x", plane.x), ("y", plane.y)) for n, t in d.items()}
-        cosines.append(plane.cosine)
-        seeds.append(plane.direction_seeds)
-    first, request = planes[0], {"x": x.tolist(), "y": y.tolist(), "loss": loss}
+
+    def directions() -> Iterator[tuple[str, Tensor]]:
+        for index, plane in enumerate(planes):
+            check_directions(probe, plane.x, plane.y)
+            cosines.append(plane.cosine)
+            seeds.append(plane.direction_seeds)
+            for side, direction in (("x", plane.x), ("y", plane.y)):
+                yield from ((f"{index} {side} {name}", tensor) for name, tensor in direction.items())
+
+    # Several planes are many tensors; each is hashed as it is built and not kept.
+    named = itertools.chain(directions(), tensors)
+    request = probe.request(named, {"x": x.tolist(), "y": y.tolist(), "loss": loss})
+    first = planes[0]
     return {
         "plane": np.arange(len(planes)),
         "y": y,
@@ -179,7 +186,7 @@ def surface_fields(
         "orthogonal": int(first.orthogonal),
         "plane_seed": first.seed,
         "t_train": probe.t_train,
-        "provenance": record.describe(probe, probe.request(axes | dict(tensors or {}), request)),
+        "provenance": record.describe(probe, request),
     }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tetviz.errors import CheckpointError
 from tetviz.landscape.planes import Plane, inner
-from tetviz.landscape.probe import Probe, displaced
+from tetviz.landscape.probe import Probe, displaced, split_state
 from tetviz.landscape.record import Record
 from tetviz.landscape.surface import fill_surface, surface_fields
 from tetviz.results import Trajectory
@@ -48,21 +48,9 @@ def displacements(probe: Probe, waypoints: Sequence[Waypoint]) -> list[dict[str,
 
     Returns:
         Parameter name to difference, for each checkpoint.
-
-    Raises:
-        CheckpointError: another network.
     """
-    moves = []
-    for point in waypoints:
-        own = {**probe.origin, **probe.buffers}
-        wrong = [n for n, w in own.items() if n not in point.state or point.state[n].shape != w.shape]
-        if wrong:
-            raise CheckpointError(
-                f"{point.name}: {', '.join(wrong[:3])} is missing or has another shape than in the reference; a path "
-                "is made of checkpoints of one architecture"
-            )
-        moves.append({n: point.state[n].to(w) - w for n, w in probe.origin.items()})
-    return moves
+    states = [split_state(probe, point.state, point.name)[0] for point in waypoints]
+    return [{name: state[name] - weight for name, weight in probe.origin.items()} for state in states]
 
 
 def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArray]:
@@ -196,7 +184,7 @@ def compute_trajectory(
         plane, explained, centred = principal_plane(moves)
     where, distance, residual = project(plane, moves)
     x, y = (covering(where[:, axis], points) for axis in (0, 1))
-    states = {f"{i} {n}": t for i, point in enumerate(waypoints) for n, t in point.state.items()}
+    states = [(f"{i} {n}", t) for i, point in enumerate(waypoints) for n, t in point.state.items()]
     fields: dict[str, Any] = {
         **surface_fields(probe, [plane], x, y, loss, record, states),
         "point": np.arange(len(waypoints)),
@@ -227,11 +215,9 @@ def _fill_waypoints(result: Trajectory, probe: Probe, waypoints: Sequence[Waypoi
     for i, point in enumerate(waypoints):
         if not np.isnan(result.projected_accuracy[i, -1]):
             continue
-        statistics = {name: point.state[name].to(buffer) for name, buffer in probe.buffers.items()}
-        own = {name: point.state[name].to(weight) for name, weight in probe.origin.items()}
         terms = ((float(result.point_x[i]), plane.x), (float(result.point_y[i]), plane.y))
         profiles = {
-            "true": probe.measure(own, statistics, calibrated=False),
+            "true": probe.measure_checkpoint(point.state),
             "projected": probe.measure(displaced(probe.origin, *terms)),
         }
         for name, profile in profiles.items():

@@ -11,6 +11,7 @@ from tetviz.results.kinds import (
     Sharpness,
     Surface,
     Trajectory,
+    default_timestep,
 )
 from tetviz.results.schema import Provenance, Result
 
@@ -25,6 +26,7 @@ __all__ = [
     "Sharpness",
     "Surface",
     "Trajectory",
+    "default_timestep",
     "load",
     "looks_like_result",
     "open_result",

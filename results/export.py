@@ -9,7 +9,7 @@ import numpy as np
 from tetviz.errors import ResultError, unknown
 from tetviz.results.files import replacing, writable_target
 from tetviz.results.hdf5 import save
-from tetviz.results.kinds import Surface
+from tetviz.results.kinds import Surface, default_timestep
 from tetviz.results.loss_landscape import write_loss_landscape
 from tetviz.results.schema import Result
 from tetviz.results.vtk import write_vtk
@@ -106,7 +106,7 @@ def choose_cut(result: Result, loss: str | None = None, timestep: int | None = N
     name = f"the surface of {result.provenance.label or result.provenance.checkpoint or 'an unnamed network'}"
     steps, planes = result.timestep.tolist(), len(result.plane)
     loss = result.loss if loss is None else loss
-    timestep = (result.t_train if result.t_train in steps else steps[-1]) if timestep is None else timestep
+    timestep = default_timestep(result) if timestep is None else timestep
     plane = 0 if plane is None else plane
     if loss not in ("sdt", "tet"):
         raise ResultError(f"loss {loss!r}: {name} holds sdt and tet")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
 
@@ -257,6 +257,20 @@ class ScalingCurve(Result):
     temporal_variance: float = float("nan")
     temporal_variance_all: float = float("nan")
     provenance: Provenance = field(default_factory=Provenance)
+
+
+def default_timestep(result: Any) -> int:
+    """The number of timesteps that figures and tables show unless another is asked for.
+
+    Args:
+        result: with a timestep axis and a T of training.
+
+    Returns:
+        The T of training; the last where that was not measured, or where statistics of the batch leave the
+        others without a value.
+    """
+    trained = result.t_train in result.timestep and getattr(result, "bn", "") != "batch"
+    return int(result.t_train if trained else result.timestep[-1])
 
 
 KINDS: dict[str, type[Result]] = {

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tetviz.results import Curvature
+from tetviz.results import Curvature, default_timestep
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.intervals import CONFIDENCE
+from tetviz.summaries.intervals import tail
 
-FEWEST = 3
+FEWEST = 8
 RESAMPLES = 2000
 
 
@@ -27,7 +27,7 @@ def finite_curvature(curvature: Curvature, timestep: int) -> FloatArray:
     return np.asarray((values.sum(2) - 2 * centre) / (curvature.radius * curvature.weight_norm) ** 2)
 
 
-def slope_agreement(curvature: Curvature, timestep: int) -> dict[str, FloatArray]:
+def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
     """The cosine between the surrogate gradient g and the gradient G of the loss smoothed over a radius.
 
     Along a random unit direction v the loss has the slope a = (L(+r) - L(-r)) / (2 r |w|). From a random point at
@@ -41,14 +41,14 @@ def slope_agreement(curvature: Curvature, timestep: int) -> dict[str, FloatArray
     one between the slopes at the checkpoint itself and b, whose size the steps of the loss pull down.
 
     Args:
-        curvature: the measurement.
-        timestep: number of timesteps.
+        curvature: the measurement; the slopes are at the timesteps that the gradient was taken at.
 
     Returns:
-        ``cosine`` with ``low`` and ``high``, its 95 % percentile bootstrap interval (NaN where too many resamples
-        are not resolved), and ``correlation``; each has a value for every radius, from the directions measured
-        so far.
+        ``cosine`` with ``low`` and ``high``, its 95 % expanded percentile bootstrap interval (NaN where too many
+        resamples are not resolved), and ``correlation``; each has a value for every radius, from the directions
+        measured so far. NaN with fewer than eight directions.
     """
+    timestep = default_timestep(curvature)
     steps = 2 * curvature.radius * curvature.weight_norm
     shifted = getattr(curvature, f"shifted_{curvature.loss}_loss")[..., timestep - 1]
     shifted = np.where(curvature.shifted_done == 1, shifted, np.nan)
@@ -65,9 +65,10 @@ def slope_agreement(curvature: Curvature, timestep: int) -> dict[str, FloatArray
         found["cosine"][radius] = _cosine(a[None], b[None])[0]
         rows = generator.integers(0, len(b), (RESAMPLES, len(b)))
         draws = _cosine(a[rows], b[rows])
+        beyond = tail(len(b))
         # An interval of the draws that are resolved alone would be too narrow.
-        if np.isfinite(draws).mean() > CONFIDENCE + (1 - CONFIDENCE) / 2:
-            found["low"][radius], found["high"][radius] = np.nanpercentile(draws, [2.5, 97.5])
+        if np.isfinite(draws).mean() > 1 - beyond:
+            found["low"][radius], found["high"][radius] = np.nanquantile(draws, [beyond, 1 - beyond])
         size = np.sqrt((plain @ plain) * (b @ b))
         found["correlation"][radius] = plain @ b / size if size > 0 else np.nan
     return found

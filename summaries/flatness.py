@@ -16,6 +16,7 @@ from tetviz.summaries.intervals import bootstrap_mean
 
 RADII = (0.1, 0.25, 0.5, 1.0)
 WIDTH_RISE = 0.1
+FEW_PLANES = 5
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,14 @@ class Difference:
     planes: int
 
     @property
-    def is_resolved(self) -> bool:
+    def leaves_out_zero(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the interval leaves out 0, and rests on five planes or more; of fewer it is too narrow."""
+        return self.leaves_out_zero and self.planes >= FEW_PLANES
 
     def sentence(self) -> str:
         """The difference in words.
@@ -61,6 +67,11 @@ class Difference:
                 "two planes with a value, so nothing is said about the noise of the directions"
             )
         size = f"[{self.low:.4g}, {self.high:.4g}] {over}"
+        if self.leaves_out_zero and not self.is_resolved:
+            return (
+                f"{where}: {self.second} minus {self.first} is {self.mean:.4g} {size}; fewer than {FEW_PLANES} planes "
+                "are too few to tell it from the noise of the directions"
+            )
         if not self.is_resolved:
             return (
                 f"{where}: the difference between {self.first} and {self.second}, {self.mean:.4g} {size}, is within "
@@ -225,6 +236,8 @@ def compare_sharpness(
     Raises:
         ResultError: the two were not measured alike.
     """
+    if min(first.direction_seed.min(), second.direction_seed.min()) < 0:
+        raise ResultError("the seeds of some directions are not known: nobody can tell whether the noise is the same")
     for name in ("plane_seed", "direction_seed", "norm", "policy", "orthogonal", "bn", "x", "sample", "calibration"):
         a, b = getattr(first, name), getattr(second, name)
         if not np.array_equal(a, b):

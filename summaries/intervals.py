@@ -29,6 +29,19 @@ class Interval:
     draws: int
 
 
+def tail(draws: int) -> float:
+    """The share of resamples beyond each end of an expanded percentile interval (Hesterberg 2015, section 4.2).
+
+    Args:
+        draws: number of draws n, at least 2.
+
+    Returns:
+        Phi(-sqrt(n / (n - 1)) t), t the 97.5 % quantile of Student's distribution with n - 1 degrees of freedom.
+    """
+    student = stats.t.ppf(0.5 + CONFIDENCE / 2, draws - 1)
+    return float(stats.norm.cdf(-math.sqrt(draws / (draws - 1)) * student))
+
+
 def bootstrap_mean(values: FloatArray, seed: int = 0) -> Interval:
     """The mean over draws, with its 95 % expanded percentile bootstrap interval (Hesterberg 2015, section 4.2).
 
@@ -56,7 +69,6 @@ def bootstrap_mean(values: FloatArray, seed: int = 0) -> Interval:
     bounds = np.full((2, *mean.shape), np.nan)
     known = np.isfinite(mean)
     if draws > 1 and known.any():
-        student = stats.t.ppf(0.5 + CONFIDENCE / 2, draws - 1)
         found = stats.bootstrap(
             (values[:, known],),
             np.mean,
@@ -64,7 +76,7 @@ def bootstrap_mean(values: FloatArray, seed: int = 0) -> Interval:
             n_resamples=RESAMPLES,
             batch=1000,
             vectorized=True,
-            confidence_level=1 - 2 * stats.norm.cdf(-math.sqrt(draws / (draws - 1)) * student),
+            confidence_level=1 - 2 * tail(draws),
             method="percentile",
             rng=np.random.default_rng(seed),
         )

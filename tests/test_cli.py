@@ -358,18 +358,28 @@ def test_force_replaces(tet: Path, tmp_path: Path) -> None:
     assert load(tmp_path / "tet.landscape.h5", Surface).x.size == 5
 
 
-def test_all_outputs_are_checked_before_any_work(tet: Path, sdt: Path, tmp_path: Path) -> None:
+def test_several_checkpoints_go_on_where_they_were_stopped(tet: Path, sdt: Path, tmp_path: Path) -> None:
     for path in (tet, sdt):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    tetviz("landscape", tmp_path / "sdt.pt", "--grid", 3, "--samples", 10)
-    before = bytes_in(tmp_path)
+    first = load_of(tmp_path / "sdt.pt")
     args = ("landscape", tmp_path / "tet.pt", tmp_path / "sdt.pt", "--grid", 3, "--samples", 10)
-    assert "sdt.landscape.h5" in tetviz(*args, code=1).stderr
+    tetviz(*args)
+    assert (tmp_path / "tet.landscape.h5").exists() and load_of(tmp_path / "sdt.pt", measure=False) == first
+    before = bytes_in(tmp_path)
+    error = tetviz(*args, code=1).stderr
+    assert "tet.landscape.h5" in error and "sdt.landscape.h5" in error and "complete" in error
     assert bytes_in(tmp_path) == before
     for command in ("landscape", "scale"):
         result = tetviz(command, tmp_path / "tet.pt", tmp_path / "no.pt", "--samples", 10, code=1)
         assert "no.pt" in result.stderr
     assert bytes_in(tmp_path) == before
+
+
+def load_of(path: Path, measure: bool = True) -> bytes:
+    """The losses of a checkpoint's surface, measured first if asked for."""
+    if measure:
+        tetviz("landscape", path, "--grid", 3, "--samples", 10)
+    return load(path.with_name(f"{path.stem}.landscape.h5"), Surface).sdt_loss.tobytes()
 
 
 def points_done(path: Path) -> int:

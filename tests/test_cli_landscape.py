@@ -421,7 +421,7 @@ def test_two_networks_are_compared_plane_by_plane(run: Path, quick: Any) -> None
 
 
 def test_a_grid_without_one_half_still_gives_a_verdict(run: Path, quick: Any) -> None:
-    table = tetviz("line", run, run.with_name("early.pt"), "--planes", 2, "--grid", 3, *SAMPLES).stdout
+    table = tetviz("line", run, run.with_name("early.pt"), "--planes", 5, "--grid", 3, *SAMPLES).stdout
     assert "nan" not in table
     assert re.search(rf"^L_SDT, .*({NOISE}|flatter)", table, re.M)
 

@@ -162,7 +162,7 @@ def test_networks_of_another_architecture(name: str, here: Path) -> None:
     if name == "trajectory":
         (here / "A.kept" / "epoch-0001.pt").write_bytes((here / "W.pt").read_bytes())
     command = command_of(here, name) if name == "trajectory" else command_of(here, name, ("B", "W"))
-    refused(here, *command, words=("architecture",))
+    refused(here, *command, words=("W.pt" if name != "trajectory" else "epoch", "another"))
 
 
 def test_too_few_kept_checkpoints(here: Path) -> None:
@@ -335,9 +335,11 @@ def test_a_curve_never_replaces_a_checkpoint(here: Path, undrawn: None) -> None:
 
 def test_a_curve_that_is_another_file(here: Path) -> None:
     middle = here / "A-B.curve.pt"
-    for content in ((here / "C.pt").read_bytes(), b"hello"):
+    for content, code in (((here / "C.pt").read_bytes(), 2), (b"hello", 1)):
         middle.write_bytes(content)
-        refused(here, *command_of(here, "connect"), words=("A-B.curve.pt",))
+        for force in ((), ("--force",)):
+            refused(here, *command_of(here, "connect"), *force, code=code, words=("A-B.curve.pt",))
+            assert middle.read_bytes() == content
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "doctor"])
@@ -536,3 +538,18 @@ def test_a_full_gpu_is_one_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         result = tetviz(*command_of(here, name))
         assert result.stderr.splitlines()[-1] == "Error: CUDA out of memory; lower --batch-size", result.output
         assert result.exit_code == 1 and result.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["interpolate", "connect", "plane"])
+def test_the_same_weights_with_other_neurons_are_another_network(name: str, here: Path) -> None:
+    content = torch.load(here / "B.pt", weights_only=True)
+    content["spec"]["leak"] = 0.9
+    torch.save(content, here / "W.pt")
+    refused(here, *command_of(here, name, ("B", "W")), words=("W.pt", "leak 0.5 and 0.9"))
+
+
+def test_kept_checkpoints_of_another_run(here: Path) -> None:
+    content = torch.load(here / "A.pt", weights_only=True)
+    content["training"]["seed"] = 12345
+    torch.save(content, here / "A.pt")
+    refused(here, *command_of(here, "trajectory"), words=("another run", "training"))

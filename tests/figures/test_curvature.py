@@ -41,7 +41,7 @@ def test_the_three_panels_show_spectrum_curvature_and_agreement():
     for gid in ("cosine", "correlation"):
         np.testing.assert_allclose(of(slope, gid)[0].get_ydata(), 1)
     np.testing.assert_allclose([segment[:, 1] for segment in of(slope, "interval")[0].get_segments()], 1)
-    assert slope_agreement(curvature, 4)["low"] == pytest.approx(np.ones(5))
+    assert slope_agreement(curvature)["low"] == pytest.approx(np.ones(5))
     caption = figure.get_suptitle()
     assert "8 random directions" in caption and "T = 4" in caption and "256 samples" in caption
     assert "95 % bootstrap interval over directions" in [t.get_text() for t in figure.legends[0].get_texts()]

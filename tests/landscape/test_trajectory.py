@@ -329,7 +329,7 @@ def test_a_checkpoint_of_another_architecture_is_named(epochs, change):
     else:
         del state[name]
     wrong = [path[0], Waypoint("the odd one", 1, state), *path[2:]]
-    with pytest.raises(CheckpointError, match=f"the odd one: {name} is missing"):
+    with pytest.raises(CheckpointError, match=f"the odd one holds another network: {name} is missing"):
         compute_trajectory(Probe(model, data, 2), wrong, points=5)
 
 
