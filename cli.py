@@ -1,5 +1,7 @@
 """The command line: the group, its commands, and the one place where errors become exit codes."""
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -34,6 +36,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except TetvizError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            # Whoever read the output, such as head, has had enough; nothing more may be flushed into the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}; choose another file or folder") from error

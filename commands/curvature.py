@@ -144,6 +144,7 @@ def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> flo
 
     hessian = SurrogateHessian(probe, loss, random_parameters(probe, policy))
     vector = torch.ones(hessian.shape[0], dtype=hessian.dtype, device=hessian.device)
+    float((hessian @ vector).sum())  # the first one warms up
     begin = time.perf_counter()
     float((hessian @ vector).sum())
     return time.perf_counter() - begin
@@ -213,7 +214,7 @@ def report(result: "Curvature") -> None:
         click.echo(
             f"surrogate Hessian of {name} (not the curvature of the measured loss), {size:,} parameters:\n"
             f"  largest eigenvalues {values} (residuals up to {max(hessian['residuals']):.1g})\n"
-            f"  trace {hessian['trace']:.4g} +- {hessian['trace_se']:.2g}, a parameter {hessian['trace'] / size:.4g}"
+            f"  trace {hessian['trace']:.4g} +- {hessian['trace_se']:.2g}, over n {hessian['trace'] / size:.4g}"
         )
     rows = [
         {
@@ -224,7 +225,7 @@ def report(result: "Curvature") -> None:
         }
         for r in radii
     ]
-    index = pd.Index([f"{r['radius']:g}" for r in radii], name=f"radius / {result.weight_norm:.4g}")
+    index = pd.Index([f"{r['radius']:g}" for r in radii], name=f"radius, of |w| = {result.weight_norm:.4g}")
     click.echo(format_table(pd.DataFrame(rows, index=index)))
 
 

@@ -154,7 +154,7 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
         without = sum(d.leaves_out_zero for d in others)
         click.echo(
             f"of the {len(others)} other differences {without} have an interval without 0 (by chance alone about "
-            f"{0.05 * len(others):.0f} would); --json lists them"
+            f"{0.05 * len(others):.0f} would; they hang together, so this is no test); --json lists them"
         )
 
 

@@ -62,15 +62,16 @@ def check_inputs(checkpoints: Sequence[Path], targets: list[Path], kind: "type[R
     Raises:
         OutputError: all results are there already, or something else is.
     """
-    complete = [is_complete(target, kind, force) for target in targets]
-    if all(complete):
-        name = targets[0]
-        raise OutputError(
-            f"{', '.join(map(str, targets))}: exists already and is complete, with both losses; draw it with "
-            f"`tetviz plot {name} --loss sdt|tet -o FIGURE`, choose another name with -o, or replace it with --force"
-        )
     for path in checkpoints:
         Checkpoint.load(path)
+    complete = [is_complete(target, kind, force) for target in targets]
+    if all(complete):
+        finished: Any = load(targets[0])
+        made = finished.provenance.command
+        raise OutputError(
+            f"{', '.join(map(str, targets))}: exists already and is complete, with both losses, made by `{made}`; draw "
+            f"it with `tetviz plot {targets[0]} -o FIGURE`, choose another name with -o, or replace it with --force"
+        )
 
 
 def open_probe(

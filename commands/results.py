@@ -125,11 +125,12 @@ def _checkpoint_lines(file: Path) -> list[tuple[str, Any]]:
 def _result_lines(file: Path) -> list[tuple[str, Any]]:
     import dataclasses
 
-    from tetviz.results.loss_landscape import load_any
+    from tetviz.results.loss_landscape import load_any, looks_like_loss_landscape
     from tetviz.results.schema import array_fields, attribute_fields
 
     result: Any = load_any(file)
-    lines: list[tuple[str, Any]] = [("file", f"{file}, a tetviz result"), ("kind", result.kind)]
+    what = "a surface of loss-landscape" if looks_like_loss_landscape(file) else "a tetviz result"
+    lines: list[tuple[str, Any]] = [("file", f"{file}, {what}"), ("kind", result.kind)]
     lines += [(name, getattr(result, name)) for name in attribute_fields(type(result))]
     done, total = result.progress()
     if total:

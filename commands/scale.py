@@ -143,7 +143,7 @@ def format_curve(curve: "ScalingCurve") -> str:
         {
             "accuracy": [f"{value:.2%}" for value in curve.accuracy[at]],
             "step T alone": [f"{value:.2%}" for value in curve.step_accuracy[at]],
-            "growth": [f"{value:+.2%}" for value in curve.relative_growth[at]],
+            "growth": ["-" if value != value else f"{value:+.2%}" for value in curve.relative_growth[at]],
             "L_SDT": curve.sdt_loss[at],
             "L_TET": curve.tet_loss[at],
         },

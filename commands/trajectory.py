@@ -118,8 +118,8 @@ def _measure(
     if path == "training":
         shares, centred = (" + ".join(f"{v:.1%}" for v in a) for a in (result.explained, result.explained_centred))
         click.echo(
-            f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}); trust "
-            "the loss drawn at a checkpoint only where its residual is small"
+            f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}), which "
+            "says little: believe the loss drawn at a checkpoint only where 'on plane' is near its true loss"
         )
 
 

@@ -113,7 +113,7 @@ def _draw_bend(axes: Axes, curvature: Curvature, loss: str, timestep: int) -> tu
 
 def _draw_agreement(axes: Axes, curvature: Curvature, timestep: int) -> tuple[list[Line2D | Patch], bool]:
     found = slope_agreement(curvature)
-    axes.set_title("surrogate and true gradient")
+    axes.set_title("surrogate and smoothed gradient")
     axes.set_ylabel("cosine")
     bounded = np.isfinite(found["low"])
     axes.plot(curvature.radius, found["cosine"], **_COSINE, gid="cosine")

@@ -133,7 +133,9 @@ def _draw_steps(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequ
         axes.plot(result.rho, sam, **style, gid="sam")
         drawn.append(sam)
         if len(average):
-            interval = draw_band(axes, result.rho, average, {**style, "marker": "", "linewidth": 0.8})
+            interval = draw_band(
+                axes, result.rho, average, {**style, "marker": "_" * (len(result.rho) == 1), "linewidth": 0.8}
+            )
             drawn += [interval.mean, interval.low]
     rho = np.unique(np.concatenate([result.rho for result in results]))
     known = np.concatenate(drawn)

@@ -30,6 +30,7 @@ from tetviz.results.schema import FloatArray
 # White is in the plane, dark red far off it; both stand out from the map and from each other in grey.
 _RESIDUAL = ScalarMappable(Normalize(0, 1), "Reds")
 _FLAT = 0.7
+_SLIVER = 0.2  # a map of unlike sides is stretched
 _FEW = 8
 _MANY = 20
 
@@ -65,6 +66,8 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
             figure.set_size_inches(WIDTH, float(np.clip(3.1 * ratio, 2.9, 4.6)) + 0.6 + 0.16 * rows)
         axes = places["map"]
         filled = draw_map(axes, trajectory, values, scale, fontsize=6)
+        if not _SLIVER < ratio < 1 / _SLIVER:
+            axes.set_aspect("auto")
         axes.set_xlabel(axis_label("x", trajectory.norm))
         axes.set_ylabel(axis_label("y", trajectory.norm))
         # As high as the map, which is lower than its place where its aspect asks for it.
@@ -94,7 +97,7 @@ def _explained(trajectory: Trajectory) -> str:
             (trajectory.explained_centred, "the variance around the mean"),
         )
     ]
-    text = f"The axes hold {'; '.join(shares)}. A small residual is what makes a point of the path believable."
+    text = f"The axes hold {'; '.join(shares)}. Believe the map at a checkpoint where the two losses below agree."
     return wrap_evenly(text, 105)
 
 

@@ -191,7 +191,7 @@ def surface_fields(
 
 
 def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
-    """Measures what a surface lacks, plane by plane, each from coarse to fine.
+    """Measures what a surface lacks, plane by plane, each from its centre, and then from coarse to fine.
 
     Args:
         surface: the surface.
@@ -208,7 +208,8 @@ def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record
             _, j, i = point
             return probe.measure(displaced(probe.origin, (float(surface.x[i]), d), (float(surface.y[j]), e)))
 
-        points = ((index, j, i) for j, i in coarse_to_fine(len(surface.y), len(surface.x)))
+        centre = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
+        points = [(index, j, i) for j, i in (centre, *coarse_to_fine(len(surface.y), len(surface.x)))]
         record.visit(surface, points, at)
 
 

@@ -17,6 +17,7 @@ from tetviz.summaries.intervals import bootstrap_mean
 RADII = (0.1, 0.25, 0.5, 1.0)
 WIDTH_RISE = 0.1
 FEW_PLANES = 5
+AT_CHECKPOINT = "loss at the checkpoint"
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class Difference:
             )
         if not self.is_resolved:
             return (
-                f"{where}: the difference between {self.first} and {self.second}, {self.mean:.4g} {size}, is within "
-                "the noise of the directions"
+                f"{where}: the difference {self.second} minus {self.first}, {self.mean:.4g} {size}, is within the "
+                "noise of the directions"
             )
         smaller, larger = (self.second, self.first) if self.mean < 0 else (self.first, self.second)
         flatter, other = (larger, smaller) if self.quantity.startswith("width") else (smaller, larger)
@@ -142,7 +143,7 @@ def table_radii(x: FloatArray) -> tuple[float, ...]:
 def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] | None = None) -> pd.DataFrame:
     """Every flatness number of every plane.
 
-    With L_0 the loss at the checkpoint and the two lines of a plane along its axes: ``rise`` is the mean of L -
+    With L_0 the ``loss at the checkpoint`` and the two lines of a plane along its axes: ``rise`` is the mean of L -
     L_0 at +r and -r; ``worst`` the largest L - L_0 within r; ``curvature`` the mean of (L(r) + L(-r) - 2 L_0) /
     r^2; ``width`` the mean length of the stretch around 0 where L <= L_0 + 0.1 nat, by linear interpolation (the
     whole line where it never rises so far); ``roughness`` the mean over lines of the largest over the median step
@@ -172,7 +173,7 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
     if not len(centre):
         raise ResultError("the lines have no point at 0, the checkpoint itself")
     rises = values - values[:, centre]
-    columns: dict[str, FloatArray] = {}
+    columns: dict[str, FloatArray] = {AT_CHECKPOINT: values[:, centre[0]]}
     radii = table_radii(lines.x) if radii is None else radii
     pairs = {radius: _pair(lines.x, radius) for radius in radii}
     nothing = np.full(len(rises), np.nan)
@@ -258,7 +259,9 @@ def compare_sharpness(
             raise ResultError(f"the checkpoints were measured on a different {name} ({a!r} and {b!r})")
     one, other = checkpoint_names([first.provenance, second.provenance])
     before, after = (plane_values(each, loss, timestep, radii) for each in (first, second))
-    shared = [column for column in before.columns if column in after.columns and not column.startswith("SAM")]
+    # What is the same on every plane has no interval.
+    single = (AT_CHECKPOINT, "SAM")
+    shared = [column for column in before.columns if column in after.columns and not column.startswith(single)]
     gaps = (after[shared] - before[shared]).to_numpy()
     interval = bootstrap_mean(gaps)
     rows = zip(shared, interval.mean.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)

@@ -138,7 +138,7 @@ def test_draw_picks_the_figure():
     assert len(draw([lines]).axes) == 2 and len(draw([lines, lines]).axes) == len(draw([lines, sharp]).axes) == 3
     assert len(draw([sharp]).axes) == 3 and len(draw([sharp, sharp]).axes) == 6
     assert "barrier" in draw([planted_interpolation()]).legends[0].get_texts()[0].get_text()
-    assert "believable" in draw([planted_trajectory()]).get_suptitle()
+    assert "Believe the map" in draw([planted_trajectory()]).get_suptitle()
     assert "surrogate Hessian" in draw([planted_curvature()]).axes[0].get_title()
 
 

@@ -47,7 +47,7 @@ def test_losses_stand_beside_those_at_the_projections():
 def test_the_caption_says_what_the_plane_holds():
     title = draw_trajectory(planted_trajectory()).get_suptitle().replace("\n", " ")
     assert "x 90 %, y 6 % of the squared displacements" in title and "x 93 %, y 5 % of the variance" in title
-    assert "a small residual is what makes a point of the path believable" in title.lower()
+    assert "Believe the map at a checkpoint where the two losses below agree" in title
     assert "plane fitted to 6 checkpoints" in title and "plane seed" not in title
 
 
