@@ -6,6 +6,7 @@ leaves a file that opens.
 """
 
 import dataclasses
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +143,8 @@ def _open(path: str | Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise ResultError(f"{path}: cannot be read as HDF5; is it a tetviz result, and whole?") from error
+        hint = "it looks like a checkpoint, measure it first" if zipfile.is_zipfile(path) else "is it whole?"
+        raise ResultError(f"{path}: cannot be read as HDF5, expected a tetviz result; {hint}") from error
     try:
         with file:
             yield file
