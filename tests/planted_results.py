@@ -2,11 +2,16 @@
 
 import dataclasses
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tetviz.results import Curvature, Lines, Provenance, ScalingCurve, Sharpness, Surface, Trajectory
+
+
+# Two results planted in different seconds are the same.
+origin = partial(Provenance, created="2026-11-21T12:00:00+00:00")
 
 
 def planted_surface(
@@ -50,7 +55,7 @@ def planted_surface(
         "loss": "tet",
         "plane_seed": 3,
         "t_train": timesteps,
-        "provenance": Provenance(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
+        "provenance": origin(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
     }
     return Surface(**{**defaults, **attributes})
 
@@ -77,7 +82,7 @@ def planted_curve(
         "step_loss": -np.log(0.95 * accuracy),
         "relative_growth": accuracy / accuracy[t_train - 1] - 1 if t_train else np.full(tmax, np.nan),
         "t_train": t_train,
-        "provenance": Provenance(label=label, dataset="cifar10", split="test"),
+        "provenance": origin(label=label, dataset="cifar10", split="test"),
     }
     return ScalingCurve(**{**defaults, **attributes})
 
@@ -121,7 +126,7 @@ def planted_lines(
         "loss": "sdt",
         "plane_seed": 3,
         "t_train": timesteps,
-        "provenance": Provenance(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
+        "provenance": origin(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
     }
     return kind(**{**defaults, **attributes})
 
@@ -161,7 +166,7 @@ def planted_interpolation(
             "norm": "unit",
             "policy": "",
             "plane_seed": 0,
-            "provenance": Provenance(label="sdt to tet", dataset="cifar10", split="test"),
+            "provenance": origin(label="sdt to tet", dataset="cifar10", split="test"),
             **attributes,
         },
     )
@@ -268,6 +273,6 @@ def planted_curvature(*, directions: int = 8, timesteps: int = 4, finite: bool =
         "gradient_norm": 0.2,
         "note": "" if finite else "the double backward pass is not finite",
         "t_train": timesteps,
-        "provenance": Provenance(label="VGGSNN TET", dataset="cifar10", split="test"),
+        "provenance": origin(label="VGGSNN TET", dataset="cifar10", split="test"),
     }
     return Curvature(**{**defaults, **attributes})

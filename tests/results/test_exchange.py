@@ -605,7 +605,8 @@ def test_an_existing_file_is_kept_without_force_and_whole_after_a_failure(
 
 @pytest.mark.parametrize("to", EXPORTS)
 def test_the_same_result_gives_the_same_bytes(to: str, tmp_path: Path) -> None:
-    a, b = (export_result(tmp_path / name, tilted(2, 3), to) for name in ("a", "b"))
+    surface = tilted(2, 3)
+    a, b = (export_result(tmp_path / name, surface, to) for name in ("a", "b"))
     assert a.read_bytes() == b.read_bytes()
 
 
