@@ -9,7 +9,6 @@ import numpy as np
 
 from tetviz.results import Curvature, Lines, Provenance, ScalingCurve, Sharpness, Surface, Trajectory
 
-
 # Two results planted in different seconds are the same.
 origin = partial(Provenance, created="2026-11-21T12:00:00+00:00")
 
