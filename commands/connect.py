@@ -1,7 +1,7 @@
 """``tetviz connect``: a curve of low loss between two checkpoints."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from tetviz.commands.options import (
     run_options,
     samples_option,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

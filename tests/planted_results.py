@@ -140,7 +140,7 @@ def planted_interpolation(
     values = np.stack([0.1 + 0.2 * np.clip(x, 0, 1) + barrier * hump / 2**k for k in range(len(names))])
     sdt = values[:, :, None] * (1 + 1 / steps) / (1 + 1 / timesteps)
     end = sdt[1, [10, 30]]
-    return planted_lines(
+    lines: Lines = planted_lines(
         planes=1,
         timesteps=timesteps,
         **{
@@ -169,6 +169,7 @@ def planted_interpolation(
             **attributes,
         },
     )
+    return lines
 
 
 def planted_sharpness(
@@ -192,7 +193,8 @@ def planted_sharpness(
         "average_done": np.ones((planes, 3)),
         "weight_norm": 20.0,
     }
-    return planted_lines(planes=planes, timesteps=timesteps, kind=Sharpness, **{**defaults, **attributes})
+    result: Sharpness = planted_lines(planes=planes, timesteps=timesteps, kind=Sharpness, **{**defaults, **attributes})
+    return result
 
 
 def planted_trajectory(*, points: int = 6, path: str = "training", timesteps: int = 4, **attributes: Any) -> Trajectory:
