@@ -7,12 +7,13 @@ from tetviz.results.kinds import (
     MEASURED,
     Curvature,
     Lines,
-    ScalingCurve,
     Sharpness,
     Surface,
     Trajectory,
     default_timestep,
 )
+from tetviz.results.operations import OperationCounts
+from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import Provenance, Result
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MEASURED",
     "Curvature",
     "Lines",
+    "OperationCounts",
     "Provenance",
     "Result",
     "ScalingCurve",

@@ -1,26 +1,12 @@
 """The result types, one for each question that tetviz answers. Each class is the schema of its files."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
+from tetviz.results import fields
+from tetviz.results.operations import OperationCounts
+from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
-
-_index = partial(array, units="1", dtype="int64")
-_done = partial(array, units="1", long_name="1 where the point has been evaluated", dtype="int8")
-_sdt_loss = partial(array, units="nat", long_name="cross-entropy of the mean output of steps 1..t (TET paper, eq. 7)")
-_tet_loss = partial(array, units="nat", long_name="mean cross-entropy of the outputs of steps 1..t (TET paper, eq. 9)")
-_accuracy = partial(array, units="1", long_name="accuracy of the mean output of steps 1..t")
-_step_accuracy = partial(array, units="1", long_name="accuracy of the output of step t alone")
-_sdt_loss_se = partial(array, units="nat", long_name="standard error of sdt_loss over samples")
-_tet_loss_se = partial(array, units="nat", long_name="standard error of tet_loss over samples")
-_timestep = partial(_index, ("timestep",), long_name="number of timesteps, from 1")
-_sample = partial(_index, ("sample",), long_name="index of each evaluated sample in its split, in order")
-_calibration = partial(
-    _index,
-    ("calibration",),
-    long_name="index of each train sample that batch-norm statistics are re-estimated on, in order",
-)
 
 # What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
 MEASURED = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
@@ -43,24 +29,24 @@ class Surface(Result):
 
     kind: ClassVar[str] = "surface"
 
-    plane: IntArray = _index(("plane",), long_name="index of the pair of directions")
+    plane: IntArray = fields.index(("plane",), long_name="index of the pair of directions")
     y: FloatArray = array(("y",), "1", "coordinate along the second direction, in the unit that norm names")
     x: FloatArray = array(("x",), "1", "coordinate along the first direction, in the unit that norm names")
-    timestep: IntArray = _timestep()
-    sample: IntArray = _sample()
-    calibration: IntArray = _calibration()
-    axis: IntArray = _index(("axis",), long_name="direction of a plane: 0 is x, 1 is y")
-    direction_seed: IntArray = _index(
+    timestep: IntArray = fields.timestep()
+    sample: IntArray = fields.sample()
+    calibration: IntArray = fields.calibration()
+    axis: IntArray = fields.index(("axis",), long_name="direction of a plane: 0 is x, 1 is y")
+    direction_seed: IntArray = fields.index(
         ("plane", "axis"), long_name="seed that rebuilds the direction; -1 where it is not random"
     )
     axis_cosine: FloatArray = array(("plane",), "1", "cosine of the angle between the two directions")
-    sdt_loss: FloatArray = _sdt_loss(_GRID)
-    tet_loss: FloatArray = _tet_loss(_GRID)
-    accuracy: FloatArray = _accuracy(_GRID)
-    step_accuracy: FloatArray = _step_accuracy(_GRID)
-    sdt_loss_se: FloatArray = _sdt_loss_se(_GRID)
-    tet_loss_se: FloatArray = _tet_loss_se(_GRID)
-    done: IntArray = _done(("plane", "y", "x"))
+    sdt_loss: FloatArray = fields.sdt_loss(_GRID)
+    tet_loss: FloatArray = fields.tet_loss(_GRID)
+    accuracy: FloatArray = fields.accuracy(_GRID)
+    step_accuracy: FloatArray = fields.step_accuracy(_GRID)
+    sdt_loss_se: FloatArray = fields.sdt_loss_se(_GRID)
+    tet_loss_se: FloatArray = fields.tet_loss_se(_GRID)
+    done: IntArray = fields.done(("plane", "y", "x"))
     loss: str = "sdt"
     bn: str = "frozen"
     norm: str = "filter"
@@ -82,20 +68,20 @@ class Trajectory(Surface):
 
     kind: ClassVar[str] = "trajectory"
 
-    point: IntArray = _index(("point",), long_name="index of the checkpoint, in order")
-    epoch: IntArray = _index(("point",), long_name="epoch of the checkpoint")
+    point: IntArray = fields.index(("point",), long_name="index of the checkpoint, in order")
+    epoch: IntArray = fields.index(("point",), long_name="epoch of the checkpoint")
     point_x: FloatArray = array(("point",), "1", "x of the checkpoint's projection on the plane")
     point_y: FloatArray = array(("point",), "1", "y of the checkpoint's projection on the plane")
     distance: FloatArray = array(("point",), "1", "L2 distance of the checkpoint from the reference")
     residual: FloatArray = array(
         ("point",), "1", "distance of the checkpoint from the plane, over its distance from the reference"
     )
-    true_sdt_loss: FloatArray = _sdt_loss(_POINT)
-    true_tet_loss: FloatArray = _tet_loss(_POINT)
-    true_accuracy: FloatArray = _accuracy(_POINT)
-    projected_sdt_loss: FloatArray = _sdt_loss(_POINT)
-    projected_tet_loss: FloatArray = _tet_loss(_POINT)
-    projected_accuracy: FloatArray = _accuracy(_POINT)
+    true_sdt_loss: FloatArray = fields.sdt_loss(_POINT)
+    true_tet_loss: FloatArray = fields.tet_loss(_POINT)
+    true_accuracy: FloatArray = fields.accuracy(_POINT)
+    projected_sdt_loss: FloatArray = fields.sdt_loss(_POINT)
+    projected_tet_loss: FloatArray = fields.tet_loss(_POINT)
+    projected_accuracy: FloatArray = fields.accuracy(_POINT)
     explained: FloatArray = array(
         ("axis",), "1", "share of the squared displacements from the reference that the axis holds"
     )
@@ -118,26 +104,26 @@ class Lines(Result):
 
     kind: ClassVar[str] = "lines"
 
-    line: IntArray = _index(("line",), long_name="index of the line")
+    line: IntArray = fields.index(("line",), long_name="index of the line")
     x: FloatArray = array(("x",), "1", "coordinate along the line, in the unit that norm names")
-    timestep: IntArray = _timestep()
-    sample: IntArray = _sample()
-    calibration: IntArray = _calibration()
-    end: IntArray = _index(("end",), long_name="checkpoint at an end of the line")
-    direction_seed: IntArray = _index(
+    timestep: IntArray = fields.timestep()
+    sample: IntArray = fields.sample()
+    calibration: IntArray = fields.calibration()
+    end: IntArray = fields.index(("end",), long_name="checkpoint at an end of the line")
+    direction_seed: IntArray = fields.index(
         ("line",), long_name="seed that rebuilds the direction; -1 where it is not random"
     )
     arc: FloatArray = array(("line", "x"), "1", "L2 length of the path from x = 0, negative on the side of x < 0")
-    sdt_loss: FloatArray = _sdt_loss(_LINE)
-    tet_loss: FloatArray = _tet_loss(_LINE)
-    accuracy: FloatArray = _accuracy(_LINE)
-    step_accuracy: FloatArray = _step_accuracy(_LINE)
-    sdt_loss_se: FloatArray = _sdt_loss_se(_LINE)
-    tet_loss_se: FloatArray = _tet_loss_se(_LINE)
-    done: IntArray = _done(("line", "x"))
-    end_sdt_loss: FloatArray = _sdt_loss(("end", "timestep"))
-    end_tet_loss: FloatArray = _tet_loss(("end", "timestep"))
-    end_accuracy: FloatArray = _accuracy(("end", "timestep"))
+    sdt_loss: FloatArray = fields.sdt_loss(_LINE)
+    tet_loss: FloatArray = fields.tet_loss(_LINE)
+    accuracy: FloatArray = fields.accuracy(_LINE)
+    step_accuracy: FloatArray = fields.step_accuracy(_LINE)
+    sdt_loss_se: FloatArray = fields.sdt_loss_se(_LINE)
+    tet_loss_se: FloatArray = fields.tet_loss_se(_LINE)
+    done: IntArray = fields.done(("line", "x"))
+    end_sdt_loss: FloatArray = fields.sdt_loss(("end", "timestep"))
+    end_tet_loss: FloatArray = fields.tet_loss(("end", "timestep"))
+    end_accuracy: FloatArray = fields.accuracy(("end", "timestep"))
     names: str = "[]"
     path: str = "random"
     loss: str = "sdt"
@@ -161,14 +147,14 @@ class Sharpness(Lines):
     kind: ClassVar[str] = "sharpness"
 
     rho: FloatArray = array(("rho",), "1", "L2 length of the step, as a share of the L2 norm of the weights")
-    draw: IntArray = _index(("draw",), long_name="index of the random direction of average_*")
-    draw_seed: IntArray = _index(("draw",), long_name="seed that rebuilds the direction, of norm none")
-    sam_sdt_loss: FloatArray = _sdt_loss(("rho", "timestep"))
-    sam_tet_loss: FloatArray = _tet_loss(("rho", "timestep"))
-    average_sdt_loss: FloatArray = _sdt_loss(("draw", "rho", "timestep"))
-    average_tet_loss: FloatArray = _tet_loss(("draw", "rho", "timestep"))
-    sam_done: IntArray = _done(("rho",))
-    average_done: IntArray = _done(("draw", "rho"))
+    draw: IntArray = fields.index(("draw",), long_name="index of the random direction of average_*")
+    draw_seed: IntArray = fields.index(("draw",), long_name="seed that rebuilds the direction, of norm none")
+    sam_sdt_loss: FloatArray = fields.sdt_loss(("rho", "timestep"))
+    sam_tet_loss: FloatArray = fields.tet_loss(("rho", "timestep"))
+    average_sdt_loss: FloatArray = fields.sdt_loss(("draw", "rho", "timestep"))
+    average_tet_loss: FloatArray = fields.tet_loss(("draw", "rho", "timestep"))
+    sam_done: IntArray = fields.done(("rho",))
+    average_done: IntArray = fields.done(("draw", "rho"))
     weight_norm: float = float("nan")
 
 
@@ -186,12 +172,12 @@ class Curvature(Result):
 
     kind: ClassVar[str] = "curvature"
 
-    timestep: IntArray = _timestep()
-    sample: IntArray = _sample()
-    rank: IntArray = _index(("rank",), long_name="place of the eigenvalue, the largest first")
+    timestep: IntArray = fields.timestep()
+    sample: IntArray = fields.sample()
+    rank: IntArray = fields.index(("rank",), long_name="place of the eigenvalue, the largest first")
     eigenvalue: FloatArray = array(("rank",), "nat", "largest eigenvalues of the surrogate Hessian")
     eigenvalue_residual: FloatArray = array(("rank",), "1", "norm of H v - lambda v over abs(lambda)")
-    trace_probe: IntArray = _index(("trace_probe",), long_name="index of the random vector of trace_estimate")
+    trace_probe: IntArray = fields.index(("trace_probe",), long_name="index of the random vector of trace_estimate")
     trace_estimate: FloatArray = array(
         ("trace_probe",), "nat", "z'Hz for random signs z; their mean estimates the trace of the surrogate Hessian"
     )
@@ -199,30 +185,32 @@ class Curvature(Result):
     density: FloatArray = array(
         ("bin",), "nat-1", "spectral density of the surrogate Hessian (stochastic Lanczos quadrature), of integral 1"
     )
-    direction: IntArray = _index(("direction",), long_name="index of the random direction")
-    direction_seed: IntArray = _index(("direction",), long_name="seed that rebuilds the direction, of norm none")
+    direction: IntArray = fields.index(("direction",), long_name="index of the random direction")
+    direction_seed: IntArray = fields.index(("direction",), long_name="seed that rebuilds the direction, of norm none")
     slope: FloatArray = array(("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length")
     surrogate_curvature: FloatArray = array(
         ("direction",), "nat", "v'Hv of the surrogate Hessian along the direction v, scaled to unit L2 length"
     )
     radius: FloatArray = array(("radius",), "1", "L2 distance from the checkpoint, as a share of weight_norm")
-    side: IntArray = _index(("side",), long_name="sign of the displacement along the direction")
-    sdt_loss: FloatArray = _sdt_loss(_PROBE)
-    tet_loss: FloatArray = _tet_loss(_PROBE)
-    accuracy: FloatArray = _accuracy(_PROBE)
-    step_accuracy: FloatArray = _step_accuracy(_PROBE)
-    sdt_loss_se: FloatArray = _sdt_loss_se(_PROBE)
-    tet_loss_se: FloatArray = _tet_loss_se(_PROBE)
-    done: IntArray = _done(("direction", "radius", "side"))
-    base: IntArray = _index(("base",), long_name="index of a random point about the checkpoint at the same distance")
-    base_seed: IntArray = _index(
+    side: IntArray = fields.index(("side",), long_name="sign of the displacement along the direction")
+    sdt_loss: FloatArray = fields.sdt_loss(_PROBE)
+    tet_loss: FloatArray = fields.tet_loss(_PROBE)
+    accuracy: FloatArray = fields.accuracy(_PROBE)
+    step_accuracy: FloatArray = fields.step_accuracy(_PROBE)
+    sdt_loss_se: FloatArray = fields.sdt_loss_se(_PROBE)
+    tet_loss_se: FloatArray = fields.tet_loss_se(_PROBE)
+    done: IntArray = fields.done(("direction", "radius", "side"))
+    base: IntArray = fields.index(
+        ("base",), long_name="index of a random point about the checkpoint at the same distance"
+    )
+    base_seed: IntArray = fields.index(
         ("direction", "base"), long_name="seed that rebuilds the displacement of the base point, of norm none"
     )
-    shifted_sdt_loss: FloatArray = _sdt_loss(_SHIFTED)
-    shifted_tet_loss: FloatArray = _tet_loss(_SHIFTED)
-    shifted_done: IntArray = _done(("direction", "base", "radius", "side"))
-    center_sdt_loss: FloatArray = _sdt_loss(("timestep",))
-    center_tet_loss: FloatArray = _tet_loss(("timestep",))
+    shifted_sdt_loss: FloatArray = fields.sdt_loss(_SHIFTED)
+    shifted_tet_loss: FloatArray = fields.tet_loss(_SHIFTED)
+    shifted_done: IntArray = fields.done(("direction", "base", "radius", "side"))
+    center_sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
+    center_tet_loss: FloatArray = fields.tet_loss(("timestep",))
     loss: str = "sdt"
     policy: str = ""
     parameters: int = 0
@@ -231,31 +219,6 @@ class Curvature(Result):
     note: str = ""
     plane_seed: int = 0
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
-
-
-@dataclass(frozen=True, eq=False)
-class ScalingCurve(Result):
-    """Accuracy and losses of a checkpoint at every number of timesteps from 1 to T_max.
-
-    ``relative_growth`` is accuracy(T) / accuracy(T_train) - 1. ``temporal_variance`` is the sample variance
-    (n - 1) of ``step_accuracy`` over t > T_train, the definition that reproduces Table 4 of the TET paper;
-    NaN where fewer than two such steps exist. ``temporal_variance_all`` takes all steps.
-    """
-
-    kind: ClassVar[str] = "scaling"
-
-    timestep: IntArray = _timestep()
-    sample: IntArray = _sample()
-    accuracy: FloatArray = _accuracy(("timestep",))
-    step_accuracy: FloatArray = _step_accuracy(("timestep",))
-    sdt_loss: FloatArray = _sdt_loss(("timestep",))
-    tet_loss: FloatArray = _tet_loss(("timestep",))
-    step_loss: FloatArray = array(("timestep",), "nat", "cross-entropy of the output of step t alone")
-    relative_growth: FloatArray = array(("timestep",), "1", "accuracy at t over accuracy at t_train, minus 1")
-    t_train: int = 0
-    temporal_variance: float = float("nan")
-    temporal_variance_all: float = float("nan")
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -274,5 +237,5 @@ def default_timestep(result: Any) -> int:
 
 
 KINDS: dict[str, type[Result]] = {
-    each.kind: each for each in (Surface, Trajectory, Lines, Sharpness, Curvature, ScalingCurve)
+    each.kind: each for each in (Surface, Trajectory, Lines, Sharpness, Curvature, ScalingCurve, OperationCounts)
 }

@@ -21,6 +21,7 @@ from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training.losses import step_cross_entropy
 
 Batch = tuple[Tensor, Tensor]
+Run = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ def measure(
     *,
     batch_size: int = 256,
     progress: Callable[[int], None] | None = None,
+    run: Run = outputs,
 ) -> TemporalProfile:
     """Measures a network over a data set, at all numbers of timesteps up to T, in one pass.
 
@@ -187,6 +189,7 @@ def measure(
         timesteps: T, the longest run.
         batch_size: samples a batch when a Dataset is given.
         progress: called with the number of samples of each finished batch.
+        run: makes a run, as :func:`outputs` does; another one may look at what passes.
 
     Returns:
         The profile.
@@ -201,7 +204,7 @@ def measure(
     totals = _Totals()
     with evaluating(model):
         for x, labels_B in to_batches(data, batch_size):
-            totals.add(outputs(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
+            totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
             if progress is not None:
                 progress(len(labels_B))
     return totals.profile()

@@ -1,0 +1,87 @@
+"""What a network computes: the result of ``tetviz energy``."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from tetviz.results import fields
+from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+
+_count = partial(array, ("layer", "timestep"), "1", dtype="int64")
+
+
+@dataclass(frozen=True, eq=False)
+class OperationCounts(Result):
+    """Exact operation counts of a run, for every layer and step, summed over the samples.
+
+    A layer is a module that computes, in order of first execution. A pair is an input element and an output that
+    a weight joins; padding makes none. A count at t is of step t alone, so the cumulated counts up to t are those
+    of a run of t steps. What is counted as what depends on a convention only in :mod:`tetviz.summaries.energy`:
+    ``mac`` holds all non-zero pairs of inputs that are no spikes, ``unit_ac`` what some of them become as additions.
+
+    ``names``, ``modules`` and ``inputs`` are JSON lists, one entry to a layer: its name in the network, its type,
+    and what enters it: ``binary`` (0 or 1), ``scaled`` (0 or a constant), ``ternary`` (-1, 0, 1), ``graded`` (sums of
+    spikes), ``pooled`` (means of spikes), ``data``, ``analog``, or nothing where no weights are applied.
+    ``warnings`` and ``not_counted`` are JSON lists of sentences; while ``not_counted`` is not empty, totals are
+    lower bounds.
+    """
+
+    kind: ClassVar[str] = "energy"
+
+    layer: IntArray = fields.index(("layer",), long_name="index of the layer, in order of execution")
+    timestep: IntArray = fields.timestep()
+    sample: IntArray = fields.sample()
+    dense_mac: IntArray = _count(long_name="pairs, padding taps included")
+    inbounds_mac: IntArray = _count(long_name="pairs within the input, without padding")
+    mac: IntArray = _count(long_name="pairs whose input is not 0, of inputs that are no spikes")
+    ac: IntArray = _count(long_name="pairs whose input is not 0, of inputs that are spikes")
+    unit_ac: IntArray = _count(
+        long_name="spikes behind a pooled or graded input, each times the outputs that it reaches"
+    )
+    bias_add: IntArray = _count(long_name="additions of a bias")
+    norm_mac: IntArray = _count(long_name="multiply-adds of normalisations that are not folded")
+    residual_add: IntArray = _count(long_name="additions of two activations outside neurons")
+    pool_add: IntArray = _count(long_name="additions of non-zero values in poolings")
+    readout_add: IntArray = _count(long_name="additions of the outputs over time")
+    neuron_mul: IntArray = _count(long_name="leak multiplications of neurons")
+    neuron_add: IntArray = _count(long_name="additions of the input to the potential of neurons")
+    neuron_compare: IntArray = _count(long_name="comparisons with the threshold; neurons x samples")
+    neuron_reset: IntArray = _count(long_name="resets of the potential, one for each spike")
+    spikes: IntArray = _count(long_name="spikes of neurons")
+    never_fired: IntArray = _count(long_name="neurons that have not fired in steps 1..t for any sample")
+    always_fired: IntArray = _count(long_name="neurons that have fired at each of the steps 1..t for every sample")
+    neurons: IntArray = fields.index(("layer",), long_name="neurons of the layer; 0 where it has none")
+    weights: IntArray = fields.index(("layer",), long_name="weights of the layer, biases not included")
+    static: IntArray = array(("layer",), "1", "1 where the input is the same bits at every step", dtype="int8")
+    foldable: IntArray = array(
+        ("layer",), "1", "1 where unit_ac can stand for mac: pooled without overlap or padding, or graded", dtype="int8"
+    )
+    accuracy: FloatArray = fields.accuracy(("timestep",))
+    step_accuracy: FloatArray = fields.step_accuracy(("timestep",))
+    sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
+    tet_loss: FloatArray = fields.tet_loss(("timestep",))
+    names: str = "[]"
+    modules: str = "[]"
+    inputs: str = "[]"
+    warnings: str = "[]"
+    not_counted: str = "[]"
+    skip_zero_weights: int = 0
+    folded: int = 0
+    convention: str = "tet"
+    first_layer: str = "per-step"
+    pool: str = "fold"
+    cost: str = "45nm-fp32"
+    t_train: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def listed(self, name: str) -> list[str]:
+        """One of the attributes that are JSON lists.
+
+        Args:
+            name: ``names``, ``modules``, ``inputs``, ``warnings`` or ``not_counted``.
+
+        Returns:
+            The list.
+        """
+        return [str(entry) for entry in json.loads(getattr(self, name))]
