@@ -39,7 +39,7 @@ class OperationCounts(Result):
     unit_ac: IntArray = _count(
         long_name="spikes behind a pooled or graded input, each times the outputs that it reaches"
     )
-    bias_add: IntArray = _count(long_name="additions of a bias")
+    bias_add: IntArray = _count(long_name="additions of a bias; of a batch norm, of the one that folding leaves")
     norm_mac: IntArray = _count(long_name="multiply-adds of normalisations that are not folded")
     residual_add: IntArray = _count(long_name="additions of two activations outside neurons")
     pool_add: IntArray = _count(long_name="additions of non-zero values in poolings")
@@ -55,7 +55,10 @@ class OperationCounts(Result):
     weights: IntArray = fields.index(("layer",), long_name="weights of the layer, biases not included")
     static: IntArray = array(("layer",), "1", "1 where the input is the same bits at every step", dtype="int8")
     foldable: IntArray = array(
-        ("layer",), "1", "1 where unit_ac can stand for mac: pooled without overlap or padding, or graded", dtype="int8"
+        ("layer",),
+        "1",
+        "1 where unit_ac can stand for mac (pooled or graded), or a batch norm folds into weights",
+        dtype="int8",
     )
     accuracy: FloatArray = fields.accuracy(("timestep",))
     step_accuracy: FloatArray = fields.step_accuracy(("timestep",))

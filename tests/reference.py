@@ -288,6 +288,34 @@ def profile(logits_TBK: Array, labels_B: Labels) -> dict[str, Array]:
     return {name: np.array(values) for name, values in rows.items()}
 
 
+def wilson(right: int, samples: int, z: float) -> tuple[float, float]:
+    """The shares p at which right / samples is just z standard errors of p away: roots of a quadratic equation."""
+    share = right / samples
+    a, b, c = 1 + z * z / samples, -2 * share - z * z / samples, share * share
+    root = math.sqrt(max(b * b - 4 * a * c, 0.0))
+    return (-b - root) / (2 * a), (-b + root) / (2 * a)
+
+
+def early_exit(logits_TBK: Array, labels_B: Labels, rule: str, threshold: float) -> tuple[list[int], list[bool]]:
+    """When each sample stops, and whether it is right there: a run that looks at its mean output after every step."""
+    stops, hits = [], []
+    for b, y in enumerate(labels_B):
+        for t in range(1, len(logits_TBK) + 1):
+            mean = mean_output(logits_TBK[:t])[b]
+            p = softmax(mean)
+            if rule == "margin":
+                *_, second, first = sorted(p)
+                sure = np.float32(first - second) >= threshold
+            else:
+                entropy = -math.fsum(q * math.log(q) for q in p if q > 0) / math.log(len(p))
+                sure = np.float32(entropy) <= threshold
+            if sure:
+                break
+        stops.append(t)
+        hits.append(max(range(len(p)), key=lambda k: mean[k]) == int(y))
+    return stops, hits
+
+
 def channel_statistics(x_NCHW: Array) -> tuple[Array, Array]:
     """Mean and unbiased variance of every channel, which running statistics are made of."""
     means, variances = [], []
@@ -316,3 +344,120 @@ def growing_losses(loss: float, timesteps: int) -> tuple[Array, Array]:
     z = [-math.log(math.expm1(t * loss)) for t in range(1, timesteps + 1)]
     sdt = [math.log1p(math.exp(-math.fsum(z[:t]) / t)) for t in range(1, timesteps + 1)]
     return np.array(sdt), np.array([loss * (t + 1) / 2 for t in range(1, timesteps + 1)])
+
+
+# --- synapses -----------------------------------------------------------------------------------------------
+
+Place = tuple[int, ...]
+Synapses = list[tuple[Place | None, Place]]
+
+
+def _wrapped(index: int, size: int, mode: str) -> int | None:
+    """Which element of an axis a place stands for that may lie in the padding; none in padding by zeros."""
+    if 0 <= index < size:
+        return index
+    if mode == "zeros":
+        return None
+    if mode == "circular":
+        return index % size
+    if mode == "replicate":
+        return 0 if index < 0 else size - 1
+    if mode == "reflect":
+        return -index if index < 0 else 2 * (size - 1) - index
+    raise KeyError(mode)
+
+
+def conv_synapses(
+    image: tuple[int, int, int],
+    kernel: tuple[int, int, int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int] | str,
+    dilation: tuple[int, int],
+    groups: int,
+    mode: str,
+) -> Synapses:
+    """Every tap of a convolution of one image: the input element (c, y, x) and the weight (o, i, j, k).
+
+    The input element is None where the tap lies in padding by zeros. ``image`` is C, H, W and ``kernel`` O, C / groups,
+    kh, kw; 'same' padding puts the odd row or column behind.
+    """
+    channels, sizes = image[0], image[1:]
+    if padding == "same":
+        whole = [dilation[a] * (kernel[2 + a] - 1) for a in (0, 1)]
+        before, after = [w // 2 for w in whole], [w - w // 2 for w in whole]
+    else:
+        before = after = [int(p) for p in padding]
+    reach = [dilation[a] * (kernel[2 + a] - 1) + 1 for a in (0, 1)]
+    outputs = [(sizes[a] + before[a] + after[a] - reach[a]) // stride[a] + 1 for a in (0, 1)]
+    found: Synapses = []
+    for o in range(kernel[0]):
+        group = o // (kernel[0] // groups)
+        for row in range(outputs[0]):
+            for column in range(outputs[1]):
+                for i in range(kernel[1]):
+                    c = group * (channels // groups) + i
+                    for j in range(kernel[2]):
+                        y = _wrapped(row * stride[0] + j * dilation[0] - before[0], sizes[0], mode)
+                        for k in range(kernel[3]):
+                            x = _wrapped(column * stride[1] + k * dilation[1] - before[1], sizes[1], mode)
+                            found.append((None if y is None or x is None else (c, y, x), (o, i, j, k)))
+    return found
+
+
+def transposed_synapses(
+    image: tuple[int, int, int],
+    kernel: tuple[int, int, int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    output_padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> Synapses:
+    """Every tap of a transposed convolution of one image, as in :func:`conv_synapses`.
+
+    The input element is None where the output would lie in what ``padding`` cuts off. ``kernel`` is C, O / groups,
+    kh, kw; a weight is an entry of it.
+    """
+    channels, sizes = image[0], image[1:]
+    outputs = [
+        (sizes[a] - 1) * stride[a] - 2 * padding[a] + dilation[a] * (kernel[2 + a] - 1) + output_padding[a] + 1
+        for a in (0, 1)
+    ]
+    assert channels == kernel[0] and channels % groups == 0
+    found: Synapses = []
+    for c in range(channels):
+        for y in range(sizes[0]):
+            for x in range(sizes[1]):
+                for o in range(kernel[1]):
+                    for j in range(kernel[2]):
+                        row = y * stride[0] - padding[0] + j * dilation[0]
+                        for k in range(kernel[3]):
+                            column = x * stride[1] - padding[1] + k * dilation[1]
+                            inside = 0 <= row < outputs[0] and 0 <= column < outputs[1]
+                            found.append(((c, y, x) if inside else None, (c, o, j, k)))
+    return found
+
+
+def linear_synapses(features: int, outputs: int) -> Synapses:
+    """Every synapse of a linear layer: the input element (i,) and the weight (o, i)."""
+    return [((i,), (o, i)) for o in range(outputs) for i in range(features)]
+
+
+def count_pairs(synapses: Synapses, x_N: Array, weight: Array | None = None) -> dict[str, int]:
+    """Pairs of all samples on the first axis: all taps, those within the input, and those of an input that is not 0.
+
+    ``units`` sums the values of the inputs over the pairs. With ``weight``, ``nonzero`` and ``units`` leave out the
+    synapses whose weight is 0.
+    """
+    counts = {"dense": 0, "inbounds": 0, "nonzero": 0}
+    units = 0.0
+    for x in x_N:
+        for source, entry in synapses:
+            counts["dense"] += 1
+            if source is None:
+                continue
+            counts["inbounds"] += 1
+            if x[source] != 0 and (weight is None or weight[entry] != 0):
+                counts["nonzero"] += 1
+                units += float(x[source])
+    return {**counts, "units": round(units)}

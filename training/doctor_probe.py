@@ -75,6 +75,37 @@ def generators_kept(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def state_kept(model: nn.Module) -> Iterator[None]:
+    """Puts what the modules hold back, but for their parameters: buffers, states of neurons, counters.
+
+    Args:
+        model: any module.
+
+    Yields:
+        Nothing.
+    """
+    holders = [vars(module) for module in model.modules()]
+    before = [(each, dict(each)) for holder in holders for each in (holder, *_containers(holder))]
+    parameters = {id(parameter) for parameter in model.parameters()}
+    tensors = {id(value): value for _, _, value in held(model) if isinstance(value, Tensor)}
+    contents = [(value, value.detach().clone()) for key, value in tensors.items() if key not in parameters]
+    try:
+        yield
+    finally:
+        for holder, attributes in before:
+            holder.clear()
+            holder.update(attributes)
+        with torch.no_grad():
+            for value, content in contents:
+                if not close(value, content):
+                    value.copy_(content)
+
+
+def _containers(holder: dict[str, Any]) -> list[dict[str, Any]]:
+    return [value for value in holder.values() if isinstance(value, dict)]
+
+
+@contextmanager
 def watching(model: nn.Module, see: Seen, enter: Callable[[str], None] | None = None) -> Iterator[None]:
     """Shows every call of every module, the root's name being empty; a module comes after those inside it.
 

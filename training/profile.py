@@ -139,6 +139,22 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
 
     Yields:
         Stretches of logits_TBK, in order.
+    """
+    check_length(x, timesteps)
+    if not streams(model):
+        yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
+        return
+    with streaming(model):
+        for t in range(timesteps):
+            yield model(x[t : t + 1] if x.dim() == 5 else x, 1)
+
+
+def check_length(x: Tensor, timesteps: int) -> None:
+    """Checks that sequences are long enough.
+
+    Args:
+        x: x_BCHW, or x_TBCHW.
+        timesteps: number of steps T.
 
     Raises:
         DataError: a sequence is shorter than the run.
@@ -148,12 +164,18 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
             f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
             f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
         )
-    if not isinstance(model, SpikingNetwork) or uses_batch_statistics(model):
-        yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
-        return
-    with streaming(model):
-        for t in range(timesteps):
-            yield model(x[t : t + 1] if x.dim() == 5 else x, 1)
+
+
+def streams(model: nn.Module) -> bool:
+    """Whether a network is run step by step.
+
+    Args:
+        model: any network.
+
+    Returns:
+        True for a network built by tetviz that does not normalise by statistics of the batch.
+    """
+    return isinstance(model, SpikingNetwork) and not uses_batch_statistics(model)
 
 
 def uses_batch_statistics(model: nn.Module) -> bool:

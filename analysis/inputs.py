@@ -1,0 +1,98 @@
+"""What enters a layer: its non-zero elements, and whether its values agree with its origin."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tetviz.analysis.provenance import COUNTABLE, SPIKES, Origin
+
+TOLERANCE = 1e-3  # of a whole number of spikes, for values that were divided and rounded
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The input of a layer in one call.
+
+    Attributes:
+        active: 1 where the input is not 0, else 0; NaN where it is NaN; shaped like the input.
+        spikes: how many spikes each element stands for; None where it cannot be said.
+        contradiction: how the values disagree with the origin, or nothing.
+    """
+
+    active: Tensor
+    spikes: Tensor | None
+    contradiction: str
+
+
+class Signs:
+    """Signs of tensors; the last one is kept, since what neurons return is mostly what the next layer gets."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Tensor, int, Tensor, Tensor] | None = None
+
+    def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The signs of a tensor.
+
+        Args:
+            x: any tensor.
+
+        Returns:
+            -1, 0 or 1 for every element, and 1 where it is not 0, else 0, both as floating point.
+        """
+        if self._last is not None:
+            known, version, signs, active = self._last
+            same = known.data_ptr() == x.data_ptr() and known.numel() == x.numel() and known.dtype == x.dtype
+            if same and known.is_contiguous() and x.is_contiguous() and x._version == version:
+                return signs.view(x.shape), active.view(x.shape)
+        signs = (x if x.dtype in (torch.float32, torch.float64) else x.float()).sign()
+        active = signs.abs() if signs.numel() and float(signs.min()) < 0 else signs
+        self._last = x, x._version, signs, active
+        return signs, active
+
+
+def look_at(x: Tensor, origin: Origin, known: Signs) -> Inputs:
+    """Finds the non-zero elements of an input, and checks its values against its origin.
+
+    Args:
+        x: the input.
+        origin: what it is made of.
+        known: signs that have been taken already.
+
+    Returns:
+        What was found. The origin decides what is counted; values that contradict it are only reported.
+    """
+    signs, active = known.of(x)
+    x = x.to(signs.dtype)
+    if origin.kind in SPIKES:
+        return Inputs(active, None, _spike_contradiction(x, signs, active, origin))
+    if origin.kind == "mixed":
+        return Inputs(active, None, "is made of spikes and of other values, and counted as analog")
+    if origin.kind in COUNTABLE:
+        return _countable(x, active, origin)
+    few = x.flatten()[:64]  # looks at all only where these could be spikes
+    binary = torch.equal(few, few.sign().abs()) and torch.equal(x, active) and bool(active.any())
+    made = "are data and" if origin.kind == "data" else "come from no comparison but"
+    text = f"has values that {made} only 0 and 1, counted as analog; if they are spikes, say so with spiking"
+    return Inputs(active, None, text if binary else "")
+
+
+def _spike_contradiction(x: Tensor, signs: Tensor, active: Tensor, origin: Origin) -> str:
+    if origin.kind == "scaled":
+        axes = tuple(axis for axis in range(x.dim()) if axis != 1)
+        height = x.abs().amax(axes, keepdim=True) if x.numel() else x
+        agree = torch.equal(x.abs(), active * height)
+        return "" if agree else "comes from scaled spikes, but has several values that are not 0 in a channel"
+    agree = torch.equal(x, signs) and (origin.kind == "ternary" or active is signs or torch.equal(active, signs))
+    allowed = "0 and 1" if origin.kind == "binary" else "-1, 0 and 1"
+    return "" if agree else f"comes from spikes, but has values besides {allowed}; its non-zero values count as spikes"
+
+
+def _countable(x: Tensor, active: Tensor, origin: Origin) -> Inputs:
+    if not origin.unit:
+        return Inputs(active, None, "")
+    exact = x / origin.unit
+    spikes = exact.round()
+    if x.numel() and float(exact.sub_(spikes).abs_().max()) > TOLERANCE:
+        return Inputs(active, None, f"comes from {origin.kind} spikes, but its values are no whole numbers of spikes")
+    return Inputs(active, spikes.abs() if spikes.numel() and float(spikes.min()) < 0 else spikes, "")

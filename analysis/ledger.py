@@ -1,0 +1,372 @@
+"""The books of a run: what each layer did, sorted into steps."""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tetviz.analysis.inputs import Signs
+from tetviz.analysis.layout import Layout, arrange
+from tetviz.analysis.provenance import Origin
+from tetviz.results.schema import IntArray
+
+
+@dataclass
+class Entry:
+    """What is known of one layer.
+
+    Attributes:
+        columns: counts of each kind, (timestep,).
+        kinds: kinds of its inputs.
+        weights: number of its weights.
+        foldable: whether spikes behind its input were always known.
+        static: whether its input was always the same at every step.
+        source: the layer whose output it normalises.
+    """
+
+    columns: dict[str, IntArray]
+    kinds: dict[str, None] = field(default_factory=dict)
+    weights: int = 0
+    foldable: bool = True
+    static: bool = True
+    source: str | None = None
+
+
+@dataclass
+class Population:
+    """The neurons of one layer, over all samples so far.
+
+    Attributes:
+        first: for each neuron, the first step at which a sample has made it fire; the longest run if none.
+        silent: for each neuron, the first step at which it stayed silent for a sample; likewise.
+        spikes: number of spikes, (timestep,).
+        updates: neurons times samples, (timestep,).
+    """
+
+    first: Tensor
+    silent: Tensor
+    spikes: IntArray
+    updates: IntArray
+
+
+@dataclass
+class Visit:
+    """One call of a layer, before its rows are sorted into steps.
+
+    Attributes:
+        shape: of a tensor whose first axes are time and samples, or both in one.
+        columns: counts of each kind: in all, for each row, or for each place of the first two axes.
+        rows: number of rows, where they are the first axis.
+        x: the input, where it may be the same at every step.
+    """
+
+    shape: tuple[int, ...]
+    columns: dict[str, int | Tensor]
+    rows: int = 0
+    x: Tensor | None = None
+
+
+class Ledger:
+    """Collects the counts of a run of any length, a stretch of time at a time."""
+
+    def __init__(self) -> None:
+        self.signs = Signs()
+        self.layers: dict[str, Entry] = {}
+        self.populations: dict[str, Population] = {}
+        self.leaking: set[str] = set()
+        self.warnings: dict[str, None] = {}
+        self.missing: dict[str, None] = {}
+        self.fed_by: set[str] = set()
+        self.seen: dict[str, None] = {}
+        self.unsorted: dict[str, tuple[int, int, int]] = {}
+        self.gains: dict[tuple[str, str, str], None] = {}
+        self.claims: dict[str, str] = {}
+        self.timesteps = 0
+        self.samples = 0
+        self.visits: dict[str, list[Visit]] = defaultdict(list)
+        self._fired: dict[str, list[Tensor]] = defaultdict(list)
+        self._first_input: dict[str, Tensor] = {}
+        self._start, self._steps = 0, 1
+
+    def begin(self, timesteps: int, start: int, steps: int, samples: int) -> None:
+        """Starts a stretch of time.
+
+        Args:
+            timesteps: the longest run.
+            start: steps before the stretch.
+            steps: steps of the stretch.
+            samples: samples of the batch.
+        """
+        self.timesteps, self.samples = timesteps, samples
+        self._start, self._steps = start, steps
+        if start == 0:
+            self._first_input.clear()
+
+    def visit(self, layer: str, shape: Sequence[int], rows: int = 0, **columns: int | Tensor) -> Visit:
+        """Notes a call.
+
+        Args:
+            layer: name of the layer.
+            shape: of a tensor whose first axes are time and samples, or both in one.
+            rows: number of rows, where they are known to be the first axis.
+            **columns: counts, in all, for each row, or for each element of that tensor.
+
+        Returns:
+            The note.
+        """
+        self.seen[layer] = None
+        if layer not in self.layers:
+            self.layers[layer] = Entry({})
+        columns = {name: _reduced(value, self._steps) for name, value in columns.items()}
+        self.visits[layer].append(Visit(tuple(shape), columns, rows))
+        return self.visits[layer][-1]
+
+    def describe(self, layer: str, visit: Visit, x: Tensor, weights: int, origin: Origin, foldable: bool) -> None:
+        """Notes what a layer with weights is.
+
+        Args:
+            layer: its name.
+            visit: the call.
+            x: its input.
+            weights: number of weights.
+            origin: of its input.
+            foldable: whether the spikes behind its input are known.
+        """
+        entry = self.layers[layer]
+        entry.kinds[origin.kind] = None
+        entry.weights = weights
+        entry.foldable &= foldable
+        entry.static &= origin.kind == "data" and origin.static
+        if entry.static:
+            visit.x = x
+        self.fed_by |= origin.makers
+
+    def normalises(self, layer: str, source: str) -> None:
+        """Notes that a normalisation stands behind a layer.
+
+        Args:
+            layer: name of the normalisation.
+            source: name of the layer whose output it gets; empty if it is something else.
+        """
+        self.layers[layer].source = source
+
+    def spikes(self, module: str, makers: frozenset[str], tensor: Tensor) -> None:
+        """Notes the spikes that a module returns.
+
+        Args:
+            module: its name.
+            makers: the modules inside it whose comparisons made them.
+            tensor: the spikes.
+        """
+        if any(self.claims.setdefault(maker, module) != module for maker in makers):
+            return  # a module inside this one has returned them
+        self.seen[module] = None
+        fired = self.signs.of(tensor)[1]
+        if self._steps == 1:
+            self._book_step(module, fired.reshape(self.samples, -1), self._start)
+        else:
+            self._fired[module].append(fired)
+
+    def flush(self, layout: Layout) -> None:
+        """Sorts what a stretch of time has brought into its steps.
+
+        Args:
+            layout: how rows are ordered where they hold several steps.
+        """
+        for layer, visits in self.visits.items():
+            calls = self.rows_of_calls(visits)
+            order = layout.order(layer, calls, self._steps, self.samples)
+            if order is None:
+                self.unsorted[layer] = sum(calls), self._steps, self.samples
+                continue
+            self._book(self.layers[layer], visits, calls, order)
+            if self.layers[layer].static and any(visit.x is not None for visit in visits):
+                self._check_static(layer, visits, order)
+        for module, fired in self._fired.items():
+            self._book_spikes(module, fired, layout)
+        self.visits.clear()
+        self._fired.clear()
+
+    def rows_of_calls(self, visits: Sequence[Visit]) -> list[int]:
+        """How many rows each call of a layer held.
+
+        Args:
+            visits: its calls.
+
+        Returns:
+            Steps times samples, samples, or 0 where a shape fits neither.
+        """
+        return [visit.rows or rows_of(visit.shape, self._steps, self.samples, len(visits)) for visit in visits]
+
+    def _book(self, entry: Entry, visits: list[Visit], calls: list[int], order: str) -> None:
+        start = self._start
+        for name in dict.fromkeys(name for visit in visits for name in visit.columns):
+            total = entry.columns.setdefault(name, np.zeros(self.timesteps, np.int64))
+            parts = [visit.columns.get(name, 0) for visit in visits]
+            if self._steps == 1:
+                total[start] += sum(int(part.sum()) if isinstance(part, Tensor) else part for part in parts)
+                continue
+            rows = torch.cat([_spread(part, rows) for part, rows in zip(parts, calls, strict=True)])
+            total[start : start + self._steps] += arrange(rows, order, self._steps, self.samples).sum((1, 2)).numpy()
+
+    def _check_static(self, layer: str, visits: list[Visit], order: str) -> None:
+        inputs = [visit.x for visit in visits if visit.x is not None]
+        frames_TCB = arrange(torch.cat(inputs), order, self._steps, self.samples)
+        first = self._first_input.setdefault(layer, frames_TCB[0].clone())
+        self.layers[layer].static = all(torch.equal(frame, first) for frame in frames_TCB)
+
+    def _book_spikes(self, module: str, fired: list[Tensor], layout: Layout) -> None:
+        calls = [rows_of(tensor.shape, self._steps, self.samples, len(fired)) for tensor in fired]
+        order = layout.order(module, calls, self._steps, self.samples)
+        if order is None:
+            self.warn(f"{module}: which step its spikes belong to cannot be told; they are left out")
+            return
+        neurons = torch.cat([tensor.reshape(rows, -1) for tensor, rows in zip(fired, calls, strict=True)])
+        fired_TCBN = arrange(neurons, order, self._steps, self.samples)
+        for t, fired_CBN in enumerate(fired_TCBN, self._start):
+            self._book_step(module, fired_CBN.flatten(0, 1), t)
+
+    def _book_step(self, module: str, fired_BN: Tensor, t: int) -> None:
+        if module not in self.populations:
+            never = torch.full(fired_BN.shape[1:], self.timesteps)
+            spikes, updates = np.zeros((2, self.timesteps), np.int64)
+            self.populations[module] = Population(never, never.clone(), spikes, updates)
+        population = self.populations[module]
+        count_N = fired_BN.sum(0).cpu()  # whole numbers, exact in float32 below 2^24
+        population.spikes[t] += int(count_N.sum(dtype=torch.float64))
+        population.updates[t] += fired_BN.numel()
+        population.first.clamp_(max=torch.where(count_N > 0, t, self.timesteps))
+        population.silent.clamp_(max=torch.where(count_N < len(fired_BN), t, self.timesteps))
+
+    def read_out(self, logits_TBK: Tensor) -> None:
+        """Notes that the outputs of a stretch are added up over time, as additions of the last layer with weights.
+
+        Args:
+            logits_TBK: its outputs.
+
+        Raises:
+            ValueError: they are not steps x samples x classes.
+        """
+        if logits_TBK.dim() != 3 or tuple(logits_TBK.shape[:2]) != (self._steps, self.samples):
+            raise ValueError(
+                f"expected outputs {self._steps} x {self.samples} x K, got {tuple(logits_TBK.shape)}: the model must "
+                "return its output at every timestep, time first"
+            )
+        weighted = [layer for layer, entry in self.layers.items() if entry.weights]
+        if weighted:
+            total = self.layers[weighted[-1]].columns.setdefault("readout_add", np.zeros(self.timesteps, np.int64))
+            total[self._start : self._start + self._steps] += logits_TBK[0].numel()
+
+    def row_counts(self) -> dict[str, tuple[Tensor, bool]]:
+        """What the rows of the stretch so far hold.
+
+        Returns:
+            Layer with weights to the number of its non-zero pairs for each row, and whether each call held one step.
+        """
+        found = {}
+        for layer, visits in self.visits.items():
+            calls = self.rows_of_calls(visits)
+            pairs = [visit.columns.get("ac", visit.columns.get("mac")) for visit in visits]
+            rows = [_spread(part, count) for part, count in zip(pairs, calls, strict=True) if isinstance(part, Tensor)]
+            if len(rows) == len(calls):
+                found[layer] = torch.cat(rows), all(count == self.samples for count in calls)
+        return found
+
+    def not_counted_outside(self, neurons: Collection[str]) -> list[str]:
+        """What could not be counted, but for what neurons do inside.
+
+        Args:
+            neurons: their names.
+
+        Returns:
+            Sentences.
+        """
+        texts = list(self.missing)
+        for layer, (rows, steps, samples) in self.unsorted.items():
+            if not within(layer, neurons):
+                texts.append(
+                    f"{layer or 'network'}: {rows} rows for {steps} steps of {samples} samples; which step each "
+                    "belongs to cannot be told"
+                )
+        for module, layer, name in self.gains:
+            if not within(module, neurons):
+                texts.append(f"{layer}: {name} with an activation, element by element, in {module or 'network'}")
+        return texts
+
+    def leaks(self, neuron: str) -> bool:
+        """Whether a neuron multiplies its potential.
+
+        Args:
+            neuron: its name.
+
+        Returns:
+            True where a multiplication by a fixed number other than 1 was seen inside it.
+        """
+        return any(within(name, [neuron]) for name in self.leaking)
+
+    def warn(self, text: str) -> None:
+        """Keeps a warning, once.
+
+        Args:
+            text: a sentence that names the layer.
+        """
+        self.warnings[text] = None
+
+    def not_counted(self, text: str) -> None:
+        """Keeps what could not be counted, once.
+
+        Args:
+            text: a sentence that names the layer.
+        """
+        self.missing[text] = None
+
+
+def within(name: str, modules: Collection[str]) -> bool:
+    """Whether a module is one of some modules, or inside one.
+
+    Args:
+        name: of the module.
+        modules: names.
+
+    Returns:
+        Whether it is.
+    """
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def rows_of(shape: Sequence[int], steps: int, samples: int, calls: int = 1) -> int:
+    """How many of the leading places of a tensor are samples, or steps of samples.
+
+    Args:
+        shape: of the tensor.
+        steps: steps of the stretch.
+        samples: samples of the batch.
+        calls: how many such tensors the stretch gave; one or more for each step are single steps.
+
+    Returns:
+        Steps times samples, or samples; 0 where the shape fits neither.
+    """
+    leading = [math.prod(shape[: axis + 1]) for axis in range(min(2, len(shape)))]
+    single = leading[:1] == [samples]
+    if steps == 1 or (single and calls % steps == 0):
+        return samples
+    if steps * samples in leading:
+        return steps * samples
+    return samples if single else 0
+
+
+def _reduced(value: int | Tensor, steps: int) -> int | Tensor:
+    if not isinstance(value, Tensor) or value.dim() == 1:
+        return value
+    places = value.flatten(2).sum(2) if value.dim() > 2 else value  # whole numbers, exact in float32 below 2^24
+    return int(places.sum(dtype=torch.float64)) if steps == 1 else places.long()
+
+
+def _spread(value: int | Tensor, rows: int) -> Tensor:
+    if not isinstance(value, Tensor):
+        return torch.full((rows,), value // rows, dtype=torch.int64)
+    return value.reshape(rows, -1).sum(1).cpu()

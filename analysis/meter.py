@@ -1,0 +1,206 @@
+"""Watches a network run: which module is running, what each tensor is made of, and which spikes come out."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tetviz.analysis import provenance
+from tetviz.analysis.accounts import Accounts, Operation
+from tetviz.analysis.ledger import Ledger
+from tetviz.analysis.provenance import ANALOG, SPIKES, WEIGHTS, Origin
+
+
+class _Signature(NamedTuple):
+    """What the schema of an operation says: its name, whether it only gives views, which arguments it writes to."""
+
+    name: str
+    view: bool
+    written: tuple[tuple[int, str], ...]
+
+
+class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations of whatever runs inside ``with meter:``, for one network.
+
+    Args:
+        model: the network; hooks on its modules say which one is running, and are gone on exit.
+        spiking: names or types of modules whose outputs are spikes even where no comparison is seen.
+        skip_zero_weights: whether weights that are 0 join nothing.
+    """
+
+    def __init__(self, model: nn.Module, spiking: Collection[str] = (), skip_zero_weights: bool = False) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ledger = Ledger()
+        self.model, self.spiking = model, spiking
+        self._origins: dict[int, Origin] = {}
+        self._running: list[str] = [""]
+        self._signatures: dict[Any, _Signature] = {}
+        self._types = {name: type(module).__name__ for name, module in model.named_modules()}
+        self._hooks = ExitStack()
+        owners: dict[int, str] = {}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            self._origins[_place(tensor)] = WEIGHTS
+            owners.setdefault(_place(tensor), name.removesuffix(".weight"))
+        parameters = {_place(parameter) for parameter in model.parameters()}
+        self.accounts = Accounts(self.ledger, owners, parameters, skip_zero_weights)
+
+    def __enter__(self) -> "Meter":
+        with ExitStack() as stack:
+            for name, module in self.model.named_modules():
+                stack.callback(module.register_forward_pre_hook(self._entering(name)).remove)
+                stack.callback(module.register_forward_hook(self._leaving(name), always_call=True).remove)
+            self._hooks = stack.pop_all()
+        return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
+
+    def __exit__(self, *error: Any) -> None:
+        self._hooks.close()
+        self._running = [""]
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def feed(self, x: Tensor, static: bool) -> None:
+        """Says what the input of the network is.
+
+        Args:
+            x: the input.
+            static: whether it is the same at every step.
+        """
+        self._origins[_place(x)] = Origin("data", static=static)
+
+    def neuron_name(self, module: str) -> str:
+        """The layer of neurons that a module which returns spikes belongs to.
+
+        Args:
+            module: its name.
+
+        Returns:
+            The name of the outermost module around it that holds nothing else, such as the neuron around its
+            surrogate function.
+        """
+        parent = module.rpartition(".")[0]
+        while parent and len(list(self.model.get_submodule(parent).children())) == 1:
+            module, parent = parent, parent.rpartition(".")[0]
+        return module
+
+    def type_of(self, layer: str) -> str:
+        """The type of the module that a layer is.
+
+        Args:
+            layer: its name.
+
+        Returns:
+            The name of the class; of the module around it for a parameter by itself.
+        """
+        return self._types.get(layer) or self._types[layer.rpartition(".")[0]]
+
+    def remarks(self) -> list[str]:
+        """What a reader should know about the counts.
+
+        Returns:
+            Sentences.
+        """
+        loose = sorted(self.ledger.fed_by - set(self.ledger.claims))
+        texts = [
+            f"{name or 'network'}: makes spikes that no module returns as such; they are counted where they are used, "
+            "but not as spikes of neurons"
+            for name in loose
+        ]
+        for name, module in self.model.named_modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(weight, nn.Parameter) and weight.dim() > 1 and _place(weight) not in self.accounts.used:
+                texts.append(f"{name} ({self.type_of(name)}): has weights that no operation used")
+        return texts
+
+    def _entering(self, name: str) -> Any:
+        return lambda *_: self._running.append(name)
+
+    def _leaving(self, name: str) -> Any:
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            if self._running[-1] == name:
+                self._running.pop()
+            returned = list(_tensors([output]))
+            if returned and (name in self.spiking or type(module).__name__ in self.spiking):
+                self._origins[_place(returned[0])] = Origin("binary", 1.0, frozenset({name}))
+            spikes = [tensor for tensor in returned if self._made_spikes(name, tensor)]
+            if spikes:  # what is done with them is not the network's
+                super(Meter, self).__exit__(None, None, None)  # type: ignore[no-untyped-call]
+                self.ledger.spikes(name, self._origins[_place(spikes[0])].makers, spikes[0])
+                super(Meter, self).__enter__()  # type: ignore[no-untyped-call]
+
+        return leave
+
+    def _made_spikes(self, module: str, tensor: Tensor) -> bool:
+        origin = self._origins.get(_place(tensor), ANALOG)
+        if not module or origin.kind not in SPIKES or not origin.makers:
+            return False
+        return all(maker == module or maker.startswith(f"{module}.") for maker in origin.makers)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        signature = self._signatures.get(func) or self._learn(func)
+        if signature.view:
+            return output
+        given = list(_flat(args, kwargs))
+        origins = [self._origin(value) for value in given]
+        if "alpha" in kwargs:  # a + alpha b
+            origins[1] = provenance.times(origins[1], float(kwargs["alpha"]))
+        name, module = signature.name, self._running[-1]
+        layer = self.accounts.book(Operation(name, args, given, origins, output, module))
+        if provenance.keeps(name):  # the numbers among its arguments are places and sizes
+            origins = [origin for value, origin in zip(given, origins, strict=True) if isinstance(value, Tensor)]
+        made = provenance.result(name, origins, args, output, module)
+        self._keep(signature, args, kwargs, given, output, replace(made, layer=layer) if layer else made)
+        return output
+
+    def _learn(self, func: Any) -> _Signature:
+        schema = func._schema
+        written = tuple(
+            (i, each.name) for i, each in enumerate(schema.arguments) if each.alias_info and each.alias_info.is_write
+        )
+        view = not written and any(each.alias_info for each in schema.returns)
+        self._signatures[func] = _Signature(func.overloadpacket.__name__.rstrip("_"), view, written)
+        return self._signatures[func]
+
+    def _origin(self, value: Any) -> Origin:
+        if not isinstance(value, Tensor):
+            return provenance.constant(value)
+        known = self._origins.get(_place(value))
+        if known is None and value.dim() == 0:
+            return provenance.constant(float(value))
+        return known or ANALOG
+
+    def _keep(self, signature: _Signature, args: Any, kwargs: Any, given: list[Any], output: Any, made: Origin) -> None:
+        for index, name in signature.written:
+            for tensor in _tensors([args[index] if index < len(args) else kwargs.get(name)]):
+                whole = tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes()
+                before = provenance.ZERO if whole else self._origins.get(_place(tensor), ANALOG)
+                self._origins[_place(tensor)] = provenance.join([before, made])
+        shared = {_place(value) for value in given if isinstance(value, Tensor)}
+        for tensor in _tensors([output]):
+            if _place(tensor) not in shared:  # else a view, or written to above
+                self._origins[_place(tensor)] = made
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _flat(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor) or (isinstance(value, int | float) and not isinstance(value, bool)):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from (each for each in value if isinstance(each, Tensor))
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+        elif isinstance(value, dict):
+            yield from _tensors(value.values())
