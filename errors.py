@@ -6,6 +6,7 @@ Misuse of the Python API raises ``ValueError`` or ``TypeError`` instead.
 
 import difflib
 from collections.abc import Iterable
+from types import TracebackType
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -33,6 +34,10 @@ class CheckpointError(TetvizError):
     """A checkpoint that is missing, damaged, foreign or does not fit its data."""
 
 
+class ModelError(TetvizError, RuntimeError):
+    """A network of someone else's that cannot be built or run, or that breaks the contract."""
+
+
 class DataError(TetvizError):
     """A data set that is missing, empty, malformed or labelled out of range."""
 
@@ -47,3 +52,37 @@ class OutputError(TetvizError):
 
 class TrainingError(TetvizError):
     """A training run that cannot go on: a loss that is not finite, settings that do not match."""
+
+
+class ForeignCode:
+    """Runs code of someone else's, which may raise anything; it becomes one line of an error of ours.
+
+    Args:
+        what: what the code is, such as ``mypkg.nets:build``.
+        kind: the error to raise.
+    """
+
+    def __init__(self, what: str, kind: type[TetvizError] = ModelError) -> None:
+        self.what, self.kind = what, kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Says what was raised; errors of ours and a full memory, which the command line explains, pass.
+
+        Args:
+            kind: not used.
+            error: what was raised.
+            trace: not used.
+
+        Raises:
+            TetvizError: of the kind asked for.
+        """
+        if not isinstance(error, Exception | SystemExit) or isinstance(error, TetvizError):
+            return
+        if "out of memory" not in str(error):
+            line = next(iter(str(error).strip().splitlines()), "")
+            raise self.kind(f"{self.what}: {type(error).__name__}{': ' * bool(line)}{line}") from error

@@ -3,10 +3,14 @@
 Axis letters: T timesteps, B batch, C channels, H height, W width, K classes. Time comes first.
 """
 
+from tetviz.models.calling import Calling, ForeignSpec
+from tetviz.models.contract import adapt, check_contract, propose
 from tetviz.models.convnets import SNN5, VGGSNN
+from tetviz.models.foreign import ForeignNetwork
 from tetviz.models.layers import SpikingNetwork
-from tetviz.models.neuron import IF, LIF, streaming
+from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, streaming
 from tetviz.models.norm import ConvNorm, TdBN, fold
+from tetviz.models.residual import CIFARResNet, MSResNet, SEWResNet, SpikingResNet
 from tetviz.models.resnet import ResNet19
 from tetviz.models.spec import MODELS, ModelSpec, build
 from tetviz.models.surrogate import SURROGATES
@@ -15,15 +19,28 @@ __all__ = [
     "IF",
     "LIF",
     "MODELS",
+    "NEURONS",
+    "PLIF",
+    "RESETS",
     "SNN5",
     "SURROGATES",
     "VGGSNN",
+    "CIFARResNet",
+    "Calling",
     "ConvNorm",
+    "ForeignNetwork",
+    "ForeignSpec",
+    "MSResNet",
     "ModelSpec",
     "ResNet19",
+    "SEWResNet",
     "SpikingNetwork",
+    "SpikingResNet",
     "TdBN",
+    "adapt",
     "build",
+    "check_contract",
     "fold",
+    "propose",
     "streaming",
 ]

@@ -24,6 +24,44 @@ def over_time(module: nn.Module, x_TB: Tensor) -> Tensor:
     return merged.view(*x_TB.shape[:2], *merged.shape[1:])
 
 
+class OverTime(nn.Module):
+    """A stateless module at every timestep, time merged into the batch.
+
+    Args:
+        module: a module that knows no time, such as a pooling.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x_TB: Tensor) -> Tensor:
+        """Applies the module.
+
+        Args:
+            x_TB: T x B x any further axes.
+
+        Returns:
+            The outputs, T x B x any further axes.
+        """
+        return over_time(self.module, x_TB)
+
+
+class DropoutOverTime(nn.Dropout):
+    """Dropout with one mask for all timesteps of a run, as if it stood behind a mean over time."""
+
+    def forward(self, x_TB: Tensor) -> Tensor:
+        """Drops features in training.
+
+        Args:
+            x_TB: T x B x any further axes.
+
+        Returns:
+            Shaped like the input.
+        """
+        return x_TB * super().forward(torch.ones_like(x_TB[0])) if self.training else x_TB
+
+
 def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
     """Applies a linear layer to one timestep after the other.
 
@@ -120,6 +158,11 @@ class Parts:
     neuron: Callable[[], nn.Module] = LIF
     norm: str = "bn"
     threshold: float = 1.0
+
+    @property
+    def gain(self) -> float:
+        """The weight with which a normalisation spreads potentials by V_th; tdBN has that factor beside its weight."""
+        return 1.0 if self.norm == "tdbn" else self.threshold
 
     def conv(
         self,

@@ -1,5 +1,6 @@
-"""Leaky integrate-and-fire neurons with a hard reset, and membranes carried across calls."""
+"""Integrate-and-fire neurons, leaky or not, and membranes carried across calls."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,18 +11,21 @@ from torch import Tensor, nn
 from tetviz.errors import unknown
 from tetviz.models.surrogate import SURROGATES
 
+RESETS = ("hard", "soft")
+
 
 class LIF(nn.Module):
     """Leaky integrate-and-fire neurons (Deng et al. 2022, eqs. 1 to 3).
 
     For every step t, from u(0) = 0::
 
-        u(t) = leak * u(t-1) * (1 - s(t-1)) + current(t)
+        u(t) = leak * v(t-1) + current(t)
         s(t) = 1 if u(t) > threshold else 0
+        v(t) = u(t) * (1 - s(t))              reset to 0 (hard)
+        v(t) = u(t) - threshold * s(t)        reset by subtraction (soft)
 
-    The comparison is strict, the reset is to 0. The gradient flows through the reset as well unless
-    ``detach_reset``. The potential is kept in float32 at least, also under autocast. Every call starts from
-    rest, except inside :func:`streaming`.
+    The comparison is strict. The gradient flows through the reset as well unless ``detach_reset``. The potential is
+    kept in float32 at least, also under autocast. Every call starts from rest, except inside :func:`streaming`.
 
     Args:
         leak: share of the potential that is left after one step (tau in the paper).
@@ -29,6 +33,7 @@ class LIF(nn.Module):
         surrogate: a name in :data:`tetviz.models.SURROGATES`.
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
+        reset: ``hard`` or ``soft``.
     """
 
     def __init__(
@@ -38,16 +43,38 @@ class LIF(nn.Module):
         surrogate: str = "triangle",
         gamma: float = 1.0,
         detach_reset: bool = False,
+        reset: str = "hard",
     ) -> None:
         super().__init__()
         if surrogate not in SURROGATES:
             raise ValueError(unknown("surrogate", surrogate, SURROGATES))
+        if reset not in RESETS:
+            raise ValueError(unknown("reset", reset, RESETS))
         if not gamma > 0:
             raise ValueError(f"the surrogate's width gamma must be positive, got {gamma}")
-        self.leak, self.threshold = leak, threshold
-        self.surrogate, self.gamma, self.detach_reset = surrogate, gamma, detach_reset
+        self._leak, self.threshold = leak, threshold
+        self.surrogate, self.gamma = surrogate, gamma
+        self.reset, self.detach_reset = reset, detach_reset
         self.carry = False
         self.membrane: Tensor | None = None
+
+    @property
+    def leak(self) -> float | Tensor:
+        """Share of the potential that is left after one step."""
+        return self._leak
+
+    def after_reset(self, u: Tensor, s: Tensor) -> Tensor:
+        """The potential that neurons are left with.
+
+        Args:
+            u: potential before the reset.
+            s: spikes, shaped like u.
+
+        Returns:
+            v, shaped like u.
+        """
+        s = s.detach() if self.detach_reset else s
+        return u * (1 - s) if self.reset == "hard" else u - self.threshold * s
 
     def forward(self, current_TB: Tensor) -> Tensor:
         """Runs the neurons over time.
@@ -73,22 +100,25 @@ class LIF(nn.Module):
         return spikes_TB
 
     def _run(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        spike = SURROGATES[self.surrogate]
+        spike, leak = SURROGATES[self.surrogate], self.leak
         spikes = []
         for current in current_TB.to(u.dtype):
-            u = self.leak * u + current
+            u = leak * u + current
             s = spike(u, self.threshold, self.gamma)
-            u = u * (1 - (s.detach() if self.detach_reset else s))
+            u = self.after_reset(u, s)
             spikes.append(s)
         return torch.stack(spikes).to(current_TB.dtype), u
 
     def _run_in_place(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         # The same numbers as _run without a graph, in half the passes over memory.
-        u, spikes_TB = u.clone(), torch.empty_like(current_TB)
+        u, spikes_TB, leak = u.clone(), torch.empty_like(current_TB), self.leak
         for current, s in zip(current_TB, spikes_TB, strict=True):
-            u.mul_(self.leak).add_(current)
+            u.mul_(leak).add_(current)
             torch.gt(u, self.threshold, out=s)
-            u.addcmul_(u, s, value=-1)
+            if self.reset == "hard":
+                u.addcmul_(u, s, value=-1)
+            else:
+                u.sub_(s, alpha=self.threshold)
         return spikes_TB, u
 
     def _membrane_before(self, current_TB: Tensor) -> Tensor:
@@ -113,8 +143,9 @@ class LIF(nn.Module):
         Returns:
             A line of text.
         """
-        reset = ", detach_reset" if self.detach_reset else ""
-        return f"leak={self.leak}, threshold={self.threshold}, surrogate={self.surrogate}, gamma={self.gamma}{reset}"
+        surrogate = f"surrogate={self.surrogate}, gamma={self.gamma}"
+        reset = f"reset={self.reset}" + (", detach_reset" if self.detach_reset else "")
+        return f"leak={self._leak}, threshold={self.threshold}, {surrogate}, {reset}"
 
 
 class IF(LIF):
@@ -125,6 +156,7 @@ class IF(LIF):
         surrogate: a name in :data:`tetviz.models.SURROGATES`.
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
+        reset: ``hard`` or ``soft``.
     """
 
     def __init__(
@@ -133,8 +165,55 @@ class IF(LIF):
         surrogate: str = "triangle",
         gamma: float = 1.0,
         detach_reset: bool = False,
+        reset: str = "hard",
     ) -> None:
-        super().__init__(1.0, threshold, surrogate, gamma, detach_reset)
+        super().__init__(1.0, threshold, surrogate, gamma, detach_reset, reset)
+
+
+class PLIF(LIF):
+    """Leaky integrate-and-fire neurons that learn their leak (Fang et al. 2021), one for the whole layer.
+
+    leak = 1 - 1 / tau with 1 / tau = sigmoid(w), so it stays between 0 and 1; w is the parameter. The input is not
+    scaled by 1 / tau: as long as w has not moved, these are :class:`LIF`.
+
+    Args:
+        leak: where the leak starts, between 0 and 1, both excluded.
+        threshold: firing threshold V_th.
+        surrogate: a name in :data:`tetviz.models.SURROGATES`.
+        gamma: width of the surrogate.
+        detach_reset: whether the reset is a constant for the gradient.
+        reset: ``hard`` or ``soft``.
+    """
+
+    def __init__(
+        self,
+        leak: float = 0.5,
+        threshold: float = 1.0,
+        surrogate: str = "triangle",
+        gamma: float = 1.0,
+        detach_reset: bool = False,
+        reset: str = "hard",
+    ) -> None:
+        if not 0 < leak < 1:
+            raise ValueError(f"a learned leak starts between 0 and 1, both excluded, got {leak}")
+        super().__init__(leak, threshold, surrogate, gamma, detach_reset, reset)
+        self.w = nn.Parameter(torch.tensor(math.log((1 - leak) / leak)))
+
+    @property
+    def leak(self) -> Tensor:
+        """Share of the potential that is left after one step, as it is now."""
+        return torch.sigmoid(-self.w)
+
+    def extra_repr(self) -> str:
+        """The constants, for print(model).
+
+        Returns:
+            A line of text.
+        """
+        return f"learned {super().extra_repr()}"
+
+
+NEURONS: dict[str, type[LIF]] = {"lif": LIF, "if": IF, "plif": PLIF}
 
 
 @contextmanager

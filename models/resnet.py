@@ -1,47 +1,10 @@
-"""Residual spiking networks: ResNet-19 of tdBN and TET."""
-
-import math
+"""ResNet-19 of tdBN and TET."""
 
 from torch import Tensor, nn
 
+from tetviz.models.blocks import BasicBlock
 from tetviz.models.layers import Parts, SpikingNetwork, scaled, step_by_step
-
-
-class BasicBlock(nn.Module):
-    """conv-norm-LIF-conv-norm plus shortcut, then LIF (Zheng et al. 2021).
-
-    The shortcut is the identity, or conv1x1-norm without a neuron where the shape changes. With tdBN the two
-    normalisations that meet in the addition have alpha = 1 / sqrt(2).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        stride: stride of the first convolution and of the shortcut.
-        parts: neuron and normalisation.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int, parts: Parts) -> None:
-        super().__init__()
-        meeting = 1 / math.sqrt(2)
-        self.conv1 = parts.conv(in_channels, out_channels, 3, stride, bias=False)
-        self.lif1 = parts.neuron()
-        self.conv2 = parts.conv(out_channels, out_channels, bias=False, alpha=meeting)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = parts.conv(in_channels, out_channels, 1, stride, bias=False, alpha=meeting)
-        self.lif2 = parts.neuron()
-
-    def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Runs the block.
-
-        Args:
-            x_TBCHW: spikes.
-
-        Returns:
-            Spikes, T x B x C' x H' x W'.
-        """
-        branch = self.conv2(self.lif1(self.conv1(x_TBCHW)))
-        return self.lif2(branch + self.shortcut(x_TBCHW))  # type: ignore[no-any-return]
+from tetviz.models.stack import ResidualStack, stages
 
 
 class ResNet19(SpikingNetwork):
@@ -58,6 +21,9 @@ class ResNet19(SpikingNetwork):
         width: multiplier of the channels.
         parts: neuron and normalisation.
         stem: channels of the first convolution in the published network, 64 or 128.
+        spiking_readout: whether the outputs are spikes of neurons behind fc2, as in STBP-simple.
+        checkpointing: blocks that are recomputed together in the backward pass, see
+            :class:`tetviz.models.stack.ResidualStack`.
     """
 
     def __init__(
@@ -69,6 +35,8 @@ class ResNet19(SpikingNetwork):
         parts: Parts | None = None,
         *,
         stem: int = 64,
+        spiking_readout: bool = False,
+        checkpointing: int = 0,
     ) -> None:
         super().__init__()
         if stem not in (64, 128):
@@ -79,17 +47,14 @@ class ResNet19(SpikingNetwork):
         channels = scaled(stem, width)
         self.stem = parts.conv(in_channels, channels, bias=False)
         self.lif = parts.neuron()
-        blocks = []
-        for published, count, stride in ((128, 3, 1), (256, 3, 2), (512, 2, 2)):
-            for index in range(count):
-                out_channels = scaled(published, width)
-                blocks.append(BasicBlock(channels, out_channels, stride if index == 0 else 1, parts))
-                channels = out_channels
-        self.blocks = nn.Sequential(*blocks)
+        plan = ((128, 3, 1), (256, 3, 2), (512, 2, 2))
+        blocks, channels = stages(BasicBlock, channels, plan, width, parts)
+        self.blocks = ResidualStack(*blocks, checkpointing=checkpointing)
         hidden = scaled(256, width)
         self.fc1 = nn.Linear(channels, hidden)
         self.lif_fc1 = parts.neuron()
         self.fc2 = nn.Linear(hidden, num_classes)
+        self.lif_fc2 = parts.neuron() if spiking_readout else nn.Identity()
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
         """The network on a time-major input.
@@ -102,4 +67,5 @@ class ResNet19(SpikingNetwork):
         """
         x = self.blocks(self.lif(self.stem(x_TBCHW)))
         pooled = x.mean((3, 4))
-        return step_by_step(self.fc2, self.lif_fc1(step_by_step(self.fc1, pooled)))
+        hidden = self.lif_fc1(step_by_step(self.fc1, pooled))
+        return self.lif_fc2(step_by_step(self.fc2, hidden))  # type: ignore[no-any-return]

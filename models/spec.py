@@ -10,7 +10,8 @@ from typing import Any
 from tetviz.errors import unknown
 from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.layers import Parts, SpikingNetwork
-from tetviz.models.neuron import LIF
+from tetviz.models.neuron import LIF, NEURONS
+from tetviz.models.residual import CIFARResNet, MSResNet, SEWResNet, SpikingResNet
 from tetviz.models.resnet import ResNet19
 
 MODELS: dict[str, Callable[..., SpikingNetwork]] = {
@@ -18,6 +19,18 @@ MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "vggsnn": VGGSNN,
     "vggsnn-nopool": partial(VGGSNN, pool=False),
     "resnet19": ResNet19,
+    "spiking-resnet18": partial(SpikingResNet, depth=18),
+    "spiking-resnet34": partial(SpikingResNet, depth=34),
+    "sew-resnet18": partial(SEWResNet, depth=18),
+    "sew-resnet34": partial(SEWResNet, depth=34),
+    "sew-resnet50": partial(SEWResNet, depth=50),
+    "ms-resnet18": partial(MSResNet, depth=18),
+    "ms-resnet34": partial(MSResNet, depth=34),
+    "ms-resnet104": partial(MSResNet, depth=104),
+    "ms-resnet20": partial(CIFARResNet, depth=20, block="ms", connect="ADD"),
+    "ms-resnet110": partial(CIFARResNet, depth=110, block="ms", connect="ADD"),
+    "ms-resnet482": partial(CIFARResNet, depth=482, block="ms", connect="ADD"),
+    "cifar-resnet": CIFARResNet,
 }
 
 NORMS = ("bn", "tdbn")
@@ -33,13 +46,15 @@ class ModelSpec:
         in_channels: channels of the input.
         image_size: side of the square input.
         width: channel multiplier, 1 for the published network.
-        leak: share of the potential left after a step.
+        leak: share of the potential left after a step; of ``plif`` at first. ``if`` has none.
         threshold: firing threshold V_th.
         surrogate: name of the surrogate gradient.
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
         norm: ``bn`` (as the TET code) or ``tdbn`` (Zheng et al. 2021).
         options: further arguments of one architecture, such as ``stem`` of resnet19.
+        neuron: ``lif``, ``if`` (without leak) or ``plif`` (a leak learned by every layer).
+        reset: ``hard`` (to 0) or ``soft`` (by the threshold).
     """
 
     name: str
@@ -54,6 +69,8 @@ class ModelSpec:
     detach_reset: bool = False
     norm: str = "bn"
     options: Mapping[str, Any] = field(default_factory=dict)
+    neuron: str = "lif"
+    reset: str = "hard"
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain values.
@@ -86,6 +103,8 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
         raise ValueError(unknown("model", spec.name, MODELS))
     if spec.norm not in NORMS:
         raise ValueError(unknown("norm", spec.norm, NORMS))
+    if spec.neuron not in NEURONS:
+        raise ValueError(unknown("neuron", spec.neuron, NEURONS))
     for name in ("num_classes", "in_channels", "image_size"):
         if not isinstance(getattr(spec, name), int) or getattr(spec, name) < 1:
             raise ValueError(f"{name} must be at least 1 and an integer, got {getattr(spec, name)!r}")
@@ -95,15 +114,40 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
     if spec.width <= 0:
         raise ValueError(f"width must be positive, got {spec.width}")
     builder = MODELS[spec.name]
-    strange = [name for name in spec.options if name not in inspect.signature(builder).parameters]
-    if strange:
-        raise ValueError(f"{spec.name} does not take the option {', '.join(strange)}")
-    neuron = partial(LIF, spec.leak, spec.threshold, spec.surrogate, spec.gamma, spec.detach_reset)
+    _check_options(spec, builder)
     return builder(
         num_classes=spec.num_classes,
         in_channels=spec.in_channels,
         image_size=spec.image_size,
         width=spec.width,
-        parts=Parts(neuron, spec.norm, spec.threshold),
+        parts=Parts(_neuron(spec), spec.norm, spec.threshold),
         **spec.options,
     )
+
+
+def _neuron(spec: ModelSpec) -> Callable[[], LIF]:
+    constants: dict[str, Any] = {
+        name: getattr(spec, name) for name in ("threshold", "surrogate", "gamma", "detach_reset", "reset")
+    }
+    if spec.neuron != "if":
+        constants["leak"] = spec.leak
+    elif spec.leak not in (ModelSpec.leak, 1):
+        raise ValueError(f"neurons of kind 'if' keep all of their potential: leave leak out, got {spec.leak}")
+    return partial(NEURONS[spec.neuron], **constants)
+
+
+def _check_options(spec: ModelSpec, builder: Callable[..., SpikingNetwork]) -> None:
+    fixed = builder.keywords if isinstance(builder, partial) else {}
+    known = {
+        name: parameter.annotation
+        for name, parameter in inspect.signature(builder).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in fixed
+    }
+    strange = [name for name in spec.options if name not in known]
+    if strange:
+        takes = f"; it takes {', '.join(known)}" if known else ""
+        raise ValueError(f"{spec.name} does not take the option {', '.join(strange)}{takes}")
+    for name, value in spec.options.items():
+        if not isinstance(value, known[name]):
+            expected = getattr(known[name], "__name__", str(known[name]))
+            raise ValueError(f"{spec.name}: its option {name} is of type {expected}, got {value!r}")

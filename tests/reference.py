@@ -63,7 +63,9 @@ def spike(name: str, x: float, gamma: float) -> float:
 # --- the LIF neuron -----------------------------------------------------------------------------------------
 
 
-def lif_forward(current_TN: Array, leak: float, threshold: float, surrogate: str, gamma: float) -> tuple[Array, Array]:
+def lif_forward(
+    current_TN: Array, leak: float, threshold: float, surrogate: str, gamma: float, reset: str = "hard"
+) -> tuple[Array, Array]:
     """Potentials before the reset and spikes, neuron by neuron (Deng et al. 2022, eqs. 1 to 3)."""
     timesteps, neurons = current_TN.shape
     before_reset, spikes = np.empty((timesteps, neurons)), np.empty((timesteps, neurons))
@@ -73,7 +75,7 @@ def lif_forward(current_TN: Array, leak: float, threshold: float, surrogate: str
             u = leak * u + float(current_TN[t, n])
             s = spike(surrogate, u - threshold, gamma)
             before_reset[t, n], spikes[t, n] = u, s
-            u = u * (1.0 - s)
+            u = u * (1.0 - s) if reset == "hard" else u - threshold * s
     return before_reset, spikes
 
 
@@ -85,29 +87,34 @@ def lif_backward(
     surrogate: str,
     gamma: float,
     detach_reset: bool,
-) -> Array:
-    """Gradient with respect to the current, given the gradient with respect to the spikes.
+    reset: str = "hard",
+) -> tuple[Array, float]:
+    """Gradients with respect to the current and to the leak, given the gradient with respect to the spikes.
 
     Backpropagation through time by hand. With m(t) = leak v(t-1) + I(t), s(t) = step(m(t) - V_th) and
-    v(t) = m(t) (1 - s(t)), from the last step to the first::
+    v(t) = m(t) (1 - s(t)), or m(t) - V_th s(t) where the reset is soft, from the last step to the first::
 
-        ds = dL/ds(t) - m(t) dv        the second term only if the reset is not detached
-        dm = ds kernel(m(t) - V_th) + dv (1 - s(t))
-        dL/dI(t) = dm                  dv for the step before = leak dm
+        ds = dL/ds(t) - m(t) dv        the second term only if the reset is not detached; V_th for m(t) if it is soft
+        dm = ds kernel(m(t) - V_th) + dv (1 - s(t))                              the last factor 1 if it is soft
+        dL/dI(t) = dm                  dv for the step before = leak dm          dL/dleak = sum of dm v(t-1)
     """
-    m, s = lif_forward(current_TN, leak, threshold, surrogate, gamma)
+    m, s = lif_forward(current_TN, leak, threshold, surrogate, gamma, reset)
     timesteps, neurons = m.shape
-    gradient = np.empty((timesteps, neurons))
+    gradient, leak_gradient = np.empty((timesteps, neurons)), 0.0
     for n in range(neurons):
         dv = 0.0
         for t in reversed(range(timesteps)):
             ds = float(gradient_TN[t, n])
             if not detach_reset:
-                ds -= float(m[t, n]) * dv
-            dm = ds * kernel(surrogate, float(m[t, n]) - threshold, gamma) + dv * (1.0 - float(s[t, n]))
+                ds -= (float(m[t, n]) if reset == "hard" else threshold) * dv
+            left = 1.0 - float(s[t, n]) if reset == "hard" else 1.0
+            dm = ds * kernel(surrogate, float(m[t, n]) - threshold, gamma) + dv * left
             gradient[t, n] = dm
             dv = leak * dm
-    return gradient
+            if t > 0:
+                before, fired = float(m[t - 1, n]), float(s[t - 1, n])
+                leak_gradient += dm * (before * (1.0 - fired) if reset == "hard" else before - threshold * fired)
+    return gradient, leak_gradient
 
 
 # --- normalisation ------------------------------------------------------------------------------------------

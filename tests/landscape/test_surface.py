@@ -15,7 +15,7 @@ import reference
 from tetviz.errors import ResultError
 from tetviz.landscape import Plane, RandomPlanes, compute_surface, grid_coordinates, random_plane
 from tetviz.landscape.surface import coarse_to_fine
-from tetviz.models import build
+from tetviz.models import LIF, build
 from tetviz.results import load, open_result, save
 from tetviz.training import DataSpec, load_data
 
@@ -129,7 +129,7 @@ def test_another_surface_in_the_same_file_is_refused(network, tmp_path, change):
     before = path.read_bytes()
     other = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4)
     leaky = copy.deepcopy(model)
-    leaky.features[1].leak = 0.9
+    leaky.features[1] = LIF(leak=0.9)
     arguments |= {
         "plane": {"plane": random_plane(model, 2)},
         "weights": {"model": other},

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as npst
 from torch import nn
 
 import reference
-from tetviz.models import IF, LIF, SURROGATES, build, streaming
+from tetviz.models import IF, LIF, NEURONS, PLIF, RESETS, SURROGATES, build, streaming
 
 NAMES = sorted(SURROGATES)
 HARD = [name for name in NAMES if name != "sigmoid"]
@@ -45,15 +45,16 @@ every_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 
 
 @every_mode
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", NAMES)
 @given(current=CURRENTS, **CONSTANTS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_spikes_are_those_of_the_loop(
-    surrogate: str, mode: Any, current: reference.Array, leak: float, threshold: float, gamma: float
+    surrogate: str, reset: str, mode: Any, current: reference.Array, leak: float, threshold: float, gamma: float
 ) -> None:
     with mode():
-        spikes = LIF(leak, threshold, surrogate, gamma)(tensor(current))
-    _, expected = reference.lif_forward(current, leak, threshold, surrogate, gamma)
+        spikes = LIF(leak, threshold, surrogate, gamma, reset=reset)(tensor(current))
+    _, expected = reference.lif_forward(current, leak, threshold, surrogate, gamma, reset)
     if surrogate == "sigmoid":
         np.testing.assert_allclose(spikes.numpy(), expected, rtol=1e-12)
     else:
@@ -61,11 +62,13 @@ def test_spikes_are_those_of_the_loop(
 
 
 @pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", NAMES)
 @given(current=CURRENTS, seed=st.integers(0, 10**6), **CONSTANTS)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 def test_gradients_are_those_of_backpropagation_by_hand(
     surrogate: str,
+    reset: str,
     detach_reset: bool,
     current: reference.Array,
     seed: int,
@@ -75,22 +78,44 @@ def test_gradients_are_those_of_backpropagation_by_hand(
 ) -> None:
     upstream = np.random.default_rng(seed).normal(size=current.shape)
     x = tensor(current).requires_grad_()
-    LIF(leak, threshold, surrogate, gamma, detach_reset)(x).backward(tensor(upstream))
-    expected = reference.lif_backward(current, upstream, leak, threshold, surrogate, gamma, detach_reset)
+    LIF(leak, threshold, surrogate, gamma, detach_reset, reset)(x).backward(tensor(upstream))
+    expected, _ = reference.lif_backward(current, upstream, leak, threshold, surrogate, gamma, detach_reset, reset)
     assert x.grad is not None
     if surrogate == "rectangle":  # on the kernel's edge, rounding decides between 0 and the full height
-        u, _ = reference.lif_forward(current, leak, threshold, surrogate, gamma)
+        u, _ = reference.lif_forward(current, leak, threshold, surrogate, gamma, reset)
         assume(not np.any(np.abs(np.abs(u - threshold) - gamma / 2) < 1e-9))
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", NAMES)
-def test_detaching_the_reset_changes_the_gradient(surrogate: str) -> None:
+@pytest.mark.parametrize("leak", [0.2, 0.5, 0.9])
+def test_a_learned_leak_has_the_gradient_by_hand(leak: float, surrogate: str, reset: str, detach_reset: bool) -> None:
+    generator = np.random.default_rng(5)
+    current, upstream = generator.normal(0.6, 0.7, (6, 4)), generator.normal(size=(6, 4))
+    x, neuron = tensor(current).requires_grad_(), PLIF(leak, 0.9, surrogate, 0.8, detach_reset, reset).double()
+    with torch.no_grad():
+        neuron.w.add_(0.1)
+    leak = neuron.leak.item()
+    assert leak == pytest.approx(1 - 1 / (1 + math.exp(-neuron.w.item())), rel=1e-14)
+    neuron(x).backward(tensor(upstream))
+    currents, leaks = reference.lif_backward(current, upstream, leak, 0.9, surrogate, 0.8, detach_reset, reset)
+    assert x.grad is not None
+    assert neuron.w.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), currents, rtol=1e-9, atol=1e-12)
+    # d leak / d w = -leak (1 - leak)
+    assert neuron.w.grad.item() == pytest.approx(-leak * (1 - leak) * leaks, rel=1e-9)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("surrogate", NAMES)
+def test_detaching_the_reset_changes_the_gradient(surrogate: str, reset: str) -> None:
     # were the two the same on a spiking, leaking case, the tests above would compare one path with itself
     gradients = []
     for detach_reset in (False, True):
         x = tensor([[1.2], [0.6], [0.7]]).requires_grad_()
-        LIF(surrogate=surrogate, detach_reset=detach_reset)(x)[2].sum().backward()
+        LIF(surrogate=surrogate, detach_reset=detach_reset, reset=reset)(x)[2].sum().backward()
         assert x.grad is not None
         gradients.append(x.grad)
     assert not torch.allclose(*gradients)
@@ -102,6 +127,32 @@ def test_worked_example(mode: Any) -> None:
     with mode():
         spikes = LIF()(tensor([[0.8], [0.8], [0.5], [0.75], [0.51]]))
     assert spikes.flatten().tolist() == [0, 1, 0, 0, 1]
+
+
+def test_worked_example_of_a_soft_reset() -> None:
+    # u: 2.6 spike, 1.6 left | .8+.3=1.1 spike, .1 left | .05+.9 | .475+.5 | .4875+.6=1.0875 spike
+    for mode in MODES.values():
+        with mode():
+            spikes = LIF(reset="soft")(tensor([[2.6], [0.3], [0.9], [0.5], [0.6]]))
+        assert spikes.flatten().tolist() == [1, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("kind", NEURONS)
+def test_a_run_without_a_graph_is_the_run_with_one(kind: str, reset: str, dtype: torch.dtype) -> None:
+    # a threshold that binary numbers do not hold, and a leak of 0.3 alike
+    neuron = NEURONS[kind](threshold=0.7, reset=reset, **({} if kind == "if" else {"leak": 0.3}))
+    x = (torch.randn(40, 200, generator=torch.Generator().manual_seed(2)) * 0.6 + 0.2).to(dtype)
+    with_graph = neuron(x)
+    membranes = []
+    for mode in MODES.values():
+        with mode(), streaming(neuron):
+            assert torch.equal(neuron(x), with_graph)
+            membranes.append(neuron.membrane.clone())
+    assert torch.equal(membranes[0], membranes[1])
+    assert torch.equal(membranes[0], membranes[2])
+    assert 0.1 < with_graph.float().mean() < 0.6
 
 
 @pytest.mark.parametrize("surrogate", HARD)
@@ -140,6 +191,41 @@ def test_if_is_lif_without_leak() -> None:
     x = tensor(np.random.default_rng(0).normal(0.3, 0.5, (8, 5)))
     assert torch.equal(IF(0.7, "arctan", 2.0, True)(x), LIF(1.0, 0.7, "arctan", 2.0, True)(x))
     assert IF()(tensor([[0.5], [0.5], [0.1]])).flatten().tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("reset", RESETS)
+def test_a_leak_that_has_learned_nothing_is_that_of_lif(reset: str) -> None:
+    x = tensor(np.random.default_rng(0).normal(0.4, 0.6, (8, 50)))
+    assert torch.equal(PLIF(0.5, reset=reset).double()(x), LIF(0.5, reset=reset)(x))
+    assert torch.equal(PLIF(0.3, reset=reset).double()(x), LIF(0.3, reset=reset)(x))
+
+
+def test_a_layer_learns_one_leak() -> None:
+    neuron = PLIF(0.25)
+    assert [(name, p.shape) for name, p in neuron.named_parameters()] == [("w", ())]
+    assert neuron.w.item() == pytest.approx(math.log(3))
+    assert neuron.leak.item() == pytest.approx(0.25)
+    assert neuron.double().leak.item() == pytest.approx(0.25)
+    optimiser = torch.optim.SGD(neuron.parameters(), 1.0)
+    x = tensor(np.random.default_rng(0).normal(0.4, 0.3, (6, 50)))
+    before = neuron(x).sum()
+    for _ in range(20):
+        optimiser.zero_grad()
+        (-neuron(x).mean()).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert 0.3 < neuron.leak.item() < 1
+    assert neuron(x).sum() > before
+
+
+@pytest.mark.parametrize("leak", [0, 1, -0.5, 1.5, float("nan")])
+def test_a_learned_leak_starts_between_0_and_1(leak: float) -> None:
+    with pytest.raises(ValueError, match="starts between 0 and 1, both excluded, got"):
+        PLIF(leak)
+
+
+def test_an_unknown_reset_lists_the_known() -> None:
+    with pytest.raises(ValueError, match=r"unknown reset 'zero'.*hard, soft"):
+        LIF(reset="zero")
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (3, 2, 4), (3, 2, 4, 5, 6), (1, 1, 1)])
@@ -190,8 +276,10 @@ def test_an_empty_sequence_is_refused(mode: Any) -> None:
 
 def test_repr_shows_the_constants() -> None:
     text = repr(LIF(0.25, 0.5, "arctan", 2.0, True))
-    for part in ("leak=0.25", "threshold=0.5", "arctan", "gamma=2.0", "detach_reset"):
+    for part in ("leak=0.25", "threshold=0.5", "arctan", "gamma=2.0", "reset=hard", "detach_reset"):
         assert part in text
+    assert "learned leak=0.25" in repr(PLIF(0.25, reset="soft"))
+    assert "reset=soft" in repr(PLIF(0.25, reset="soft"))
 
 
 # --- states -------------------------------------------------------------------------------------------------
@@ -208,11 +296,15 @@ def test_every_call_starts_from_rest(current: reference.Array) -> None:
 
 
 @every_mode
-@pytest.mark.parametrize("surrogate", NAMES)
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("surrogate", ["triangle", "sigmoid"])
 @given(data=st.data(), current=CURRENTS)
-@settings(deadline=None, max_examples=15)
-def test_chunks_equal_one_run(surrogate: str, mode: Any, data: st.DataObject, current: reference.Array) -> None:
-    neuron, x = LIF(surrogate=surrogate), tensor(current)
+@settings(deadline=None, max_examples=8)
+def test_chunks_equal_one_run(
+    surrogate: str, kind: str, reset: str, mode: Any, data: st.DataObject, current: reference.Array
+) -> None:
+    neuron, x = NEURONS[kind](surrogate=surrogate, reset=reset).double(), tensor(current)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(x)), max_size=4)) | {0, len(x)})
     with mode(), streaming(neuron):
         chunks = [neuron(x[a:b]) for a, b in itertools.pairwise(cuts)]

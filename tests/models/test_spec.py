@@ -2,15 +2,19 @@
 
 import io
 import json
+import re
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
+import click
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import ONE_OF_EACH
 
-from tetviz.models import LIF, MODELS, SURROGATES, ModelSpec, TdBN, build
+from tetviz.commands.train import train
+from tetviz.models import LIF, MODELS, NEURONS, RESETS, SURROGATES, ModelSpec, TdBN, build
 
 NAMES = sorted(MODELS)
 SMALL: dict[str, Any] = {"image_size": 16, "width": 0.05}
@@ -28,6 +32,7 @@ SPECS = st.builds(
     gamma=st.floats(0.1, 3),
     detach_reset=st.booleans(),
     norm=st.sampled_from(["bn", "tdbn"]),
+    reset=st.sampled_from(RESETS),
 )
 
 
@@ -60,7 +65,7 @@ def test_a_spec_builds_what_it_says(spec: ModelSpec) -> None:
     assert model.eval()(x, 2).shape == (2, 2, spec.num_classes)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_state_moves_between_two_builds(name: str) -> None:
     spec = ModelSpec(name, **SMALL)
     first, second = build(spec).eval(), build(ModelSpec(**spec.to_dict())).eval()
@@ -70,7 +75,7 @@ def test_a_state_moves_between_two_builds(name: str) -> None:
         assert torch.equal(first(x, 3), second(x, 3))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_the_seed_decides_the_weights(name: str) -> None:
     states = []
     for seed in (1, 1, 2):
@@ -176,3 +181,55 @@ def test_wrong_settings_fail_whether_the_model_is_named_or_specified() -> None:
         build(ModelSpec("nonsense"))
     with pytest.raises(ValueError, match="unknown norm"):
         build(ModelSpec("snn5", norm="group"))
+
+
+def test_the_command_line_names_every_network() -> None:
+    (option,) = (p for p in train.params if p.name == "model")
+    assert isinstance(option, click.Option)
+    assert option.help is not None
+    named = []
+    for word in re.findall(r"[\w|-]+\d[\w|-]*|cifar-resnet|vggsnn(?:-nopool)?", option.help):
+        family, *depths = re.split(r"(?<=resnet)(?=\d)", word)
+        named += [family + depth for depth in depths[0].split("|")] if depths else [family]
+    assert sorted(named) == NAMES
+
+
+# --- neurons ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_every_network_takes_every_neuron(neuron: str, reset: str) -> None:
+    leak = 0.5 if neuron == "if" else 0.7
+    spec = ModelSpec("resnet19", neuron=neuron, reset=reset, leak=leak, threshold=0.8, detach_reset=True, **SMALL)
+    found = [m for m in build(spec).modules() if isinstance(m, LIF)]
+    assert {type(n) for n in found} == {NEURONS[neuron]}
+    assert {(n.reset, n.threshold, n.detach_reset) for n in found} == {(reset, 0.8, True)}
+    assert {round(torch.as_tensor(n.leak).item(), 6) for n in found} == {1.0 if neuron == "if" else 0.7}
+    learned = [name for name, _ in build(spec).named_parameters() if name.endswith(".w")]
+    assert len(learned) == (len(found) if neuron == "plif" else 0)
+
+
+def test_a_spec_of_before_builds_what_it_built() -> None:
+    # the fields of checkpoints from before there was a choice
+    old = {"name": "snn5", "num_classes": 10, "in_channels": 3, "image_size": 16, "width": 0.05, "leak": 0.5}
+    old |= {"threshold": 1.0, "surrogate": "triangle", "gamma": 1.0, "detach_reset": False, "norm": "bn", "options": {}}
+    spec = ModelSpec(**old)
+    assert (spec.neuron, spec.reset) == ("lif", "hard")
+    assert spec == ModelSpec("snn5", **SMALL)
+    assert spec.to_dict().items() >= old.items()
+    assert {(type(n), n.reset) for n in build(spec).modules() if isinstance(n, LIF)} == {(LIF, "hard")}
+
+
+@pytest.mark.parametrize(
+    ("settings_", "text"),
+    [
+        ({"neuron": "izhikevich"}, "unknown neuron 'izhikevich'.*lif.*if.*plif"),
+        ({"reset": "none"}, "unknown reset 'none'.*hard.*soft"),
+        ({"neuron": "if", "leak": 0.3}, "'if' keep all of their potential: leave leak out, got 0.3"),
+        ({"neuron": "plif", "leak": 1}, "a learned leak starts between 0 and 1, both excluded, got 1"),
+    ],
+)
+def test_wrong_neurons_are_refused(settings_: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        build("snn5", **SMALL, **settings_)

@@ -1,0 +1,178 @@
+"""How a network of someone else's is called, and where it comes from: stated by its user, in plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tetviz.errors import unknown
+
+TAKES = ("step", "time-major", "batch-major", "static")
+GIVES = ("step", "time-major", "batch-major", "mean", "sum")
+STATES = ("modules", "passed")
+RECOVERIES = ("reduction", "prefix")
+TELLERS = ("argument", "attribute")
+
+
+@dataclass(frozen=True)
+class Calling:
+    """The convention that a network is called by. Nothing of it is guessed.
+
+    Args:
+        takes: ``step``: x_BCHW of one step, called T times. ``time-major``: x_TBCHW. ``batch-major``: x_BTCHW.
+            ``static``: x_BCHW, which the network repeats itself.
+        gives: ``step``: the output of that step, B x K. ``time-major``: T x B x K, or a list of T outputs.
+            ``batch-major``: B x T x K. ``mean`` or ``sum``: B x K, the outputs of all steps averaged or added up.
+        item: which item of a tuple or dictionary the output is: ``spk`` for the first, ``mem`` for the last (as
+            snnTorch orders them), a position, or a key; None where the output is no tuple.
+        timesteps_by: how the network is told T, where the length of its input does not tell it: ``argument`` (the
+            second of forward), ``argument:NAME``, or ``attribute:PATH`` from the network, such as ``encoder.T``;
+            ``attribute:*.T`` is the T of every module that has one.
+        state: ``modules``: neurons keep their membranes, which are reset before every run. ``passed``: the network
+            is called as ``output, state = network(x, state)``, state None at first.
+        recover: how O(t) is found where ``gives`` is ``mean`` or ``sum``. ``reduction``: the one call of mean or sum
+            over time inside the network is skipped. ``prefix``: O(t) = t M(t) - (t - 1) M(t - 1) from runs of 1 to
+            T steps.
+        time_axis: which axis that call reduces, 0 or 1.
+
+    Raises:
+        ValueError: an unknown value, or two that exclude each other.
+    """
+
+    takes: str
+    gives: str
+    item: int | str | None = None
+    timesteps_by: str = ""
+    state: str = "modules"
+    recover: str = ""
+    time_axis: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: see the class.
+        """
+        for name, known in (("takes", TAKES), ("gives", GIVES), ("state", STATES)):
+            if getattr(self, name) not in known:
+                raise ValueError(unknown(name, str(getattr(self, name)), known))
+        if (self.takes == "step") != (self.gives == "step"):
+            raise ValueError("a network that takes one step gives one step: both are step, or neither")
+        if self.recover and self.recover not in RECOVERIES:
+            raise ValueError(unknown("recover", self.recover, RECOVERIES))
+        if self.reduced != bool(self.recover):
+            missing = "say how its outputs at every step are recovered: recover reduction or prefix"
+            raise ValueError(f"the network gives a {self.gives}: {missing if self.reduced else 'leave out recover'}")
+        if not isinstance(self.timesteps_by, str):
+            raise ValueError(f"timesteps_by must be a text, got {self.timesteps_by!r}")
+        if self.timesteps_by:
+            kind, colon, name = self.timesteps_by.partition(":")
+            if kind not in TELLERS or ((kind == "attribute" or colon) and not name):
+                raise ValueError(
+                    f"timesteps_by must be argument, argument:NAME or attribute:PATH, got {self.timesteps_by!r}"
+                )
+        if self.takes == "static" and not self.timesteps_by:
+            raise ValueError("a network that takes static images has to be told T: say timesteps_by")
+        if self.takes == "step" and self.timesteps_by:
+            raise ValueError("a network that takes one step is called T times: leave out timesteps_by")
+        if self.state == "passed" and self.takes != "step":
+            raise ValueError("a state is passed from step to step: state passed needs takes step")
+        if self.time_axis not in (0, 1):
+            raise ValueError(f"time_axis must be 0 or 1, got {self.time_axis!r}")
+        if not isinstance(self.item, int | str | None) or isinstance(self.item, bool):
+            raise ValueError(f"item must be a position or a name, got {self.item!r}")
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the network reduces over time inside."""
+        return self.gives in ("mean", "sum")
+
+    def options(self) -> str:
+        """The convention as options of ``tetviz import``.
+
+        Returns:
+            Such as ``--takes time-major --gives time-major``.
+        """
+        stated = {name: value for name, value in asdict(self).items() if value != getattr(type(self), name, "")}
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in stated.items())
+
+
+@dataclass(frozen=True)
+class ForeignSpec:
+    """A network that a function of someone else's builds, as plain values that a checkpoint stores.
+
+    Args:
+        factory: ``module:function``; calling the function runs code, so only who trusts it may.
+        calling: how the network is called.
+        num_classes: classes K.
+        in_channels: channels of the input.
+        image_size: height of the input.
+        arguments: what the function is called with, by name; plain values.
+        parameters: number of parameters, counted once each.
+
+    Raises:
+        ValueError: the factory is not of that form, or a number is not positive.
+    """
+
+    factory: str
+    calling: Calling
+    num_classes: int
+    in_channels: int
+    image_size: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: see the class.
+        """
+        split_reference(self.factory)
+        for name in ("num_classes", "in_channels", "image_size"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1 and an integer, got {getattr(self, name)!r}")
+        if not isinstance(self.arguments, Mapping) or not all(isinstance(key, str) for key in self.arguments):
+            raise ValueError(f"arguments must be a dictionary of names and values, got {self.arguments!r}")
+
+    @property
+    def name(self) -> str:
+        """What it is called: its factory."""
+        return self.factory
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as plain values.
+
+        Returns:
+            A dictionary that :meth:`from_dict` takes back.
+        """
+        return asdict(self) | {"arguments": dict(self.arguments)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "ForeignSpec":
+        """The spec of a dictionary.
+
+        Args:
+            content: what :meth:`to_dict` gave.
+
+        Returns:
+            The spec.
+        """
+        return cls(**{**content, "calling": Calling(**content["calling"])})
+
+
+def split_reference(text: str) -> tuple[str, str]:
+    """Reads ``module:function``.
+
+    Args:
+        text: such as ``mypkg.nets:build``.
+
+    Returns:
+        The module and the function.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    module, _, function = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if not all(part.isidentifier() for name in (module, function) for part in name.split(".")):
+        raise ValueError(f"expected module:function such as mypkg.nets:build, got {text!r}")
+    return module, function
