@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
 from tetviz.landscape.interpolation import bezier
+from tetviz.training.batches import collate
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
-from tetviz.training.profile import collate, exact_kernels
+from tetviz.training.profile import exact_kernels
 
 
 def train_curve(

@@ -38,7 +38,7 @@ class Probe:
 
     Attributes:
         origin: the checkpoint's parameters, by unique name.
-        buffers: its buffers, such as running statistics.
+        buffers: the buffers of its state_dict, such as running statistics.
         timesteps: T.
         t_train: T of training; of a model that names none, ``timesteps``.
         samples: indices of the samples.
@@ -79,7 +79,9 @@ class Probe:
         self.bn = bn
         self.model = copy.deepcopy(model).eval().requires_grad_()
         self.origin = {name: p.detach().clone() for name, p in self.model.named_parameters()}
-        self.buffers = {name: b.detach().clone() for name, b in self.model.named_buffers()}
+        # Those of the state_dict: neurons of other libraries keep membranes in buffers of their own.
+        kept = self.model.state_dict().keys()
+        self.buffers = {name: b.detach().clone() for name, b in self.model.named_buffers() if name in kept}
         self.batches, self.samples = self._loaded(data, batch_size, indices)
         self.calibration: list[Batch] = []
         self.calibration_samples: IntArray = np.arange(0)
@@ -206,7 +208,8 @@ def _load(
     for name, parameter in model.named_parameters():
         parameter.copy_(state.get(name, origin[name]))
     for name, buffer in model.named_buffers():
-        buffer.copy_(state.get(name, buffers[name]))
+        if name in buffers:
+            buffer.copy_(state.get(name, buffers[name]))
 
 
 def split_state(probe: Probe, state: Mapping[str, Tensor], name: str = "the other checkpoint") -> tuple[Any, Any]:

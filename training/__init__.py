@@ -1,11 +1,14 @@
 """What makes and measures a checkpoint: data, losses, the training loop, the temporal profile."""
 
-from tetviz.training.checkpoint import Checkpoint, file_sha256
+from tetviz.training.checkpoint import Checkpoint, file_sha256, load_weights
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
+from tetviz.training.history import training_history
+from tetviz.training.importing import import_foreign
 from tetviz.training.loop import fit
 from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
 from tetviz.training.profile import TemporalProfile, evaluating, measure, to_batches
+from tetviz.training.published import read_published
 from tetviz.training.schedule import Stage, Switch
 
 __all__ = [
@@ -21,13 +24,17 @@ __all__ = [
     "evaluating",
     "file_sha256",
     "fit",
+    "import_foreign",
     "load_data",
+    "load_weights",
     "measure",
     "mse_regulariser",
+    "read_published",
     "sdt_loss",
     "select_balanced",
     "step_cross_entropy",
     "tet_loss",
     "to_batches",
     "total_loss",
+    "training_history",
 ]

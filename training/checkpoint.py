@@ -1,11 +1,14 @@
 """Checkpoints: a network's weights, how it was trained, on what, and how that went; the only torch.load and torch.save.
 
-A checkpoint is a dictionary of plain values and tensors, so it loads with ``weights_only=True`` and runs no code.
+A checkpoint is a dictionary of plain values and tensors, so it loads with ``weights_only=True`` and runs no code. That
+of a foreign network names a function that builds it, which runs when the network is asked for, and trusted, alone.
 """
 
+import argparse
 import dataclasses
 import hashlib
 import pickle
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -16,9 +19,10 @@ import torch
 from torch import Tensor
 
 from tetviz.errors import CheckpointError
-from tetviz.models import ModelSpec, SpikingNetwork, build
+from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
 from tetviz.results import replacing
 from tetviz.training.dataset import DataSpec
+from tetviz.training.factory import build_foreign
 
 FORMAT = "tetviz-checkpoint"
 FORMAT_VERSION = 1
@@ -34,6 +38,9 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+# How UnpicklingError names what it would have to run.
+_PICKLED_CODE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Checkpoint:
         resume: what a run needs to go on, in checkpoints of the last epoch.
     """
 
-    spec: ModelSpec
+    spec: ModelSpec | ForeignSpec
     state: dict[str, Tensor]
     timesteps: int
     training: dict[str, Any] = field(default_factory=dict)
@@ -60,16 +67,25 @@ class Checkpoint:
     epoch: int = 0
     resume: dict[str, Any] = field(default_factory=dict)
 
-    def model(self) -> SpikingNetwork:
+    def model(self, *, trust: bool = False) -> SpikingNetwork | ForeignNetwork:
         """The network with these weights, in eval mode, on the CPU.
+
+        Args:
+            trust: whether the function that a foreign network names may be imported and run; for networks of tetviz
+                nothing is.
 
         Returns:
             The network; static images are shown for :attr:`timesteps` steps unless the call says otherwise.
         """
+        if isinstance(self.spec, ForeignSpec):
+            foreign = ForeignNetwork(build_foreign(self.spec, trust=trust), self.spec.calling, self.timesteps)
+            check_state(self.spec.factory, foreign.state_dict(), self.state)
+            foreign.to(_precision(self.state)).load_state_dict(self.state)
+            return foreign.eval()
         # Fresh weights draw random numbers, and the caller's generator must not notice.
         with torch.random.fork_rng([]):
             model = build(self.spec)
-        model.to(next(iter(self.state.values())).dtype).load_state_dict(self.state)
+        model.to(_precision(self.state)).load_state_dict(self.state)
         model.timesteps = self.timesteps
         return model.eval()
 
@@ -109,15 +125,74 @@ class Checkpoint:
         _check_header(path, content)
         try:
             values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-            checkpoint = cls(**{**values, "spec": ModelSpec(**content["spec"])})
+            foreign = "factory" in content["spec"]
+            spec = ForeignSpec.from_dict(content["spec"]) if foreign else ModelSpec(**content["spec"])
+            checkpoint = cls(**{**values, "spec": spec})
             DataSpec(**{"name": "", **checkpoint.data})
-            with torch.device("meta"):
-                expected = build(checkpoint.spec).state_dict()
+            # What a foreign network expects is known when it is built, see model().
+            expected = checkpoint.state if isinstance(spec, ForeignSpec) else _expected(spec)
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise CheckpointError(f"{path}: damaged, its description cannot be used ({error})") from error
         _check_records(path, checkpoint)
-        _check_state(path, expected, checkpoint.state)
+        check_state(path, expected, checkpoint.state)
         return checkpoint
+
+
+def read_weights(path: str | Path) -> Any:
+    """Reads what somebody else wrote with torch.save; no code in the file is run.
+
+    Beside tensors and plain values it may hold an ``argparse.Namespace``, a bag of values in which training scripts
+    keep their settings. Files of torch before 1.6, which are not zip files, are read too.
+
+    Args:
+        path: the file, such as ``weights.pth``.
+
+    Returns:
+        Whatever was saved, its tensors on the CPU; any part of it may be of any type.
+    """
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return _read(Path(path), legacy=True)
+
+
+def load_weights(path: str | Path, key: str = "") -> dict[str, Tensor]:
+    """Reads the weights of a network of someone else's; no code in the file is run.
+
+    Args:
+        path: a file of ``torch.save(network.state_dict(), path)``.
+        key: the entry that holds the state_dict, where the file is a dictionary of more than that.
+
+    Returns:
+        The state_dict, on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, holds code, or no state_dict.
+    """
+    content = read_weights(path)
+    if key and (not isinstance(content, dict) or key not in content):
+        raise CheckpointError(f"{path}: has no entry {key!r} (--key), it is {_described(content)}")
+    state = content[key] if key else content
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        raise CheckpointError(f"{path}: is a tetviz checkpoint already")
+    if not isinstance(state, dict) or not state or not all(isinstance(t, Tensor) for t in state.values()):
+        parts = [name for name, part in state.items() if isinstance(part, dict)] if isinstance(state, dict) else []
+        cure = f"; name the entry that is one with --key, such as {parts[0]}" if parts else ""
+        raise CheckpointError(f"{path}: expected a state_dict, names and tensors; it is {_described(state)}{cure}")
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def _described(content: Any) -> str:
+    if isinstance(content, dict):
+        return f"a dictionary of {', '.join(map(repr, list(content)[:4])) or 'nothing'}"
+    return f"of type {type(content).__name__}"
+
+
+def _expected(spec: ModelSpec) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        return build(spec).state_dict()
+
+
+def _precision(state: dict[str, Tensor]) -> torch.dtype:
+    return next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -133,26 +208,40 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, legacy: bool = False) -> Any:
     if path.is_dir():
         raise CheckpointError(f"{path}: is a folder, expected a checkpoint")
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected a checkpoint written by `tetviz train`")
+        raise CheckpointError(
+            f"{path}: no such file; expected a checkpoint written by `tetviz train` or `tetviz import`"
+        )
     try:
-        if not zipfile.is_zipfile(path) or not _is_whole(path):
+        zipped = zipfile.is_zipfile(path)
+        if not (_is_whole(path) if zipped else legacy and _is_legacy(path)):
             raise CheckpointError(
                 f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if not named and not zipped:
+            raise CheckpointError(f"{path}: damaged, cut short, or not written by torch.save; copy it again") from error
         raise CheckpointError(
-            f"{path}: refused, it holds Python code or objects beside tensors and plain values; "
-            "only load weights (torch.load(..., weights_only=True) must read it)"
+            f"{path}: refused, it holds Python code or objects beside tensors and plain values"
+            f"{f' ({named[1]})' if named else ''}; save weights alone, torch.save(network.state_dict(), path), which "
+            "torch.load(..., weights_only=True) must read"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except _UNREADABLE as error:
-        raise CheckpointError(f"{path}: is a zip file, but no checkpoint can be read from it") from error
+        raise CheckpointError(f"{path}: damaged, or no torch file: no checkpoint can be read from it") from error
+
+
+def _is_legacy(path: Path) -> bool:
+    # What torch before 1.6 wrote: pickles one behind the other, of which the first is a magic number.
+    magic = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _is_whole(path: Path) -> bool:
@@ -167,7 +256,7 @@ def _check_header(path: str | Path, content: Any) -> None:
         keys = f" with keys {', '.join(map(repr, list(content)[:3]))}" if isinstance(content, dict) else ""
         raise CheckpointError(
             f"{path}: holds {type(content).__name__}{keys}, not a tetviz checkpoint; "
-            "wrap your weights with tetviz.training.Checkpoint(spec, state, timesteps).save(path)"
+            "make one of your weights with `tetviz import`, or Checkpoint(spec, state, timesteps).save(path)"
         )
     if not isinstance(content.get("format_version"), int) or content["format_version"] > FORMAT_VERSION:
         raise CheckpointError(
@@ -186,7 +275,17 @@ def _check_records(path: str | Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{path}: damaged, timesteps is {checkpoint.timesteps!r}, expected 1 or more")
 
 
-def _check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
+def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
+    """Checks that weights are those of a network, and finite.
+
+    Args:
+        path: their file, or what else to call them.
+        expected: the state_dict of the network.
+        state: the weights.
+
+    Raises:
+        CheckpointError: a name is missing or unknown, or a tensor has another shape, or is not finite.
+    """
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(t, Tensor) and t.layout == torch.strided for t in state.values()):
         raise CheckpointError(f"{path}: damaged, its state is not a dictionary of names and dense tensors")

@@ -14,6 +14,7 @@ from tetviz.training.dataset import (
     split_validation,
 )
 from tetviz.training.event_folder import load_events
+from tetviz.training.foreign_data import load_foreign
 from tetviz.training.images import load_imagefolder, load_imagenet, load_torchvision
 from tetviz.training.tonic_data import load_tonic
 
@@ -46,15 +47,17 @@ DATASETS: dict[str, Loader] = {
 
 
 def load_data(
-    name: str | DataSpec, *, split: str, root: str = "", download: bool = False, **settings: Any
+    name: str | DataSpec, *, split: str, root: str = "", download: bool = False, trust: bool = False, **settings: Any
 ) -> LabelledDataset:
     """Loads one split of a data set.
 
     Args:
-        name: a key of ``DATASETS``, or a whole description, such as a checkpoint records.
+        name: a key of ``DATASETS``, ``module:function`` for a function of someone else's (see
+            :func:`tetviz.training.foreign_data.load_foreign`), or a whole description, such as a checkpoint records.
         split: ``train`` or ``test``.
         root: the folder (``npz``: the file) with the data; goes before that of a description.
         download: whether to fetch data that are missing, where that is possible.
+        trust: whether a function of someone else's may be imported and run.
         **settings: other fields of :class:`DataSpec`; they go before those of a description.
 
     Returns:
@@ -67,9 +70,11 @@ def load_data(
     if split not in ("train", "test"):
         raise ValueError(f"split must be train or test, got {split!r}")
     spec = name if isinstance(name, DataSpec) else DataSpec(name)
-    if spec.name not in DATASETS:
+    if spec.name not in DATASETS and ":" not in spec.name:
         raise DataError(unknown("data set", spec.name, DATASETS))
     spec = replace(spec, root=root or spec.root, **settings)
+    if ":" in spec.name:
+        return load_foreign(spec, split, trust)
     dataset = DATASETS[spec.name](spec, split, download)
     if not len(dataset):
         raise DataError(f"data set {spec.name!r}: its {split} split in {spec.root} has no samples")

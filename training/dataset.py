@@ -97,6 +97,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         in_channels: channels C of a sample.
         image_size: side H = W of a sample in pixels.
         sequence: whether a sample has a time axis.
+        states_classes: whether the classes are known, not told by the labels that are there.
     """
 
     spec: DataSpec
@@ -105,6 +106,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     in_channels: int
     image_size: int
     sequence: bool = False
+    states_classes: bool = True
 
     @property
     def num_classes(self) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import SpikingNetwork
-from tetviz.training.doctor_probe import CANNOT_RUN, clone, close, listed, logits, watching
+from tetviz.training.doctor_probe import CANNOT_RUN, clone, close, listed, logits, state_kept, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
 Run = Callable[[Tensor, int], Tensor]
@@ -25,7 +25,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     largest output. What float64 mends is rounding, which flips spikes.
 
     Args:
-        model: any module; copies of it are run.
+        model: any module; what it holds is put back after each run.
         x: a few samples on the model's device.
         timesteps: T, the longest run.
 
@@ -38,7 +38,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     if not close(reference, whole(x, timesteps)):
         return "warning", "not tested: two equal runs differ already, see repeatable"
     ours = isinstance(model, SpikingNetwork)
-    runs: list[Run] = [lambda x, t: logits(clone(model), x, t), whole] if ours else [whole]
+    runs: list[Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
     rounded = False
     for run in runs:
         t = first_difference(run, x, timesteps, 0.0 if ours else ROUNDING)
@@ -77,9 +77,8 @@ def _verdict(timesteps: int, rounded: bool, looked: bool) -> tuple[str, str]:
 
 
 def _whole(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
-    copied = clone(model)
-    with evaluating(copied):
-        result: Tensor = copied(_first_frames(x, timesteps).clone(), timesteps)
+    with state_kept(model), evaluating(model):
+        result: Tensor = model(_first_frames(x, timesteps).clone(), timesteps)
     return result
 
 
@@ -128,7 +127,7 @@ def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor,
     """The innermost module whose inputs agree over the first steps of two runs and whose outputs do not.
 
     Args:
-        model: any module; copies of it are run.
+        model: any module; what it holds is put back after each run.
         long: (x, timesteps) of a run.
         short: (x, timesteps) of another.
         steps: how many steps should agree.
@@ -147,14 +146,13 @@ def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor,
 
 def _record(model: nn.Module, x: Tensor, timesteps: int) -> Calls:
     calls: Calls = {}
-    copied = clone(model)
 
     def see(name: str, inputs: list[Tensor], results: list[Tensor]) -> None:
         kept = [tensor.detach().clone() for tensor in inputs], [tensor.detach().clone() for tensor in results]
         calls.setdefault(name, []).append(kept)
 
-    with evaluating(copied), watching(copied, see):
-        copied(_first_frames(x, timesteps).clone(), timesteps)
+    with state_kept(model), evaluating(model), watching(model, see):
+        model(_first_frames(x, timesteps).clone(), timesteps)
     return calls
 
 

@@ -20,12 +20,14 @@ from tetviz.errors import DataError, TrainingError
 from tetviz.models import build
 from tetviz.results.schema import IntArray
 from tetviz.training.augment import AUGMENTATIONS
+from tetviz.training.batches import collate
 from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
+from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
-from tetviz.training.profile import check_labels, collate, exact_kernels, measure, to_batches
+from tetviz.training.profile import check_labels, exact_kernels, measure, to_batches
 from tetviz.training.schedule import EpochPlan
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
@@ -108,6 +110,29 @@ def kept_folder(best_path: str | Path) -> Path:
     """
     path = Path(best_path)
     return path.with_name(f"{path.stem}.kept")
+
+
+def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[str]:
+    """What a checkpoint was trained with and a run would do otherwise.
+
+    Args:
+        checkpoint: of an earlier run.
+        config: the settings of the run.
+
+    Returns:
+        A few words for each setting; where the data lie is none.
+    """
+    pairs = [
+        (checkpoint.spec.to_dict(), config.spec.to_dict()),
+        (checkpoint.training, config.to_dict()),
+        (checkpoint.data, config.data.to_dict()),
+    ]
+    return sorted(
+        f"{name} (was {then.get(name)!r}, now {now.get(name)!r})"
+        for then, now in pairs
+        for name in then.keys() | now.keys()
+        if name != "root" and then.get(name) != now.get(name)
+    )
 
 
 def _fingerprint(*splits: LabelledDataset) -> str:
@@ -198,18 +223,7 @@ class _Run:
             self.checkpoint().save(folder / f"epoch-{self.epoch:04d}.pt")
 
     def restore(self, last: Checkpoint) -> None:
-        now = self.checkpoint()
-        pairs = [
-            (last.spec.to_dict(), now.spec.to_dict()),
-            (last.training, now.training),
-            (last.data, now.data),
-        ]
-        differ = sorted(
-            f"{name} (was {then.get(name)!r}, now {new.get(name)!r})"
-            for then, new in pairs
-            for name in then.keys() | new.keys()
-            if name != "root" and then.get(name) != new.get(name)
-        )
+        differ = differing_settings(last, self.config)
         if not differ and last.resume.get("samples") != self.samples:
             differ = ["the samples of the data set"]
         if differ or not last.resume:
@@ -298,14 +312,8 @@ class _Run:
             )
         self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
         self.history = [*self.history, record]
-        if self._is_best(record):
+        if is_better(record, self.best):
             self.best = record
             self.checkpoint().save(self.best_path)
         self.save_last()
         return record
-
-    def _is_best(self, record: dict[str, Any]) -> bool:
-        if not self.best or "val_accuracy" not in record:
-            return True
-        now, then = ((r["val_accuracy"], -r["val_sdt_loss"]) for r in (record, self.best))
-        return now > then

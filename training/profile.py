@@ -5,7 +5,7 @@ Networks built by tetviz run one step at a time, their membranes carried by ``st
 grow with T, and a run of t steps makes exactly the same calls as the start of a longer one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
-from tetviz.results.schema import FloatArray, IntArray
+from tetviz.results.schema import FloatArray
+from tetviz.training.batches import Batch as Batch
+from tetviz.training.batches import to_batches as to_batches
 from tetviz.training.losses import step_cross_entropy
 
-Batch = tuple[Tensor, Tensor]
 Run = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 
 
@@ -88,44 +88,6 @@ def a_parameter(model: nn.Module) -> Tensor:
         Its first parameter; a float32 on the CPU if it has none.
     """
     return next(model.parameters(), torch.zeros(()))
-
-
-def to_batches(
-    data: Any, batch_size: int = 256, indices: Sequence[int] | IntArray | None = None, workers: int = 0
-) -> Iterable[Batch]:
-    """Batches of a data set in a fixed order, time first.
-
-    Args:
-        data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B), which pass
-            unchanged, or a single such batch.
-        batch_size: samples a batch.
-        indices: which samples, in which order; all by default.
-        workers: processes that load a Dataset.
-
-    Returns:
-        An iterable of (x_BCHW or x_TBCHW, labels_B) that can be gone through again.
-    """
-    if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Tensor) for part in data):
-        return [data]
-    if not isinstance(data, Dataset):
-        return data  # type: ignore[no-any-return]
-    subset = data if indices is None else Subset(data, [int(index) for index in indices])
-    # An own generator: the default one would draw from the caller's global random state.
-    return DataLoader(subset, batch_size, num_workers=workers, collate_fn=collate, generator=torch.Generator())
-
-
-def collate(samples: list[tuple[Tensor, int]]) -> Batch:
-    """Stacks samples into a batch, sequences time first.
-
-    Args:
-        samples: (x_CHW or x_TCHW, label) pairs.
-
-    Returns:
-        (x_BCHW or x_TBCHW, labels_B).
-    """
-    x = torch.stack([sample for sample, _ in samples])
-    labels_B = torch.tensor([label for _, label in samples])
-    return (x.transpose(0, 1).contiguous() if x.dim() == 5 else x), labels_B
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from networks import ONE_OF_EACH
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from tetviz.commands.doctor import doctor
 from tetviz.errors import DataError
-from tetviz.models import LIF, MODELS, ModelSpec, SpikingNetwork, build
+from tetviz.models import LIF, ModelSpec, SpikingNetwork, build
 from tetviz.training import Checkpoint
 from tetviz.training.doctor import CHECKS, Finding, examine
 
@@ -129,7 +130,7 @@ def verdicts(findings):
     return {finding.check: finding.verdict for finding in findings}
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_our_networks_are_healthy(name):
     model = warmed(name, width=0.125)
     findings = examine(model, batches_for(model, 1, 16), T)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from networks import ONE_OF_EACH
 from torch import nn
 from torch.utils.data import Dataset
 
 import reference
 from tetviz.errors import DataError
-from tetviz.models import LIF, MODELS, build
+from tetviz.models import LIF, build
 from tetviz.training import measure, sdt_loss, tet_loss, to_batches
 
 ARRAYS = ("sdt_loss", "tet_loss", "step_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
@@ -34,7 +35,7 @@ def warmed(name="snn5", classes=4, **settings):
     return model.eval()
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_t_equals_a_plain_run_of_t_steps(name):
     model = warmed(name)
     x, y = torch.randn(6, 1, 16, 16), torch.arange(6) % 4

@@ -1,0 +1,369 @@
+"""Code of others: what is imported and when, foreign checkpoints, foreign data, batches of any kind."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from tetviz.errors import CheckpointError, DataError, ModelError
+from tetviz.landscape import compute_surface, random_plane
+from tetviz.models import Calling, ForeignSpec
+from tetviz.training import Checkpoint, load_data, load_weights, measure, to_batches
+from tetviz.training.factory import build_foreign, import_function
+
+MODULE = """
+import sys
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, hidden=8, shape=(10,)):
+        super().__init__()
+        self.first, self.last = nn.Linear(16, hidden), nn.Linear(hidden, *shape)
+
+    def forward(self, x_TB):
+        return self.last((self.first(x_TB.flatten(2)).cumsum(0) > 0).to(x_TB))
+
+build = Net
+def fails(**_): raise OSError("no weights on this disk")
+def number(): return 5
+def a_class(): return Net
+def lazy(): return nn.LazyLinear(3)
+def leaves(): sys.exit("done")
+value = 3
+"""
+
+DATA = """
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+x = torch.arange(12 * 16.0).reshape(12, 1, 4, 4) / 100
+y = torch.arange(12) % 3
+
+class Triples(Dataset):
+    classes = ["a", "b", "c", "d"]
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i].numpy(), np.int64(y[i]), {"id": i}
+
+class Stream(IterableDataset):
+    def __iter__(self): return ((x[i], int(y[i])) for i in range(12))
+
+class Frames(Dataset):
+    def __init__(self, frames): self.frames, self.targets = frames, y.tolist()
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i].expand(self.frames, 1, 4, 4), y[i]
+
+class OneHot(Dataset):
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i], torch.eye(3)[y[i]]
+
+def triples(split): return Triples()
+def pairs(split): return TensorDataset(x, y) if split == "test" else TensorDataset(x[:6], y[:6])
+def loader(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True)
+def shuffled(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True, collate_fn=lambda b: b)
+def batches(split): return [(x[:7], y[:7].numpy(), "more"), (x[7:], y[7:].tolist())]
+def stream(split): return Stream()
+def frames(split, frames): return Frames(frames)
+def frame_batches(split): return [(x.expand(5, *x.shape), y)]
+def rooted(split, *, root, **_): return TensorDataset(x + len(root), y)
+def one_hot(split): return OneHot()
+def vectors(split): return TensorDataset(x.flatten(1), y)
+def negative(split): return TensorDataset(x, y - 1)
+def nothing(split): return TensorDataset(x[:0], y[:0])
+def none(split): return None
+def fails(split): raise KeyError("no such split")
+def tensors(split): return [x, x]
+"""
+
+
+@pytest.fixture(autouse=True)
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "my_nets.py").write_text(MODULE)
+    (tmp_path / "my_data.py").write_text(DATA)
+    (tmp_path / "broken_nets.py").write_text("import a_module_that_is_not_there")
+    (tmp_path / "loud.py").write_text("open('it-ran', 'w').close()\ndef build(): pass")
+    monkeypatch.chdir(tmp_path)
+    yield
+    for name in ("my_nets", "my_data", "broken_nets", "loud"):
+        sys.modules.pop(name, None)
+
+
+def spec(factory: str = "my_nets:build", **arguments: Any) -> ForeignSpec:
+    return ForeignSpec(factory, Calling("time-major", "time-major"), 10, 1, 4, arguments, 226)
+
+
+def checkpoint(**arguments: Any) -> Checkpoint:
+    torch.manual_seed(0)
+    network = build_foreign(spec(**arguments), trust=True)
+    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    return Checkpoint(spec(**arguments), state, 4)
+
+
+# --- functions ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_imported_without_trust() -> None:
+    with pytest.raises(ModelError, match=r"loud:build: is Python code.*the module 'loud'.*pass --trust"):
+        import_function("loud:build", trust=False)
+    assert "loud" not in sys.modules
+    assert not Path("it-ran").exists()
+    assert import_function("loud:build", trust=True)() is None
+    assert Path("it-ran").exists()
+
+
+def test_the_path_is_left_as_it_was() -> None:
+    before = list(sys.path)
+    import_function("my_nets:Net.forward", trust=True)
+    build_foreign(spec(), trust=True)
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("my_netz:build", "my_netz:build: importing my_netz raised: ModuleNotFoundError: No module named 'my_netz'"),
+        ("broken_nets:build", "raised: ModuleNotFoundError: No module named 'a_module_that_is_not_there'"),
+        (
+            "my_nets:biuld",
+            r"in .*my_nets.py: unknown function 'biuld'; did you mean 'build'\? known: Net, build, fails",
+        ),
+        ("my_nets:Net.backwards", "unknown function 'backwards'"),
+        ("my_nets:value", "is of type int, expected a function"),
+        ("my_nets:fails", "my_nets:fails: raised: OSError: no weights on this disk"),
+        ("my_nets:number", "gave something of type int, expected a torch.nn.Module"),
+        ("my_nets:a_class", "gave Net, expected a torch.nn.Module; return the network itself"),
+        ("my_nets:lazy", "the shape of weight is open until the network is run"),
+        ("my_nets:leaves", "raised: SystemExit: done"),
+    ],
+)
+def test_factories_that_fail_are_one_line(factory: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        build_foreign(spec(factory), trust=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_that_the_factory_does_not_take() -> None:
+    with pytest.raises(ModelError, match=r"my_nets:build: raised: TypeError.*'depth'"):
+        build_foreign(spec(depth=3), trust=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["build", "my_nets:", ":build", "my nets:build", "my_nets:build()", "os:system('x')", 3]
+)
+def test_what_names_no_function(text: Any) -> None:
+    with pytest.raises(ValueError, match="expected module:function"):
+        spec(text)
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------
+
+
+def test_a_foreign_checkpoint_comes_back(tmp_path: Path) -> None:
+    path = checkpoint(hidden=5).save(tmp_path / "c.pt")
+    sys.modules.pop("my_nets")
+    (tmp_path / "my_nets.py").rename(tmp_path / "elsewhere.py")
+    loaded = Checkpoint.load(path)  # runs no code
+    assert "my_nets" not in sys.modules
+    assert loaded.spec == spec(hidden=5)
+    assert torch.load(path, weights_only=True)["spec"]["factory"] == "my_nets:build"
+    with pytest.raises(CheckpointError, match=r"the module 'my_nets'.*pass --trust"):
+        loaded.model()
+    (tmp_path / "elsewhere.py").rename(tmp_path / "my_nets.py")
+    state = torch.get_rng_state()
+    model = loaded.model(trust=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not model.training
+    assert model.timesteps == 4
+    assert all(torch.equal(tensor, loaded.state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_weights_that_no_longer_fit_what_the_factory_builds(tmp_path: Path) -> None:
+    path = checkpoint(hidden=5).save(tmp_path / "c.pt")
+    Path("my_nets.py").write_text(MODULE.replace("self.last = ", "self.end = ").replace("self.last(", "self.end("))
+    sys.modules.pop("my_nets")
+    with pytest.raises(CheckpointError, match=r"lacks network.end.bias.* has unknown network.last.bias"):
+        Checkpoint.load(path).model(trust=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"factory": "my_nets"},
+        {"factory": 3},
+        {"calling": {"takes": "guess", "gives": "time-major"}},
+        {"calling": None},
+        {"calling": {"takes": ["step"], "gives": "step"}},
+        {"num_classes": 0},
+        {"arguments": [1]},
+        {"surprise": 1},
+    ],
+)
+def test_damaged_specs_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = checkpoint().save(tmp_path / "c.pt")
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "spec": content["spec"] | change}, path)
+    with pytest.raises(CheckpointError, match="damaged, its description cannot be used"):
+        Checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    "state", [None, {"network.first.weight": 3}, {1: torch.ones(1)}, {"w": torch.tensor(torch.nan)}]
+)
+def test_damaged_states_are_refused(tmp_path: Path, state: Any) -> None:
+    path = checkpoint().save(tmp_path / "c.pt")
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "state": state}, path)
+    with pytest.raises(CheckpointError, match=r"c\.pt"):
+        Checkpoint.load(path)
+
+
+# --- weights --------------------------------------------------------------------------------------------------
+
+
+def test_weights_in_every_usual_wrapping(tmp_path: Path) -> None:
+    state = nn.Linear(2, 3).state_dict()
+    torch.save(state, tmp_path / "plain.pth")
+    torch.save({"model": state, "epoch": 3}, tmp_path / "wrapped.pth")
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name, key in (("plain", ""), ("wrapped", "model"), ("old", "")):
+        loaded = load_weights(tmp_path / f"{name}.pth", key)
+        assert {n: t.tolist() for n, t in loaded.items()} == {n: t.tolist() for n, t in state.items()}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_with_code_are_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
+    marker = tmp_path / "ran"
+
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return open, (str(marker), "w")
+
+    torch.save({"weight": Hostile()}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"refused, it holds Python code .*open\); save weights alone"):
+        load_weights(tmp_path / "w.pth")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "message"),
+    [
+        ({"net": {"w": torch.ones(1)}, "lr": 0.1}, "", r"a dictionary of 'net', 'lr'; name .* --key, such as net"),
+        ({"net": {"w": torch.ones(1)}}, "model", "has no entry 'model'"),
+        ([torch.ones(1)], "", "it is of type list"),
+        ({}, "", "a dictionary of nothing"),
+        ({"format": "tetviz-checkpoint"}, "", "is a tetviz checkpoint already"),
+    ],
+)
+def test_what_holds_no_weights(tmp_path: Path, content: Any, key: str, message: str) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(tmp_path / "w.pth", key)
+
+
+def test_files_that_are_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("weights")
+    with pytest.raises(CheckpointError, match=r"text\.pth"):
+        load_weights(tmp_path / "text.pth")
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_weights(tmp_path / "none.pth")
+
+
+# --- data -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["triples", "pairs", "loader", "batches", "stream"])
+def test_data_of_every_kind(name: str) -> None:
+    data = load_data(f"my_data:{name}", split="test", trust=True)
+    assert data.labels.tolist() == [n % 3 for n in range(12)]
+    assert (data.in_channels, data.image_size, data.sequence) == (1, 4, False)
+    assert data.num_classes == (4 if name == "triples" else 3)
+    assert data.states_classes == (name == "triples")
+    x, label = data[5]
+    assert x.dtype == torch.float32
+    assert x.flatten()[0].item() == pytest.approx(0.8)
+    assert label == 2
+    assert [len(labels) for _, labels in to_batches(data, 5)] == [5, 5, 2]
+
+
+def test_sequences_of_ones_own() -> None:
+    data = load_data("my_data:frames", split="test", trust=True, frames=7)
+    assert (data.sequence, data.spec.frames) == (True, 7)
+    assert next(iter(to_batches(data, 5)))[0].shape == (7, 5, 1, 4, 4)
+    batches = load_data("my_data:frame_batches", split="test", trust=True)
+    assert (batches.sequence, batches.spec.frames, batches[3][0].shape) == (True, 5, (5, 1, 4, 4))
+
+
+def test_what_the_function_has_parameters_for() -> None:
+    assert len(load_data("my_data:pairs", split="train", trust=True)) == 6
+    assert load_data("my_data:rooted", split="test", trust=True, root="abc")[0][0].min() == 3
+    with pytest.raises(DataError, match="4 pixels high, 8 are asked for"):
+        load_data("my_data:pairs", split="test", trust=True, image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shuffled", "its DataLoader shuffles"),
+        ("one_hot", r"one integer for each sample, got float32 of shape \(12, 3\)"),
+        ("vectors", r"a sample has 1 axes \(16,\), expected x_CHW or x_TCHW; shape F features as F x 1 x 1"),
+        ("negative", "a label is -1"),
+        ("nothing", "the data set is empty"),
+        ("none", "gave something of type NoneType"),
+        ("fails", "my_data:fails: raised: KeyError: 'no such split'"),
+        ("tensors", r"expected batches \(x, labels\)"),
+        ("triple", "unknown function 'triple'; did you mean 'triples'"),
+        ("a b", "expected module:function"),
+    ],
+)
+def test_data_that_are_refused(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(f"my_data:{name}", split="test", trust=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_need_trust() -> None:
+    with pytest.raises(DataError, match=r"my_data:pairs: is Python code.*pass --trust"):
+        load_data("my_data:pairs", split="test")
+    assert "my_data" not in sys.modules
+
+
+# --- batches, in the API --------------------------------------------------------------------------------------
+
+
+def test_any_loader_gives_the_same_profile_and_surface() -> None:
+    model = checkpoint().model(trust=True)
+    x, y = torch.randn(20, 1, 4, 4, generator=torch.Generator().manual_seed(2)), torch.arange(20) % 10
+    sources: list[Any] = [
+        DataLoader(TensorDataset(x, y), 20),
+        DataLoader(TensorDataset(x, y, torch.ones(20)), 20),
+        [(x, y.numpy(), "more")],
+        [[x.numpy(), y.tolist()]],
+        (x, y, y),
+        TensorDataset(x, y, y),
+        iter([(x, y)]),
+    ]
+    profiles = [measure(model, source, 3) for source in sources]
+    for profile in profiles[1:]:
+        assert np.array_equal(profile.sdt_loss, profiles[0].sdt_loss)
+    surface = compute_surface(model, sources[1], random_plane(model, seed=0), grid=3, timesteps=3)
+    assert surface.sdt_loss[0, 1, 1, -1] == profiles[0].sdt_loss[-1]
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((torch.ones(3, 1, 4, 4),), r"expected batches \(x, labels\)"),
+        ((torch.ones(3, 1, 4, 4), torch.ones(3)), "one integer for each sample, got float32"),
+        ((torch.ones(3, 1, 4, 4), torch.ones(3, 2).long()), r"of shape \(3, 2\)"),
+        ((torch.ones(3, 6, 1, 4, 4), torch.ones(3).long()), "expected time first, x_TBCHW"),
+    ],
+)
+def test_batches_that_are_refused(batch: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        list(to_batches([batch]))

@@ -1,0 +1,92 @@
+"""Batches of samples in a fixed order, time first, out of whatever holds data."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from tetviz.errors import DataError
+from tetviz.results.schema import IntArray
+
+Batch = tuple[Tensor, Tensor]
+
+
+def to_batches(
+    data: Any, batch_size: int = 256, indices: Sequence[int] | IntArray | None = None, workers: int = 0
+) -> Iterable[Batch]:
+    """Batches of a data set in a fixed order, time first.
+
+    Args:
+        data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B) such as a DataLoader
+            gives, or a single such batch. What comes third in a sample or batch is left out.
+        batch_size: samples a batch, of a Dataset.
+        indices: of a Dataset: which samples, in which order; all by default.
+        workers: processes that load a Dataset.
+
+    Returns:
+        An iterable of (x_BCHW or x_TBCHW, labels_B) that can be gone through as often as the data can.
+    """
+    if isinstance(data, tuple) and len(data) in (2, 3) and isinstance(data[0], Tensor):
+        return list(normal_batches([data]))
+    if isinstance(data, Iterator):
+        return normal_batches(data)
+    if not isinstance(data, Dataset):
+        return _Batches(data)
+    subset = data if indices is None else Subset(data, [int(index) for index in indices])
+    # An own generator: the default one would draw from the caller's global random state.
+    return DataLoader(subset, batch_size, num_workers=workers, collate_fn=collate, generator=torch.Generator())
+
+
+class _Batches:
+    """Goes through batches anew each time."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(normal_batches(self.batches))
+
+
+def collate(samples: Sequence[Sequence[Any]]) -> Batch:
+    """Stacks samples into a batch, sequences time first.
+
+    Args:
+        samples: (x_CHW or x_TCHW, label) pairs, or triples whose last part is left out.
+
+    Returns:
+        (x_BCHW or x_TBCHW, labels_B).
+    """
+    x = torch.stack([torch.as_tensor(sample[0]) for sample in samples])
+    labels_B = torch.tensor([int(sample[1]) for sample in samples])
+    return (x.transpose(0, 1).contiguous() if x.dim() == 5 else x), labels_B
+
+
+def normal_batches(batches: Iterable[Any]) -> Iterator[Batch]:
+    """Batches as pairs of tensors.
+
+    Args:
+        batches: (x_BCHW or x_TBCHW, labels_B) or triples whose last part is left out; labels may be any integers.
+
+    Yields:
+        (x, labels_B).
+
+    Raises:
+        DataError: a batch is something else, or its sequences are batch first.
+    """
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            raise DataError(f"expected batches (x, labels) or (x, labels, more), got {type(batch).__name__}")
+        x, labels_B = torch.as_tensor(batch[0]), torch.as_tensor(batch[1])
+        if labels_B.dim() != 1 or labels_B.is_floating_point():
+            raise DataError(
+                f"labels must be one integer for each sample, got {str(labels_B.dtype)[6:]} of shape "
+                f"{tuple(labels_B.shape)}; tetviz measures classification"
+            )
+        if x.dim() == 5 and x.shape[1] != len(labels_B) == len(x):
+            raise DataError(
+                f"a batch of {len(labels_B)} sequences is {tuple(x.shape)}, expected time first, x_TBCHW; transpose it "
+                "(x.transpose(0, 1)), or give the Dataset itself"
+            )
+        yield x, labels_B
