@@ -2,6 +2,8 @@
 
 from tetviz.results.files import replacing, writable_target
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
+from tetviz.results.history import TrainingHistory
+from tetviz.results.isometry import BlockIsometry
 from tetviz.results.kinds import (
     KINDS,
     MEASURED,
@@ -15,10 +17,12 @@ from tetviz.results.kinds import (
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import Provenance, Result
+from tetviz.results.training_operations import TrainingOperations
 
 __all__ = [
     "KINDS",
     "MEASURED",
+    "BlockIsometry",
     "Curvature",
     "Lines",
     "OperationCounts",
@@ -27,6 +31,8 @@ __all__ = [
     "ScalingCurve",
     "Sharpness",
     "Surface",
+    "TrainingHistory",
+    "TrainingOperations",
     "Trajectory",
     "default_timestep",
     "load",

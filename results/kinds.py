@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tetviz.results import fields
+from tetviz.results.history import TrainingHistory
+from tetviz.results.isometry import BlockIsometry
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+from tetviz.results.training_operations import TrainingOperations
 
 # What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
 MEASURED = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
@@ -237,5 +240,17 @@ def default_timestep(result: Any) -> int:
 
 
 KINDS: dict[str, type[Result]] = {
-    each.kind: each for each in (Surface, Trajectory, Lines, Sharpness, Curvature, ScalingCurve, OperationCounts)
+    each.kind: each
+    for each in (
+        Surface,
+        Trajectory,
+        Lines,
+        Sharpness,
+        Curvature,
+        ScalingCurve,
+        OperationCounts,
+        TrainingHistory,
+        TrainingOperations,
+        BlockIsometry,
+    )
 }

@@ -18,7 +18,8 @@ class OperationCounts(Result):
     A layer is a module that computes, in order of first execution. A pair is an input element and an output that
     a weight joins; padding makes none. A count at t is of step t alone, so the cumulated counts up to t are those
     of a run of t steps. What is counted as what depends on a convention only in :mod:`tetviz.summaries.energy`:
-    ``mac`` holds all non-zero pairs of inputs that are no spikes, ``unit_ac`` what some of them become as additions.
+    ``mac`` holds all non-zero pairs of inputs that are no spikes, ``unit_ac`` what ``unit_mac`` of them are as
+    additions.
 
     ``names``, ``modules`` and ``inputs`` are JSON lists, one entry to a layer: its name in the network, its type,
     and what enters it: ``binary`` (0 or 1), ``scaled`` (0 or a constant), ``ternary`` (-1, 0, 1), ``graded`` (sums of
@@ -39,6 +40,7 @@ class OperationCounts(Result):
     unit_ac: IntArray = _count(
         long_name="spikes behind a pooled or graded input, each times the outputs that it reaches"
     )
+    unit_mac: IntArray = _count(long_name="the part of mac that unit_ac can stand for")
     bias_add: IntArray = _count(long_name="additions of a bias; of a batch norm, of the one that folding leaves")
     norm_mac: IntArray = _count(long_name="multiply-adds of normalisations that are not folded")
     residual_add: IntArray = _count(long_name="additions of two activations outside neurons")
@@ -57,7 +59,7 @@ class OperationCounts(Result):
     foldable: IntArray = array(
         ("layer",),
         "1",
-        "1 where unit_ac can stand for mac (pooled or graded), or a batch norm folds into weights",
+        "1 where the spikes behind a pooled or graded input are always known, or a batch norm folds into weights",
         dtype="int8",
     )
     accuracy: FloatArray = fields.accuracy(("timestep",))
@@ -70,10 +72,10 @@ class OperationCounts(Result):
     warnings: str = "[]"
     not_counted: str = "[]"
     skip_zero_weights: int = 0
-    folded: int = 0
     convention: str = "tet"
     first_layer: str = "per-step"
     pool: str = "fold"
+    norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = 0
     provenance: Provenance = field(default_factory=Provenance)

@@ -156,14 +156,15 @@ def _spikes_of(counts: OperationCounts, chosen: Convention, notes: list[str]) ->
         wanted = kinds & {"pooled", "graded"}
         if not wanted & allowed:
             continue
-        rows[layer] = counts.foldable[layer] == 1 and kinds - SPIKES <= allowed
-        if not rows[layer]:
+        rows[layer] = wanted <= allowed
+        left = (counts.mac[layer] > counts.unit_mac[layer]).any() and not kinds - SPIKES - wanted
+        if left or not rows[layer]:
             notes.append(
                 f"{name}: its {' and '.join(sorted(wanted))} input stays MACs, since not every value of it is known "
                 "to be a sum of spikes, or their mean without overlap and padding"
             )
-    columns = rows[:, None]
-    return np.where(columns, 0, counts.mac), np.where(columns, counts.ac + counts.unit_ac, counts.ac)
+    columns = rows[:, None].astype(np.int64)
+    return counts.mac - columns * counts.unit_mac, counts.ac + columns * counts.unit_ac
 
 
 def _once(counts: OperationCounts, chosen: Convention, notes: list[str]) -> IntArray:

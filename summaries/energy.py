@@ -11,6 +11,7 @@ from tetviz.results import OperationCounts
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.conventions import SIDE_COSTS, Convention, Operations, apply_convention, convention
 from tetviz.summaries.costs import CostModel, load_cost, with_memory
+from tetviz.summaries.stored_costs import cost_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ def estimate_energy(
     """
     choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm}
     chosen = replace(_preset(counts, convention), **{k: v for k, v in choices.items() if v is not None})
-    model = cost if isinstance(cost, CostModel) else load_cost(cost or counts.cost)
+    model = cost if isinstance(cost, CostModel) else cost_of(counts) if cost is None else load_cost(cost)
     model = model if memory is None else with_memory(model, memory)
     operations = apply_convention(counts, chosen)
     low, high = _memory_bounds(counts, model, operations)
@@ -154,7 +155,7 @@ def _preset(counts: OperationCounts, given: Convention | str | None) -> Conventi
         return given
     if given is not None:
         return convention(given)
-    return convention(counts.convention, first_layer=counts.first_layer, pool=counts.pool)
+    return convention(counts.convention, first_layer=counts.first_layer, pool=counts.pool, norm=counts.norm)
 
 
 def _memory_bounds(counts: OperationCounts, cost: CostModel, operations: Operations) -> tuple[FloatArray, FloatArray]:

@@ -250,7 +250,7 @@ def compare_sharpness(
     for name, (a, b) in {
         "dataset": (first.provenance.dataset, second.provenance.dataset),
         "split": (first.provenance.split, second.provenance.split),
-        "data_settings": (_settings(first.provenance), _settings(second.provenance)),
+        "data_settings": (data_settings(first.provenance), data_settings(second.provenance)),
         "batch_size": (first.provenance.batch_size, second.provenance.batch_size),
         "network": (first.provenance.network, second.provenance.network),
     }.items():
@@ -284,8 +284,15 @@ def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
     return paths if len(set(paths)) == len(paths) else [f"{label} #{i + 1}" for i, label in enumerate(labels)]
 
 
-def _settings(origin: Provenance) -> dict[str, Any]:
-    # The same data may lie in another folder.
+def data_settings(origin: Provenance) -> dict[str, Any]:
+    """What decides the samples of a data set, besides its name and split; the same data may lie in another folder.
+
+    Args:
+        origin: where a result comes from.
+
+    Returns:
+        The settings without the folder.
+    """
     settings = json.loads(origin.data_settings or "{}")
     return {name: value for name, value in settings.items() if name != "root"}
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.results import Curvature, Lines, Provenance, ScalingCurve, Sharpness, Surface, Trajectory
+from tetviz.results import (
+    Curvature,
+    Lines,
+    OperationCounts,
+    Provenance,
+    ScalingCurve,
+    Sharpness,
+    Surface,
+    TrainingHistory,
+    Trajectory,
+)
 
 # Two results planted in different seconds are the same.
 origin = partial(Provenance, created="2026-11-21T12:00:00+00:00")
@@ -68,12 +78,30 @@ def planted_curve(
     step_accuracy: Any = None,
     **attributes: Any,
 ) -> ScalingCurve:
-    """Accuracy top * (1 - 2^-T), or a given accuracy for each step."""
+    """Accuracy top * (1 - 2^-T), or a given accuracy for each step; the first so many samples are right.
+
+    There are 10 classes; sample i of N has the margin (1 - i / N) (1 - 2^-T) and the entropy 1 - margin.
+    """
     steps = np.arange(1, tmax + 1)
     accuracy = top * (1 - 0.5**steps)
+    sample = np.asarray(attributes.get("sample", np.arange(1000)))
+    place, classes = np.arange(len(sample))[:, None], np.arange(len(sample)) % 10
+    margin = (1 - place / len(sample)) * (1 - 0.5**steps)
+
+    def predicted(shares: Any) -> Any:
+        return (classes[:, None] + (place >= np.rint(len(sample) * np.asarray(shares)))) % 10
+
     defaults: dict[str, Any] = {
         "timestep": steps,
-        "sample": np.arange(1000),
+        "sample": sample,
+        "output_class": np.arange(0),
+        "label": classes,
+        "prediction": predicted(accuracy),
+        "step_prediction": predicted(0.95 * accuracy if step_accuracy is None else step_accuracy),
+        "margin": margin.astype(np.float32),
+        "entropy": (1 - margin).astype(np.float32),
+        "outputs": np.empty((len(sample), tmax, 0)),
+        "num_classes": 10,
         "accuracy": accuracy,
         "step_accuracy": 0.95 * accuracy if step_accuracy is None else np.asarray(step_accuracy),
         "sdt_loss": -np.log(accuracy),
@@ -277,3 +305,112 @@ def planted_curvature(*, directions: int = 8, timesteps: int = 4, finite: bool =
         "provenance": origin(label="VGGSNN TET", dataset="cifar10", split="test"),
     }
     return Curvature(**{**defaults, **attributes})
+
+
+# name, module, input, dense and in-bounds pairs of one step and sample, neurons, weights, elements normalised
+PLANTED_LAYERS = (
+    ("conv1", "Conv2d", "data", 6912, 5808, 0, 108, 0),
+    ("bn1", "BatchNorm2d", "", 0, 0, 0, 0, 256),
+    ("lif1", "LIF", "", 0, 0, 256, 0, 0),
+    ("conv2", "Conv2d", "binary", 4608, 3872, 0, 288, 0),
+    ("bn2", "BatchNorm2d", "", 0, 0, 0, 0, 128),
+    ("lif2", "LIF", "", 0, 0, 128, 0, 0),
+    ("pool", "AvgPool2d", "", 0, 0, 0, 0, 0),
+    ("conv3", "Conv2d", "pooled", 1152, 512, 0, 288, 0),
+    ("bn3", "BatchNorm2d", "", 0, 0, 0, 0, 32),
+    ("lif3", "LIF", "", 0, 0, 32, 0, 0),
+    ("conv4", "Conv2d", "graded", 256, 256, 0, 64, 0),
+    ("lif4", "LIF", "", 0, 0, 32, 0, 0),
+    ("fc", "Linear", "binary", 320, 320, 0, 320, 0),
+)
+
+
+def planted_counts(
+    *, timesteps: int = 4, samples: int = 100, t_train: int = 4, label: str = "VGGSNN TET", **attributes: Any
+) -> OperationCounts:
+    """PLANTED_LAYERS on static images, every neuron and pair firing at the rate (2 + t % 3) / 20 of step t."""
+    names, modules, inputs, *sizes = zip(*PLANTED_LAYERS, strict=True)
+    steps, classes = np.arange(1, timesteps + 1), np.array(inputs)[:, None]
+    dense, inbounds, neurons, weights, normed = np.array(sizes)[:, :, None]
+    every = samples * np.ones(timesteps, dtype=int)
+    firing = samples * (2 + steps % 3)  # twentieths
+    spikes, pairs = neurons * firing // 20, inbounds * firing // 20
+    nothing = 0 * spikes
+    defaults: dict[str, Any] = {
+        "layer": np.arange(len(names)),
+        "timestep": steps,
+        "sample": np.arange(samples),
+        "dense_mac": dense * every,
+        "inbounds_mac": inbounds * every,
+        "mac": np.where(
+            classes == "data", inbounds * every, np.where(np.isin(classes, ["pooled", "graded"]), pairs, 0)
+        ),
+        "ac": np.where(classes == "binary", pairs, 0),
+        "unit_ac": np.where(classes == "pooled", 3 * pairs // 2, np.where(classes == "graded", 5 * pairs // 4, 0)),
+        "unit_mac": np.where(np.isin(classes, ["pooled", "graded"]), pairs, 0),
+        "bias_add": np.where(np.array(names)[:, None] == "fc", 10 * every, normed * every),
+        "norm_mac": normed * every,
+        "residual_add": np.where(np.array(names)[:, None] == "lif3", 32 * every, 0),
+        "pool_add": np.where(np.array(names)[:, None] == "pool", 128 * firing // 20, 0),
+        "readout_add": np.where(np.array(names)[:, None] == "fc", 10 * every, 0),
+        "neuron_mul": neurons * every,
+        "neuron_add": neurons * every,
+        "neuron_compare": neurons * every,
+        "neuron_reset": spikes,
+        "spikes": spikes,
+        "never_fired": neurons // (3 + steps) + nothing,
+        "always_fired": neurons // (8 * steps) + nothing,
+        "neurons": neurons[:, 0],
+        "weights": weights[:, 0],
+        "static": np.isin(names, ["conv1"]),
+        "foldable": np.isin(inputs, ["pooled", "graded"]) | (normed[:, 0] > 0),
+        "accuracy": 0.9 * (1 - 0.5**steps),
+        "step_accuracy": 0.85 * (1 - 0.5**steps),
+        "sdt_loss": 1 / steps,
+        "tet_loss": 1.1 / steps,
+        "names": json.dumps(names),
+        "modules": json.dumps(modules),
+        "inputs": json.dumps(inputs),
+        "t_train": t_train,
+        "provenance": origin(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
+    }
+    return OperationCounts(**{**defaults, **attributes})
+
+
+def planted_history(
+    *,
+    loss: str = "sdt",
+    switch: str = "",
+    stages: tuple[str, ...] = ("4:30",),
+    done: int | None = None,
+    label: str = "VGGSNN SDT",
+    **attributes: Any,
+) -> TrainingHistory:
+    """Losses that fall by exp(-epoch / 8), faster by half after the switch; best at the last multiple of 5."""
+    lengths = [int(stage.partition("@")[0].partition(":")[2]) for stage in stages]
+    planned = sum(lengths)
+    epoch = np.arange(1, 1 + (planned if done is None else done))
+    after, second = (int(switch.partition("@")[2]), switch.partition("@")[0]) if switch else (planned, loss)
+    switched = epoch > after
+    sdt = 0.05 + 2.2 * np.exp(-(epoch + 0.5 * np.maximum(epoch - after, 0)) / 8)
+    losses = list(dict.fromkeys([loss, second] if switched.any() else [loss]))
+    stage = np.searchsorted(np.cumsum(lengths), epoch)
+    steps = np.array([int(each.partition(":")[0]) for each in stages])
+    defaults: dict[str, Any] = {
+        "epoch": epoch,
+        "stage": stage,
+        "timesteps": steps[stage],
+        "loss_index": np.where(switched, losses.index(second if switched.any() else loss), 0),
+        "lr": 1e-3 * (1 + np.cos(np.pi * epoch / planned)) / 2,
+        "train_loss": 0.5 * sdt * np.where(switched == (loss == "sdt"), 1.2, 1.0),
+        **{f"{split}_sdt_loss": sdt for split in ("val", "test")},
+        **{f"{split}_tet_loss": 1.2 * sdt for split in ("val", "test")},
+        **{f"{split}_accuracy": np.exp(-0.4 * sdt) for split in ("val", "test")},
+        "losses": json.dumps(losses),
+        "stages": json.dumps(stages),
+        "switch": switch,
+        "best_epoch": len(epoch) // 5 * 5,
+        "planned_epochs": planned,
+        "provenance": origin(label=label, dataset="cifar10", checkpoint="runs/sdt.last.pt"),
+    }
+    return TrainingHistory(**{**defaults, **attributes})

@@ -66,7 +66,13 @@ def make_curve(steps: int = 6, seed: int = 0) -> ScalingCurve:
     return ScalingCurve(
         timestep=np.arange(1, steps + 1),
         sample=np.arange(4),
+        output_class=np.arange(3),
+        label=rng.integers(0, 3, 4),
         **{name: rng.normal(size=steps) for name in names},
+        **{name: rng.integers(-1, 3, (4, steps)) for name in ("prediction", "step_prediction")},
+        **{name: rng.random((4, steps), dtype=np.float32) for name in ("margin", "entropy")},
+        outputs=rng.random((4, steps, 3), dtype=np.float32),
+        num_classes=3,
         t_train=2,
         temporal_variance=0.125,
         provenance=PROVENANCE,
@@ -630,7 +636,8 @@ def test_scaling_to_frame() -> None:
     frame = curve.to_frame()
     assert frame.index.name == "timestep"
     assert frame.index.tolist() == [1, 2, 3, 4, 5, 6]
-    assert set(frame.columns) == {n for n in array_fields(ScalingCurve) if n not in ("timestep", "sample")}
+    over_time = {name for name, schema in array_fields(ScalingCurve).items() if schema["dims"] == ("timestep",)}
+    assert set(frame.columns) == over_time - {"timestep"}
     for name in frame.columns:
         np.testing.assert_array_equal(frame[name], getattr(curve, name))
 

@@ -61,6 +61,8 @@ def bare(timesteps, samples, **columns):
     """Counts of nothing but the given columns."""
     empty = {name: np.zeros((LAYERS, timesteps), dtype=int) for name in PER_STEP}
     given = {name: rows(timesteps, values) for name, values in columns.items()}
+    known = {layer: each for layer, each in columns.get("mac", {}).items() if layer in columns.get("unit_ac", {})}
+    given["unit_mac"] = rows(timesteps, known)
     return planted_counts(timesteps=timesteps, samples=samples, t_train=timesteps, **{**empty, **given})
 
 
@@ -69,6 +71,7 @@ def random_counts(seed, timesteps, samples):
     draw = np.random.default_rng(seed)
     columns = {name: draw.integers(0, 10**9, (LAYERS, timesteps)) for name in PER_STEP}
     columns |= {name: columns[name] * draw.integers(0, 2, (LAYERS, 1)) for name in ("dense_mac", "norm_mac", "mac")}
+    columns["unit_mac"] = columns["mac"] * draw.integers(0, 2, (LAYERS, 1))
     return planted_counts(
         timesteps=timesteps,
         samples=samples,
@@ -184,18 +187,18 @@ def slow(counts, chosen):
         for layer in range(LAYERS)
     ]
     idle = any(once) and all(once[layer] for layer in range(first) if weighted[layer])
-    spikes = ("binary", "scaled", "ternary")
     become = {"pooled": chosen.pool == "fold", "graded": chosen.graded == "repeat"}
     mac, ac, side = {}, {}, {}
     for layer in range(LAYERS):
-        others = [kind for kind in inputs[layer] if kind not in spikes]
-        additions = bool(others) and all(become.get(kind, False) for kind in others) and counts.foldable[layer] == 1
+        others = [kind for kind in inputs[layer] if kind in become]
+        additions = bool(others) and all(become[kind] for kind in others)
         is_norm = not weighted[layer] and counts.norm_mac[layer].any()
         for step in range(len(counts.timestep)):
             at = (layer, step)
             mac[at], ac[at] = int(counts.mac[at]), int(counts.ac[at])
             if additions:
-                mac[at], ac[at] = 0, int(counts.ac[at]) + int(counts.unit_ac[at])
+                mac[at] -= int(counts.unit_mac[at])
+                ac[at] += int(counts.unit_ac[at])
             side[at] = {name: int(getattr(counts, name)[at]) for name in SIDE_COSTS}
             if is_norm and chosen.norm == "charge":
                 side[at]["bias_add"] = 0
@@ -324,7 +327,7 @@ def test_tet_makes_additions_of_pooled_and_graded_inputs_and_strict_does_not():
 
 def test_what_cannot_be_folded_stays_and_is_named():
     counts = planted_counts()
-    counts = dataclasses.replace(counts, foldable=counts.foldable * (counts.dense_mac == 0).all(1))
+    counts = dataclasses.replace(counts, unit_mac=0 * counts.unit_mac)
     report = estimate_energy(counts, convention="tet")
     np.testing.assert_array_equal(report.mac, counts.mac)
     assert [note.split(" stays")[0] for note in report.notes] == ["conv3: its pooled input", "conv4: its graded input"]
@@ -332,15 +335,19 @@ def test_what_cannot_be_folded_stays_and_is_named():
     assert estimate_energy(counts, convention="strict").notes == ()
 
 
-def test_a_layer_called_with_several_kinds_of_input_is_folded_only_if_all_are():
+def test_of_a_layer_called_with_several_kinds_of_input_what_is_pooled_is_folded():
     inputs = planted_counts().listed("inputs")
     inputs[CONV3] = "binary, pooled"
     counts = planted_counts(inputs=json.dumps(inputs))
     assert not estimate_energy(counts).mac[CONV3].any()
     inputs[CONV3] = "pooled, data"
-    report = estimate_energy(planted_counts(inputs=json.dumps(inputs)))
+    report = estimate_energy(planted_counts(inputs=json.dumps(inputs), mac=counts.mac + 7))
+    assert (report.mac[CONV3] == 7).all()
+    np.testing.assert_array_equal(report.ac[CONV3], counts.ac[CONV3] + counts.unit_ac[CONV3])
+    inputs[CONV3] = "pooled, graded"
+    report = estimate_energy(planted_counts(inputs=json.dumps(inputs)), graded="mac")
     np.testing.assert_array_equal(report.mac[CONV3], counts.mac[CONV3])
-    assert report.notes[0].startswith("conv3: its pooled input stays MACs")
+    assert report.notes[0].startswith("conv3: its graded and pooled input stays MACs")
 
 
 def test_once_is_for_data_and_what_lies_before_the_first_neuron():

@@ -1,0 +1,67 @@
+"""How a training run went, epoch by epoch: the result of ``tetviz history``."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, cast
+
+import numpy as np
+
+from tetviz.results import fields
+from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+
+_nat = partial(array, ("epoch",), "nat")
+_share = partial(array, ("epoch",), "1")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingHistory(Result):
+    """What a training run recorded after every epoch.
+
+    ``train_loss`` is of whatever loss the epoch was trained on. All else is measured after the epoch in eval mode,
+    at the epoch's T: on the samples held out of the train split (NaN where there are none) and on the test split,
+    which chooses nothing. ``losses`` and ``stages`` are JSON lists of names and of ``T:EPOCHS[@LR]``; ``switch`` is
+    ``LOSS@EPOCH`` or empty. A run that was stopped has fewer epochs than ``planned_epochs``.
+    """
+
+    kind: ClassVar[str] = "history"
+
+    epoch: IntArray = fields.index(("epoch",), long_name="epoch, from 1")
+    stage: IntArray = fields.index(("epoch",), long_name="index in stages of the epoch's stage")
+    timesteps: IntArray = fields.index(("epoch",), long_name="number of timesteps T of the epoch")
+    loss_index: IntArray = fields.index(("epoch",), long_name="index in losses of the loss that was trained on")
+    lr: FloatArray = _share(long_name="learning rate")
+    train_loss: FloatArray = _nat(long_name="mean over the epoch of the loss trained on, in train mode")
+    val_sdt_loss: FloatArray = _nat(long_name="L_SDT on the held-out samples (TET paper, eq. 7)")
+    val_tet_loss: FloatArray = _nat(long_name="L_TET on the held-out samples (TET paper, eq. 9)")
+    val_accuracy: FloatArray = _share(long_name="accuracy of the mean output on the held-out samples")
+    test_sdt_loss: FloatArray = _nat(long_name="L_SDT on the test split (TET paper, eq. 7)")
+    test_tet_loss: FloatArray = _nat(long_name="L_TET on the test split (TET paper, eq. 9)")
+    test_accuracy: FloatArray = _share(long_name="accuracy of the mean output on the test split")
+    losses: str = "[]"
+    stages: str = "[]"
+    switch: str = ""
+    best_epoch: int = 0
+    planned_epochs: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def trained_on(self) -> list[str]:
+        """The loss that each epoch was trained on.
+
+        Returns:
+            ``"sdt"``, ``"tet"`` or ``"total"`` for each epoch.
+        """
+        names = json.loads(self.losses)
+        return [str(names[index]) for index in self.loss_index]
+
+    def ends(self, name: str) -> list[int]:
+        """The epochs after which something changes.
+
+        Args:
+            name: an array over epochs, such as ``"stage"`` or ``"loss_index"``.
+
+        Returns:
+            The last epoch before each change.
+        """
+        values = cast(IntArray, getattr(self, name))
+        return [int(epoch) for epoch in self.epoch[:-1][np.diff(values) != 0]]

@@ -1,0 +1,92 @@
+"""The result of ``tetviz isometry``."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from tetviz.results import fields
+from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+
+_of_block = partial(array, ("block",), "1")
+_gradient = partial(array, units="nat")
+_of_neurons = partial(array, ("neuron", "timestep"), "1")
+
+
+@dataclass(frozen=True, eq=False)
+class BlockIsometry(Result):
+    """How much each block of a network stretches gradients, what its potentials predict, and what passes through it.
+
+    J is the Jacobian of a block's output by its input, for one sample, through the surrogate derivatives; J(t, t') is
+    its part from the input at step t' to the output at step t, and d the size of the output at one step. Then
+    ``phi[t, t']`` = tr(J(t, t') J(t, t')^T) / d, ``step_phi`` is the mean of phi[t, t], and ``run_phi`` = tr(J J^T) /
+    (T d), the mean over t of the sum over t'. Standard errors are over samples, those of the random vectors included;
+    over random vectors where there is a single sample. NaN where neither can be told.
+
+    ``bypass`` is the norm of what the gradient at a block's input holds beyond what came through the block, over the
+    norm of that gradient. Where it is 0, all of the gradient went through the block.
+
+    ``names``, ``modules``, ``neuron_names`` and ``layer_names`` are JSON lists: of the blocks their names and types,
+    the names of the layers of neurons, and of the layers with weights, in order of execution. ``not_measured`` is a
+    JSON list of sentences.
+    """
+
+    kind: ClassVar[str] = "isometry"
+
+    block: IntArray = fields.index(("block",), long_name="index of the block, in order of execution")
+    neuron: IntArray = fields.index(("neuron",), long_name="index of the layer of neurons, in order of execution")
+    layer: IntArray = fields.index(("layer",), long_name="index of the layer with weights, in order of execution")
+    timestep: IntArray = fields.timestep()
+    input_timestep: IntArray = fields.index(("input_timestep",), long_name="step t' of a block's input, from 1")
+    sample: IntArray = fields.sample()
+    phi: FloatArray = array(
+        ("block", "timestep", "input_timestep"), "1", "tr(J J^T) / d of the block's output at t by its input at t'"
+    )
+    step_phi: FloatArray = _of_block(long_name="mean over t of phi at t' = t")
+    step_phi_se: FloatArray = _of_block(long_name="standard error of step_phi")
+    run_phi: FloatArray = _of_block(long_name="tr(J J^T) / (T d) of the whole run: mean over t of the sum over t'")
+    run_phi_se: FloatArray = _of_block(long_name="standard error of run_phi")
+    closed_form: FloatArray = array(
+        ("block", "timestep"),
+        "1",
+        "phi at t' = t that surrogate derivatives and weights predict; NaN where they do not",
+    )
+    input_gradient: FloatArray = _gradient(
+        ("block", "timestep"),
+        long_name="L2 norm of the gradient of a sample's loss at the block's input, root mean square over samples",
+    )
+    output_gradient: FloatArray = _gradient(
+        ("block", "timestep"),
+        long_name="L2 norm of the gradient of a sample's loss at the block's output, root mean square over samples",
+    )
+    bypass: FloatArray = _of_block(long_name="share of the gradient at the block's input that bypasses the block")
+    rate: FloatArray = _of_neurons(long_name="mean output of the neurons at step t: spikes per neuron")
+    potential_mean: FloatArray = _of_neurons(long_name="mean of the potential before the reset")
+    potential_std: FloatArray = _of_neurons(long_name="standard deviation of the potential before the reset")
+    mass: FloatArray = _of_neurons(long_name="mean square of the surrogate derivative")
+    layer_gradient: FloatArray = _gradient(
+        ("layer", "timestep"),
+        long_name="L2 norm of the gradient of a sample's loss at the layer's output, root mean square over samples",
+    )
+    names: str = "[]"
+    modules: str = "[]"
+    neuron_names: str = "[]"
+    layer_names: str = "[]"
+    not_measured: str = "[]"
+    loss: str = "tet"
+    bn: str = "batch"
+    probes: int = 0
+    probe_seed: int = 0
+    t_train: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def listed(self, name: str) -> list[str]:
+        """One of the attributes that are JSON lists of text.
+
+        Args:
+            name: ``names``, ``modules``, ``neuron_names``, ``layer_names`` or ``not_measured``.
+
+        Returns:
+            The list.
+        """
+        return [str(entry) for entry in json.loads(getattr(self, name))]

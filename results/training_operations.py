@@ -1,0 +1,92 @@
+"""What training a network computes: the result of ``tetviz training-energy``."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from tetviz.results import fields
+from tetviz.results.schema import IntArray, Provenance, Result, array
+
+_count = partial(array, ("layer", "timestep"), "1", dtype="int64")
+_of_neurons = partial(array, ("neuron", "timestep"), "1", dtype="int64")
+_of_layer = partial(array, ("layer",), "1", dtype="int64")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingOperations(Result):
+    """Exact operation counts of backpropagation through time, for every layer and step, summed over the samples.
+
+    A layer has weights; layers stand in order of first execution. A pair is an input element and an output that a
+    weight joins; padding makes none. The three phases are forward (``forward``), input gradient (``backward``) and
+    weight gradient (``weight``). An error is the gradient of the loss with respect to an output of the layer; it is
+    needed at an input element where a neuron behind that element has a surrogate derivative that is not 0.
+
+    ``names``, ``modules`` and ``neuron_names`` are JSON lists: names of the layers in the network, their types, names
+    of the groups of neurons. ``not_counted`` is a JSON list of sentences; while it is not empty, totals are lower
+    bounds. ``stages`` is a JSON list of [T, epochs], the schedule of the run that made the checkpoint. ``cost`` names
+    the cost model; ``mac_pj`` and ``ac_pj`` are its energies of a multiply-accumulate and an accumulate, in pJ.
+    """
+
+    kind: ClassVar[str] = "training-energy"
+
+    layer: IntArray = fields.index(("layer",), long_name="index of the layer, in order of execution")
+    neuron: IntArray = fields.index(("neuron",), long_name="index of the group of neurons, in order of execution")
+    timestep: IntArray = fields.timestep()
+    sample: IntArray = fields.sample()
+    dense: IntArray = _count(long_name="pairs within the input, whatever their values")
+    forward: IntArray = _count(long_name="pairs whose input is not 0")
+    backward: IntArray = _count(long_name="pairs whose error is not 0 and is needed at their input")
+    backward_error: IntArray = _count(long_name="pairs whose error is not 0, wherever it is needed")
+    backward_need: IntArray = _count(long_name="pairs at whose input the error is needed, whatever its value")
+    weight: IntArray = _count(long_name="pairs whose input is not 0 and whose error is not 0")
+    active_inputs: IntArray = _count(long_name="input elements that are not 0")
+    needed_inputs: IntArray = _count(long_name="input elements at which the error is needed")
+    active_errors: IntArray = _count(long_name="outputs whose error is not 0")
+    inputs: IntArray = _of_layer(long_name="input elements of a sample and step")
+    outputs: IntArray = _of_layer(long_name="outputs of a sample and step")
+    weights: IntArray = _of_layer(long_name="weights of the layer, biases not included")
+    spiking: IntArray = array(("layer",), "1", "1 where every input element was 0 or 1, else 0", dtype="int8")
+    input_gradient: IntArray = array(("layer",), "1", "1 where the input takes a gradient, else 0", dtype="int8")
+    neurons: IntArray = array(("neuron",), "1", "neurons of the group", dtype="int64")
+    responsive: IntArray = _of_neurons(long_name="neurons whose surrogate derivative is not 0")
+    surrogate_mac: IntArray = _of_neurons(long_name="multiply-adds of the surrogate derivative")
+    leak_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the leak carries back in time")
+    reset_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the reset carries back in time")
+    names: str = "[]"
+    modules: str = "[]"
+    neuron_names: str = "[]"
+    not_counted: str = "[]"
+    loss: str = "tet"
+    bn: str = "frozen"
+    cost: str = "45nm-fp32"
+    mac_pj: float = 4.6
+    ac_pj: float = 0.9
+    t_train: int = 0
+    parameters: int = 0
+    normalised: int = 0
+    optimizer: str = ""
+    optimizer_mac: int = 0
+    train_batch_size: int = 0
+    train_samples: int = 0
+    stages: str = "[]"
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def listed(self, name: str) -> list[str]:
+        """One of the attributes that are JSON lists of text.
+
+        Args:
+            name: ``names``, ``modules``, ``neuron_names`` or ``not_counted``.
+
+        Returns:
+            The list.
+        """
+        return [str(entry) for entry in json.loads(getattr(self, name))]
+
+    def schedule(self) -> list[tuple[int, int]]:
+        """The stages of the run that made the checkpoint.
+
+        Returns:
+            (T, epochs) of each; empty where the checkpoint records none.
+        """
+        return [(int(timesteps), int(epochs)) for timesteps, epochs in json.loads(self.stages)]

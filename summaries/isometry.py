@@ -1,0 +1,90 @@
+"""What a block isometry says: a row for each block, and gradients beside what the product over depth predicts."""
+
+import numpy as np
+import pandas as pd
+
+from tetviz.results import BlockIsometry
+from tetviz.results.schema import FloatArray
+
+
+def running_product(result: BlockIsometry) -> FloatArray:
+    """The product of run_phi over a block and all behind it.
+
+    If the gradient at the output of the last block is like a random vector to the blocks, its squared norm grows by
+    this factor on the way back to the block's input (tdBN, Zheng et al. 2021; Chen et al. 2020).
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        One for each block, in order of execution.
+    """
+    product: FloatArray = np.cumprod(result.run_phi[::-1]).astype(np.float64)
+    return product[::-1]
+
+
+def gradient_norm(by_step: FloatArray) -> FloatArray:
+    """Norms over all steps of a run.
+
+    Args:
+        by_step: norms at each step, T on the last axis.
+
+    Returns:
+        The root of the sum of their squares.
+    """
+    norms: FloatArray = np.sqrt((by_step**2).sum(-1))
+    return norms
+
+
+def gradient_growth(result: BlockIsometry) -> FloatArray:
+    """How much the squared gradient grows from the output of the last block back to the input of each.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        The measured counterpart of :func:`running_product`; NaN where no gradient reaches the output.
+    """
+    entering, leaving = gradient_norm(result.input_gradient), gradient_norm(result.output_gradient)
+    growth: FloatArray = (entering / (leaving[-1] or np.nan)) ** 2
+    return growth
+
+
+def isometry_table(result: BlockIsometry) -> pd.DataFrame:
+    """A row for each block.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        Indexed by the name of the block: ``type``; ``phi`` within a step, its standard error ``se`` and its
+        ``closed form``; ``phi run``, of the whole run, with ``se run``; ``product``, see :func:`running_product`,
+        beside ``growth``, see :func:`gradient_growth`; ``gradient`` at the block's input, in nat; ``bypass``.
+    """
+    columns = {
+        "type": result.listed("modules"),
+        "phi": result.step_phi,
+        "se": result.step_phi_se,
+        "closed form": result.closed_form.mean(1),
+        "phi run": result.run_phi,
+        "se run": result.run_phi_se,
+        "product": running_product(result),
+        "growth": gradient_growth(result),
+        "gradient": gradient_norm(result.input_gradient),
+        "bypass": result.bypass,
+    }
+    return pd.DataFrame(columns, index=pd.Index(result.listed("names"), name="block"))
+
+
+def closed_form_error(result: BlockIsometry) -> float:
+    """How far the closed form is off, on average over blocks.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        Mean of |closed form / phi - 1|; NaN where there is no closed form.
+    """
+    expected = result.closed_form.mean(1)
+    known = np.isfinite(expected) & (result.step_phi > 0)
+    return float(np.abs(expected[known] / result.step_phi[known] - 1).mean()) if known.any() else float("nan")

@@ -1,0 +1,239 @@
+"""What scaling curves say in numbers: intervals over samples, classes, and how two checkpoints differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from tetviz.errors import ResultError
+from tetviz.results import ScalingCurve, default_timestep
+from tetviz.results.schema import FloatArray, IntArray
+from tetviz.summaries.flatness import checkpoint_names, data_settings
+from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, tail
+
+FEW_SPLIT = 6
+
+
+def wilson(accuracy: npt.ArrayLike, samples: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """The 95 % Wilson score interval of a share (Wilson 1927).
+
+    With z the 97.5 % quantile of the normal distribution, of a share p of n samples
+
+        (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
+
+    Unlike p -+ z times its standard error it stays within [0, 1] and has a width at 0 and 1.
+
+    Args:
+        accuracy: shares in [0, 1], such as accuracies.
+        samples: number of samples n of each.
+
+    Returns:
+        Lower and upper ends, NaN where a share is NaN or there is no sample.
+    """
+    p, n = np.asarray(accuracy, float), np.asarray(samples, float)
+    n = np.where(n > 0, n, np.nan)
+    z2 = stats.norm.ppf(0.5 + CONFIDENCE / 2) ** 2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return np.where((p == 0) & (n > 0), 0.0, centre - half), np.where((p == 1) & (n > 0), 1.0, centre + half)
+
+
+def is_right(curve: ScalingCurve) -> npt.NDArray[np.bool_]:
+    """Which samples the mean output gets right.
+
+    Args:
+        curve: a scaling curve.
+
+    Returns:
+        Sample x timestep.
+    """
+    return np.asarray(curve.prediction == curve.label[:, None])
+
+
+def table_timesteps(curve: ScalingCurve) -> list[int]:
+    """The numbers of timesteps that a table has rows for.
+
+    Args:
+        curve: a scaling curve.
+
+    Returns:
+        The powers of two, the training T and the last, as far as they were measured.
+    """
+    last = int(curve.timestep[-1])
+    return [t for t in range(1, last + 1) if t in (curve.t_train, last) or t & (t - 1) == 0]
+
+
+def class_accuracy(curve: ScalingCurve) -> pd.DataFrame:
+    """Accuracy of the mean output on the samples of each class.
+
+    Args:
+        curve: a scaling curve.
+
+    Returns:
+        A row for each class, a column for each number of timesteps; fractions, NaN for a class without samples.
+    """
+    right = is_right(curve)
+    members = [curve.label == each for each in range(curve.num_classes)]
+    values = [right[member].mean(0) if member.any() else np.full(right.shape[1], np.nan) for member in members]
+    index, columns = pd.RangeIndex(curve.num_classes, name="class"), pd.Index(curve.timestep, name="T")
+    return pd.DataFrame(np.reshape(values, (curve.num_classes, len(curve.timestep))), index=index, columns=columns)
+
+
+@dataclass(frozen=True)
+class AccuracyDifference:
+    """How the accuracies of two checkpoints differ on the same samples; every array is over T = 1 to the last shared.
+
+    Attributes:
+        first: name of the first checkpoint, the baseline.
+        second: name of the second.
+        first_accuracy: accuracy of its mean output, a fraction.
+        second_accuracy: of the second.
+        mean: second minus first.
+        low: lower end of the 95 % interval over samples; NaN for a single sample.
+        high: upper end.
+        split: number of samples that exactly one of the two gets right.
+        samples: number of samples N.
+        timestep: the T that a sentence is about: the first checkpoint's training T, or the last measured.
+    """
+
+    first: str
+    second: str
+    first_accuracy: FloatArray
+    second_accuracy: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    split: IntArray
+    samples: int
+    timestep: int
+
+    @property
+    def leaves_out_zero(self) -> npt.NDArray[np.bool_]:
+        """At which T the interval leaves out 0."""
+        return (self.low > 0) | (self.high < 0)
+
+    @property
+    def is_resolved(self) -> npt.NDArray[np.bool_]:
+        """At which T it does, and rests on six samples or more that split the two; of fewer it is too narrow."""
+        return self.leaves_out_zero & (self.split >= FEW_SPLIT)
+
+    def words(self, timestep: int) -> str:
+        """What an interval allows to say.
+
+        Args:
+            timestep: number of timesteps T.
+
+        Returns:
+            A few words; empty where the checkpoints differ.
+        """
+        at = timestep - 1
+        if np.isnan(self.low[at]):
+            return "one sample has no interval"
+        if self.leaves_out_zero[at] and not self.is_resolved[at]:
+            count = int(self.split[at])
+            return f"only {count} sample{'s' * (count != 1)} tell them apart, too few"
+        return "" if self.is_resolved[at] else f"within the noise of {self.samples:,} samples"
+
+    def sentence(self, timestep: int | None = None) -> str:
+        """The difference in words.
+
+        Args:
+            timestep: number of timesteps T; the default one by default.
+
+        Returns:
+            Which of the two is more accurate and by how much, or that the noise of the samples hides it.
+        """
+        t = timestep or self.timestep
+        mean, low, high = (100 * float(each[t - 1]) for each in (self.mean, self.low, self.high))
+        words = self.words(t)
+        if words:
+            size = f"{mean:+.2f} points [{low:+.2f}, {high:+.2f}]"
+            return f"T = {t}: accuracy of {self.second} minus {self.first}: {size}, {words}"
+        better, worse = (self.second, self.first) if mean > 0 else (self.first, self.second)
+        low, high = sorted((abs(low), abs(high)))
+        size = f"{abs(mean):.2f} points [{low:.2f}, {high:.2f}]"
+        return f"T = {t}: {better} is more accurate than {worse} by {size} over {self.samples:,} samples"
+
+
+def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) -> AccuracyDifference:
+    """The difference of two checkpoints' accuracies at every T, with its 95 % interval over samples (paired).
+
+    Each sample's difference d (one if only the second gets it right, minus one if only the first does, else zero)
+    is resampled, and the interval is the expanded percentile one of :func:`tetviz.summaries.bootstrap_mean`.
+    A resample of N values out of -1, 0 and 1 is a multinomial draw of N with their shares, so that is what is
+    drawn. The interval is about these checkpoints and other samples, not about other training seeds.
+
+    Args:
+        first: the baseline.
+        second: another checkpoint, on the same samples.
+        seed: of the resampling.
+
+    Returns:
+        Second minus first, at every T that both were measured at.
+
+    Raises:
+        ResultError: they were not measured on the same samples.
+    """
+    _require_same_samples(first, second)
+    last = min(len(first.timestep), len(second.timestep))
+    samples = len(first.sample)
+    gaps = is_right(second)[:, :last].astype(int) - is_right(first)[:, :last]
+    counts = np.stack([(gaps == value).sum(0) for value in (-1, 0, 1)], 1)
+    low, high = np.full((2, last), np.nan)
+    if samples > 1:
+        levels = tail(samples), 1 - tail(samples)
+        generator = np.random.default_rng(seed)
+        for t, shares in enumerate(counts / samples):
+            drawn = generator.multinomial(samples, shares, size=RESAMPLES)
+            low[t], high[t] = np.quantile((drawn[:, 2] - drawn[:, 0]) / samples, levels)
+    one, other = checkpoint_names([first.provenance, second.provenance])
+    return AccuracyDifference(
+        first=one,
+        second=other,
+        first_accuracy=first.accuracy[:last],
+        second_accuracy=second.accuracy[:last],
+        mean=gaps.mean(0),
+        low=low,
+        high=high,
+        split=counts[:, 0] + counts[:, 2],
+        samples=samples,
+        timestep=min(default_timestep(first), last),
+    )
+
+
+def differences_from_first(curves: Sequence[ScalingCurve]) -> list[AccuracyDifference]:
+    """How each checkpoint differs from the first.
+
+    Args:
+        curves: one for each checkpoint.
+
+    Returns:
+        One difference less than there are curves.
+
+    Raises:
+        ResultError: they were not measured on the same samples.
+    """
+    names = checkpoint_names([curve.provenance for curve in curves])
+    found = [compare_scaling(curves[0], other) for other in curves[1:]]
+    return [replace(each, first=names[0], second=name) for each, name in zip(found, names[1:], strict=True)]
+
+
+def _require_same_samples(first: ScalingCurve, second: ScalingCurve) -> None:
+    a, b = first.provenance, second.provenance
+    for what, one, other in (
+        ("data set", a.dataset, b.dataset),
+        ("split", a.split, b.split),
+        ("data settings", data_settings(a), data_settings(b)),
+    ):
+        if one != other:
+            raise ResultError(f"the checkpoints were measured on a different {what} ({one!r} and {other!r})")
+    for what in ("sample", "label"):
+        indices, others = getattr(first, what), getattr(second, what)
+        if not np.array_equal(indices, others):
+            raise ResultError(
+                f"the checkpoints were measured on different {what}s ({len(indices):,} and {len(others):,}): they "
+                "cannot be compared sample by sample; measure both with the same --samples and --split"
+            )
