@@ -1,20 +1,25 @@
 """What a checkpoint does in time and what it costs."""
 
+from tetviz.analysis.isometry import compute_isometry
+from tetviz.analysis.isometry_theory import gaussian_phi
 from tetviz.analysis.operations import compute_operations, count_operations
 from tetviz.analysis.scaling import compute_scaling, temporal_variance
 from tetviz.analysis.training_cost import compute_training_cost
 from tetviz.analysis.transfer import Transfer, measure_transfer, spiking_twin
-from tetviz.results import OperationCounts, ScalingCurve, TrainingOperations
+from tetviz.results import BlockIsometry, OperationCounts, ScalingCurve, TrainingOperations
 
 __all__ = [
+    "BlockIsometry",
     "OperationCounts",
     "ScalingCurve",
     "TrainingOperations",
     "Transfer",
+    "compute_isometry",
     "compute_operations",
     "compute_scaling",
     "compute_training_cost",
     "count_operations",
+    "gaussian_phi",
     "measure_transfer",
     "spiking_twin",
     "temporal_variance",

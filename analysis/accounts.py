@@ -134,7 +134,8 @@ class Accounts:
         x, weight, bias = operation.args[:3]
         layer, origin = self._owner(weight, operation.module), operation.origins[0]
         settings = tuple(tuple(value) if isinstance(value, list) else value for value in operation.args[3:9])
-        geometry = Geometry(tuple(weight.shape), tuple(x.shape[1:]), settings, origin.padding)
+        padded = origin.padded == tuple(x.shape[-len(origin.padded) :])
+        geometry = Geometry(tuple(weight.shape), tuple(x.shape[1:]), settings, origin.padding if padded else ())
         taps = x if settings[3] else operation.output
         dense = taps.numel() // max(len(x), 1) * weight[0].numel()
         self._pairs(layer, x, origin, weight, geometry, dense, 0 if bias is None else operation.output.numel())
@@ -156,6 +157,7 @@ class Accounts:
         }
         if seen.spikes is not None:
             largest = float(seen.spikes.max()) if seen.spikes.numel() else 0.0
+            columns["unit_mac"] = active.long()
             columns["unit_ac"] = active_pairs(seen.spikes, fan_out, largest).long()
         visit = self.ledger.visit(layer, x.shape, len(x), **columns)
         self.ledger.describe(layer, visit, x, weight.numel(), origin, foldable=seen.spikes is not None)

@@ -1,7 +1,7 @@
 """The books of a run: what each layer did, sorted into steps."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from tetviz.analysis.inputs import Signs
 from tetviz.analysis.layout import Layout, arrange
+from tetviz.analysis.population import Population as Population
 from tetviz.analysis.provenance import Origin
 from tetviz.results.schema import IntArray
+
+_ONCE = "once"  # the order of rows that are samples, of no step
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Entry:
         foldable: whether spikes behind its input were always known.
         static: whether its input was always the same at every step.
         source: the layer whose output it normalises.
+        early: whether it first ran before any neuron.
     """
 
     columns: dict[str, IntArray]
@@ -34,23 +38,7 @@ class Entry:
     foldable: bool = True
     static: bool = True
     source: str | None = None
-
-
-@dataclass
-class Population:
-    """The neurons of one layer, over all samples so far.
-
-    Attributes:
-        first: for each neuron, the first step at which a sample has made it fire; the longest run if none.
-        silent: for each neuron, the first step at which it stayed silent for a sample; likewise.
-        spikes: number of spikes, (timestep,).
-        updates: neurons times samples, (timestep,).
-    """
-
-    first: Tensor
-    silent: Tensor
-    spikes: IntArray
-    updates: IntArray
+    early: bool = False
 
 
 @dataclass
@@ -90,6 +78,7 @@ class Ledger:
         self.visits: dict[str, list[Visit]] = defaultdict(list)
         self._fired: dict[str, list[Tensor]] = defaultdict(list)
         self._first_input: dict[str, Tensor] = {}
+        self._booked: Counter[tuple[str, int]] = Counter()
         self._start, self._steps = 0, 1
 
     def begin(self, timesteps: int, start: int, steps: int, samples: int) -> None:
@@ -103,6 +92,7 @@ class Ledger:
         """
         self.timesteps, self.samples = timesteps, samples
         self._start, self._steps = start, steps
+        self._booked.clear()
         if start == 0:
             self._first_input.clear()
 
@@ -120,7 +110,7 @@ class Ledger:
         """
         self.seen[layer] = None
         if layer not in self.layers:
-            self.layers[layer] = Entry({})
+            self.layers[layer] = Entry({}, early=not (self.populations or self._fired or self.fed_by))
         columns = {name: _reduced(value, self._steps) for name, value in columns.items()}
         self.visits[layer].append(Visit(tuple(shape), columns, rows))
         return self.visits[layer][-1]
@@ -139,8 +129,8 @@ class Ledger:
         entry = self.layers[layer]
         entry.kinds[origin.kind] = None
         entry.weights = weights
-        entry.foldable &= foldable
-        entry.static &= origin.kind == "data" and origin.static
+        entry.foldable &= foldable or origin.kind not in ("pooled", "graded")
+        entry.static &= origin.static if origin.kind == "data" else origin.kind == "analog" and entry.early
         if entry.static:
             visit.x = x
         self.fed_by |= origin.makers
@@ -180,11 +170,17 @@ class Ledger:
         for layer, visits in self.visits.items():
             calls = self.rows_of_calls(visits)
             order = layout.order(layer, calls, self._steps, self.samples)
+            entry = self.layers[layer]
+            if order is None and sum(calls) == self.samples and entry.early and {"data", "analog"} >= set(entry.kinds):
+                order = _ONCE
+                self.warn(
+                    f"{layer or 'network'}: runs once for all steps, before any neuron; counted at the first step"
+                )
             if order is None:
                 self.unsorted[layer] = sum(calls), self._steps, self.samples
                 continue
-            self._book(self.layers[layer], visits, calls, order)
-            if self.layers[layer].static and any(visit.x is not None for visit in visits):
+            self._book(entry, visits, calls, order)
+            if order != _ONCE and entry.static and any(visit.x is not None for visit in visits):
                 self._check_static(layer, visits, order)
         for module, fired in self._fired.items():
             self._book_spikes(module, fired, layout)
@@ -207,7 +203,7 @@ class Ledger:
         for name in dict.fromkeys(name for visit in visits for name in visit.columns):
             total = entry.columns.setdefault(name, np.zeros(self.timesteps, np.int64))
             parts = [visit.columns.get(name, 0) for visit in visits]
-            if self._steps == 1:
+            if self._steps == 1 or order == _ONCE:
                 total[start] += sum(int(part.sum()) if isinstance(part, Tensor) else part for part in parts)
                 continue
             rows = torch.cat([_spread(part, rows) for part, rows in zip(parts, calls, strict=True)])
@@ -225,22 +221,24 @@ class Ledger:
         if order is None:
             self.warn(f"{module}: which step its spikes belong to cannot be told; they are left out")
             return
-        neurons = torch.cat([tensor.reshape(rows, -1) for tensor, rows in zip(fired, calls, strict=True)])
-        fired_TCBN = arrange(neurons, order, self._steps, self.samples)
-        for t, fired_CBN in enumerate(fired_TCBN, self._start):
-            self._book_step(module, fired_CBN.flatten(0, 1), t)
+        rows = [tensor.reshape(number, -1) for tensor, number in zip(fired, calls, strict=True)]
+        if calls[0] == self.samples and self._steps > 1:
+            places_TC = arrange(torch.arange(len(rows)), order, self._steps, 1)[..., 0]
+            by_step = [[rows[call] for call in places_C] for places_C in places_TC.tolist()]
+        else:
+            sorted_TB = [arrange(each, order, self._steps, self.samples)[:, 0] for each in rows]
+            by_step = [[each_TB[t] for each_TB in sorted_TB] for t in range(self._steps)]
+        for t, calls_of_step in enumerate(by_step, self._start):
+            for fired_BN in calls_of_step:
+                self._book_step(module, fired_BN, t)
 
     def _book_step(self, module: str, fired_BN: Tensor, t: int) -> None:
+        # Each call of a step is that of other neurons: a module without memory may serve several layers.
+        begin = self._booked[module, t]
+        self._booked[module, t] += fired_BN.shape[1]
         if module not in self.populations:
-            never = torch.full(fired_BN.shape[1:], self.timesteps)
-            spikes, updates = np.zeros((2, self.timesteps), np.int64)
-            self.populations[module] = Population(never, never.clone(), spikes, updates)
-        population = self.populations[module]
-        count_N = fired_BN.sum(0).cpu()  # whole numbers, exact in float32 below 2^24
-        population.spikes[t] += int(count_N.sum(dtype=torch.float64))
-        population.updates[t] += fired_BN.numel()
-        population.first.clamp_(max=torch.where(count_N > 0, t, self.timesteps))
-        population.silent.clamp_(max=torch.where(count_N < len(fired_BN), t, self.timesteps))
+            self.populations[module] = Population.of(0, self.timesteps)
+        self.populations[module].note(fired_BN, t, begin)
 
     def read_out(self, logits_TBK: Tensor) -> None:
         """Notes that the outputs of a stretch are added up over time, as additions of the last layer with weights.
@@ -287,13 +285,15 @@ class Ledger:
         """
         texts = list(self.missing)
         for layer, (rows, steps, samples) in self.unsorted.items():
-            if not within(layer, neurons):
+            if self.layers[layer].weights or not within(layer, neurons):
                 texts.append(
                     f"{layer or 'network'}: {rows} rows for {steps} steps of {samples} samples; which step each "
                     "belongs to cannot be told"
                 )
+        holding = [layer for layer, entry in self.layers.items() if entry.weights]
+        pure = [neuron for neuron in neurons if not any(within(layer, [neuron]) for layer in holding)]
         for module, layer, name in self.gains:
-            if not within(module, neurons):
+            if not within(module, pure):
                 texts.append(f"{layer}: {name} with an activation, element by element, in {module or 'network'}")
         return texts
 

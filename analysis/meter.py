@@ -3,14 +3,16 @@
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tetviz.analysis import provenance
 from tetviz.analysis.accounts import Accounts, Operation
-from tetviz.analysis.ledger import Ledger
+from tetviz.analysis.ledger import Ledger, within
 from tetviz.analysis.provenance import ANALOG, SPIKES, WEIGHTS, Origin
 
 
@@ -38,7 +40,8 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._origins: dict[int, Origin] = {}
         self._running: list[str] = [""]
         self._signatures: dict[Any, _Signature] = {}
-        self._types = {name: type(module).__name__ for name, module in model.named_modules()}
+        self._types = {name: type(module).__name__ for name, module in model.named_modules(remove_duplicate=False)}
+        self._names = _names(model)
         self._hooks = ExitStack()
         owners: dict[int, str] = {}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -49,9 +52,9 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> "Meter":
         with ExitStack() as stack:
-            for name, module in self.model.named_modules():
-                stack.callback(module.register_forward_pre_hook(self._entering(name)).remove)
-                stack.callback(module.register_forward_hook(self._leaving(name), always_call=True).remove)
+            for module, names in self._names.items():
+                stack.callback(module.register_forward_pre_hook(self._entering(names)).remove)
+                stack.callback(module.register_forward_hook(self._leaving(names), always_call=True).remove)
             self._hooks = stack.pop_all()
         return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
 
@@ -84,6 +87,18 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module, parent = parent, parent.rpartition(".")[0]
         return module
 
+    def updating_module(self, module: str) -> str:
+        """The module that holds the whole update of neurons.
+
+        Args:
+            module: name of the one that returns their spikes.
+
+        Returns:
+            Itself; where it adds and multiplies nothing, as a surrogate function does, the neuron around it.
+        """
+        summing = [*self.ledger.leaking, *(n for n, e in self.ledger.layers.items() if "residual_add" in e.columns)]
+        return module if any(within(name, [module]) for name in summing) else self.neuron_name(module)
+
     def type_of(self, layer: str) -> str:
         """The type of the module that a layer is.
 
@@ -113,13 +128,16 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 texts.append(f"{name} ({self.type_of(name)}): has weights that no operation used")
         return texts
 
-    def _entering(self, name: str) -> Any:
-        return lambda *_: self._running.append(name)
+    def _entering(self, names: list[str]) -> Any:
+        def enter(*_: Any) -> None:
+            inside = [name for name in names if name.startswith(f"{self._running[-1]}.")]
+            self._running.append((inside or names)[0])
 
-    def _leaving(self, name: str) -> Any:
+        return enter
+
+    def _leaving(self, names: list[str]) -> Any:
         def leave(module: nn.Module, args: Any, output: Any) -> None:
-            if self._running[-1] == name:
-                self._running.pop()
+            name = self._running.pop() if self._running[-1] in names else names[0]
             returned = list(_tensors([output]))
             if returned and (name in self.spiking or type(module).__name__ in self.spiking):
                 self._origins[_place(returned[0])] = Origin("binary", 1.0, frozenset({name}))
@@ -142,8 +160,13 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         output = func(*args, **kwargs)
         signature = self._signatures.get(func) or self._learn(func)
         if signature.view:
+            if signature.name == "lift_fresh":  # made outside of torch, where another tensor may have been
+                self._origins.pop(_place(output), None)
             return output
         given = list(_flat(args, kwargs))
+        if any(isinstance(value, Tensor) and value.layout is not torch.strided for value in given):
+            self.ledger.not_counted(f"{self._running[-1] or 'network'}: {signature.name} of sparse tensors")
+            return output
         origins = [self._origin(value) for value in given]
         if "alpha" in kwargs:  # a + alpha b
             origins[1] = provenance.times(origins[1], float(kwargs["alpha"]))
@@ -184,6 +207,18 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._origins[_place(tensor)] = made
 
 
+def _names(model: nn.Module) -> dict[nn.Module, list[str]]:
+    # A module that holds nothing, such as a surrogate function that neurons share, has all its names; else the first.
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, torch.jit._script.RecursiveScriptModule):  # takes no hooks; its operations are seen
+            continue
+        holds = next(chain(module.parameters(), module.buffers()), None) is not None
+        if module not in names or not holds:
+            names.setdefault(module, []).append(name)
+    return names
+
+
 def _place(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
@@ -199,7 +234,8 @@ def _flat(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
-            yield value
+            if value.layout is torch.strided:
+                yield value
         elif isinstance(value, list | tuple):
             yield from _tensors(value)
         elif isinstance(value, dict):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from tetviz.analysis.layout import Layout, tell_order
 from tetviz.analysis.ledger import Entry, Ledger, Population, within
 from tetviz.analysis.meter import Meter
+from tetviz.analysis.prefixes import check_prefixes
+from tetviz.errors import CheckpointError, DataError
+from tetviz.models import ForeignNetwork
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure, to_batches
@@ -19,8 +23,8 @@ from tetviz.training.doctor_probe import CANNOT_RUN, generators_kept, state_kept
 from tetviz.training.profile import a_parameter, check_length, evaluating, outputs, streams
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
-# What a neuron does inside is its update, counted as such.
-_OUTSIDE_NEURONS = ("bias_add", "norm_mac", "residual_add", "pool_add")
+# What a neuron adds inside is its update, counted as such.
+_OUTSIDE_NEURONS = ("bias_add", "residual_add")
 
 
 def count_operations(
@@ -77,6 +81,9 @@ def compute_operations(
 ) -> OperationCounts:
     """Operation counts, accuracies and losses at every T up to tmax, from one pass over a data set.
 
+    Before it, :func:`tetviz.analysis.prefixes.check_prefixes` tests on a few samples that one run does hold the
+    shorter ones.
+
     Args:
         model: as in :func:`count_operations`.
         data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
@@ -91,13 +98,28 @@ def compute_operations(
 
     Returns:
         The counts, summed over the samples.
+
+    Raises:
+        CheckpointError: a shorter run is not the beginning of a longer one.
+        DataError: no samples, a label out of range, a sequence that is too short.
+        ValueError: tmax below 1.
     """
+    if tmax < 1:
+        raise ValueError(f"tmax must be at least 1, got {tmax}")
+    origin = provenance or Provenance()
+    batches = iter(to_batches(data, batch_size, indices))
+    first = next(batches, None)
+    if first is None:
+        raise DataError("no samples to measure on: the data set is empty")
+    tested = check_prefixes(model, first, tmax, origin.checkpoint)
     counter = Counter(model, tmax, spiking, skip_zero_weights)
     with state_kept(model):
-        profile = measure(model, to_batches(data, batch_size, indices), tmax, progress=progress, run=counter.run)
-    weight = a_parameter(model)
+        profile = measure(model, chain([first], batches), tmax, progress=progress, run=counter.run)
+    weight, counts = a_parameter(model), counter.counts()
+    remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
-        counter.counts(),
+        counts,
+        warnings=json.dumps([*counts.listed("warnings"), *remarks]),
         sample=np.arange(profile.samples) if indices is None else indices,
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
@@ -105,7 +127,7 @@ def compute_operations(
         tet_loss=profile.tet_loss,
         t_train=t_train or getattr(model, "timesteps", None) or 0,
         provenance=dataclasses.replace(
-            provenance or Provenance(), device=str(weight.device), dtype=str(weight.dtype).removeprefix("torch.")
+            origin, device=str(weight.device), dtype=str(weight.dtype).removeprefix("torch.")
         ),
     )
 
@@ -118,11 +140,19 @@ class Counter:
         timesteps: the longest run.
         spiking: as in :func:`count_operations`.
         skip_zero_weights: likewise.
+
+    Raises:
+        CheckpointError: a foreign network whose outputs take more than one run.
     """
 
     def __init__(
         self, model: nn.Module, timesteps: int, spiking: Collection[str] = (), skip_zero_weights: bool = False
     ) -> None:
+        if isinstance(model, ForeignNetwork) and model.calling.recover == "prefix":
+            raise CheckpointError(
+                "operations cannot be counted where O(t) is recovered from runs of 1 to T steps (recover prefix): they "
+                "are those of all the runs; have the network give its output at every step, or recover reduction"
+            )
         self.timesteps, self.samples = timesteps, 0
         self._settings = spiking, skip_zero_weights
         self._meter = Meter(model, spiking, skip_zero_weights)
@@ -138,8 +168,14 @@ class Counter:
 
         Yields:
             Stretches of logits_TBK.
+
+        Raises:
+            ValueError: inside torch.inference_mode().
         """
         check_length(x, timesteps)
+        if torch.is_inference_mode_enabled():
+            raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
+        x = x.clone() if x.is_inference() else x
         samples = x.shape[1] if x.dim() == 5 else len(x)
         self.samples += samples
         if self._layout is None:
@@ -153,7 +189,7 @@ class Counter:
 
     def _stretches(self, model: nn.Module, x: Tensor, timesteps: int, samples: int) -> Iterator[Tensor]:
         ledger, steps = self._meter.ledger, 1 if streams(model) else timesteps
-        self._meter.feed(x, static=x.dim() == 4 or torch.equal(x[:timesteps], x[:1].expand_as(x[:timesteps])))
+        self._meter.feed(x, static=x.dim() == 4)
         stretches = outputs(model, x, timesteps)
         for start in range(0, timesteps, steps):
             ledger.begin(self.timesteps, start, steps, samples)
@@ -212,8 +248,9 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
     neurons = {meter.neuron_name(module): population for module, population in ledger.populations.items()}
     rows = dict.fromkeys(meter.neuron_name(name) if name in ledger.populations else name for name in ledger.seen)
     entries = {name: ledger.layers.get(name, Entry({})) for name in rows}
+    updating = {meter.updating_module(module) for module in ledger.populations}
     for name, entry in entries.items():
-        if within(name, neurons):
+        if within(name, updating) and not entry.weights and "norm_mac" not in entry.columns:
             for column in _OUTSIDE_NEURONS:
                 entry.columns.pop(column, None)
         if name in neurons:
@@ -243,7 +280,7 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
         modules=json.dumps([meter.type_of(name) for name in kept]),
         inputs=json.dumps([", ".join(entries[name].kinds) for name in kept]),
         warnings=json.dumps([*ledger.warnings, *meter.remarks()]),
-        not_counted=json.dumps(ledger.not_counted_outside(neurons)),
+        not_counted=json.dumps(ledger.not_counted_outside(updating)),
         skip_zero_weights=int(meter.accounts.skip_zero_weights),
     )
 
@@ -251,7 +288,7 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
 def _foldable(entry: Entry) -> bool:
     if entry.source is not None:
         return bool(entry.source)
-    return bool(entry.kinds) and entry.foldable
+    return bool({"pooled", "graded"} & set(entry.kinds)) and entry.foldable
 
 
 def _fold_bias(entry: Entry, ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 SPIKES = ("binary", "scaled", "ternary")
@@ -27,6 +28,7 @@ class Origin:
         makers: the modules whose comparisons made the spikes.
         static: of data, whether it is the same at every step.
         padding: zero margins that an explicit padding has just added, last axis first, as torch orders them.
+        padded: sizes of the axes with these margins; a view of other sizes has them no more.
         layer: the layer whose output this is, unchanged but for its shape.
     """
 
@@ -35,6 +37,7 @@ class Origin:
     makers: frozenset[str] = frozenset()
     static: bool = False
     padding: tuple[int, ...] = ()
+    padded: tuple[int, ...] = ()
     layer: str = ""
 
 
@@ -112,10 +115,16 @@ def result(name: str, origins: Sequence[Origin], args: Sequence[Any], output: An
         return WEIGHTS if fixed else Origin("binary", 1.0, frozenset({module}))
     if name in _KEEP:
         kept = join(origins[:1] if name in _FIRST_ONLY else origins)
+        if kept.kind in ("constant", "weights") and not all(origin.kind in FIXED for origin in origins):
+            return ANALOG  # which of the fixed values are taken is not fixed
         return kept if name in _SAME_PLACES else replace(kept, padding=())
     if name in _RULES:
         return _RULES[name](origins, args, output)
-    return WEIGHTS if origins and all(origin.kind in FIXED for origin in origins) else ANALOG
+    if origins and all(origin.kind in FIXED for origin in origins):
+        return WEIGHTS
+    if isinstance(output, Tensor) and output.dtype == torch.bool:
+        return Origin("binary", 1.0, frozenset({module}))  # such as s & r
+    return ANALOG
 
 
 def keeps(name: str) -> bool:
@@ -204,11 +213,19 @@ def _reversed_difference(origins: Sequence[Origin], args: Sequence[Any], output:
 
 def _choice(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Origin:
     condition, a, b = origins[:3]
-    if {a.kind, b.kind} <= {"zero", "constant"} and condition.kind == "binary":
-        units = {a.unit, b.unit} - {0.0}
-        unit = units.pop() if len(units) == 1 else None
-        return Origin("binary" if unit == 1 else "scaled", unit, condition.makers) if unit else ANALOG
-    return join([a, b])
+    if condition.kind in FIXED or not {a.kind, b.kind} <= set(FIXED):
+        return join([a, b])
+    # Fixed values at places that are not fixed: so spikes may be written.
+    values = [origin for origin in (a, b) if origin.kind != "zero"]
+    units = {origin.unit for origin in values}
+    if not values:
+        return ZERO
+    if condition.kind == "binary" and units == {1.0, -1.0}:
+        return Origin("ternary", None, condition.makers)
+    if condition.kind == "binary" and (len(values) == 1 or (len(units) == 1 and None not in units)):
+        unit = units.pop()
+        return Origin("binary" if unit == 1 else "scaled", unit, condition.makers)
+    return ANALOG
 
 
 def _average_pool(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Origin:
@@ -220,6 +237,8 @@ def _average_pool(origins: Sequence[Origin], args: Sequence[Any], output: Any) -
     ceiling = len(args) > 4 and bool(args[4])
     axes = output.dim() - 2
     window = math.prod(kernel) if len(kernel) == axes else kernel[0] ** axes
+    if len(args) > 6 and args[6]:
+        window = args[6]  # divisor_override
     return _averaged(origins[0], window if apart and not ceiling else None)
 
 
@@ -268,7 +287,7 @@ def _padded(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Orig
     value = args[2] if len(args) > 2 else 0
     if value:
         return join([origins[0], constant(value)])
-    return replace(origins[0], padding=tuple(args[1]))
+    return replace(origins[0], padding=tuple(args[1]), padded=tuple(output.shape[-(len(args[1]) // 2) :]))
 
 
 def _filled(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Origin:
@@ -280,7 +299,8 @@ def _copied(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Orig
 
 
 def _written(origins: Sequence[Origin], args: Sequence[Any], output: Any) -> Origin:
-    return join([origins[0], origins[-1]])
+    places = next((origin for origin in origins[1:-1] if origin.kind not in FIXED), CONSTANT)
+    return _choice([places, origins[-1], origins[0]], args, output)
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
@@ -311,10 +331,11 @@ _FIRST_ONLY = frozenset(("index_select", "index", "gather", "take", "repeat"))
 _KEEP = words(
     """view _unsafe_view reshape expand permute transpose t squeeze unsqueeze select slice unbind split
     split_with_sizes chunk narrow flatten unflatten alias detach clone contiguous _to_copy lift_fresh_copy repeat
-    index index_select gather take cat stack flip roll max_pool2d_with_indices max_pool3d_with_indices
-    adaptive_max_pool2d max amax maximum minimum reflection_pad1d reflection_pad2d reflection_pad3d
-    replication_pad1d replication_pad2d replication_pad3d _reshape_alias as_strided unfold im2col pixel_shuffle
-    pixel_unshuffle upsample_nearest2d channel_shuffle logical_or_ native_dropout"""
+    index index_select gather take cat stack flip roll tril triu max_pool2d_with_indices max_pool3d_with_indices
+    adaptive_max_pool2d adaptive_max_pool3d max amax maximum minimum reflection_pad1d reflection_pad2d
+    reflection_pad3d replication_pad1d replication_pad2d replication_pad3d _reshape_alias as_strided unfold im2col
+    pixel_shuffle pixel_unshuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d
+    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d channel_shuffle native_dropout"""
 )
 _RULES: dict[str, Rule] = {
     "mul": _product,
@@ -338,6 +359,7 @@ _RULES: dict[str, Rule] = {
     "full": _filled,
     "full_like": _filled,
     "new_full": _filled,
+    "scalar_tensor": _filled,
     "copy": _copied,
     "index_put": _written,
     "masked_fill": _written,

@@ -2,12 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from tetviz.analysis.prefixes import check_prefixes
+from tetviz.analysis.recorder import Recorder
+from tetviz.errors import DataError
 from tetviz.results import Provenance, ScalingCurve
 from tetviz.results.schema import IntArray
 from tetviz.training import measure, to_batches
@@ -39,10 +43,13 @@ def compute_scaling(
     *,
     indices: IntArray | None = None,
     batch_size: int = 256,
+    keep_outputs: bool = False,
     provenance: Provenance | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ScalingCurve:
-    """Accuracy and losses at every T from 1 to tmax, from one pass.
+    """Accuracy and losses at every T from 1 to tmax, and the predictions of every sample, from one pass.
+
+    Before it, :func:`check_prefixes` tests on a few samples that one run does hold the shorter ones.
 
     Args:
         model: ``model(x, timesteps)`` gives logits_TBK.
@@ -51,6 +58,7 @@ def compute_scaling(
         t_train: T that the network was trained for; the model's own by default.
         indices: which samples of a Dataset, in which order; all by default.
         batch_size: samples a batch.
+        keep_outputs: whether to keep O(t) of every sample: samples x tmax x K numbers of 4 bytes.
         provenance: what the caller knows of the origin; device and precision are filled in.
         progress: called with the number of samples of each finished batch.
 
@@ -58,12 +66,24 @@ def compute_scaling(
         The curve. Growth is relative to t_train, NaN where t_train is beyond tmax or nothing is right at it.
 
     Raises:
+        CheckpointError: a shorter run is not the beginning of a longer one.
+        DataError: no samples, a label out of range, a sequence that is too short.
         ValueError: tmax below 1, or t_train is not given and the model names none.
     """
     trained = t_train or getattr(model, "timesteps", None)
     if not trained:
         raise ValueError("say what T the network was trained for (t_train): the model names none")
-    profile = measure(model, to_batches(data, batch_size, indices), tmax, progress=progress)
+    if tmax < 1:
+        raise ValueError(f"tmax must be at least 1, got {tmax}")
+    origin = provenance or Provenance()
+    batches = iter(to_batches(data, batch_size, indices))
+    first = next(batches, None)
+    if first is None:
+        raise DataError("no samples to measure on: the data set is empty")
+    tested = check_prefixes(model, first, tmax, origin.checkpoint)
+    recorder = Recorder(keep_outputs)
+    samples = recorder.labelled(chain([first], batches))
+    profile = measure(model, samples, tmax, progress=progress, run=recorder.run)
     weight = a_parameter(model)
     at_training = profile.accuracy[trained - 1] if trained <= tmax else np.nan
     return ScalingCurve(
@@ -75,12 +95,11 @@ def compute_scaling(
         tet_loss=profile.tet_loss,
         step_loss=profile.step_loss,
         relative_growth=profile.accuracy / (at_training or np.nan) - 1,
+        **recorder.arrays(),
+        num_classes=recorder.classes,
         t_train=trained,
         temporal_variance=temporal_variance(profile.step_accuracy, trained),
         temporal_variance_all=temporal_variance(profile.step_accuracy, 0),
-        provenance=dataclasses.replace(
-            provenance or Provenance(),
-            device=str(weight.device),
-            dtype=str(weight.dtype).removeprefix("torch."),
-        ),
+        prefix_test=tested,
+        provenance=dataclasses.replace(origin, device=str(weight.device), dtype=str(weight.dtype).split(".")[-1]),
     )

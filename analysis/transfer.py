@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from tetviz.models import ModelSpec
 from tetviz.training import Checkpoint, TemporalProfile, measure
 
 
@@ -42,7 +43,12 @@ def spiking_twin(checkpoint: Checkpoint) -> Checkpoint:
 
     Returns:
         The checkpoint with the default surrogate.
+
+    Raises:
+        ValueError: the neurons are not of tetviz.
     """
+    if not isinstance(checkpoint.spec, ModelSpec):
+        raise ValueError("a foreign network has neurons of its own: its spiking twin is not known")
     return replace(checkpoint, spec=replace(checkpoint.spec, surrogate="triangle", gamma=1.0))
 
 
@@ -66,4 +72,5 @@ def measure_transfer(
         return float(profile.accuracy[-1]), float(profile.sdt_loss[-1]), float(profile.tet_loss[-1])
 
     own = numbers(checkpoint)
-    return Transfer(*own, *(numbers(spiking_twin(checkpoint)) if checkpoint.spec.surrogate == "sigmoid" else ()))
+    smooth = isinstance(checkpoint.spec, ModelSpec) and checkpoint.spec.surrogate == "sigmoid"
+    return Transfer(*own, *(numbers(spiking_twin(checkpoint)) if smooth else ()))

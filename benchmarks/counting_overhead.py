@@ -32,7 +32,7 @@ def main() -> None:
         x = torch.rand(batch, channels, side, side)
         counter = Counter(model, TIMESTEPS)
         with evaluating(model):
-            runs = {
+            runs: dict[str, Callable[[], object]] = {
                 "plain": lambda: list(outputs(model, x, TIMESTEPS)),  # noqa: B023
                 "counted": lambda: list(counter.run(model, x, TIMESTEPS)),  # noqa: B023
             }

@@ -29,6 +29,13 @@ def written(s: Tensor) -> Tensor:
     return out
 
 
+def indexed(x: Tensor) -> Tensor:
+    """Spikes written where the input is positive."""
+    out = torch.zeros_like(x)
+    out[x > 0] = 1.0
+    return out
+
+
 class Surrogate(torch.autograd.Function):
     """A step with another gradient, as most packages define it."""
 
@@ -71,6 +78,17 @@ BINARY: dict[str, Function] = {
     "either": lambda s, r, x: torch.maximum(s, r),
     "no spike": lambda s, r, x: 1 - s,
     "upsampling": lambda s, r, x: merged(lambda s: F.interpolate(s, scale_factor=2))(s),
+    "a choice of numbers": lambda s, r, x: torch.where(x > 0, 1.0, 0.0),
+    "a choice of tensors": lambda s, r, x: torch.where(x > 0, torch.ones_like(x), torch.zeros_like(x)),
+    "spikes or nothing": lambda s, r, x: torch.where(x > 0, s, 0.0),
+    "a number at places": lambda s, r, x: torch.zeros_like(x).masked_fill(x > 0, 1.0),
+    "a number at places, in place": lambda s, r, x: torch.zeros_like(x).masked_fill_(x > 0, 1.0),
+    "a number by index": lambda s, r, x: indexed(x),
+    "and": lambda s, r, x: ((s > 0) & (r > 0)).to(x.dtype),
+    "or": lambda s, r, x: ((s > 0) | (r > 0)).to(x.dtype),
+    "not": lambda s, r, x: (~(s > 0)).to(x.dtype),
+    "any": lambda s, r, x: (x > 0.5).any(2, keepdim=True).to(x.dtype),
+    "upsampling, exact": lambda s, r, x: merged(lambda s: F.interpolate(s, scale_factor=2, mode="nearest-exact"))(s),
     "chunks": lambda s, r, x: torch.cat(s.chunk(2, 2)[::-1], 2),
 }
 SCALED: dict[str, Function] = {
@@ -80,6 +98,8 @@ SCALED: dict[str, Function] = {
     "times a constant in place": lambda s, r, x: s.clone().mul_(0.5),
     "a view of them": lambda s, r, x: (0.5 * s).flatten(2),
     "max pooling of them": lambda s, r, x: merged(nn.MaxPool2d(2))(0.5 * s),
+    "a choice of a number": lambda s, r, x: torch.where(x > 0, 0.75, 0.0),
+    "a number at places": lambda s, r, x: torch.zeros_like(x).masked_fill(x > 0, 0.75),
 }
 TERNARY: dict[str, Function] = {
     "a difference of spikes": lambda s, r, x: s - r,
@@ -101,6 +121,7 @@ POOLED: dict[str, tuple[Function, int]] = {
     "functional": (lambda s, r, x: merged(lambda s: F.avg_pool2d(s, 2))(s), 4),
     "a mean over space": (lambda s, r, x: s.mean((3, 4)), 16),
     "adaptive, to one": (lambda s, r, x: merged(nn.AdaptiveAvgPool2d(1))(s), 16),
+    "sums, by another divisor": (lambda s, r, x: merged(lambda s: F.avg_pool2d(s, 2, divisor_override=1))(s), 1),
     "a view of them": (lambda s, r, x: merged(nn.AvgPool2d(2))(s).flatten(2).contiguous(), 4),
     "concatenated": (lambda s, r, x: torch.cat([merged(nn.AvgPool2d(2))(s), merged(nn.AvgPool2d(2))(r)], 2), 4),
 }
@@ -193,6 +214,21 @@ def test_spikes_hidden_by_arithmetic_are_a_warning_until_they_are_named() -> Non
     named = count_operations(model, x, T, spiking=["between"])
     assert named.listed("warnings") == []
     assert (named.ac[named.listed("names").index("layer")] == OUT * (x > 0).flatten(1).sum(1).numpy()).all()
+
+
+SELECTED: dict[str, Function] = {
+    "the largest": lambda s, r, x: F.one_hot(x.flatten(2).argmax(2), 32).to(x.dtype),
+    "the three largest": lambda s, r, x: torch.zeros_like(x.flatten(2)).scatter(2, x.flatten(2).topk(3).indices, 1.0),
+    "rows of a table": lambda s, r, x: torch.eye(32)[x.flatten(2).argmax(2)],
+}
+
+
+@pytest.mark.parametrize("function", SELECTED.values(), ids=SELECTED)
+def test_fixed_values_at_places_that_the_input_chooses_are_not_fixed(function: Function) -> None:
+    counts, i, entering = counted(function)
+    assert (counts.ac + counts.mac)[i].tolist() == (OUT * (entering != 0).sum(1)).tolist()
+    assert counts.listed("inputs")[i] == "analog"
+    assert any("layer" in warning and "spiking" in warning for warning in counts.listed("warnings"))
 
 
 def test_the_input_is_data_even_where_it_looks_like_spikes() -> None:

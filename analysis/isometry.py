@@ -1,0 +1,205 @@
+"""Block dynamical isometry: how much each block of a network stretches gradients, and what its potentials predict."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetviz.analysis.depth import STEPS_EXPECTED, closed_forms, gradient_squares, neuron_means
+from tetviz.analysis.jacobian import Block, chain, find_blocks, stretch
+from tetviz.analysis.signals import Signals
+from tetviz.errors import DataError, ModelError, TrainingError
+from tetviz.results import BlockIsometry, Provenance
+from tetviz.results.schema import FloatArray, IntArray
+from tetviz.training import to_batches
+from tetviz.training.losses import make_loss
+from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels
+
+BN_POLICIES = ("batch", "frozen")
+
+
+def compute_isometry(
+    model: nn.Module,
+    data: Any,
+    timesteps: int | None = None,
+    loss: str = "tet",
+    *,
+    blocks: str | None = None,
+    probes: int = 4,
+    bn: str = "batch",
+    seed: int = 0,
+    lamb: float = 0.05,
+    phi: float = 1.0,
+    indices: IntArray | None = None,
+    batch_size: int = 64,
+    provenance: Provenance | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> BlockIsometry:
+    """phi(J J^T) of every block with its standard error, its closed form, and the gradients that it is about.
+
+    For v random signs the mean of |J^T v|^2 is the trace of J J^T (Hutchinson 1990); every sample, step and probe has
+    a v of its own. The model is left as it is: a copy runs.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK.
+        data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
+        timesteps: T; the model's own by default.
+        loss: whose gradient is measured: ``sdt``, ``tet`` or ``total``.
+        blocks: a regular expression, whole names of the modules that are blocks. By default the residual blocks of
+            tetviz; where there are none, what lies between one layer of neurons and the next.
+        probes: random vectors for each sample and step.
+        bn: ``batch``: statistics of each batch, which take part in the Jacobian, as in training; ``frozen``: running
+            statistics, which in an untrained network are those of nothing.
+        seed: of the random vectors.
+        lamb: weight of the regulariser in ``total``.
+        phi: target of the regulariser in ``total``.
+        indices: which samples of a Dataset, in which order; all by default.
+        batch_size: samples a batch.
+        provenance: what the caller knows of the origin; device and precision are filled in.
+        progress: called with how many samples, in fractions, are done since the last call.
+
+    Returns:
+        The result.
+
+    Raises:
+        DataError: there are no samples, or one alone in a batch whose statistics are asked for.
+        ModelError: there are no blocks, one is inside another, its steps cannot be told apart, or what lies between
+            the layers of neurons is no chain.
+        TrainingError: the loss is not finite.
+        ValueError: an unknown policy, no probe, or T is not given and the model names none.
+    """
+    if bn not in BN_POLICIES:
+        raise ValueError(f"unknown batch-norm policy {bn!r}; known: {', '.join(BN_POLICIES)}")
+    if probes < 1:
+        raise ValueError(f"probes must be at least 1, got {probes}")
+    steps = timesteps or getattr(model, "timesteps", None)
+    if not steps:
+        raise ValueError("say for how many timesteps (timesteps): the model names none")
+    weight, loss_function = a_parameter(model), make_loss(loss, lamb, phi)
+    found = find_blocks(model, blocks)
+    signals = Signals(model, bn, [block.name for block in found])
+    totals = _Totals(signals, found, probes, torch.Generator(weight.device).manual_seed(seed))
+    for x, labels_B in to_batches(data, batch_size, indices):
+        if bn == "batch" and len(labels_B) < 2:
+            raise DataError("a batch of one sample has no statistics to normalise by; take more samples, or bn frozen")
+        check_length(x, steps)
+        with exact_kernels():
+            logits_TBK = signals.run(x.to(weight.device, weight.dtype), steps, len(labels_B))
+            check_outputs(logits_TBK, labels_B)
+            totals.add(loss_function(logits_TBK, labels_B.to(weight.device)), progress)
+    if not totals.samples:
+        raise DataError("no samples to measure on: the data set is empty")
+    return BlockIsometry(
+        **totals.arrays(),
+        timestep=np.arange(1, steps + 1),
+        input_timestep=np.arange(1, steps + 1),
+        sample=np.arange(totals.samples) if indices is None else np.asarray(indices),
+        loss=loss,
+        bn=bn,
+        probes=probes,
+        probe_seed=seed,
+        t_train=getattr(model, "timesteps", None) or steps,
+        provenance=dataclasses.replace(
+            provenance or Provenance(),
+            device=str(weight.device),
+            dtype=str(weight.dtype).removeprefix("torch."),
+        ),
+    )
+
+
+def standard_error(estimates: FloatArray) -> float:
+    """Standard error of the mean of Hutchinson's estimates.
+
+    Args:
+        estimates: (probe, sample), each with random vectors of its own.
+
+    Returns:
+        That over samples, of their means over probes, so that both samples and vectors count; over probes for a
+        single sample; NaN for a single estimate.
+    """
+    means = estimates.mean(0) if estimates.shape[1] > 1 else estimates[:, 0]
+    return float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")
+
+
+class _Totals:
+    """Sums over batches, for every block, layer of neurons and layer with weights."""
+
+    def __init__(self, signals: Signals, blocks: list[Block], probes: int, generator: torch.Generator) -> None:
+        self.signals, self.blocks, self.probes, self.generator = signals, blocks, probes, generator
+        self.neurons: list[str] = []
+        self.layers: list[str] = []
+        self.untold: list[str] = []
+        self.samples = 0
+        self.sums: dict[str, FloatArray] = {}
+        self.steps: list[FloatArray] = []  # of each batch (block, probe, sample)
+        self.runs: list[FloatArray] = []
+
+    def add(self, loss: Tensor, progress: Callable[[float], None] | None) -> None:
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {loss.item()}: the gradients of a network that has diverged say nothing")
+        if not self.samples:
+            self._look()
+        batch = self.signals.samples
+        sums = gradient_squares(self.signals, self.blocks, self.layers, loss)
+        estimates = []
+        for block in self.blocks:
+            estimates.append(stretch(self.signals, *block.ends(self.signals), self.probes, self.generator))
+            if progress is not None:
+                progress(batch / len(self.blocks))
+        phi = np.stack(estimates)  # block, probe, sample, t, t'
+        self.steps.append(phi.diagonal(0, 3, 4).mean(-1))
+        self.runs.append(phi.sum(4).mean(3))
+        means = {"phi": phi.mean((1, 2)), **neuron_means(self.signals, self.neurons)}
+        means["closed_form"] = closed_forms(
+            self.signals, self.blocks, dict(zip(self.neurons, means["mass"], strict=True))
+        )
+        sums |= {name: batch * values for name, values in means.items()}
+        self.sums = {name: values + self.sums.get(name, 0) for name, values in sums.items()}
+        self.samples += batch
+
+    def _look(self) -> None:
+        # The first run tells the order of execution, and which modules are neurons.
+        signals = self.signals
+        self.neurons = [name for name in signals.neurons() if self._told(name)]
+        self.layers = [name for name in signals.layers() if self._told(name)]
+        self.blocks.sort(key=lambda block: ([*signals.order, block.name]).index(block.name))
+        if not self.blocks:
+            self.blocks = chain(signals.neurons(), signals.order)
+        for block in self.blocks:
+            if any(signals.by_step(end) is None for end in block.ends(signals)):
+                raise ModelError(f"block {block.name}: its calls do not say which step is which; {STEPS_EXPECTED}")
+
+    def _told(self, name: str) -> bool:
+        told = self.signals.by_step(self.signals.left[name]) is not None
+        if not told:
+            self.untold.append(name)
+        return told
+
+    def arrays(self) -> dict[str, Any]:
+        means = {name: values / self.samples for name, values in self.sums.items()}
+        bypass = means.pop("bypass").sum(1) / np.maximum(means["input_gradient"].sum(1), np.finfo(float).tiny)
+        variance = means.pop("potential_square") - means["potential_mean"] ** 2
+        norms = {name: np.sqrt(means[name]) for name in ("input_gradient", "output_gradient", "layer_gradient")}
+        steps, runs = np.concatenate(self.steps, 2), np.concatenate(self.runs, 2)
+        return {
+            **means,
+            **norms,
+            "bypass": np.sqrt(bypass),
+            "potential_std": np.sqrt(np.maximum(variance, 0)),
+            "step_phi": steps.mean((1, 2)),
+            "step_phi_se": np.array([standard_error(each) for each in steps]),
+            "run_phi": runs.mean((1, 2)),
+            "run_phi_se": np.array([standard_error(each) for each in runs]),
+            "block": np.arange(len(self.blocks)),
+            "neuron": np.arange(len(self.neurons)),
+            "layer": np.arange(len(self.layers)),
+            "names": json.dumps([block.name for block in self.blocks]),
+            "modules": json.dumps([block.kind for block in self.blocks]),
+            "neuron_names": json.dumps(self.neurons),
+            "layer_names": json.dumps(self.layers),
+            "not_measured": json.dumps([f"{name}: its calls do not say which step is which" for name in self.untold]),
+        }

@@ -1,0 +1,56 @@
+"""Whether one long run of a network holds all the shorter ones."""
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tetviz.errors import CheckpointError
+from tetviz.training import measure
+from tetviz.training.doctor_causal import causality
+from tetviz.training.doctor_probe import generators_kept, listed, state_kept
+from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
+
+# Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.
+PREFIX_STEPS = 6
+PREFIX_SAMPLES = 8
+
+
+def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") -> str:
+    """Tests on a few samples that the first t steps of a run are a run of t steps, up to T = 6.
+
+    One long run can stand for all shorter ones only then. What the model holds is put back. Normalisation by
+    statistics of the batch is refused without a run: on a few samples it may leave every spike where it was.
+
+    Args:
+        model: ``model(x, timesteps)`` gives logits_TBK.
+        batch: (x_BCHW or x_TBCHW, labels_B), of which the first 8 samples are taken.
+        tmax: the longest run.
+        name: what to call the network in a message.
+
+    Returns:
+        What was found: ``ok: ...``, or ``warning: ...`` where equal runs differ or only rounding does.
+
+    Raises:
+        CheckpointError: a network that uses batch statistics or looks ahead; the message names the layer.
+    """
+    refused = f"{name or 'the network'}: one run cannot stand for the shorter ones: "
+    by_batch = [part for part, module in model.named_modules() if _normalises_by_batch(module)]
+    if by_batch:
+        raise CheckpointError(
+            f"{refused}{listed(model, by_batch)} normalises by statistics of all samples and timesteps at hand also in "
+            "eval mode, it keeps no running ones; set track_running_stats=True and train it so"
+        )
+    weight = a_parameter(model)
+    x, labels_B = batch
+    sequence = x.dim() == 5
+    few = (x[:, :PREFIX_SAMPLES] if sequence else x[:PREFIX_SAMPLES]).to(weight.device, weight.dtype)
+    steps = min(tmax, PREFIX_STEPS, len(x) if sequence else tmax)
+    with generators_kept(weight.device), state_kept(model):
+        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], 1)  # says what is wrong with outputs or labels
+        verdict, message = causality(model, few, steps)
+    if verdict == "failure":
+        raise CheckpointError(refused + message)
+    return f"{verdict}: {message}"
+
+
+def _normalises_by_batch(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and uses_batch_statistics(module)
