@@ -7,13 +7,29 @@ from matplotlib.figure import Figure
 
 from tetviz.errors import ResultError
 from tetviz.figures.curvature import draw_curvature
+from tetviz.figures.energy import draw_energy
+from tetviz.figures.history import draw_history
 from tetviz.figures.interpolation import draw_interpolation
+from tetviz.figures.isometry import draw_isometry
 from tetviz.figures.lines import draw_lines
 from tetviz.figures.scaling import draw_scaling
 from tetviz.figures.sharpness import draw_sharpness
 from tetviz.figures.surface import compare_surfaces, draw_surface
+from tetviz.figures.training_cost import draw_training_cost
 from tetviz.figures.trajectory import draw_trajectory
-from tetviz.results import Curvature, Lines, Result, ScalingCurve, Sharpness, Surface, Trajectory
+from tetviz.results import (
+    BlockIsometry,
+    Curvature,
+    Lines,
+    OperationCounts,
+    Result,
+    ScalingCurve,
+    Sharpness,
+    Surface,
+    TrainingHistory,
+    TrainingOperations,
+    Trajectory,
+)
 
 
 def draw(
@@ -22,7 +38,7 @@ def draw(
     """The figure that fits some results, of one kind.
 
     One surface, trajectory, curvature or interpolation makes a figure alone; several surfaces, lines along random
-    directions, sharpnesses or scaling curves are compared.
+    directions, sharpnesses, scaling curves, operation counts, block isometries or training histories are compared.
 
     Args:
         results: results of one kind; sharpnesses are lines too, and are drawn as such beside lines.
@@ -36,6 +52,22 @@ def draw(
     Raises:
         ResultError: there is no result, kinds are mixed, or a result does not hold what was asked for.
     """
+    if _all(results, TrainingHistory):
+        if (timestep, plane) != (None, None):
+            raise ResultError("timestep and plane choose from a surface; a training history is over epochs")
+        return draw_history(cast(Sequence[TrainingHistory], results), loss)
+    if _all(results, OperationCounts):
+        if (loss, plane) != (None, None):
+            raise ResultError("loss and plane choose from a surface; these results are operation counts")
+        return draw_energy(cast(Sequence[OperationCounts], results), timestep)
+    if _all(results, TrainingOperations):
+        if (loss, timestep, plane) != (None, None, None):
+            raise ResultError("loss, timestep and plane choose from a surface; these results are training energies")
+        return draw_training_cost(cast(Sequence[TrainingOperations], results))
+    if _all(results, BlockIsometry):
+        if (loss, timestep, plane) != (None, None, None):
+            raise ResultError("loss, timestep and plane choose from a surface; these results are block isometries")
+        return draw_isometry(cast(Sequence[BlockIsometry], results))
     shared = next(
         (each for each in (Trajectory, Surface, Sharpness, Lines, Curvature, ScalingCurve) if _all(results, each)), None
     )

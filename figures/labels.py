@@ -6,10 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tetviz.results import Curvature, Lines, Provenance, ScalingCurve, Surface, Trajectory
+from tetviz.results import (
+    BlockIsometry,
+    Curvature,
+    Lines,
+    OperationCounts,
+    Provenance,
+    ScalingCurve,
+    Surface,
+    TrainingHistory,
+    TrainingOperations,
+    Trajectory,
+)
 
 LOSSES = ("sdt", "tet")
-Drawn = Surface | Lines | Curvature | ScalingCurve
+Drawn = Surface | Lines | Curvature | ScalingCurve | OperationCounts | TrainingOperations | BlockIsometry
 
 _UNITS = {"unit": "L2 distance", "none": "", "": ""}
 
@@ -26,7 +37,7 @@ def network_name(provenance: Provenance) -> str:
     return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
 
 
-def network_names(results: Sequence[Drawn]) -> list[str]:
+def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
     """What several networks are called, numbered where two have the same name.
 
     Args:

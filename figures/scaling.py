@@ -7,20 +7,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tetviz.errors import ResultError
+from tetviz.figures.curves import finish
 from tetviz.figures.labels import data_context, network_names, wrap
 from tetviz.figures.style import WIDTH, paper_style, series_styles
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.scaling import wilson
 
 
 def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
     """Accuracy and its relative growth against the number of timesteps: Figure 8 of the TET paper.
 
-    A ring marks the number of timesteps that a network was trained with. Faint lines are the accuracy of the
-    output of step t alone.
+    A ring marks the number of timesteps that a network was trained with. Bands are 95 % Wilson intervals over
+    samples; faint lines are the accuracy of the output of step t alone.
 
     Args:
         curves: one for each network.
@@ -39,18 +42,18 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
     with paper_style():
         figure = Figure(layout="constrained")
         left, right = figure.subplots(1, 2, sharex=True)
-        handles = []
+        handles: list[Line2D | Patch] = []
         for curve, name, context, style in zip(curves, names, contexts, series_styles(names), strict=True):
             text = name if shared or not context else f"{name}; {context}"
             label = wrap(f"{text} (trained at T={curve.t_train})" if curve.t_train else text, 100)
             left.plot(curve.timestep, 100 * curve.step_accuracy, **_faint(style), gid="step accuracy")
+            draw_interval(left, curve.timestep, *wilson(curve.accuracy, len(curve.sample)), style)
             handles += _draw_line(left, curve, 100 * curve.accuracy, {**style, "label": label})
             _draw_line(right, curve, 100 * curve.relative_growth, style)
-        handles += [
-            Line2D([], [], color="0.5", linewidth=0.8, alpha=0.6, label="output of step t alone"),
-        ]
+        handles.append(Line2D([], [], color="0.5", linewidth=0.8, alpha=0.6, label="output of step t alone"))
+        handles.append(interval_key())
         if any(curve.t_train in curve.timestep for curve in curves):
-            handles.append(Line2D([], [], **_RING, color="0.3", label="training T"))
+            handles.append(Line2D([], [], **RING, color="0.3", label="training T"))
         if all(np.isnan(curve.relative_growth).all() for curve in curves):
             right.text(0.5, 0.6, "training T not measured", transform=right.transAxes, ha="center")
         right.axhline(0, color="0.4", linewidth=0.7, zorder=0)
@@ -58,10 +61,8 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
         right.set_ylabel("relative growth of accuracy (%)")
         for axes in (left, right):
             axes.set_xlabel("number of timesteps T")
-            _log2_axis(axes, max(int(curve.timestep[-1]) for curve in curves))
-            axes.grid(axis="y", color="0.9", linewidth=0.6)
-            axes.set_axisbelow(True)
-            axes.spines[["top", "right"]].set_visible(False)
+            log2_axis(axes, max(int(curve.timestep[-1]) for curve in curves))
+            finish(axes)
         _widen(left, 2)
         left.set_ylim(max(left.get_ylim()[0], -1), min(left.get_ylim()[1], 101))
         _widen(right, 1)
@@ -74,7 +75,7 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
     return figure
 
 
-_RING: dict[str, Any] = {
+RING: dict[str, Any] = {
     "marker": "o",
     "linestyle": "none",
     "markersize": 9,
@@ -89,7 +90,7 @@ def _draw_line(axes: Axes, curve: ScalingCurve, percent: FloatArray, style: dict
     lines = axes.plot(curve.timestep, percent, markevery=doubling, **style)
     at = np.flatnonzero(curve.timestep == curve.t_train)
     if len(at):
-        axes.plot(curve.timestep[at], percent[at], **_RING, color=style["color"], gid="training T")
+        axes.plot(curve.timestep[at], percent[at], **RING, color=style["color"], gid="training T")
     return lines
 
 
@@ -97,7 +98,35 @@ def _faint(style: dict[str, Any]) -> dict[str, Any]:
     return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 0.6, "alpha": 0.35}
 
 
-def _log2_axis(axes: Axes, t_max: int) -> None:
+def draw_interval(axes: Axes, x: Any, low: FloatArray, high: FloatArray, style: dict[str, Any]) -> None:
+    """A band between the ends of intervals of fractions, in percent.
+
+    Args:
+        axes: where to draw.
+        x: coordinates.
+        low: lower ends.
+        high: upper ends.
+        style: of the line that the band belongs to.
+    """
+    axes.fill_between(x, 100 * low, 100 * high, color=style["color"], alpha=0.15, linewidth=0, gid="interval")
+
+
+def interval_key() -> Patch:
+    """The legend entry of the bands.
+
+    Returns:
+        A grey patch.
+    """
+    return Patch(color="0.5", alpha=0.25, linewidth=0, label="95 % Wilson interval over samples")
+
+
+def log2_axis(axes: Axes, t_max: int) -> None:
+    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks.
+
+    Args:
+        axes: its x axis is scaled.
+        t_max: the largest number.
+    """
     ticks = [2**power for power in range(t_max.bit_length())]
     if t_max >= 1.4 * ticks[-1]:
         ticks.append(t_max)

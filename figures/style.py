@@ -76,6 +76,9 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))
+
+
 def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
     """A line style for each network; one whose name says SDT or TET always has that method's colour.
 
@@ -135,3 +138,18 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(writable_target(path, force=True)) as partial, paper_style():
         figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
     return path
+
+
+def energy_unit(pj: float) -> tuple[float, str]:
+    """The unit in which an energy is at least 1.
+
+    >>> energy_unit(4600.0)
+    (1000.0, 'nJ')
+
+    Args:
+        pj: the energy in pJ.
+
+    Returns:
+        How many pJ the unit is, and its name.
+    """
+    return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])

@@ -27,8 +27,9 @@ def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
 
     Returns:
         A row for each network, with ``T_train``, a column ``t=1`` ... for each step in percent, and two
-        variance columns in percent squared whose names say the steps. NaN where a step was not measured, and
-        for a variance over fewer than two steps or over one that was not measured.
+        variance columns in percent squared whose names say the steps; the one over steps beyond training is left
+        out where the table ends before them. NaN where a step was not measured, and for a variance over fewer than
+        two steps or over one that was not measured.
 
     Raises:
         ResultError: there is no curve.
@@ -48,7 +49,7 @@ def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
             {
                 "T_train": curve.t_train,
                 **{f"t={step}": value for step, value in enumerate(percent, start=1)},
-                f"var {first}..{last}": _sample_variance(beyond),
+                **({f"var {first}..{last}": _sample_variance(beyond)} if min(trained) < last else {}),
                 f"var 1..{last}": _sample_variance(percent),
             }
         )

@@ -8,10 +8,15 @@ from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw_scaling
 from tetviz.figures.style import METHOD_STYLES
+from tetviz.summaries import wilson
 
 
 def main_lines(axes):
     return [line for line in axes.lines if line.get_gid() is None and len(line.get_xdata()) > 1]
+
+
+def bands(axes):
+    return [each for each in axes.collections if each.get_gid() == "interval"]
 
 
 def rings(axes):
@@ -32,6 +37,18 @@ def test_curves_are_drawn_in_percent():
     assert faint.get_alpha() < 0.6 and faint.get_color() == METHOD_STYLES["tet"]["color"]
     np.testing.assert_allclose(main_lines(right)[0].get_ydata(), 100 * curve.relative_growth)
     assert any(list(line.get_ydata()) == [0, 0] for line in right.lines)
+
+
+def test_bands_are_wilson_intervals_of_the_accuracy():
+    curves = [planted_curve(), planted_curve(label="SDT", sample=np.arange(50))]
+    left, right = draw_scaling(curves).axes
+    assert len(bands(left)) == 2 and not bands(right)
+    for band, curve in zip(bands(left), curves, strict=True):
+        (path,) = band.get_paths()
+        low, high = wilson(curve.accuracy, len(curve.sample))
+        found = path.vertices[(path.vertices[:, 0] == 8)][:, 1]
+        assert {round(each, 9) for each in found} == {round(100 * low[7], 9), round(100 * high[7], 9)}
+    assert np.ptp(bands(left)[1].get_paths()[0].vertices[:, 1]) > np.ptp(bands(left)[0].get_paths()[0].vertices[:, 1])
 
 
 def test_the_axis_is_log2_with_its_powers_as_ticks():
@@ -73,6 +90,7 @@ def test_the_legend_names_every_network_once():
         "VGGSNN TET #2 (trained at T=4)",
         r"SDT \$x\$ (trained at T=4)",
         "output of step t alone",
+        "95 % Wilson interval over samples",
         "training T",
     ]
     assert figure.get_suptitle() == "cifar10 test, 1,000 samples"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,14 @@ def test_the_table_is_as_long_as_training_asks_and_the_run_allows():
     assert "t=21" not in step_accuracy_table([planted_curve(t_train=10)])
     short = step_accuracy_table([planted_curve(tmax=6)])
     assert list(short.columns[-3:]) == ["t=6", "var 5..6", "var 1..6"]
+
+
+def test_a_table_that_ends_before_training_does_has_no_variance_beyond_it():
+    frame = step_accuracy_table([replace(planted_curve(tmax=2, t_train=1), t_train=6)])
+    assert list(frame.columns) == ["T_train", "t=1", "t=2", "var 1..2"]
+    mixed = step_accuracy_table([planted_curve(tmax=4, t_train=4, label="a"), planted_curve(tmax=4, t_train=2)])
+    assert "var T_train+1..4" in mixed and np.isnan(mixed.loc["a", "var T_train+1..4"])
+    assert "var 5..4" not in step_accuracy_table([planted_curve(tmax=4, t_train=4)])
 
 
 def test_what_was_not_measured_is_missing():

@@ -1,0 +1,69 @@
+"""Accuracy of every class at every number of timesteps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tetviz.errors import ResultError
+from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.scaling import log2_axis
+from tetviz.figures.style import COLORMAP, WIDTH, paper_style
+from tetviz.results import ScalingCurve
+from tetviz.summaries.scaling import class_accuracy
+
+_ROW = 0.2
+_TALLEST = 7.0
+
+
+def draw_classes(curves: Sequence[ScalingCurve]) -> Figure:
+    """Accuracy of the mean output on the samples of each class, against T, as a map for each network.
+
+    The maps share their colours. A dashed line marks the T that a network was trained with; a class without
+    samples is grey.
+
+    Args:
+        curves: one for each network.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ResultError: there is no curve.
+    """
+    if not curves:
+        raise ResultError("no scaling curve to draw")
+    names, contexts = network_names(curves), [data_context(curve) for curve in curves]
+    shared = len(set(contexts)) == 1
+    tables = [100 * class_accuracy(curve).to_numpy() for curve in curves]
+    known = np.concatenate([table[np.isfinite(table)] for table in tables])
+    norm = Normalize(max(0.0, min(known.min(), known.max() - 2)), known.max())
+    with paper_style():
+        figure = Figure(layout="constrained")
+        panels: list[Axes] = list(figure.subplots(1, len(curves), squeeze=False)[0])
+        for axes, curve, table, name, context in zip(panels, curves, tables, names, contexts, strict=True):
+            edges = np.append(curve.timestep - 0.5, curve.timestep[-1] + 0.5)
+            rows = np.arange(len(table) + 1) - 0.5
+            image = axes.pcolormesh(edges, rows, table, cmap=COLORMAP, norm=norm, rasterized=True, gid="classes")
+            axes.set_facecolor("0.85")
+            log2_axis(axes, int(curve.timestep[-1]))
+            axes.set_xlim(edges[0], edges[-1])
+            if curve.t_train in curve.timestep:
+                axes.axvline(curve.t_train, color="white", linewidth=1.8)
+                axes.axvline(curve.t_train, color="0.1", linewidth=0.9, linestyle="--", gid="training T")
+            axes.yaxis.set_major_locator(MaxNLocator(20, integer=True))
+            axes.set_ylim(rows[-1], rows[0])
+            text = name if shared or not context else f"{name}; {context}"
+            trained = f"\n(dashed: trained at T={curve.t_train})" if curve.t_train else ""
+            axes.set_title(wrap(text, 100 // len(curves)) + trained)
+            axes.set_xlabel("number of timesteps T")
+        panels[0].set_ylabel("class")
+        figure.colorbar(image, ax=panels, label="accuracy (%)", fraction=0.05)
+        height = min(_TALLEST, 1.4 + _ROW * max(len(table) for table in tables))
+        figure.set_size_inches(WIDTH if len(curves) > 1 else 0.65 * WIDTH, height)
+        if shared and contexts[0]:
+            figure.suptitle(wrap_evenly(contexts[0], 105))
+    return figure

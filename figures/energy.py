@@ -1,0 +1,181 @@
+"""Energy against accuracy at every T, under each convention and beside ANNs, with the layers below."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from tetviz.errors import ResultError
+from tetviz.figures.curves import finish, legend_below
+from tetviz.figures.energy_layers import draw_layers, layer_height, layer_keys
+from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.scaling import RING, draw_interval, interval_key
+from tetviz.figures.style import WIDTH, energy_unit, paper_style, series_styles
+from tetviz.results import OperationCounts, default_timestep
+from tetviz.results.schema import FloatArray
+from tetviz.summaries import EnergyReport, baselines, convention_table, estimate_energy, wilson
+from tetviz.summaries.stored_costs import cost_of
+
+# Dense ANNs of the same shapes, rows of the table of baselines.
+_ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, (1, 1.5))}
+_EVERY_T = 10
+
+
+def draw_energy(counts: Sequence[OperationCounts], timestep: int | None = None) -> Figure:
+    """Energy of networks: Figure 4B of the TET paper, and what it is made of.
+
+    Above, accuracy against the energy of the synaptic operations of a sample, a marker for each T, under the
+    convention and the cost model that the counts name. On the same axis, the energy at one T under each convention;
+    vertical lines are dense ANNs of the same shapes. Below, for each network, the energy of its layers, and their
+    spikes per synapse beside those at which an ANN costs the same.
+
+    Args:
+        counts: one for each network.
+        timestep: T of all but the curves; by default that of training.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ResultError: there are no counts, or they do not hold that T.
+        TetvizError: a cost model that is not known.
+    """
+    if not counts:
+        raise ResultError("no operation counts to draw")
+    reports = [estimate_energy(each, cost_of(each)) for each in counts]
+    steps = [default_timestep(each) if timestep is None else timestep for each in counts]
+    names, captions = network_names(counts), list(map(_context, reports, steps))
+    shared = len(set(captions)) == 1
+    factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
+    by_convention = list(map(_by_convention, reports, steps))
+    rows = list(dict.fromkeys(label for each in by_convention for label in each))
+    with paper_style():
+        heights = [2.2, 0.2 * len(rows), *map(layer_height, reports)]
+        figure = Figure(layout="constrained")
+        grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[1.6, 1])
+        curves: Axes = figure.add_subplot(grid[0, :])
+        choices = figure.add_subplot(grid[1, :], sharex=curves)
+        styles = series_styles(names)
+        labels = [wrap(name if shared else f"{name}; {text}", 105) for name, text in zip(names, captions, strict=True)]
+        handles: list[Line2D | Patch] = []
+        for index, (report, label, style) in enumerate(zip(reports, labels, styles, strict=True)):
+            _draw_curve(curves, report, factor, style)
+            _name_steps(curves, reports, index, factor, style["color"])
+            handles.append(Line2D([], [], **style, label=label))
+        for index, (energies, style) in enumerate(zip(by_convention, styles, strict=True)):
+            places = np.arange(len(rows)) + 0.6 * ((index + 0.5) / len(reports) - 0.5)
+            pj = _positive(np.array([energies.get(label, np.nan) for label in rows]))
+            choices.plot(pj / factor, places, **{**style, "linestyle": "none"}, gid="conventions")
+        _name_conventions(choices, rows, {report.convention.label for report in reports})
+        handles += _draw_anns([curves, choices], reports, steps, factor, styles)
+        handles += [Line2D([], [], **RING, color="0.3", label="training T"), interval_key()]
+        _energy_axis(curves)
+        curves.set_ylabel("accuracy (%)")
+        curves.tick_params(axis="x", labelbottom=False)
+        at = f"T = {steps[0]}" if len(set(steps)) == 1 else "the training T"
+        choices.set_xlabel(f"energy of a sample ({unit}): above at every T, here at {at}")
+        for row, (report, name, t, style) in enumerate(zip(reports, names, steps, styles, strict=True), start=2):
+            panels = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
+            draw_layers(panels, report, t, wrap_evenly(name if len(reports) > 1 else "", 90), style)
+        handles += layer_keys(reports)
+        lines = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 105))
+        figure.set_size_inches(WIDTH, sum(heights) + 0.5 + 0.17 * lines)
+    return figure
+
+
+def _draw_curve(axes: Axes, report: EnergyReport, factor: float, style: dict[str, Any]) -> None:
+    counts = report.counts
+    energy, percent = _positive(report.total_pj) / factor, 100 * counts.accuracy
+    draw_interval(axes, energy, *wilson(counts.accuracy, report.samples), style)
+    axes.plot(energy, percent, **style, gid="energy")
+    at = counts.timestep == counts.t_train
+    if at.any():
+        axes.plot(energy[at], percent[at], **RING, color=style["color"], gid="training T")
+
+
+def _name_steps(axes: Axes, reports: Sequence[EnergyReport], index: int, factor: float, colour: str) -> None:
+    # Above the better networks and below the others, where their curves run side by side.
+    counts = reports[index].counts
+    longest = int(counts.timestep[-1])
+    for t, x, y in zip(counts.timestep.tolist(), reports[index].total_pj / factor, counts.accuracy, strict=True):
+        others = [each.counts.accuracy[t - 1] for each in reports if t in each.counts.timestep]
+        below = sum(other > y for other in others) >= len(others) / 2
+        if (longest <= _EVERY_T or t & (t - 1) == 0 or t == longest) and x > 0 and np.isfinite(y):
+            axes.annotate(
+                str(t),
+                (x, 100 * y),
+                (0, -6 if below else 6),
+                textcoords="offset points",
+                ha="center",
+                va="top" if below else "bottom",
+                fontsize=6.5,
+                color=colour,
+                gid="T",
+            )
+
+
+def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> None:
+    axes.set_yticks(range(len(rows)), rows)
+    for tick in axes.get_yticklabels():
+        tick.set_fontweight("bold" if headlines == {tick.get_text()} else "normal")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
+    # In pJ; the headline is one of the four unless some choice of it is not that of its preset.
+    table = convention_table(report.counts, report.cost, timestep)["energy (nJ)"]
+    shown = {str(label): 1e3 * float(energy) for label, energy in table.items()}
+    return {**shown, report.convention.label: float(report.total_pj[timestep - 1])}
+
+
+def _draw_anns(
+    panels: Sequence[Axes],
+    reports: Sequence[EnergyReport],
+    steps: Sequence[int],
+    factor: float,
+    styles: Sequence[dict[str, Any]],
+) -> list[Line2D]:
+    tables = [baselines(report, t)["energy (nJ)"] * 1e3 / factor for report, t in zip(reports, steps, strict=True)]
+    handles = []
+    for kind, dashes in _ANN_LINES.items():
+        same = len({float(table[kind]) for table in tables}) == 1
+        for table, style in list(zip(tables, styles, strict=True))[: 1 if same else None]:
+            if table[kind] > 0:
+                for axes in panels:
+                    colour = "0.35" if same else style["color"]
+                    axes.axvline(table[kind], color=colour, linestyle=dashes, linewidth=1, zorder=1, gid=kind)
+        handles.append(Line2D([], [], color="0.35", linestyle=dashes, linewidth=1, label=f"dense {kind}"))
+    return handles
+
+
+def _energy_axis(axes: Axes) -> None:
+    finish(axes)
+    low, high = axes.dataLim.intervalx
+    if not (np.isfinite(low) and low > 0):
+        return
+    axes.set_xscale("log")
+    # At least a factor of 4, so that there are two ticks.
+    middle = np.sqrt(low * high)
+    axes.set_xlim(min(low / 1.15, middle / 2), max(high * 1.15, middle * 2))
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _positive(energy: FloatArray) -> FloatArray:
+    # 0 has no place on a logarithmic axis.
+    return np.where(energy > 0, energy, np.nan)
+
+
+def _context(report: EnergyReport, timestep: int) -> str:
+    choices = [f"convention {report.convention.label}", report.cost.constants(), f"layers at T = {timestep}"]
+    return "; ".join(filter(None, [*choices, data_context(report.counts), *report.notes]))

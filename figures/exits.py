@@ -1,0 +1,83 @@
+"""Dynamic inference: accuracy against the mean number of timesteps, when sure samples stop early."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from tetviz.errors import ResultError
+from tetviz.figures.curves import faint, finish, legend_below, marked
+from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.scaling import RING, draw_interval, interval_key, log2_axis
+from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.results import ScalingCurve
+from tetviz.summaries.exits import RULES, exit_curve
+
+_TITLES = {
+    "margin": "stop where the softmax margin $p_1 - p_2$ is large",
+    "entropy": r"stop where the entropy of the softmax is small",
+}
+
+
+def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> Figure:
+    """Accuracy against mean T of early exit, over all thresholds, beside that of the same T for every sample.
+
+    A ring marks the T that a network was trained with, on the thin line of fixed T.
+
+    Args:
+        curves: one for each network.
+        rules: ``margin``, ``entropy`` or both; a panel for each.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ResultError: there is no curve.
+    """
+    if not curves:
+        raise ResultError("no scaling curve to draw")
+    names, contexts = network_names(curves), [data_context(curve) for curve in curves]
+    shared = len(set(contexts)) == 1
+    styles = series_styles(names)
+    with paper_style():
+        figure = Figure(layout="constrained")
+        panels: list[Axes] = list(figure.subplots(1, len(rules), sharey=True, squeeze=False)[0])
+        for axes, rule in zip(panels, rules, strict=True):
+            for curve, style in zip(curves, styles, strict=True):
+                _draw_rule(axes, curve, rule, style)
+            log2_axis(axes, max(int(curve.timestep[-1]) for curve in curves))
+            axes.set(xlabel="mean number of timesteps", title=_TITLES[rule])
+            finish(axes)
+        panels[0].set_ylabel("accuracy (%)")
+        low, high = panels[0].get_ylim()
+        panels[0].set_ylim(max(low, -1), min(high, 101))
+        handles: list[Line2D | Patch] = []
+        for name, context, style in zip(names, contexts, styles, strict=True):
+            text = name if shared or not context else f"{name}; {context}"
+            handles.append(Line2D([], [], **style, label=wrap(text, 105)))
+        handles.append(Line2D([], [], color="0.5", linewidth=0.8, label="the same T for every sample"))
+        if any(curve.t_train in curve.timestep for curve in curves):
+            handles.append(Line2D([], [], **RING, color="0.3", label="training T"))
+        handles.append(interval_key())
+        rows = legend_below(figure, handles, wrap_evenly(contexts[0], 105) if shared else "")
+        figure.set_size_inches(WIDTH if len(rules) > 1 else 0.65 * WIDTH, 2.75 + 0.17 * rows)
+    return figure
+
+
+def _draw_rule(axes: Axes, curve: ScalingCurve, rule: str, style: dict[str, Any]) -> None:
+    found = exit_curve(curve, rule)
+    draw_interval(axes, found.mean_timesteps, found.low, found.high, style)
+    fixed = {**faint(style), "linewidth": 0.8, "alpha": 0.6}
+    axes.plot(curve.timestep, 100 * curve.accuracy, **fixed, gid="fixed T")
+    at = curve.timestep == curve.t_train
+    axes.plot(curve.timestep[at], 100 * curve.accuracy[at], **RING, color=style["color"], gid="training T")
+    axes.plot(
+        found.mean_timesteps,
+        100 * found.accuracy,
+        **style,
+        markevery=marked(len(found.threshold)),
+        gid=f"{rule} exit",
+    )

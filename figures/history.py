@@ -1,0 +1,130 @@
+"""Losses and accuracy over a training run, with the switch of its loss: Figure 3 of the TET paper."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from tetviz.errors import ResultError
+from tetviz.figures.choices import known_loss
+from tetviz.figures.curves import finish, legend_below, marked, scale_values
+from tetviz.figures.labels import LOSSES, loss_symbol, network_names, wrap, wrap_evenly
+from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.results import TrainingHistory
+
+_KEYS = ("training loss, of the loss trained on", "chosen epoch", "switch of the loss", "new stage")
+_SWITCH: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.9}
+_STAGE: dict[str, Any] = {"linestyle": ":", "linewidth": 0.9}
+_TRAINING: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.45}
+_CHOSEN: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 9,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.1,
+}
+
+
+def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) -> Figure:
+    """Both losses and the accuracy on the test split against the epoch: Figure 3 of the TET paper.
+
+    A thin line is the training loss, drawn on the panel of the loss that was trained on. Vertical lines mark where
+    the loss was switched and where a stage of another T began, a ring the epoch that was chosen.
+
+    Args:
+        histories: one for each run.
+        loss: ``"sdt"`` or ``"tet"`` for a panel of that loss alone; None takes both.
+
+    Returns:
+        The figure, with a panel for each loss and one for the accuracy.
+
+    Raises:
+        ResultError: there is no history, or no such loss.
+    """
+    if not histories:
+        raise ResultError("no training history to draw")
+    losses = LOSSES if loss is None else (known_loss(loss),)
+    names = network_names(histories)
+    styles = series_styles(names)
+    with paper_style():
+        figure = Figure(layout="constrained")
+        panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
+        extra: list[Line2D] = []
+        for axes, row in zip(panels, [*losses, "accuracy"], strict=True):
+            extra += _draw_panel(axes, histories, styles, row)
+        caption, labels = _captions(histories, names)
+        handles = [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
+        keys = {label: line for label in _KEYS for line in extra if line.get_label() == label}
+        rows = legend_below(figure, [*handles, *keys.values()], wrap_evenly(caption, 105))
+        figure.set_size_inches(WIDTH, 2.5 + 0.16 * rows)
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, histories: Sequence[TrainingHistory], styles: Sequence[dict[str, Any]], row: str
+) -> list[Line2D]:
+    # Gives the legend entries of what stands beside the curves.
+    extra, drawn = [], []
+    for history, style in zip(histories, styles, strict=True):
+        name, factor = ("test_accuracy", 100) if row == "accuracy" else (f"test_{row}_loss", 1)
+        values = factor * getattr(history, name)
+        drawn.append(values)
+        axes.plot(history.epoch, values, **style, markersize=3.5, markevery=marked(len(values)), gid="test")
+        trained = np.where(np.array(history.trained_on()) == row, history.train_loss, np.nan)
+        if np.isfinite(trained).any():
+            axes.plot(history.epoch, trained, color=style["color"], **_TRAINING, gid="training")
+            drawn.append(trained)
+            extra.append(Line2D([], [], color="0.3", **_TRAINING, label=_KEYS[0]))
+        chosen = history.epoch == history.best_epoch
+        if chosen.any():
+            axes.plot(history.epoch[chosen], values[chosen], **_CHOSEN, color=style["color"], gid="chosen")
+            extra.append(Line2D([], [], **_CHOSEN, color="0.3", label=_KEYS[1]))
+        extra += _mark(axes, history.ends("loss_index"), style["color"], _SWITCH, _KEYS[2])
+        extra += _mark(axes, history.ends("stage"), style["color"], _STAGE, _KEYS[3])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("accuracy (%)" if row == "accuracy" else f"{loss_symbol(row)} (nat)")
+    last = max(int(history.epoch[-1]) for history in histories)
+    axes.set_xlim(1 - max(0.5, 0.03 * last), last + max(0.5, 0.03 * last))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    if row != "accuracy":
+        scale_values(axes, drawn, wide=8)  # what a switch changes shows late, where losses are small
+        if axes.get_yscale() == "log":
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+    finish(axes)
+    return extra
+
+
+def _mark(axes: Axes, ends: Sequence[int], color: str, style: dict[str, Any], label: str) -> list[Line2D]:
+    for epoch in ends:
+        axes.axvline(epoch + 0.5, color=color, **style, zorder=0, gid=label)
+    return [Line2D([], [], color="0.3", **style, label=label)] * bool(ends)
+
+
+def _captions(histories: Sequence[TrainingHistory], names: Sequence[str]) -> tuple[str, list[str]]:
+    data = [f"{history.provenance.dataset} test split".strip() for history in histories]
+    shared = len(set(data)) == 1
+    labels = []
+    for history, name, source in zip(histories, names, data, strict=True):
+        losses = _course([loss.upper() for loss in history.trained_on()])
+        steps = _course([f"T = {steps}" for steps in history.timesteps])
+        left = history.planned_epochs - len(history.epoch)
+        parts = [losses, steps, f"{left} of {history.planned_epochs} epochs not in it" * (left > 0)]
+        parts += [source] * (not shared)
+        labels.append(wrap(f"{name}: {'; '.join(part for part in parts if part)}", 105))
+    return (data[0] if shared else ""), labels
+
+
+def _course(values: Sequence[str]) -> str:
+    # Such as "SDT, from epoch 201 TET".
+    epoch, parts = 1, []
+    for value, run in groupby(values):
+        parts.append(value if epoch == 1 else f"from epoch {epoch} {value}")
+        epoch += len(list(run))
+    return ", ".join(parts)

@@ -1,0 +1,135 @@
+"""Block dynamical isometry over depth: phi of each block, the gradients that its product predicts, firing rates."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from tetviz.errors import ResultError
+from tetviz.figures.curves import faint, finish, legend_below, scale_values
+from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.results import BlockIsometry
+from tetviz.results.schema import FloatArray
+from tetviz.summaries.isometry import gradient_norm, running_product
+
+_PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.3, "marker": "", "zorder": 1.8}
+_MARKERS = 12
+DEPTHS = ("absolute", "relative")
+
+
+def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> Figure:
+    """Phi of every block, the gradient at its input, and the firing rate of every layer of neurons, over depth.
+
+    Dotted are the predictions: phi by the closed form, the gradient by the product of phi over the blocks behind, from
+    the one measured at the output of the last. Bands are 95 % intervals of phi. Of a single network, faint lines are
+    the gradient at each step.
+
+    Args:
+        results: one for each network.
+        depth: ``absolute`` for the number of the block and of the layer, ``relative`` for its share of all.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ResultError: there is no result.
+        ValueError: another depth.
+    """
+    if not results:
+        raise ResultError("no block isometry to draw")
+    if depth not in DEPTHS:
+        raise ValueError(f"unknown depth {depth!r}; known: {', '.join(DEPTHS)}")
+    names, relative = network_names(results), depth == "relative"
+    # Dotted is what is predicted, so all that is measured is solid; networks differ in colour and marker.
+    styles = [{**style, "linestyle": "-", "linewidth": 1.1} for style in series_styles(names)]
+    contexts = [_context(result) for result in results]
+    shared = contexts[0] if len(set(contexts)) == 1 else ""
+    with paper_style():
+        figure = Figure(layout="constrained")
+        panels: Any = figure.subplot_mosaic("PP;GR", height_ratios=[1.15, 1])
+        for result, style in zip(results, styles, strict=True):
+            _draw_phi(panels["P"], result, style, relative)
+            _draw_gradients(panels["G"], result, style, relative, len(results) == 1)
+            _draw_rates(panels["R"], result, style, relative)
+        _label(panels, results, relative)
+        labels = [name if shared else f"{name}; {context}" for name, context in zip(names, contexts, strict=True)]
+        handles = [Line2D([], [], **style, label=wrap(label, 105)) for label, style in zip(labels, styles, strict=True)]
+        grey: dict[str, Any] = {"color": "0.4"}
+        handles.append(Line2D([], [], **grey, **_PREDICTED, label="predicted: closed form, product of phi"))
+        if len(results) == 1:
+            handles.append(Line2D([], [], **faint({**grey, "linestyle": "-"}), label="gradient at each step"))
+        caption = "; ".join(part for part in (names[0] if len(results) == 1 else "", shared) if part)
+        lines = legend_below(figure, handles, wrap_evenly(caption, 105))
+        figure.set_size_inches(WIDTH, 4.6 + 0.17 * lines)
+    return figure
+
+
+def _draw_phi(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
+    x, reach = places(len(result.block), relative), 1.96 * np.nan_to_num(result.step_phi_se)
+    low, high = result.step_phi - reach, result.step_phi + reach
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.25, linewidth=0, gid="interval")
+    axes.plot(x, result.step_phi, **style, markevery=max(1, len(x) // (2 * _MARKERS)), gid="phi")
+    axes.plot(x, result.closed_form.mean(1), **{**style, **_PREDICTED}, gid="closed form")
+
+
+def _draw_gradients(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool, steps: bool) -> None:
+    x = places(len(result.block), relative)
+    leaving = gradient_norm(result.output_gradient)[-1]
+    if steps:
+        axes.plot(x, _positive(result.input_gradient), **faint(style), gid="step")
+    entering = _positive(gradient_norm(result.input_gradient))
+    axes.plot(x, entering, **style, markevery=max(1, len(x) // _MARKERS), gid="gradient")
+    predicted = _positive(leaving * np.sqrt(running_product(result)))
+    axes.plot(x, predicted, **{**style, **_PREDICTED}, gid="product")
+
+
+def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
+    x = places(len(result.neuron), relative)
+    # No line: from one layer of a block to the next, rates jump.
+    axes.plot(x, 100 * result.rate.mean(1), **{**style, "linestyle": "none", "markersize": 2.5}, clip_on=False, gid="rate")
+
+
+def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: bool) -> None:
+    of_blocks = "depth of the block (share of all blocks)" if relative else "block, in order of execution"
+    of_neurons = "depth of the neurons (share of all layers)" if relative else "layer of neurons, in order of execution"
+    phis = [values for result in results for values in (result.step_phi, result.closed_form.mean(1))]
+    scale_values(panels["P"], phis, wide=20)
+    panels["P"].axhline(1, color="0.4", linewidth=0.7, zorder=0, gid="isometry")
+    panels["P"].set_ylabel(r"$\phi(JJ^T)$ within a step")
+    panels["G"].set_yscale("log")
+    panels["G"].set_ylabel("gradient at its input (nat)")
+    panels["R"].set_ylabel("firing rate (% of steps)")
+    for key, axes in panels.items():
+        axes.set_xlabel(of_neurons if key == "R" else of_blocks)
+        if not relative:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        finish(axes)
+    panels["R"].set_ylim(bottom=0)
+
+
+def places(count: int, relative: bool) -> FloatArray:
+    """Where blocks or layers stand on the axis of depth.
+
+    Args:
+        count: how many.
+        relative: whether the axis goes from 0 to 1.
+
+    Returns:
+        1, 2, ..., or the middles of as many equal parts.
+    """
+    return (np.arange(count) + 0.5) / count if relative else np.arange(1.0, count + 1)
+
+
+def _positive(values: FloatArray) -> FloatArray:
+    return np.where(values > 0, values, np.nan)
+
+
+def _context(result: BlockIsometry) -> str:
+    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}.get(result.bn, result.bn)
+    parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn]
+    return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)

@@ -1,0 +1,132 @@
+"""Overall accuracy against the mean accuracy of single steps, a point for each network: Figure 7 of the TET paper."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from tetviz.errors import ResultError
+from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.results import ScalingCurve
+from tetviz.results.schema import FloatArray
+from tetviz.summaries import wilson
+
+_REST = "in no group"
+_SIDE = 4.2
+_BAR: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.5}
+_PLAIN: dict[str, Any] = {"color": "0.35", "marker": "o", "linestyle": "none"}
+
+
+def overall_and_steps(curve: ScalingCurve, timestep: int | None = None) -> tuple[int, float, float]:
+    """The accuracy of a run of T steps, and the mean accuracy of its steps.
+
+    Args:
+        curve: measured at every number of steps from 1 to T or more.
+        timestep: T; None takes the T of training.
+
+    Returns:
+        T, the accuracy of the mean output of steps 1..T, and the mean over t = 1..T of the accuracy of the output
+        of step t alone; both are fractions.
+
+    Raises:
+        ResultError: the curve does not hold the accuracies of the steps 1..T, or no T is known.
+    """
+    t = curve.t_train if timestep is None else timestep
+    name = network_name(curve.provenance)
+    if t < 1:
+        raise ResultError(f"the scaling curve of {name} records no T of training; choose one with --t")
+    if not np.array_equal(curve.timestep[:t], np.arange(1, t + 1)):
+        raise ResultError(
+            f"timestep {t}: the scaling curve of {name} holds {curve.timestep[0]} to {curve.timestep[-1]}; measure it "
+            "with a larger --tmax, or choose another with --t"
+        )
+    overall, steps = float(curve.accuracy[t - 1]), float(curve.step_accuracy[:t].mean())
+    if not np.isfinite([overall, steps]).all():
+        raise ResultError(f"the scaling curve of {name} lacks an accuracy up to T = {t}; measure it again")
+    return t, overall, steps
+
+
+def draw_scatter(
+    curves: Sequence[ScalingCurve], timestep: int | None = None, groups: Mapping[str, str] | None = None
+) -> Figure:
+    """Overall accuracy against the mean of the step accuracies, over many networks: Figure 7 of the TET paper.
+
+    On the diagonal a run is no better than its steps are on average; the height above it is what averaging the
+    outputs over time adds. Bars are 95 % Wilson intervals of the overall accuracy, over samples.
+
+    Args:
+        curves: one for each network.
+        timestep: number of timesteps; None takes each network's training T.
+        groups: what a group is called, and the shell pattern (``*``, ``?``, ``[...]``) of its networks' names; a
+            network is in the first group that it fits. None gives one colour.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ResultError: there is no curve, a group without a network, or a curve without the steps asked for.
+    """
+    if not curves:
+        raise ResultError("no scaling curve to draw")
+    points = [overall_and_steps(curve, timestep) for curve in curves]
+    groups = groups or {}
+    members = _members([network_name(curve.provenance) for curve in curves], groups)
+    looks = [{**style, "linestyle": "none"} for style in series_styles(list(groups))]
+    looks += [_PLAIN] * (_REST in members)
+    with paper_style():
+        figure = Figure((_SIDE, _SIDE), layout="constrained")
+        axes = figure.subplots()
+        handles = [Line2D([], [], color="0.5", linewidth=0.8, label="no gain over single steps")]
+        low, high = wilson([overall for _, overall, _ in points], [len(curve.sample) for curve in curves])
+        for (name, indices), look in zip(members.items(), looks, strict=True):
+            overall, steps = (100 * np.array([points[index][part] for index in indices]) for part in (1, 2))
+            axes.vlines(steps, 100 * low[indices], 100 * high[indices], **_BAR, color=look["color"], gid="interval")
+            axes.plot(steps, overall, **look, alpha=0.8, gid="group")
+            count = f"{len(indices)} network{'s' * (len(indices) != 1)}"
+            label = f"{name}, {count}" if groups else count
+            handles.append(Line2D([], [], **look, label=wrap(label, 60)))
+        handles.insert(1, Line2D([], [], color="0.5", **_BAR, label="95 % Wilson interval"))
+        _square(axes, 100 * np.concatenate([low, high, [steps for _, _, steps in points]]))
+        axes.set_xlabel("mean accuracy of the single steps 1..T (%)")
+        axes.set_ylabel("accuracy of the mean output of steps 1..T (%)")
+        columns = 2 if max(len(str(handle.get_label())) for handle in handles) < 32 else 1
+        rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
+        figure.set_size_inches(_SIDE, _SIDE + 0.16 * rows)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        figure.suptitle(wrap_evenly(_caption(curves, [t for t, _, _ in points]), 62))
+    return figure
+
+
+def _members(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {group: [] for group in groups}
+    rest: list[int] = []
+    for index, name in enumerate(names):
+        group = next((group for group, pattern in groups.items() if fnmatchcase(name, pattern)), None)
+        (rest if group is None else members[group]).append(index)
+    for group, indices in members.items():
+        if not indices:
+            raise ResultError(f"group {group}: no network fits {groups[group]!r}; they are {', '.join(names)}")
+    return {**members, _REST: rest} if rest else members
+
+
+def _square(axes: Axes, percent: FloatArray) -> None:
+    """The same scale on both axes, so that the diagonal is one."""
+    low, high = float(percent.min()), float(percent.max())
+    margin = max(0.08 * (high - low), 0.25)
+    limits = max(low - margin, -1), min(high + margin, 101)
+    axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, zorder=1.5, gid="diagonal")
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.grid(color="0.92", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _caption(curves: Sequence[ScalingCurve], steps: Sequence[int]) -> str:
+    found = {t: f"T = {t}" for t in sorted(set(steps))}
+    contexts = list(dict.fromkeys(context for curve in curves if (context := data_context(curve))))
+    return "; ".join([", ".join(found.values()), *contexts])

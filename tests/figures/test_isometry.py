@@ -1,0 +1,96 @@
+"""The figure of block isometries shows what the results say."""
+
+import numpy as np
+import pytest
+from planted_isometry import planted_isometry
+
+from tetviz.errors import ResultError
+from tetviz.figures import draw, draw_isometry
+from tetviz.summaries.isometry import gradient_norm, running_product
+
+
+def lines(axes, gid):
+    return [line for line in axes.lines if line.get_gid() == gid]
+
+
+def panel(figure, text):
+    return next(axes for axes in figure.axes if text in axes.get_ylabel())
+
+
+def test_every_number_is_where_it_belongs():
+    result = planted_isometry(blocks=9)
+    figure = draw_isometry([result])
+    phi, gradient, rate = (panel(figure, text) for text in ("phi", "gradient", "rate"))
+    np.testing.assert_allclose(lines(phi, "phi")[0].get_xydata(), np.stack([np.arange(1, 10), result.step_phi], 1))
+    np.testing.assert_allclose(lines(phi, "closed form")[0].get_ydata(), result.closed_form.mean(1))
+    np.testing.assert_allclose(lines(gradient, "gradient")[0].get_ydata(), gradient_norm(result.input_gradient))
+    np.testing.assert_allclose(lines(gradient, "product")[0].get_ydata(), 0.1 * np.sqrt(running_product(result)))
+    np.testing.assert_allclose(lines(rate, "rate")[0].get_ydata(), 100 * result.rate.mean(1))
+    assert len(lines(gradient, "step")) == 2 and gradient.get_yscale() == "log"
+    assert lines(phi, "isometry")[0].get_ydata() == [1, 1]
+    assert figure.get_suptitle() == (
+        "plain-20; L_TET; T = 2; cifar10 test, 16 samples; BN statistics of each batch; 4 probes"
+    )
+
+
+def test_the_band_is_a_95_percent_interval():
+    result = planted_isometry(step_phi_se=np.full(9, 0.1))
+    (band,) = panel(draw_isometry([result]), "phi").collections
+    low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
+    assert (low, high) == (pytest.approx(1.2 - 0.196), pytest.approx(1.2 + 0.196))
+
+
+def test_networks_of_other_depths_share_a_relative_axis():
+    results = [planted_isometry(), planted_isometry(label="ms-110", blocks=54, phi=1.0)]
+    figure = draw_isometry(results, "relative")
+    for line in lines(panel(figure, "phi"), "phi"):
+        x = line.get_xdata()
+        assert x[0] == pytest.approx(0.5 / len(x)) and x[-1] == pytest.approx(1 - 0.5 / len(x))
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["plain-20", "ms-110"] and not lines(panel(figure, "gradient"), "step")
+    assert "share" in panel(figure, "rate").get_xlabel()
+
+
+def test_contexts_that_differ_are_in_the_legend():
+    figure = draw_isometry([planted_isometry(), planted_isometry(label="ms", bn="frozen")])
+    assert figure.get_suptitle() == ""
+    assert "BN statistics frozen" in figure.legends[0].get_texts()[1].get_text()
+
+
+def test_a_wide_range_is_logarithmic():
+    wide = planted_isometry(step_phi=np.geomspace(0.01, 10, 9))
+    assert panel(draw_isometry([wide]), "phi").get_yscale() == "log"
+    assert panel(draw_isometry([planted_isometry()]), "phi").get_yscale() == "linear"
+
+
+def test_silent_networks_and_single_estimates_can_be_drawn():
+    silent = planted_isometry(
+        blocks=1,
+        steps=1,
+        step_phi=np.zeros(1),
+        step_phi_se=np.full(1, np.nan),
+        closed_form=np.full((1, 1), np.nan),
+        input_gradient=np.zeros((1, 1)),
+        output_gradient=np.zeros((1, 1)),
+    )
+    draw_isometry([silent]).draw_without_rendering()
+    draw_isometry([silent, planted_isometry()]).draw_without_rendering()
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_the_legend_covers_no_axes(count):
+    long = "a name that does not fit into a single line " * 4
+    figure = draw_isometry([planted_isometry(label=f"{long}{k}" if k else "a") for k in range(count)])
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+
+
+def test_draw_finds_the_figure():
+    assert len(draw([planted_isometry()]).axes) == 3
+    with pytest.raises(ResultError, match="block isometries"):
+        draw([planted_isometry()], timestep=1)
+    with pytest.raises(ResultError, match="no block isometry"):
+        draw_isometry([])
+    with pytest.raises(ValueError, match="depth"):
+        draw_isometry([planted_isometry()], "deep")
