@@ -7,19 +7,25 @@ from typing import Any
 import click
 
 from tetviz import __version__
+from tetviz.commands.ablation import ablation
 from tetviz.commands.between import interpolate
 from tetviz.commands.connect import connect
 from tetviz.commands.curvature import curvature
 from tetviz.commands.demo import demo
 from tetviz.commands.doctor import doctor
+from tetviz.commands.energy import energy
 from tetviz.commands.export import export
 from tetviz.commands.flatness import compare, sharpness
+from tetviz.commands.history import history
+from tetviz.commands.importing import import_weights
+from tetviz.commands.isometry import isometry
 from tetviz.commands.landscape import landscape
 from tetviz.commands.lines import line
 from tetviz.commands.options import COMMAND_LINE
 from tetviz.commands.results import info, plot
 from tetviz.commands.scale import scale
 from tetviz.commands.train import train
+from tetviz.commands.training_cost import training_energy
 from tetviz.commands.trajectory import plane, trajectory
 from tetviz.errors import TetvizError
 
@@ -55,20 +61,25 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tetviz")
 def main() -> None:
-    """Loss surfaces and time scalability of directly trained spiking networks.
+    """Loss surfaces, time scalability and energy of directly trained spiking networks.
 
     \b
     tetviz demo                               the whole story on bundled data, in minutes
     tetviz train --data digits -o tet.pt      a network to look at
+    tetviz import weights.pth ... -o net.pt   a network of your own, written in any library
     tetviz doctor tet.pt                      whether it is fit to be measured
     tetviz landscape tet.pt --loss sdt        how the loss looks around it
     tetviz sharpness sdt.pt tet.pt            how flat it is, with intervals; which is flatter
     tetviz scale tet.pt --tmax 64             how it does with fewer or more timesteps
+    tetviz energy tet.pt --tmax 8             what it computes, and what that costs
+    tetviz isometry tet.pt                    what its depth does to gradients
     """
 
 
 _COMMANDS = (
     train,
+    ablation,
+    import_weights,
     doctor,
     landscape,
     sharpness,
@@ -79,7 +90,11 @@ _COMMANDS = (
     trajectory,
     plane,
     curvature,
+    history,
     scale,
+    energy,
+    training_energy,
+    isometry,
     plot,
     export,
     info,

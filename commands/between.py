@@ -91,11 +91,12 @@ def require_one_network(paths: tuple[Path, ...]) -> None:
     from tetviz.training import Checkpoint
 
     specs = [Checkpoint.load(path).spec.to_dict() for path in paths]
-    for spec in specs:
+    for spec in (each for each in specs if "surrogate" in each):
         smooth = spec["surrogate"] == "sigmoid"
         spec |= {"surrogate": smooth, "gamma": spec["gamma"] if smooth else 0, "detach_reset": False}
     for path, spec in zip(paths[1:], specs[1:], strict=True):
-        differ = [f"{name} {specs[0][name]!r} and {spec[name]!r}" for name in spec if spec[name] != specs[0][name]]
+        pairs = [(name, specs[0].get(name), value) for name, value in spec.items()]
+        differ = [f"{name} {first!r} and {value!r}" for name, first, value in pairs if first != value]
         if differ:
             raise CheckpointError(
                 f"{path}: holds another network than {paths[0]} ({'; '.join(differ)}); there is no path between two "

@@ -71,7 +71,7 @@ def connect(
     first, second = (Checkpoint.load(path) for path in checkpoints)
     if middle.exists() and "between" not in Checkpoint.load(middle).training:
         raise click.UsageError(f"-o {target}: the curve would replace the checkpoint {middle}; name another file")
-    has_norms = bool(batch_norms(first.model()))
+    has_norms = bool(batch_norms(first.model(trust=options["trust"])))
     subject, probe, seconds = open_probe(
         checkpoints[0], loads_calibration=True, bn="recalibrate" if has_norms else "frozen", **options
     )

@@ -98,26 +98,36 @@ def sharpness(
 @click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> None:
-    """Compare the flatness of checkpoints from results of the same planes, without measuring anything.
+    """Compare checkpoints from their results, without measuring anything.
 
-    Takes what `tetviz sharpness`, `tetviz line` and `tetviz landscape` write. One file gives its table alone.
+    Flatness, from what `tetviz sharpness`, `tetviz line` and `tetviz landscape` wrote on the same planes; accuracy
+    at every T, from what `tetviz scale` wrote on the same samples. One file gives its table alone.
 
     \b
     tetviz compare sdt.sharpness.h5 tet.sharpness.h5
     tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
+    tetviz compare sdt.scale.h5 tet.scale.h5
     """
     from tetviz.commands.console import print_json
+    from tetviz.commands.scale_report import report_scaling, scaling_records
     from tetviz.errors import ResultError
-    from tetviz.results import Lines, Surface, load
+    from tetviz.results import Lines, ScalingCurve, Surface, load
     from tetviz.summaries import axis_lines
+    from tetviz.summaries.scaling import differences_from_first
 
+    loaded: list[Any] = [load(file) for file in files]
+    if all(isinstance(found, ScalingCurve) for found in loaded):
+        if as_json:
+            print_json(scaling_records(loaded, differences_from_first(loaded)))
+        else:
+            report_scaling(loaded, timestep)
+        return
     results: list[Lines] = []
-    for file in files:
-        found: Any = load(file)
+    for file, found in zip(files, loaded, strict=True):
         if not isinstance(found, Lines) and type(found) is not Surface:
             raise ResultError(
-                f"{file}: holds a result of kind {found.kind!r}, expected sharpness, lines or surface; name what "
-                "`tetviz sharpness`, `tetviz line` or `tetviz landscape` wrote"
+                f"{file}: holds a result of kind {found.kind!r}, expected sharpness, lines or surface, or scaling "
+                "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
             )
         results.append(found if isinstance(found, Lines) else axis_lines(found))
     if as_json:

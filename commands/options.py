@@ -12,6 +12,7 @@ import click
 from tetviz.errors import unknown
 
 COMMAND_LINE = "tetviz.command_line"
+LONGEST_NAME = 80
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,43 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
         known = self.known()
         if value not in known:
             self.fail(unknown("name", value, known), param, ctx)
+        return str(value)
+
+
+class DataName(Registered):
+    """A data set of tetviz, or a function of someone else's."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names, for the help text.
+
+        Args:
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The names between brackets.
+        """
+        return f"[{'|'.join(self.known())}|MODULE:FUNCTION]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Accepts a known name, or what names a function.
+
+        Args:
+            value: what was given.
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The name.
+        """
+        if ":" not in value:
+            return super().convert(value, param, ctx)
+        from tetviz.models.calling import split_reference
+
+        try:
+            split_reference(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return str(value)
 
 
@@ -150,10 +188,19 @@ event_options = combined(
     ),
 )
 
+trust_option = click.option(
+    "--trust", is_flag=True, help="Import and run the Python code that a checkpoint or --data names."
+)
+
 data_options = combined(
-    click.option("--data", type=Registered("tetviz.training", "DATASETS"), help="Data set."),
+    click.option(
+        "--data",
+        type=DataName("tetviz.training", "DATASETS"),
+        help="Data set, or with --trust a function of your own, called with the split.",
+    ),
     click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set; for npz, the file."),
     click.option("--download", is_flag=True, help="Fetch a missing data set into --data-root."),
+    trust_option,
     event_options,
 )
 
@@ -303,3 +350,24 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
     if len(set(paths)) < len(paths):
         raise click.UsageError("the same checkpoint is named twice")
     return paths
+
+
+def overlay_path(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:
+    """What the figure of several checkpoints is named after.
+
+    Args:
+        checkpoints: the checkpoints.
+        output: what ``-o`` says.
+        kind: as in :func:`output_paths`.
+
+    Returns:
+        The name that a result of them all would have; nothing for a single checkpoint.
+    """
+    if len(checkpoints) < 2:
+        return []
+    if output is not None:
+        return [output / f"{kind}.h5"]
+    names = "-".join(path.stem for path in checkpoints)
+    if len(names) > LONGEST_NAME:
+        names = f"{checkpoints[0].stem}-and-{len(checkpoints) - 1}-others"
+    return [checkpoints[0].with_name(f"{names}.{kind}.h5")]

@@ -1,6 +1,8 @@
 """Values of options with a syntax of their own. A reader raises ValueError, which becomes a usage error."""
 
+import json
 import math
+from typing import Any
 
 
 def parse_finite(text: str | float) -> float:
@@ -19,6 +21,25 @@ def parse_finite(text: str | float) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is not a finite number")
     return number
+
+
+def parse_group(text: str) -> tuple[str, str]:
+    """Reads ``NAME=PATTERN`` or ``PATTERN``.
+
+    Args:
+        text: for example ``SDT=sdt*``.
+
+    Returns:
+        What the group is called, the pattern itself if it has no name, and the pattern.
+
+    Raises:
+        ValueError: the name or the pattern is empty.
+    """
+    name, equals, pattern = text.partition("=")
+    pattern = pattern if equals else name
+    if not name or not pattern:
+        raise ValueError(f"expected NAME=PATTERN such as SDT=sdt*, got {text!r}")
+    return name, pattern
 
 
 def parse_range(text: str) -> tuple[float, float]:
@@ -111,6 +132,27 @@ def parse_numbers(text: str) -> tuple[float, ...]:
     if not numbers or not 0 < numbers[0] <= numbers[-1] < math.inf:
         raise ValueError(f"expected positive numbers such as 0.01,0.1, got {text!r}")
     return tuple(numbers)
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Reads arguments by name, as JSON.
+
+    Args:
+        text: for example ``{"T": 4}``.
+
+    Returns:
+        Name to value.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    try:
+        arguments = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {text!r} ({error})") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {text!r}")
+    return arguments
 
 
 def parse_sensor(text: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """``tetviz scale``: accuracy and losses of a checkpoint at every number of timesteps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from tetviz.commands.options import (
     data_options,
     output_option,
     output_paths,
+    overlay_path,
     run_options,
     samples_option,
 )
@@ -17,11 +19,20 @@ from tetviz.commands.options import (
 if TYPE_CHECKING:
     from tetviz.commands.subject import Subject
     from tetviz.results import ScalingCurve
+    from tetviz.summaries import AccuracyDifference
 
 
 @click.command()
 @checkpoints_argument
 @click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: 64; events: their frames]")
+@click.option(
+    "--exit",
+    "exit_rule",
+    type=click.Choice(["margin", "entropy", "both"]),
+    help="Early exit: accuracy against mean T, by the softmax margin or entropy of the mean output.",
+)
+@click.option("--per-class", is_flag=True, help="Also the accuracy of each class.")
+@click.option("--keep-outputs", is_flag=True, help="Store the outputs O(t) of every sample too.")
 @samples_option(0)
 @data_options
 @run_options
@@ -29,6 +40,9 @@ if TYPE_CHECKING:
 def scale(
     checkpoints: tuple[Path, ...],
     tmax: int | None,
+    exit_rule: str | None,
+    per_class: bool,
+    keep_outputs: bool,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -38,42 +52,91 @@ def scale(
     """Measure CKPT at every T from 1 to --tmax, in one pass whose memory does not grow with T.
 
     Writes CKPT.scale.h5 and CKPT.scale.png: accuracy and losses of the mean output of steps 1..T, accuracy and
-    loss of each step alone, and the growth of the accuracy relative to the T of training.
+    loss of each step alone, the growth of the accuracy relative to the T of training, and the predictions and
+    confidences of every sample. Tests beforehand that the network is causal in time. Several checkpoints are also
+    overlaid, in CKPT-CKPT.scale.png (with -o FOLDER in FOLDER/scale.png), and compared sample by sample with the
+    first. --exit and --per-class add a table, and the figures CKPT.exit.png and CKPT.classes.png.
 
     \b
     tetviz scale tet.pt --tmax 64
-    tetviz scale sdt.pt tet.pt && tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
+    tetviz scale sdt.pt tet.pt --exit both
+    tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
     from tetviz.commands.console import note, print_json, warn_at_chance
+    from tetviz.commands.scale_report import report_differences, scaling_records
     from tetviz.commands.subject import open_subject
-    from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
     from tetviz.results import writable_target
+    from tetviz.summaries.exits import RULES
     from tetviz.training import Checkpoint
 
+    rules = RULES if exit_rule == "both" else (exit_rule,) if exit_rule else ()
     targets = output_paths(checkpoints, output, "scale")
-    for target in targets:
-        writable_target(target, force)
-        writable_target(target.with_suffix(".png"), force)
-    for path in checkpoints:
-        Checkpoint.load(path)
-    records, curves = [], []
-    for path, target in zip(checkpoints, targets, strict=True):
-        subject = open_subject(path, batch_size=batch_size, **options)
+    overlay = overlay_path(checkpoints, output, "scale")
+    figures = [figure_paths(target, rules, per_class) for target in [*targets, *overlay]]
+    for path in [*targets, *(path for paths in figures for path in paths.values())]:
+        writable_target(path, force)
+    for checkpoint in checkpoints:
+        Checkpoint.load(checkpoint)
+    curves = []
+    for checkpoint, target, paths in zip(checkpoints, targets, figures, strict=False):
+        subject = open_subject(checkpoint, batch_size=batch_size, **options)
         longest = tmax or (subject.dataset.spec.frames if subject.dataset.sequence else 64)
-        curve = measure_scaling(subject, target, longest, batch_size)
-        records.append(record(curve))
+        curve = measure_scaling(subject, target, longest, batch_size, keep_outputs)
         curves.append(curve)
         warn_at_chance(curve.sdt_loss[-1], subject.checkpoint.spec.num_classes)
-        if not as_json:
-            click.echo(format_curve(curve))
-        note(f"wrote {target} and {target.with_suffix('.png')}")
+        draw_extra([curve], paths, rules)
+        note(f"wrote {', '.join(map(str, [target, *paths.values()]))}")
+    for paths in figures[len(checkpoints) :]:
+        draw_overlay(curves, paths, rules)
+        note(f"wrote {', '.join(map(str, paths.values()))}")
+    differences, why = compared(curves)
     if as_json:
-        print_json(records)
+        print_json(scaling_records(curves, differences, rules, per_class))
     else:
-        click.echo(f"\n{TABLE_CAPTION}\n{format_table(step_accuracy_table(curves))}")
+        report(curves, rules, per_class)
+        report_differences(curves, differences)
+    if why:
+        note(f"no difference is given: {why}")
 
 
-def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int) -> "ScalingCurve":
+def compared(curves: "Sequence[ScalingCurve]") -> "tuple[list[AccuracyDifference], str]":
+    """How each checkpoint differs from the first, where they were measured on the same samples.
+
+    Args:
+        curves: one for each checkpoint.
+
+    Returns:
+        The differences, or why there are none.
+    """
+    from tetviz.errors import ResultError
+    from tetviz.summaries.scaling import differences_from_first
+
+    try:
+        return differences_from_first(curves), ""
+    except ResultError as error:
+        return [], str(error)
+
+
+def figure_paths(target: Path, rules: Sequence[str], per_class: bool) -> dict[str, Path]:
+    """The figures that stand beside a result.
+
+    Args:
+        target: the HDF5 file.
+        rules: of early exit; none for no such figure.
+        per_class: whether there is a figure of the classes.
+
+    Returns:
+        ``scale``, ``exit`` and ``classes`` to a path, as far as they are asked for.
+    """
+    stem = target.stem.removesuffix(".scale")
+    wanted = {"exit": bool(rules), "classes": per_class}
+    extra = {name: target.with_name(f"{stem}.{name}.png") for name, asked in wanted.items() if asked}
+    return {"scale": target.with_suffix(".png"), **extra}
+
+
+def measure_scaling(
+    subject: "Subject", target: Path, tmax: int, batch_size: int, keep_outputs: bool = False
+) -> "ScalingCurve":
     """Measures a scaling curve, writes and draws it.
 
     Args:
@@ -81,12 +144,13 @@ def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int
         target: the HDF5 file; the figure stands beside it.
         tmax: longest run.
         batch_size: samples a batch.
+        keep_outputs: whether to store the outputs too.
 
     Returns:
         The curve.
     """
     from tetviz.analysis import compute_scaling
-    from tetviz.commands.console import progress_bar
+    from tetviz.commands.console import note, progress_bar
     from tetviz.figures import draw_scaling, save_figure
     from tetviz.results import save
 
@@ -97,60 +161,62 @@ def measure_scaling(subject: "Subject", target: Path, tmax: int, batch_size: int
             tmax,
             indices=subject.indices,
             batch_size=batch_size,
+            keep_outputs=keep_outputs,
             provenance=subject.provenance,
             progress=lambda samples: bar.advance(task, samples),
         )
+    if curve.prefix_test.startswith("warning"):
+        note(f"{curve.prefix_test} (causal in t)")
     save(target, curve)
     save_figure(draw_scaling([curve]), target.with_suffix(".png"))
     return curve
 
 
-def record(curve: "ScalingCurve") -> dict[str, Any]:
-    """A scaling curve as plain values.
+def draw_overlay(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
+    """Draws several curves in one figure, and what else is asked for.
 
     Args:
-        curve: the curve.
-
-    Returns:
-        Its origin and every number, at every T.
+        curves: one for each checkpoint.
+        paths: as :func:`figure_paths` gives them.
+        rules: of early exit.
     """
-    head = {
-        "checkpoint": curve.provenance.checkpoint,
-        "t_train": curve.t_train,
-        "temporal_variance": curve.temporal_variance,
-        "temporal_variance_all": curve.temporal_variance_all,
-    }
-    return {**head, **{str(name): column.tolist() for name, column in curve.to_frame().reset_index().items()}}
+    from tetviz.figures import draw_scaling, save_figure
+
+    save_figure(draw_scaling(curves), paths["scale"])
+    draw_extra(curves, paths, rules)
 
 
-def format_curve(curve: "ScalingCurve") -> str:
-    """A scaling curve as a table, at the powers of two and the T of training.
+def draw_extra(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
+    """Draws early exit and classes, as far as they are asked for.
 
     Args:
-        curve: the curve.
-
-    Returns:
-        The lines.
+        curves: one for each checkpoint.
+        paths: as :func:`figure_paths` gives them.
+        rules: of early exit.
     """
-    import pandas as pd
+    from tetviz.figures import draw_classes, draw_exits, save_figure
 
-    from tetviz.figures import format_table
+    if "exit" in paths:
+        save_figure(draw_exits(curves, rules), paths["exit"])
+    if "classes" in paths:
+        save_figure(draw_classes(curves), paths["classes"])
 
-    tmax, trained = len(curve.timestep), curve.t_train
-    shown = [t for t in range(1, tmax + 1) if t in (trained, tmax) or t & (t - 1) == 0]
-    at = [t - 1 for t in shown]
-    frame = pd.DataFrame(
-        {
-            "accuracy": [f"{value:.2%}" for value in curve.accuracy[at]],
-            "step T alone": [f"{value:.2%}" for value in curve.step_accuracy[at]],
-            "growth": ["-" if value != value else f"{value:+.2%}" for value in curve.relative_growth[at]],
-            "L_SDT": curve.sdt_loss[at],
-            "L_TET": curve.tet_loss[at],
-        },
-        index=pd.Index([f"{t} (trained)" if t == trained else str(t) for t in shown], name="T"),
-    )
-    table = format_table(frame, decimals=4)
-    if trained + 1 >= tmax:
-        return f"{table}\nvariance of the step accuracy: needs two steps beyond the T of training, {trained}"
-    variance = f"{1e4 * curve.temporal_variance:.4f} %^2"
-    return f"{table}\nvariance of the step accuracy over t = {trained + 1}..{tmax}: {variance}"
+
+def report(curves: "Sequence[ScalingCurve]", rules: Sequence[str], per_class: bool) -> None:
+    """Prints all tables.
+
+    Args:
+        curves: one for each checkpoint.
+        rules: of early exit.
+        per_class: whether to show every class.
+    """
+    from tetviz.commands.scale_report import format_classes, format_curve, format_exits
+    from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
+    from tetviz.summaries.flatness import checkpoint_names
+
+    names = checkpoint_names([curve.provenance for curve in curves])
+    for name, curve in zip(names, curves, strict=True):
+        click.echo(f"{name}: {len(curve.sample):,} samples [95 % Wilson interval]")
+        tables = [format_curve(curve), *(format_exits(curve, rule) for rule in rules)]
+        click.echo("\n\n".join([*tables, *([format_classes(curve)] if per_class else [])]) + "\n")
+    click.echo(f"{TABLE_CAPTION}\n{format_table(step_accuracy_table(curves))}")

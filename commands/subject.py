@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
+from tetviz.commands.console import note
 from tetviz.commands.options import command_line
 from tetviz.errors import CheckpointError, DataError, TetvizError
-from tetviz.models import SpikingNetwork
+from tetviz.models import ForeignNetwork, ForeignSpec, SpikingNetwork
 from tetviz.results import Provenance
 from tetviz.results.schema import IntArray
 from tetviz.training import Checkpoint, DataSpec, LabelledDataset, file_sha256, load_data, select_balanced
+from tetviz.training.importing import hold_to_contract, some_samples
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,18 @@ class Subject:
         dataset: the data set.
         indices: the samples that count, in order.
         provenance: what is known of the origin so far.
+        trusted: whether code that the checkpoint or the data name may run.
         calibration: the train split, for batch-norm statistics; None where they are not re-estimated.
         calibration_indices: the samples of it that count, in order.
     """
 
     path: Path
     checkpoint: Checkpoint
-    model: SpikingNetwork
+    model: SpikingNetwork | ForeignNetwork
     dataset: LabelledDataset
     indices: IntArray
     provenance: Provenance
+    trusted: bool = False
     calibration: LabelledDataset | None = None
     calibration_indices: IntArray | None = None
 
@@ -77,6 +81,7 @@ def open_subject(
     data: str | None = None,
     data_root: Path | None = None,
     download: bool = False,
+    trust: bool = False,
     split: str = "test",
     device: str = "auto",
     precision: str | None = None,
@@ -93,6 +98,7 @@ def open_subject(
         data: name of the data set; the one that the checkpoint records by default.
         data_root: its folder; the recorded one by default.
         download: fetch it if it is missing.
+        trust: import and run the Python code that the checkpoint or ``data`` names.
         split: ``test`` or ``train``.
         device: as in :func:`pick_device`.
         precision: ``float32`` or ``float64``; the checkpoint's own by default.
@@ -116,14 +122,18 @@ def open_subject(
     given = {name: value for name, value in events.items() if value is not None}
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
-    dataset = load_data(spec, frames=spec.frames or checkpoint.timesteps, split=split, download=download)
+    announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)
+    model = checkpoint.model(trust=trust).to(where)
+    opening: dict[str, Any] = {"frames": spec.frames or checkpoint.timesteps, "download": download, "trust": trust}
+    dataset = load_data(spec, split=split, **opening)
     if not dataset.sequence:
         dataset.spec = dataclasses.replace(dataset.spec, frames=0)
         if given:
             names = ", ".join(f"--{name}" for name in given)
             raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
-    _check_fit(path, checkpoint, dataset)
-    model = checkpoint.model().to(where)
+    check_fit(path, checkpoint, dataset)
+    if isinstance(model, ForeignNetwork):
+        hold_to_contract(model, str(path), some_samples(dataset, model), checkpoint.timesteps)
     if precision:
         model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
@@ -138,28 +148,57 @@ def open_subject(
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
-        network=_architecture(checkpoint),
+        network=architecture(checkpoint),
     )
-    subject = Subject(path, checkpoint, model, dataset, indices, provenance)
+    subject = Subject(path, checkpoint, model, dataset, indices, provenance, trust)
     if not calibration:
         return subject
-    train = load_data(spec, frames=spec.frames or checkpoint.timesteps, split="train", download=download)
+    train = load_data(spec, split="train", **opening)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(subject, calibration=train, calibration_indices=chosen)
 
 
-def _architecture(checkpoint: Checkpoint) -> str:
-    # What decides the shapes of the weights, and with them the noise that a seed gives.
+def architecture(checkpoint: Checkpoint) -> str:
+    """What decides the shapes of a network's weights, and with them the noise that a seed gives.
+
+    Args:
+        checkpoint: any.
+
+    Returns:
+        JSON.
+    """
     spec = checkpoint.spec.to_dict()
-    return json.dumps(
-        {name: spec[name] for name in ("name", "num_classes", "in_channels", "image_size", "width", "options")}
-    )
+    names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
+    return json.dumps({name: spec[name] for name in names if name in spec})
 
 
-def _check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> None:
+def announce(*names: str, trust: bool) -> None:
+    """Says which modules are about to be imported.
+
+    Args:
+        *names: networks and data sets; those of the form ``module:function`` are code.
+        trust: whether they may be; if not, nothing is.
+    """
+    for name in dict.fromkeys(names):
+        if trust and ":" in name:
+            note(f"trusted: importing {name.partition(':')[0]} to call {name}")
+
+
+def check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> None:
+    """Checks that a network and a data set have the same classes and channels.
+
+    Args:
+        path: the network's file, for the message.
+        checkpoint: the network.
+        dataset: the data set.
+
+    Raises:
+        DataError: they do not fit.
+    """
     expected, found = checkpoint.spec, dataset
     name = dataset.spec.name
-    if expected.num_classes != found.num_classes:
+    differ = expected.num_classes != found.num_classes
+    if differ and (found.states_classes or found.num_classes > expected.num_classes):
         raise DataError(
             f"{path}: the network has {expected.num_classes} classes, the data set {name} has {found.num_classes}; "
             "name the data set that it was trained on with --data"

@@ -13,21 +13,49 @@ if TYPE_CHECKING:
     from tetviz.training import LabelledDataset, TrainingConfig
 
 POSITIVE = FiniteRange(0, min_open=True)
+SHARPNESS = FiniteRange(1e-6, 1e6)
 
-model_options = combined(
-    click.option("--model", type=Registered("tetviz.models", "MODELS"), default="snn5", show_default=True),
+network_options = combined(
+    click.option(
+        "--model",
+        type=Registered("tetviz.models", "MODELS"),
+        metavar="NAME",
+        default="snn5",
+        show_default=True,
+        help="snn5, vggsnn, vggsnn-nopool, resnet19, spiking-resnet18|34, sew-resnet18|34|50, ms-resnet18|34|104; for "
+        "CIFAR ms-resnet20|110|482, and cifar-resnet of any depth.",
+    ),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
-    click.option("--model-option", "model_options", multiple=True, metavar="NAME=INT", help="Such as stem=128."),
+    click.option(
+        "--model-option",
+        "model_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Such as stem=128, connect=AND, zero_init=false. Repeat it for several.",
+    ),
     click.option("--norm", type=Registered("tetviz.models.spec", "NORMS"), default="bn", show_default=True),
-    click.option("--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Leak of the LIF."),
+    click.option("--neuron", type=Registered("tetviz.models", "NEURONS"), default="lif", show_default=True),
+    click.option(
+        "--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Of lif; of plif where it starts."
+    ),
     click.option("--threshold", type=POSITIVE, default=1.0, show_default=True, help="Firing threshold V_th."),
-    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
-    click.option("--gamma", type=POSITIVE, default=1.0, show_default=True, help="Width of the surrogate."),
+    click.option(
+        "--reset",
+        type=Registered("tetviz.models", "RESETS"),
+        default="hard",
+        show_default=True,
+        help="To 0, or soft: by the threshold.",
+    ),
     click.option("--detach-reset", is_flag=True, help="No gradient through the reset."),
     click.option("--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own]"),
 )
 
-schedule_options = combined(
+surrogate_options = combined(
+    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
+    click.option("--gamma", type=POSITIVE, help="Width of the surrogate.  [default: 1]"),
+)
+
+loss_options = combined(
     click.option("--loss", type=Registered("tetviz.training", "LOSSES"), default="tet", show_default=True),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
@@ -42,6 +70,9 @@ schedule_options = combined(
         type=Parsed("LOSS@EPOCH", "tetviz.training.schedule:Switch.parse"),
         help="Another loss after so many epochs, such as tet@200.",
     ),
+)
+
+stage_options = combined(
     click.option("--timesteps", type=click.IntRange(1), help="T.  [default: 4]"),
     click.option("--epochs", type=click.IntRange(1), help="Epochs at that T.  [default: 10]"),
     click.option(
@@ -86,14 +117,26 @@ optimizer_options = combined(
 )
 
 
+split_seed_option = click.option(
+    "--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split."
+)
+
+machine_options = combined(
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+    click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data."),
+)
+
+
 @click.command()
-@model_options
+@network_options
+@surrogate_options
+@click.option("--k", type=SHARPNESS, help="Sharpness of --surrogate sigmoid, sigmoid(k (u - V_th)): 1 / --gamma.")
 @data_options
-@click.option("--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split.")
-@schedule_options
+@split_seed_option
+@loss_options
+@stage_options
 @optimizer_options
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data.")
+@machine_options
 @click.option(
     "--keep-every",
     type=click.IntRange(0),
@@ -195,9 +238,11 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     Raises:
         click.UsageError: options that exclude each other, or that the network does not take.
     """
+    from tetviz.commands.subject import announce
     from tetviz.errors import DataError
     from tetviz.training import DataSpec, Stage, TrainingConfig, load_data
 
+    options["gamma"] = _surrogate_width(options["surrogate"], options["gamma"], options.pop("k", None))
     stages: tuple[Stage, ...] = options.pop("stages")
     timesteps, epochs = options.pop("timesteps"), options.pop("epochs")
     if stages and (timesteps or epochs):
@@ -216,9 +261,10 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         split_seed=options.pop("split_seed"),
         sensor=options.pop("sensor") or (),
     )
-    download = options.pop("download")
-    train_set = load_data(spec, split="train", download=download)
-    test_set = load_data(train_set.spec, split="test", download=download)
+    opening = {"download": options.pop("download"), "trust": options.pop("trust")}
+    announce(spec.name, trust=opening["trust"])
+    train_set = load_data(spec, split="train", **opening)
+    test_set = load_data(train_set.spec, split="test", **opening)
     if not train_set.sequence:
         train_set.spec = dataclasses.replace(train_set.spec, frames=0)
         if given:
@@ -233,16 +279,21 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     return config, train_set, test_set
 
 
+def _surrogate_width(surrogate: str, gamma: float | None, k: float | None) -> float:
+    if k is None:
+        return 1.0 if gamma is None else gamma
+    if surrogate != "sigmoid":
+        raise click.UsageError(f"--k is the sharpness of --surrogate sigmoid, a smooth forward pass; got {surrogate}")
+    if gamma is not None:
+        raise click.UsageError("--k is 1 / --gamma: give one of them")
+    return 1 / k
+
+
 def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
     from tetviz.models import ModelSpec, build
 
-    extra = {}
-    for text in options.pop("model_options"):
-        name, _, value = text.partition("=")
-        if not value.isdecimal():
-            raise ValueError(f"--model-option {text}: expected NAME=INT such as stem=128")
-        extra[name] = int(value)
-    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm")
+    extra = dict(model_option(text) for text in options.pop("model_options"))
+    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm", "neuron", "reset")
     spec = ModelSpec(
         options.pop("model"),
         num_classes=data.num_classes,
@@ -253,3 +304,23 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
     )
     build(spec)
     return spec
+
+
+def model_option(text: str) -> tuple[str, int | bool | str]:
+    """Reads ``NAME=VALUE`` of --model-option.
+
+    Args:
+        text: such as ``stem=128``, ``connect=AND`` or ``zero_init=false``.
+
+    Returns:
+        The name and the value, an integer or a truth value where it looks like one.
+
+    Raises:
+        ValueError: anything else.
+    """
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise ValueError(f"--model-option {text}: expected NAME=VALUE such as stem=128 or connect=AND")
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, int(value) if value.isdecimal() else value

@@ -223,7 +223,8 @@ def test_scale_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> 
     assert printed["relative_growth"][1] == 0
     table = measured["sdt scale"].stdout
     curve = load(tet.with_name("sdt.scale.h5"), ScalingCurve)
-    assert [line.split()[0] for line in table.splitlines()[1:5]] == ["1", "2", "4", "6"]
+    assert table.splitlines()[0] == "sdt: 30 samples [95 % Wilson interval]"
+    assert [line.split()[0] for line in table.splitlines()[2:6]] == ["1", "2", "4", "6"]
     assert f"{100 * curve.accuracy[-1]:.2f}%" in table and f"{curve.sdt_loss[-1]:.4f}" in table
 
 

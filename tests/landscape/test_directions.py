@@ -37,6 +37,26 @@ def test_every_filter_has_the_norm_of_its_weights_and_all_else_is_held(name):
                 assert not direction[n].any()
 
 
+def test_learned_leaks_are_dynamics_and_move_only_when_asked_to():
+    model = build("snn5", width=0.125, image_size=16, neuron="plif")
+    roles = parameter_roles(model)
+    leaks = [name for name, role in roles.items() if role == "neuron"]
+    assert leaks == [f"features.{layer}.w" for layer in (1, 3, 6, 9, 12)]
+    held = random_direction(model, 0)
+    assert not any(held[name].any() for name in leaks)
+    policy = {"weight": "random", "bias": "hold", "norm": "hold", "neuron": "random"}
+    moved = random_direction(model, 0, policy=policy)
+    weights = dict(model.named_parameters())
+    for name in leaks:  # a filter of one entry: the direction is plus or minus the parameter, here 0 at leak 1/2
+        assert moved[name].shape == ()
+        assert moved[name].abs() == weights[name].abs()
+    with torch.no_grad():
+        for name in leaks:
+            weights[name].fill_(0.7)
+    moved = random_direction(model, 0, policy=policy)
+    assert all(abs(float(moved[name])) == pytest.approx(0.7) for name in leaks)
+
+
 @given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=25, deadline=None)
 def test_filter_normalize_agrees_with_loops_over_filters(seed, filters, size):

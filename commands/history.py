@@ -1,0 +1,134 @@
+"""``tetviz history``: how a training run went, as a result file and a figure."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import checkpoints_argument, command_line, output_option, output_paths
+
+if TYPE_CHECKING:
+    from tetviz.results import Provenance, TrainingHistory
+    from tetviz.training import Checkpoint
+
+
+@click.command()
+@checkpoints_argument
+@click.option("--force", is_flag=True, help="Replace existing outputs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
+@output_option("history")
+def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_json: bool) -> None:
+    """Write down how the training of CKPT went: losses and accuracy after every epoch.
+
+    Writes CKPT.history.h5 and CKPT.history.png, from what `tetviz train` stored; nothing is measured. Give it
+    OUTPUT.last.pt, which holds the whole run: OUTPUT.pt holds the epochs up to the chosen one. The TET paper's Figure 3
+    is the histories of a run with L_SDT and of one that was switched to L_TET, drawn by `tetviz plot`.
+
+    \b
+    tetviz history tet.last.pt
+    tetviz train --data digits --loss sdt --switch tet@6 -o switched.pt
+    tetviz history sdt.last.pt switched.last.pt
+    tetviz plot sdt.last.history.h5 switched.last.history.h5 -o figure3.pdf
+    """
+    from tetviz.commands.console import note, print_json
+    from tetviz.figures import draw_history, save_figure
+    from tetviz.results import save, writable_target
+    from tetviz.training import Checkpoint, training_history
+
+    targets = output_paths(checkpoints, output, "history")
+    for target in targets:
+        writable_target(target, force)
+        writable_target(target.with_suffix(".png"), force)
+    histories = []
+    for path in checkpoints:
+        checkpoint = Checkpoint.load(path)
+        histories.append(training_history(checkpoint, _provenance(path, checkpoint)))
+    for path, target, run in zip(checkpoints, targets, histories, strict=True):
+        save(target, run)
+        save_figure(draw_history([run]), target.with_suffix(".png"))
+        if not as_json:
+            click.echo(format_history(run))
+        if len(run.epoch) < run.planned_epochs:
+            note(
+                f"{path}: holds the first {len(run.epoch)} of {run.planned_epochs} epochs; OUTPUT.last.pt holds all "
+                "that were trained"
+            )
+        note(f"wrote {target} and {target.with_suffix('.png')}")
+    if as_json:
+        print_json([record(run) for run in histories])
+
+
+def record(run: "TrainingHistory") -> dict[str, Any]:
+    """A training history as plain values.
+
+    Args:
+        run: the history.
+
+    Returns:
+        Its origin, and every number, for each epoch.
+    """
+    head = {
+        "checkpoint": run.provenance.checkpoint,
+        "best_epoch": run.best_epoch,
+        "planned_epochs": run.planned_epochs,
+        "stages": json.loads(run.stages),
+        "switch": run.switch,
+        "loss": run.trained_on(),
+    }
+    columns = run.to_frame().drop(columns="loss_index").reset_index()
+    return {**head, **{str(name): column.tolist() for name, column in columns.items()}}
+
+
+def format_history(run: "TrainingHistory") -> str:
+    """A training history as a table of its first, last and chosen epoch, and of those around a change.
+
+    Args:
+        run: the history.
+
+    Returns:
+        The lines.
+    """
+    import pandas as pd
+
+    from tetviz.figures import format_table
+    from tetviz.figures.labels import network_name
+
+    ends = {*run.ends("stage"), *run.ends("loss_index"), run.best_epoch, int(run.epoch[-1])}
+    shown = sorted({1, *ends, *(epoch + 1 for epoch in (*run.ends("stage"), *run.ends("loss_index")))})
+    at = [epoch - 1 for epoch in shown]
+    frame = pd.DataFrame(
+        {
+            "T": run.timesteps[at],
+            "loss": [run.trained_on()[index] for index in at],
+            "training loss": run.train_loss[at],
+            "held out": [_percent(value) for value in run.val_accuracy[at]],
+            "test": [_percent(value) for value in run.test_accuracy[at]],
+            "L_SDT": run.test_sdt_loss[at],
+            "L_TET": run.test_tet_loss[at],
+        },
+        index=pd.Index([f"{e} (chosen)" if e == run.best_epoch else str(e) for e in shown], name="epoch"),
+    )
+    return f"{network_name(run.provenance)}\n{format_table(frame, decimals=4)}"
+
+
+def _percent(share: float) -> str:
+    return "-" if share != share else f"{share:.2%}"
+
+
+def _provenance(path: Path, checkpoint: "Checkpoint") -> "Provenance":
+    from tetviz.commands.subject import architecture
+    from tetviz.results import Provenance
+    from tetviz.training import DataSpec, file_sha256
+
+    data = DataSpec(**checkpoint.data) if checkpoint.data else None
+    return Provenance(
+        command=command_line(),
+        dtype=str(next(iter(checkpoint.state.values())).dtype).removeprefix("torch."),
+        checkpoint=str(path),
+        checkpoint_sha256=file_sha256(path),
+        label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
+        dataset=data.name if data else "",
+        data_settings=json.dumps(data.to_dict()) if data else "",
+        network=architecture(checkpoint),
+    )

@@ -1,0 +1,229 @@
+"""``tetviz import``: weights of someone else's become a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import Parsed, combined, data_options
+from tetviz.commands.published import open_published, published_options, take_published
+
+if TYPE_CHECKING:
+    import torch
+
+    from tetviz.models import Calling
+    from tetviz.training import Checkpoint, LabelledDataset
+
+_calling_options = combined(
+    click.option(
+        "--takes",
+        type=click.Choice(["step", "time-major", "batch-major", "static"]),
+        help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, or x_BCHW that it repeats itself.",
+    ),
+    click.option(
+        "--gives",
+        type=click.Choice(["step", "time-major", "batch-major", "mean", "sum"]),
+        help="Its output: that of one step, T x B x K, B x T x K, or B x K over all steps.",
+    ),
+    click.option("--item", help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key."),
+    click.option(
+        "--timesteps-by",
+        default="",
+        metavar="argument[:NAME]|attribute:PATH",
+        help="How it is told T, where its input does not tell.",
+    ),
+    click.option(
+        "--state",
+        type=click.Choice(["modules", "passed"]),
+        default="modules",
+        show_default=True,
+        help="Where membranes are kept; passed: output, state = network(x, state).",
+    ),
+    click.option(
+        "--recover",
+        type=click.Choice(["reduction", "prefix"]),
+        help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
+    ),
+    click.option(
+        "--time-axis", type=click.IntRange(0, 1), default=0, show_default=True, help="Axis that it reduces inside."
+    ),
+)
+
+
+@click.command("import")
+@click.argument("weights", type=click.Path(path_type=Path))
+@published_options
+@click.option("--factory", metavar="MODULE:FUNCTION", help="Function of your own that builds the network.")
+@click.option(
+    "--factory-args",
+    "arguments",
+    metavar="JSON",
+    type=Parsed("JSON", "tetviz.commands.parsers:parse_arguments"),
+    default="{}",
+    show_default=True,
+    help="What it is called with, by name.",
+)
+@click.option("--timesteps", type=click.IntRange(1), required=True, help="T that the network was trained with.")
+@_calling_options
+@click.option("--key", default="", help="Entry of the file that holds the state_dict, if it is not the whole file.")
+@data_options
+@click.option(
+    "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch.")
+@click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint, a .pt file.")
+def import_weights(
+    weights: Path,
+    factory: str | None,
+    arguments: dict[str, Any],
+    timesteps: int,
+    key: str,
+    device: str,
+    batch_size: int,
+    force: bool,
+    output: Path,
+    **options: Any,
+) -> None:
+    """Make a checkpoint of WEIGHTS, a state_dict: published, or of a network of your own.
+
+    Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet.
+    Their keys tell the layout, their shapes width and classes; neurons are the published ones. Every key must have
+    its place: an unknown, missing or mis-shaped one is named.
+
+    \b
+    tetviz import weights.pth --model resnet19 --timesteps 4 --data cifar10 --data-root data -o tet.pt
+
+    With --factory, the network is what that builds: any torch module, of SpikingJelly, snnTorch, norse or plain.
+    With --trust the factory is imported (the current folder comes first) and called. How the network is called is
+    stated, never guessed: without --takes and --gives you are told what fits. Before anything is written, a real
+    batch shows whether the network keeps to it: shapes at two T and two batch sizes, the same outputs twice, no
+    influence of one sample on another, inputs left alone. All other commands then take the checkpoint with --trust.
+
+    \b
+    tetviz import weights.pth --factory nets:build --factory-args '{"T": 4}' --timesteps 4 \\
+        --takes time-major --gives time-major --data digits --trust -o net.pt
+    tetviz scale net.pt --trust
+    """
+    from tetviz.commands.console import note
+    from tetviz.commands.subject import announce, pick_device
+    from tetviz.results import writable_target
+    from tetviz.training import file_sha256, import_foreign, load_weights, measure, to_batches
+
+    if output.suffix != ".pt":
+        raise click.UsageError(f"-o {output}: name a file that ends in .pt")
+    published = take_published(options, factory=factory is not None)
+    calling = _calling(options)
+    writable_target(output, force)
+    where = pick_device(device)
+    if factory is None:
+        _import_published(weights, output, key, timesteps, published, options, batch_size, where)
+        return
+    load_weights(weights, key)
+    announce(factory, options["data"] or "", trust=options["trust"])
+    data = _data(options, timesteps)
+    checkpoint = import_foreign(
+        weights,
+        factory,
+        data,
+        timesteps,
+        calling,
+        arguments=arguments,
+        key=key,
+        trust=options["trust"],
+        device=where,
+    )
+    profile = measure(checkpoint.model(trust=True).to(where), to_batches(data, batch_size), timesteps)
+    checkpoint.save(output)
+    click.echo(
+        f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
+        f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
+    )
+    note(f"SHA-256 of {weights}: {file_sha256(weights)}; of {output}: {file_sha256(output)}")
+
+
+def _import_published(
+    weights: Path,
+    output: Path,
+    key: str,
+    timesteps: int,
+    published: dict[str, Any],
+    options: dict[str, Any],
+    batch_size: int,
+    where: "torch.device",
+) -> None:
+    import dataclasses
+
+    from tetviz.commands.subject import announce, check_fit
+    from tetviz.training import measure, to_batches
+
+    checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
+    if not options["data"]:
+        checkpoint.save(output)
+        click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
+        return
+    announce(options["data"], trust=options["trust"])
+    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
+    check_fit(weights, checkpoint, data)
+    checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
+    profile = measure(checkpoint.model().to(where), to_batches(data, batch_size), timesteps)
+    checkpoint.save(output)
+    click.echo(
+        f"{output}: accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
+        f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
+    )
+
+
+def _calling(options: dict[str, Any]) -> "Calling | None":
+    from tetviz.models import Calling
+
+    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis")
+    stated = {name: options.pop(name) for name in names}
+    if stated["takes"] is None and stated["gives"] is None:
+        return None
+    if None in (stated["takes"], stated["gives"]):
+        raise click.UsageError("--takes and --gives go together; leave out both to be told what fits")
+    if stated["item"] is not None and stated["item"].removeprefix("-").isdecimal():
+        stated["item"] = int(stated["item"])
+    try:
+        return Calling(**{**stated, "recover": stated["recover"] or ""})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
+    import dataclasses
+
+    from tetviz.training import DataSpec, load_data
+
+    if not options["data"]:
+        raise click.UsageError("name the data set that the network was trained on with --data")
+    root = options["data_root"]
+    spec = DataSpec(
+        options["data"],
+        root=str(root.expanduser().resolve()) if root else "",
+        image_size=options["image_size"] or 0,
+        frames=options["frames"] or timesteps,
+        framing=options["framing"] or "time",
+        sensor=options["sensor"] or (),
+    )
+    data = load_data(spec, split="test", download=options["download"], trust=options["trust"])
+    if not data.sequence:
+        data.spec = dataclasses.replace(data.spec, frames=0)
+    return data
+
+
+def describe(checkpoint: "Checkpoint") -> str:
+    """A foreign network in a few words.
+
+    Args:
+        checkpoint: of a foreign network.
+
+    Returns:
+        Its factory, arguments and size.
+    """
+    spec: Any = checkpoint.spec
+    called = f"{spec.factory}({json.dumps(dict(spec.arguments))[1:-1]})"
+    return f"{called}, {spec.num_classes} classes, {spec.parameters:,} parameters"

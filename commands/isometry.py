@@ -1,0 +1,277 @@
+"""``tetviz isometry``: how much each block of a network stretches gradients, at any depth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import (
+    SEED,
+    checkpoints_argument,
+    combined,
+    data_options,
+    output_option,
+    output_paths,
+    overlay_path,
+    run_options,
+    samples_option,
+)
+
+if TYPE_CHECKING:
+    from tetviz.commands.subject import Subject
+    from tetviz.results import BlockIsometry
+
+# A share of the gradient that is worth a word.
+_BYPASS = 0.01
+
+_measure_options = combined(
+    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: T of training]"),
+    click.option(
+        "--loss", type=click.Choice(["sdt", "tet", "total"]), help="Whose gradient.  [default: the loss trained on]"
+    ),
+    click.option(
+        "--blocks",
+        metavar="REGEX",
+        help="Whole names of the modules that are blocks.  [default: residual blocks; else from neurons to neurons]",
+    ),
+    click.option(
+        "--probes", type=click.IntRange(1), default=4, show_default=True, help="Random vectors a sample and step."
+    ),
+    click.option(
+        "--bn",
+        type=click.Choice(["batch", "frozen"]),
+        default="batch",
+        show_default=True,
+        help="Batch norm by the statistics of each batch, as in training, or by the running ones.",
+    ),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random vectors."),
+    click.option(
+        "--depth",
+        type=click.Choice(["absolute", "relative"]),
+        default="absolute",
+        show_default=True,
+        help="Of the figures: number of the block, or its share of all.",
+    ),
+)
+
+
+@click.command()
+@checkpoints_argument
+@_measure_options
+@samples_option(64)
+@data_options
+@run_options
+@output_option("isometry")
+def isometry(
+    checkpoints: tuple[Path, ...],
+    timesteps: int | None,
+    loss: str | None,
+    blocks: str | None,
+    probes: int,
+    bn: str,
+    depth: str,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    batch_size: int,
+    **options: Any,
+) -> None:
+    """Measure phi(J J^T) of every block of CKPT: how much it stretches gradients on their way back.
+
+    1 is isometry; the product over depth says what becomes of a gradient. Writes CKPT.isometry.h5 and
+    CKPT.isometry.png: phi of each block with its standard error beside its closed form, the gradients of the loss by
+    block, layer and step, and the firing rates. Several checkpoints are also overlaid, in CKPT-CKPT.isometry.png (with
+    -o FOLDER in FOLDER/isometry.png). An untrained network is epoch-0000.pt in the folder that `tetviz train
+    --keep-every` makes.
+
+    \b
+    tetviz train --model ms-resnet20 --data digits --epochs 1 --keep-every 1 -o ms.pt
+    tetviz isometry ms.kept/epoch-0000.pt ms.pt
+    tetviz isometry foreign.pt --trust --blocks "network\\.layer[0-9]+"
+    """
+    from tetviz.commands.console import note, print_json
+    from tetviz.commands.subject import open_subject
+    from tetviz.figures import draw_isometry, save_figure
+    from tetviz.results import save, writable_target
+    from tetviz.training import Checkpoint
+
+    _check_blocks(blocks)
+    targets = output_paths(checkpoints, output, "isometry")
+    overlay = overlay_path(checkpoints, output, "isometry")
+    for path in [*targets, *(target.with_suffix(".png") for target in [*targets, *overlay])]:
+        writable_target(path, force)
+    for checkpoint in checkpoints:
+        Checkpoint.load(checkpoint)
+    results = []
+    for checkpoint, target in zip(checkpoints, targets, strict=True):
+        subject = open_subject(checkpoint, batch_size=batch_size, **options)
+        result = measure_isometry(subject, timesteps, loss, blocks, probes, bn, options["seed"], batch_size)
+        results.append(result)
+        save(target, result)
+        save_figure(draw_isometry([result], depth), target.with_suffix(".png"))
+        for sentence in [*result.listed("not_measured"), *_bypassed(result)]:
+            note(f"warning: {sentence}")
+        if not as_json:
+            click.echo(format_isometry(result) + "\n")
+        note(f"wrote {target} and {target.with_suffix('.png')}")
+    for target in overlay:
+        save_figure(draw_isometry(results, depth), target.with_suffix(".png"))
+        note(f"wrote {target.with_suffix('.png')}")
+    if as_json:
+        print_json([record(result) for result in results])
+
+
+def _check_blocks(pattern: str | None) -> None:
+    import re
+
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise click.UsageError(f"--blocks: {pattern!r} is no regular expression: {error}") from None
+
+
+def measure_isometry(
+    subject: "Subject",
+    timesteps: int | None,
+    loss: str | None,
+    blocks: str | None,
+    probes: int,
+    bn: str,
+    seed: int,
+    batch_size: int,
+) -> "BlockIsometry":
+    """Measures the blocks of a checkpoint.
+
+    Args:
+        subject: checkpoint and data.
+        timesteps: T; that of training by default.
+        loss: whose gradient; the loss of the checkpoint's epoch by default.
+        blocks: a pattern of names.
+        probes: random vectors for each sample and step.
+        bn: batch-norm policy.
+        seed: of the random vectors.
+        batch_size: samples a batch.
+
+    Returns:
+        The result. Its network is named after the run too where it is one of the epochs that a run has kept.
+    """
+    import dataclasses
+
+    from tetviz.analysis import compute_isometry
+    from tetviz.commands.console import progress_bar
+
+    training, history = subject.checkpoint.training, subject.checkpoint.history
+    trained_on = history[-1].get("loss") if history else training.get("loss")
+    run = subject.path.parent
+    label = f"{run.stem} {subject.path.stem}" if run.suffix == ".kept" else subject.provenance.label
+    with progress_bar(subject.path.stem, len(subject.indices)) as (bar, task):
+        return compute_isometry(
+            subject.model,
+            subject.dataset,
+            timesteps,
+            loss or trained_on or "tet",
+            blocks=blocks,
+            probes=probes,
+            bn=bn,
+            seed=seed,
+            lamb=training.get("lamb", 0.05),
+            phi=training.get("phi", 1.0),
+            indices=subject.indices,
+            batch_size=batch_size,
+            provenance=dataclasses.replace(subject.provenance, label=label),
+            progress=lambda samples: bar.advance(task, samples),
+        )
+
+
+def _bypassed(result: "BlockIsometry") -> list[str]:
+    shares = {name: share for name, share in zip(result.listed("names"), result.bypass, strict=True) if share > _BYPASS}
+    if not shares:
+        return []
+    most = max(shares, key=shares.__getitem__)
+    return [
+        f"{len(shares)} of {len(result.block)} blocks do not carry all of the gradient, the most passes by {most} "
+        f"({shares[most]:.0%} in norm): phi is right for each, the product is not what becomes of the gradient"
+    ]
+
+
+def record(result: "BlockIsometry") -> dict[str, Any]:
+    """A block isometry as plain values.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        Its origin, the columns of the table by block, gradients and rates by layer and step.
+    """
+    from tetviz.summaries.isometry import isometry_table
+
+    table = isometry_table(result)
+    return {
+        "checkpoint": result.provenance.checkpoint,
+        "label": result.provenance.label,
+        "loss": result.loss,
+        "bn": result.bn,
+        "timesteps": len(result.timestep),
+        "probes": result.probes,
+        "samples": len(result.sample),
+        "block": table.index.tolist(),
+        **{str(name).replace(" ", "_"): column.tolist() for name, column in table.items()},
+        "block_gradient_by_timestep": result.input_gradient.tolist(),
+        "layer": result.listed("layer_names"),
+        "layer_gradient_by_timestep": result.layer_gradient.tolist(),
+        "neurons": result.listed("neuron_names"),
+        "rate_by_timestep": result.rate.tolist(),
+        "mass_by_timestep": result.mass.tolist(),
+        "not_measured": result.listed("not_measured"),
+    }
+
+
+def format_isometry(result: "BlockIsometry") -> str:
+    """A block isometry as a table.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        What was measured, a row for each block, and what the whole depth does.
+    """
+    import pandas as pd
+
+    from tetviz.figures import format_table
+    from tetviz.figures.labels import network_name
+    from tetviz.summaries.isometry import closed_form_error, isometry_table
+
+    table = isometry_table(result)
+    shown = pd.DataFrame(
+        {
+            "type": table["type"],
+            "phi [1 s.e.]": _with_error(table["phi"], table["se"]),
+            "closed form": [_digits(value) for value in table["closed form"]],
+            "phi of the run": _with_error(table["phi run"], table["se run"]),
+            "product": [_digits(value) for value in table["product"]],
+            "growth": [_digits(value) for value in table["growth"]],
+            "gradient": [_digits(value) for value in table["gradient"]],
+        },
+        index=table.index,
+    )
+    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}[result.bn]
+    head = (
+        f"{network_name(result.provenance)}: L_{result.loss.upper()}, T = {len(result.timestep)}, "
+        f"{len(result.sample):,} samples, {result.probes} probes, {bn}"
+    )
+    error = closed_form_error(result)
+    product, growth = (float(table[name].iloc[0]) ** 0.5 for name in ("product", "growth"))
+    foot = (
+        f"{len(table)} blocks: phi {table['phi'].min():.4g} to {table['phi'].max():.4g}"
+        f"{f', closed form off by {error:.1%} on average' if error == error else ''}; the gradient grows "
+        f"{_digits(growth)} times from the last output to the first input, the product says {_digits(product)}"
+    )
+    return "\n".join([head, format_table(shown), foot])
+
+
+def _with_error(values: Any, errors: Any) -> list[str]:
+    return [f"{value:#.4g} [{error:.1g}]" for value, error in zip(values, errors, strict=True)]
+
+
+def _digits(value: float) -> str:
+    return "-" if value != value else f"{value:#.4g}".rstrip(".")

@@ -1,0 +1,134 @@
+"""The options of ``tetviz import`` for published weights, and what it says of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import FiniteRange, Registered, combined
+
+if TYPE_CHECKING:
+    from tetviz.training import Checkpoint
+    from tetviz.training.published import Published
+
+_POSITIVE = FiniteRange(0, min_open=True)
+
+published_options = combined(
+    click.option(
+        "--model", type=Registered("tetviz.models", "MODELS"), help="Published weights: the network they must be of."
+    ),
+    click.option(
+        "--layout",
+        type=Registered("tetviz.training.layouts", "LAYOUTS"),
+        help="Published weights: how their keys are named.  [default: by a key that only one layout has]",
+    ),
+    click.option(
+        "--model-option",
+        "model_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Published weights: what they do not tell, such as connect=AND. Repeat it for several.",
+    ),
+    click.option("--width", type=_POSITIVE, help="[default: what the shapes tell]"),
+    click.option("--neuron", type=Registered("tetviz.models", "NEURONS"), help="[default: as published]"),
+    click.option("--leak", type=FiniteRange(0, 1), help="[default: as published]"),
+    click.option("--threshold", type=_POSITIVE, help="V_th.  [default: as published]"),
+    click.option("--reset", type=Registered("tetviz.models", "RESETS"), help="[default: hard]"),
+    click.option("--detach-reset/--attach-reset", default=None, help="[default: as published]"),
+    click.option("--norm", type=Registered("tetviz.models.spec", "NORMS"), help="[default: as published]"),
+    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), help="[default: as published]"),
+    click.option("--gamma", type=_POSITIVE, help="Width of the surrogate.  [default: 1]"),
+)
+
+_NAMES = (
+    *("model", "layout", "model_options", "width", "neuron", "leak", "threshold", "reset", "detach_reset", "norm"),
+    *("surrogate", "gamma"),
+)
+
+
+def take_published(options: dict[str, Any], *, factory: bool) -> dict[str, Any]:
+    """Takes the options of published weights out of those of the command line.
+
+    Args:
+        options: those of the command line; what is taken is removed.
+        factory: whether --factory is given, too.
+
+    Returns:
+        The options; those that are not given are None or empty.
+
+    Raises:
+        click.UsageError: options of published weights beside --factory, or of a factory's network without it.
+    """
+    taken = {name: options.pop(name) for name in _NAMES}
+    others = {name: options[name] for name in ("takes", "gives", "item", "timesteps_by", "recover")}
+    strange = [name for name, value in (taken if factory else others).items() if value not in (None, (), "")]
+    if strange:
+        option = f"--{strange[0].removesuffix('s') if strange[0] == 'model_options' else strange[0]}".replace("_", "-")
+        reason = "--factory builds the network, it" if factory else "it is about the network of a --factory: published"
+        cure = "decides that" if factory else "weights do not need it"
+        raise click.UsageError(f"{option}: {reason} {cure}; leave it out")
+    return taken
+
+
+def open_published(
+    weights: Path, key: str, timesteps: int, image_size: int | None, options: dict[str, Any]
+) -> "Checkpoint":
+    """Reads published weights and says what they are.
+
+    Args:
+        weights: the file.
+        key: entry of it that holds the state_dict, if the entry has another name than usual.
+        timesteps: T of training.
+        image_size: side of the input, None for the published one.
+        options: as :func:`take_published` gives them.
+
+    Returns:
+        A checkpoint without data set.
+
+    Raises:
+        click.UsageError: settings that the network does not take.
+    """
+    from tetviz.commands.console import note
+    from tetviz.commands.train import model_option
+    from tetviz.training import Checkpoint, file_sha256
+    from tetviz.training.published import read_published
+
+    try:
+        extra = dict(model_option(text) for text in options.pop("model_options"))
+        published = read_published(weights, key=key, image_size=image_size, options=extra, **options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for line in describe_published(published):
+        note(line)
+    origin = {"imported": weights.name, "weights_sha256": file_sha256(weights), "layout": published.layout}
+    return Checkpoint(published.spec, published.state, timesteps, training=origin)
+
+
+def describe_published(published: "Published") -> list[str]:
+    """What published weights turned out to be.
+
+    Args:
+        published: the weights.
+
+    Returns:
+        Lines of text: layout, network, neurons, and what the file does not tell.
+    """
+    from tetviz.training.layouts import LAYOUTS
+
+    spec, layout = published.spec, LAYOUTS[published.layout]
+    aliases = published.keys - len(published.state)
+    named = f" ({published.keys} keys, {aliases} of them further names of the same, which agree)" if aliases else ""
+    options = "".join(f", {name}={value}" for name, value in spec.options.items())
+    changed = [name for name, value in layout.constants.items() if getattr(spec, name) != value]
+    origin = f"{', '.join(changed)} as asked for" if changed else "as published"
+    reset = f"{spec.reset} reset{', detached' if spec.detach_reset else ''}"
+    lines = [
+        f"layout {published.layout} of {layout.source}: {len(published.state)} tensors{named}",
+        f"{spec.name}, width {spec.width:g}, {spec.in_channels} channels of {spec.image_size} x {spec.image_size}, "
+        f"{spec.num_classes} classes{options}",
+        f"{spec.neuron}: leak {spec.leak:g}, V_th {spec.threshold:g}, {reset}, surrogate {spec.surrogate} of width "
+        f"{spec.gamma:g}, norm {spec.norm}: {origin}",
+    ]
+    if "connect" in layout.options:
+        lines.append(f"connect={spec.options['connect']} is not in the weights; another is --model-option connect=AND")
+    return lines
