@@ -41,7 +41,7 @@ def compute_isometry(
 ) -> BlockIsometry:
     """phi(J J^T) of every block with its standard error, its closed form, and the gradients that it is about.
 
-    For v random signs the mean of |J^T v|^2 is the trace of J J^T (Hutchinson 1990); every sample, step and probe has
+    For v random signs the mean of |J^T v|^2 is the trace of J J^T (Hutchinson 1989); every sample, step and probe has
     a v of its own. The model is left as it is: a copy runs.
 
     Args:

@@ -1,8 +1,8 @@
 """Closed forms of phi = tr(J J^T) / d: of a block with normal potentials, and of a block's measured ones.
 
-Factors multiply along a path and add up over parallel paths, which holds on average over independent weights (Chen et
-al. 2020; Zheng et al. 2021). Neurons at one step give the mean square of their surrogate derivative, a weighted layer
-with its normalisation the mean squared norm of the rows of its matrix.
+Factors multiply along a path and add up over parallel paths, which holds on average over independent weights (Z. Chen
+et al. 2020; Zheng et al. 2021). Neurons at one step give the mean square of their surrogate derivative, a weighted
+layer with its normalisation the mean squared norm of the rows of its matrix.
 """
 
 import math

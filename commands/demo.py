@@ -8,7 +8,7 @@ import click
 from tetviz.commands.options import SEED
 
 if TYPE_CHECKING:
-    from tetviz.results import ScalingCurve, Sharpness
+    from tetviz.results import OperationCounts, ScalingCurve, Sharpness
 
 EPOCHS = 10
 TIMESTEPS = 4
@@ -19,6 +19,7 @@ PLANES = 5
 LINE = 21
 RHO = (0.003, 0.01, 0.03)
 TMAX = 64
+ENERGY_TMAX = 8
 LOSSES = ("sdt", "tet")
 
 
@@ -30,9 +31,11 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     """Tell the whole story in a few minutes, on bundled data, and leave it in DIR.
 
     Trains one small network twice from the same seed, with L_SDT and with L_TET, then measures the loss surface
-    around both and runs both for up to 64 timesteps: the TET paper's Figures 2 and 8 and its Table 4.
+    around both, runs both for up to 64 timesteps, and counts what they compute in up to 8: the TET paper's Figures 2,
+    8 and 4B and its Table 4.
     """
     from tetviz.commands.console import note
+    from tetviz.commands.energy import measure_operations
     from tetviz.commands.landscape import measure_landscape
     from tetviz.commands.probing import Opened, open_probe, recording
     from tetviz.commands.scale import measure_scaling
@@ -40,6 +43,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     from tetviz.figures import (
         TABLE_CAPTION,
         compare_surfaces,
+        draw_energy,
         draw_scaling,
         draw_sharpness,
         format_table,
@@ -48,10 +52,11 @@ def demo(folder: Path, seed: int, force: bool) -> None:
         to_markdown,
     )
     from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates
+    from tetviz.results import save
 
     folder.mkdir(parents=True, exist_ok=True)
     _check_outputs(folder, force)
-    surfaces, flatness, curves = {}, {}, {}
+    surfaces, flatness, curves, counts = {}, {}, {}, {}
     for loss in LOSSES:
         path = folder / f"{loss}.pt"
         note(f"training with L_{loss.upper()}")
@@ -70,27 +75,30 @@ def demo(folder: Path, seed: int, force: bool) -> None:
             flatness[loss] = compute_sharpness(probe, planes, grid_coordinates(LINE), RHO, loss, record)
         everything = open_subject(path, samples=0, batch_size=SAMPLES)
         curves[loss] = measure_scaling(everything, folder / f"{loss}.scale.h5", TMAX, SAMPLES)
+        counts[loss] = measure_operations(everything, ENERGY_TMAX, SAMPLES, False)
+        save(folder / f"{loss}.energy.h5", counts[loss])
     save_figure(draw_sharpness(list(flatness.values())), folder / "sharpness.png")
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
+    save_figure(draw_energy(list(counts.values())), folder / "figure4b.png")
     table = step_accuracy_table(list(curves.values()))
     (folder / "table4.md").write_text(f"{TABLE_CAPTION}\n\n{to_markdown(table)}\n", encoding="utf-8")
     (folder / "table4.csv").write_text(table.to_csv(), encoding="utf-8")
     click.echo(f"{TABLE_CAPTION}\n{format_table(table)}\n")
-    for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves)):
+    for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
         click.echo(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
     click.echo(
-        f"all of it is in {folder}: figure2.png, sharpness.png, figure8.png, table4.md, the checkpoints and "
-        "the HDF5 results"
+        f"all of it is in {folder}: figure2.png, sharpness.png, figure8.png, figure4b.png, table4.md, the "
+        "checkpoints and the HDF5 results"
     )
 
 
 def _check_outputs(folder: Path, force: bool) -> None:
     from tetviz.results import writable_target
 
-    single = ["figure2.png", "sharpness.png", "figure8.png", "table4.md", "table4.csv"]
-    parts = ["pt", "last.pt", "landscape.h5", "landscape.png", "sharpness.h5", "scale.h5", "scale.png"]
+    single = ["figure2.png", "sharpness.png", "figure8.png", "figure4b.png", "table4.md", "table4.csv"]
+    parts = ["pt", "last.pt", "landscape.h5", "landscape.png", "sharpness.h5", "scale.h5", "scale.png", "energy.h5"]
     for name in (*single, *(f"{loss}.{part}" for loss in LOSSES for part in parts)):
         writable_target(folder / name, force)
 
@@ -137,4 +145,18 @@ def _table_words(curves: "dict[str, ScalingCurve]") -> str:
     return (
         f"Single steps (table4.md): beyond training, t = {TIMESTEPS + 1}..8, the accuracy of a single step varies by "
         f"{sdt:.2f} %^2 (SDT) and {tet:.2f} %^2 (TET)."
+    )
+
+
+def _energy_words(counts: "dict[str, OperationCounts]") -> str:
+    from tetviz.summaries import baselines, estimate_energy
+
+    parts = []
+    for preset in ("tet", "strict"):
+        spent = [1e-6 * estimate_energy(each, convention=preset).total_pj[TIMESTEPS - 1] for each in counts.values()]
+        parts.append(f"{spent[0]:.2f} uJ (SDT) and {spent[1]:.2f} uJ (TET) as {preset} counts")
+    ann = baselines(estimate_energy(counts["sdt"]), TIMESTEPS)["energy (nJ)"].to_dict()["ANN, in-bounds"] / 1e3
+    return (
+        f"Energy (figure4b.png): at T = {TIMESTEPS} a sample takes {', '.join(parts)}, and a dense ANN of the same "
+        f"shapes {ann:.2f} uJ."
     )

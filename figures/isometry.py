@@ -91,7 +91,9 @@ def _draw_gradients(axes: Axes, result: BlockIsometry, style: dict[str, Any], re
 def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
     x = places(len(result.neuron), relative)
     # No line: from one layer of a block to the next, rates jump.
-    axes.plot(x, 100 * result.rate.mean(1), **{**style, "linestyle": "none", "markersize": 2.5}, clip_on=False, gid="rate")
+    axes.plot(
+        x, 100 * result.rate.mean(1), **{**style, "linestyle": "none", "markersize": 2.5}, clip_on=False, gid="rate"
+    )
 
 
 def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: bool) -> None:

@@ -11,7 +11,7 @@ def running_product(result: BlockIsometry) -> FloatArray:
     """The product of run_phi over a block and all behind it.
 
     If the gradient at the output of the last block is like a random vector to the blocks, its squared norm grows by
-    this factor on the way back to the block's input (tdBN, Zheng et al. 2021; Chen et al. 2020).
+    this factor on the way back to the block's input (Zheng et al. 2021; Z. Chen et al. 2020).
 
     Args:
         result: the measurement.

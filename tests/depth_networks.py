@@ -8,7 +8,7 @@ from tetviz.models.layers import time_major
 
 
 class Over(nn.Module):
-    """A module, block by block over the features of every step, then the outputs: the means of ten groups."""
+    """Blocks one behind the other, then the outputs: means of groups of features."""
 
     def __init__(self, *blocks: nn.Module, classes: int = 2) -> None:
         super().__init__()
@@ -16,7 +16,8 @@ class Over(nn.Module):
 
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
         y = self.blocks(time_major(x, timesteps)).flatten(2)
-        return y.unflatten(2, (self.classes, -1)).mean(3)
+        outputs: Tensor = y.unflatten(2, (self.classes, -1)).mean(3)
+        return outputs
 
 
 class Scale(nn.Module):
@@ -46,7 +47,7 @@ class Carry(nn.Module):
 def theory_network(
     surrogate: str, gamma: float, threshold: float, *, tdbn: bool, depth: int = 20, width: int = 128
 ) -> Over:
-    """Blocks of neurons without leak, a linear layer and a normalisation, in front of which one of the latter."""
+    """Blocks of neurons without leak, a linear layer and a normalisation."""
 
     def linear() -> ConvNorm:
         conv = nn.Conv2d(width, width, 1, bias=False)

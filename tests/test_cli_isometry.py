@@ -66,13 +66,13 @@ def test_the_same_command_gives_the_same_file(make_checkpoint):
 
 
 def test_several_networks_are_overlaid_and_drawn_again(make_checkpoint, tmp_path):
-    paths = [make_checkpoint(), make_checkpoint("ms.pt", block="ms", depth=14), make_checkpoint("vgg.pt", "snn5")]
-    # SNN-5 needs 16 pixels: it is refused before anything is written, with the data's own size.
-    tetviz(*paths[:2], "--samples", 6, "--depth", "relative")
-    assert (tmp_path / "plain-ms.isometry.png").stat().st_size > 1000
-    files = [path.with_suffix(".isometry.h5") for path in paths[:2]]
+    paths = [make_checkpoint(), make_checkpoint("ms.pt", block="ms", depth=14), make_checkpoint("snn.pt", "snn5")]
+    tetviz(*paths, "--samples", 6, "--depth", "relative")
+    assert (tmp_path / "plain-ms-snn.isometry.png").stat().st_size > 1000
+    files = [path.with_suffix(".isometry.h5") for path in paths]
     tetviz(*files, "-o", tmp_path / "both.pdf", command="plot")
     assert "isometry" in tetviz(files[0], command="info").stdout
+    assert load(files[2]).listed("modules") == ["chain"] * 4
     result = load(files[1])
     np.testing.assert_array_equal(result.step_phi[[0, 1, 3, 5]], 1)  # untrained, and of one shape
 

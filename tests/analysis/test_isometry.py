@@ -254,6 +254,30 @@ def test_the_product_says_what_becomes_of_the_gradient():
     assert table["product"].tolist() == pytest.approx(product.tolist()) and len(table) == 9
 
 
+@pytest.mark.parametrize(
+    ("kind", "depth", "expected"), [("silent", 80, 1), ("ms", 9, 4.4), ("plain", 9, 0.89), ("sew", 9, 2.7)]
+)
+def test_depth_does_to_gradients_what_is_known_of_these_blocks(kind, depth, expected):
+    # Norm of the gradient at the first input over that at the last output, measured on the published MS block and LIF.
+    parts = Parts(partial(LIF, 0.25, 0.5, "rectangle", 1.0, detach_reset=True), threshold=0.5)
+
+    def make():
+        blocks = [{"plain": BasicBlock, "sew": SEWBlock}.get(kind, MSBlock)(16, 16, 1, parts) for _ in range(depth)]
+        for module in nn.ModuleList(blocks).modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.constant_(module.weight, 0.5)
+        if kind == "silent":
+            for block in blocks:
+                block.silence()
+        return Over(*([] if kind in ("silent", "ms") else [parts.neuron()]), *blocks)
+
+    x = seeded(lambda: 0.5 * torch.randn(2, 8, 16, 8, 8), seed=5)
+    result = compute_isometry(seeded(make), [(x, torch.arange(8) % 2)], 2, probes=1)
+    growth = math.sqrt(gradient_growth(result)[0])
+    assert growth == 1 if kind == "silent" else growth == pytest.approx(expected, rel=0.15)
+    assert math.sqrt(running_product(result)[0]) == pytest.approx(growth, rel=0.25)
+
+
 def test_gradients_do_not_depend_on_how_samples_are_batched():
     model = seeded(
         lambda: build("cifar-resnet", in_channels=1, image_size=8, depth=8, block="plain", width=0.5)
