@@ -178,7 +178,7 @@ class Accounts:
         if operation.origins[0].kind in FIXED:
             return
         x = operation.args[0]
-        active = self.ledger.signs.of(x)[1]
+        active = self.ledger.signs.active(x, operation.origins[0])
         windows = windows_of(operation.name, operation.args, operation.output)
         self.ledger.visit(
             operation.module, x.shape, pool_add=active if windows is None else active * windows.to(active)

@@ -50,6 +50,19 @@ class Signs:
         self._last = x, x._version, signs, active
         return signs, active
 
+    def active(self, x: Tensor, origin: Origin) -> Tensor:
+        """The elements that are not 0, without a look at spikes: the layer that they enter checks their values.
+
+        Args:
+            x: any tensor.
+            origin: what it is made of.
+
+        Returns:
+            1 where x is not 0, else 0, as floating point.
+        """
+        plain = origin.kind == "binary" and x.dtype in (torch.float32, torch.float64)
+        return x if plain else self.of(x)[1]
+
 
 def look_at(x: Tensor, origin: Origin, known: Signs) -> Inputs:
     """Finds the non-zero elements of an input, and checks its values against its origin.

@@ -144,22 +144,21 @@ class Ledger:
         """
         self.layers[layer].source = source
 
-    def spikes(self, module: str, makers: frozenset[str], tensor: Tensor) -> None:
+    def spikes(self, module: str, origin: Origin, tensor: Tensor) -> None:
         """Notes the spikes that a module returns.
 
         Args:
             module: its name.
-            makers: the modules inside it whose comparisons made them.
+            origin: of the spikes.
             tensor: the spikes.
         """
-        if any(self.claims.setdefault(maker, module) != module for maker in makers):
+        if any(self.claims.setdefault(maker, module) != module for maker in origin.makers):
             return  # a module inside this one has returned them
         self.seen[module] = None
-        fired = self.signs.of(tensor)[1]
         if self._steps == 1:
-            self._book_step(module, fired.reshape(self.samples, -1), self._start)
+            self._book_step(module, self.signs.active(tensor, origin).reshape(self.samples, -1), self._start)
         else:
-            self._fired[module].append(fired)
+            self._fired[module].append(self.signs.of(tensor)[1])
 
     def flush(self, layout: Layout) -> None:
         """Sorts what a stretch of time has brought into its steps.

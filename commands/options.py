@@ -347,8 +347,10 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
         raise click.UsageError(f"-o {output}: results are HDF5, name a file that ends in .h5")
     else:
         paths = [output]
-    if len(set(paths)) < len(paths):
+    if len(set(checkpoints)) < len(checkpoints):
         raise click.UsageError("the same checkpoint is named twice")
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("two checkpoints have the same name, and so would their results; leave out -o")
     return paths
 
 
