@@ -17,7 +17,7 @@ from tetviz.errors import TrainingError
 from tetviz.models import LIF
 from tetviz.models.surrogate import SURROGATES
 from tetviz.training.losses import Loss
-from tetviz.training.profile import a_parameter, check_outputs, exact_kernels
+from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels
 
 Layer = nn.Conv2d | nn.Linear
 forward_ad: Any = torch.autograd.forward_ad
@@ -100,6 +100,7 @@ class Backpropagation:
         Raises:
             TrainingError: the loss is not finite.
         """
+        check_length(x, timesteps)
         self.calls, self.responsive, self.normalised = [], {}, 0
         with exact_kernels(), torch.enable_grad(), forward_ad.dual_level():
             (logits_TBK,) = _plain((self.model(x.detach().clone(), timesteps),))

@@ -99,10 +99,11 @@ class Signals:
         """The layers of neurons.
 
         Returns:
-            Names, in order of execution: those of :class:`tetviz.models.LIF`, and modules that made zeros and ones of
-            what was not, of such the innermost.
+            Names, in order of execution: those of :class:`tetviz.models.LIF`; in a network without any, modules that
+            made zeros and ones of what was not, of such the innermost.
         """
-        firing = [name for name in self.order if self._fires(name)]
+        ours = [name for name in self.order if isinstance(self.model.get_submodule(name), LIF)]
+        firing = ours or [name for name in self.order if self._fires(name)]
         return [name for name in firing if not any(other.startswith(f"{name}.") for other in firing)]
 
     def layers(self) -> list[str]:
@@ -115,8 +116,6 @@ class Signals:
 
     def _fires(self, name: str) -> bool:
         module = self.model.get_submodule(name)
-        if isinstance(module, LIF):
-            return True
         if any(isinstance(part, WEIGHTED) for part in module.modules()) or not self.entered[name]:
             return False
         return all(map(_binary, self.left[name])) and not all(map(_binary, self.entered[name]))

@@ -70,13 +70,16 @@ def format_conventions(report: "EnergyReport") -> str:
         ),
     )
     low, high = MEMORY_AWARE_BAND
+    *each, overall = layer_table(report, t)["spikes/synapse"]
+    spiking = sum(spikes == spikes for spikes in each)
     lines = [
         table.attrs["caption"],
         format_table(frame),
         f"{networks.index[-1]}: {quantised['energy (nJ)'] * 1e3 / factor:.3f} {unit}, the SNN in its arithmetic "
-        f"{quantised['SNN (nJ)'] * 1e3 / factor:.3f} {unit}; an ANN is another network, of another accuracy",
-        f"spikes per synapse per inference: {layer_table(report, t)['spikes/synapse'].iloc[-1]:.4g}; break-even "
-        f"{break_even(report.cost):.4g} by compute, {low} to {high} with memory (Dampfhoffer et al. 2022)",
+        f"(45nm-int8-acc32) {quantised['SNN (nJ)'] * 1e3 / factor:.3f} {unit}; an ANN is another network, of another "
+        "accuracy",
+        f"spikes per synapse per inference: {overall:.4g} in the {spiking} of {len(each)} layers that take spikes; "
+        f"break-even {break_even(report.cost):.4g} by compute, {low} to {high} with memory (Dampfhoffer et al. 2022)",
     ]
     return "\n".join(lines)
 

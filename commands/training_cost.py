@@ -298,4 +298,5 @@ def _run_line(result: "TrainingOperations") -> str:
     return (
         f"this run: {parts} = {schedule_cost(stages):,} timestep-epochs{against}; {result.train_samples:,} samples an "
         f"epoch, {run_energy(result):.4g} J if every epoch and step costs what these do"
+        f"{', batch norm a constant map' * (result.bn == 'frozen')}"
     )

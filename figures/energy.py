@@ -74,7 +74,7 @@ def draw_energy(counts: Sequence[OperationCounts], timestep: int | None = None) 
         _name_conventions(choices, rows, {report.convention.label for report in reports})
         handles += _draw_anns([curves, choices], reports, steps, factor, styles)
         handles += [Line2D([], [], **RING, color="0.3", label="training T"), interval_key()]
-        _energy_axis(curves)
+        _energy_axis(curves, choices)
         curves.set_ylabel("accuracy (%)")
         curves.tick_params(axis="x", labelbottom=False)
         at = f"T = {steps[0]}" if len(set(steps)) == 1 else "the training T"
@@ -157,9 +157,10 @@ def _draw_anns(
     return handles
 
 
-def _energy_axis(axes: Axes) -> None:
+def _energy_axis(axes: Axes, shared: Axes) -> None:
     finish(axes)
-    low, high = axes.dataLim.intervalx
+    low, high = np.transpose([each.dataLim.intervalx for each in (axes, shared)])
+    low, high = float(low.min()), float(high.max())
     if not (np.isfinite(low) and low > 0):
         return
     axes.set_xscale("log")

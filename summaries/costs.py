@@ -278,6 +278,8 @@ def _read(file: Path) -> CostModel:
             table["memory"] = _build(MemoryModel, memory, "memory.")
         elif memory is not None:
             table["memory"] = _memory(memory)
+        if table.get("name") in COSTS:
+            raise ValueError(f"name {table['name']!r} is that of a built-in model; choose another")
         return _build(CostModel, table, "")
     except (ValueError, TetvizError) as error:
         raise TetvizError(f"{file}: {error}") from error

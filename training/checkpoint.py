@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
-from tetviz.results import replacing
+from tetviz.results import looks_like_result, replacing
 from tetviz.training.dataset import DataSpec
 from tetviz.training.factory import build_foreign
 
@@ -219,7 +219,9 @@ def _read(path: Path, legacy: bool = False) -> Any:
         zipped = zipfile.is_zipfile(path)
         if not (_is_whole(path) if zipped else legacy and _is_legacy(path)):
             raise CheckpointError(
-                f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
+                f"{path}: is a result of a measurement; name the checkpoint that was measured"
+                if looks_like_result(path)
+                else f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
