@@ -219,7 +219,7 @@ def _read(path: Path, legacy: bool = False) -> Any:
         zipped = zipfile.is_zipfile(path)
         if not (_is_whole(path) if zipped else legacy and _is_legacy(path)):
             raise CheckpointError(
-                f"{path}: is a result of a measurement; name the checkpoint that was measured"
+                f"{path}: is a result, not a checkpoint; name the checkpoint that was measured"
                 if looks_like_result(path)
                 else f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
