@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tetviz.analysis.inputs import Signs
 from tetviz.analysis.layout import Layout, arrange
-from tetviz.analysis.population import Population as Population
+from tetviz.analysis.population import Population
 from tetviz.analysis.provenance import Origin
 from tetviz.results.schema import IntArray
 

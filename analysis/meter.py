@@ -144,8 +144,10 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             spikes = [tensor for tensor in returned if self._made_spikes(name, tensor)]
             if spikes:  # what is done with them is not the network's
                 super(Meter, self).__exit__(None, None, None)  # type: ignore[no-untyped-call]
-                self.ledger.spikes(name, self._origins[_place(spikes[0])], spikes[0])
-                super(Meter, self).__enter__()  # type: ignore[no-untyped-call]
+                try:
+                    self.ledger.spikes(name, self._origins[_place(spikes[0])], spikes[0])
+                finally:  # else whoever leaves the meter would take another mode off
+                    super(Meter, self).__enter__()  # type: ignore[no-untyped-call]
 
         return leave
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.layout import Layout, tell_order
-from tetviz.analysis.ledger import Entry, Ledger, Population, within
+from tetviz.analysis.ledger import Entry, Ledger, within
 from tetviz.analysis.meter import Meter
+from tetviz.analysis.population import Population
 from tetviz.analysis.prefixes import check_prefixes
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models import ForeignNetwork

@@ -39,9 +39,6 @@ _UNREADABLE = (
     zlib.error,
 )
 
-# How UnpicklingError names what it would have to run.
-_PICKLED_CODE = re.compile(r"GLOBAL (\S+) was not an allowed global")
-
 
 @dataclass(frozen=True)
 class Checkpoint:
