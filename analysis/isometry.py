@@ -142,7 +142,7 @@ class _Totals:
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()}: the gradients of a network that has diverged say nothing")
         if not self.samples:
-            self._look()
+            self._look(loss)
         batch = self.signals.samples
         sums = gradient_squares(self.signals, self.blocks, self.layers, loss)
         estimates = []
@@ -161,14 +161,14 @@ class _Totals:
         self.sums = {name: values + self.sums.get(name, 0) for name, values in sums.items()}
         self.samples += batch
 
-    def _look(self) -> None:
+    def _look(self, loss: Tensor) -> None:
         # The first run tells the order of execution, and which modules are neurons.
         signals = self.signals
         self.neurons = [name for name in signals.neurons() if self._told(name)]
         self.layers = [name for name in signals.layers() if self._told(name)]
         self.blocks.sort(key=lambda block: ([*signals.order, block.name]).index(block.name))
         if not self.blocks:
-            self.blocks = chain(signals.neurons(), signals.order)
+            self.blocks = chain(signals, loss)
         for block in self.blocks:
             if any(signals.by_step(end) is None for end in block.ends(signals)):
                 raise ModelError(f"block {block.name}: its calls do not say which step is which; {STEPS_EXPECTED}")

@@ -5,12 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from tetviz.models import LIF, ForeignNetwork, SpikingNetwork
 from tetviz.training.doctor_probe import clone
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+# A normalisation of weight 0 gives zeros, too.
+_SILENT = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 class Signals:
@@ -116,7 +118,7 @@ class Signals:
 
     def _fires(self, name: str) -> bool:
         module = self.model.get_submodule(name)
-        if any(isinstance(part, WEIGHTED) for part in module.modules()) or not self.entered[name]:
+        if any(isinstance(part, (*WEIGHTED, *_SILENT)) for part in module.modules()) or not self.entered[name]:
             return False
         return all(map(_binary, self.left[name])) and not all(map(_binary, self.entered[name]))
 

@@ -114,6 +114,8 @@ def isometry(
         if not as_json:
             click.echo(format_isometry(result) + "\n")
         note(f"wrote {target} and {target.with_suffix('.png')}")
+    if len(results) > 1 and not as_json:
+        click.echo(format_depths(results) + "\n")
     for target in overlay:
         save_figure(draw_isometry(results, depth), target.with_suffix(".png"))
         note(f"wrote {target.with_suffix('.png')}")
@@ -153,18 +155,14 @@ def measure_isometry(
         batch_size: samples a batch.
 
     Returns:
-        The result. Its network is named after the run too where it is one of the epochs that a run has kept.
+        The result.
     """
-    import dataclasses
-
     from tetviz.analysis import compute_isometry
     from tetviz.commands.console import progress_bar
 
     training, history = subject.checkpoint.training, subject.checkpoint.history
     trained_on = history[-1].get("loss") if history else training.get("loss")
-    run = subject.path.parent
-    label = f"{run.stem} {subject.path.stem}" if run.suffix == ".kept" else subject.provenance.label
-    with progress_bar(subject.path.stem, len(subject.indices)) as (bar, task):
+    with progress_bar(subject.provenance.label, len(subject.indices)) as (bar, task):
         return compute_isometry(
             subject.model,
             subject.dataset,
@@ -178,7 +176,7 @@ def measure_isometry(
             phi=training.get("phi", 1.0),
             indices=subject.indices,
             batch_size=batch_size,
-            provenance=dataclasses.replace(subject.provenance, label=label),
+            provenance=subject.provenance,
             progress=lambda samples: bar.advance(task, samples),
         )
 
@@ -239,7 +237,7 @@ def format_isometry(result: "BlockIsometry") -> str:
 
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
-    from tetviz.summaries.isometry import closed_form_error, isometry_table
+    from tetviz.summaries.isometry import depth_summary, isometry_table
 
     table = isometry_table(result)
     shown = pd.DataFrame(
@@ -259,14 +257,55 @@ def format_isometry(result: "BlockIsometry") -> str:
         f"{network_name(result.provenance)}: L_{result.loss.upper()}, T = {len(result.timestep)}, "
         f"{len(result.sample):,} samples, {result.probes} probes, {bn}"
     )
-    error = closed_form_error(result)
-    product, growth = (float(table[name].iloc[0]) ** 0.5 for name in ("product", "growth"))
+    whole = depth_summary(result)
+    error = whole["closed form error"]
     foot = (
-        f"{len(table)} blocks: phi {table['phi'].min():.4g} to {table['phi'].max():.4g}"
+        f"{len(table)} block{'s' * (len(table) != 1)}: phi {_span(whole)}"
         f"{f', closed form off by {error:.1%} on average' if error == error else ''}; the gradient grows "
-        f"{_digits(growth)} times from the last output to the first input, the product says {_digits(product)}"
+        f"{_digits(whole['growth'])} times from the last output to the first input, the product says "
+        f"{_digits(whole['product'])}"
     )
     return "\n".join([head, format_table(shown), foot])
+
+
+def format_depths(results: "list[BlockIsometry]") -> str:
+    """Networks, of several depths perhaps, side by side.
+
+    Args:
+        results: one for each network.
+
+    Returns:
+        A table with a row for each: its blocks, the range of their phi, how far closed forms are off on average, the
+        growth of the gradient's norm from the last output to the first input beside the product, and the firing rate.
+    """
+    import pandas as pd
+
+    from tetviz.figures import format_table
+    from tetviz.figures.labels import network_names
+    from tetviz.summaries.isometry import depth_summary
+
+    summaries = [depth_summary(result) for result in results]
+    table = pd.DataFrame(
+        {
+            "blocks": [int(each["blocks"]) for each in summaries],
+            "phi": [_span(each) for each in summaries],
+            "closed form off": [_percent(each["closed form error"]) for each in summaries],
+            "gradient grows": [_digits(each["growth"]) for each in summaries],
+            "by the product": [_digits(each["product"]) for each in summaries],
+            "firing rate": [_percent(each["rate"]) for each in summaries],
+        },
+        index=pd.Index(network_names(results), name="network"),
+    )
+    return format_table(table)
+
+
+def _span(summary: dict[str, float]) -> str:
+    least, most = (_digits(summary[name]) for name in ("least", "most"))
+    return least if least == most else f"{least} to {most}"
+
+
+def _percent(share: float) -> str:
+    return "-" if share != share else f"{share:.1%}"
 
 
 def _with_error(values: Any, errors: Any) -> list[str]:

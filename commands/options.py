@@ -320,6 +320,20 @@ def command_line() -> str:
     return shlex.join(["tetviz", *click.get_current_context().meta.get(COMMAND_LINE, [])])
 
 
+def checkpoint_name(path: Path, between: str = " ") -> str:
+    """What a checkpoint is called.
+
+    Args:
+        path: its file.
+        between: what stands between the two parts of a name.
+
+    Returns:
+        The stem of its file; before it that of the run, if it is one of the epochs that a run has kept in ``RUN.kept``.
+    """
+    folder = path.absolute().parent
+    return f"{folder.stem}{between}{path.stem}" if folder.suffix == ".kept" else path.stem
+
+
 def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:
     """Where the results of some checkpoints go.
 
@@ -342,7 +356,7 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
     elif len(checkpoints) > 1:
         if not output.is_dir():
             raise click.UsageError("-o: for several checkpoints leave it out, or name a folder that exists")
-        paths = [output / f"{path.stem}.{kind}.h5" for path in checkpoints]
+        paths = [output / f"{checkpoint_name(path, '-')}.{kind}.h5" for path in checkpoints]
     elif output.suffix not in (".h5", ".hdf5", ".nc"):
         raise click.UsageError(f"-o {output}: results are HDF5, name a file that ends in .h5")
     else:
@@ -369,7 +383,8 @@ def overlay_path(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
         return []
     if output is not None:
         return [output / f"{kind}.h5"]
-    names = "-".join(path.stem for path in checkpoints)
+    parts = [checkpoint_name(path, "-") for path in checkpoints]
+    names = "-".join(parts)
     if len(names) > LONGEST_NAME:
-        names = f"{checkpoints[0].stem}-and-{len(checkpoints) - 1}-others"
+        names = f"{parts[0]}-and-{len(checkpoints) - 1}-others"
     return [checkpoints[0].with_name(f"{names}.{kind}.h5")]

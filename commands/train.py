@@ -22,8 +22,8 @@ network_options = combined(
         metavar="NAME",
         default="snn5",
         show_default=True,
-        help="snn5, vggsnn, vggsnn-nopool, resnet19, spiking-resnet18|34, sew-resnet18|34|50, ms-resnet18|34|104; for "
-        "CIFAR ms-resnet20|110|482, and cifar-resnet of any depth.",
+        help="snn5, vggsnn, vggsnn-nopool, resnet19, spiking-resnet18|34, sew-resnet18|34|50|101|152, "
+        "ms-resnet18|34|104; for CIFAR ms-resnet20|110|482, and cifar-resnet of any depth.",
     ),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
     click.option(

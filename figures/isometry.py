@@ -26,8 +26,8 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
     """Phi of every block, the gradient at its input, and the firing rate of every layer of neurons, over depth.
 
     Dotted are the predictions: phi by the closed form, the gradient by the product of phi over the blocks behind, from
-    the one measured at the output of the last. Bands are 95 % intervals of phi. Of a single network, faint lines are
-    the gradient at each step.
+    the one measured at the output of the last. Bands are 95 % intervals of phi. Of a single network of several
+    blocks and steps, faint lines are the gradient at each step.
 
     Args:
         results: one for each network.
@@ -45,6 +45,7 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
     if depth not in DEPTHS:
         raise ValueError(f"unknown depth {depth!r}; known: {', '.join(DEPTHS)}")
     names, relative = network_names(results), depth == "relative"
+    steps = len(results) == 1 and min(len(results[0].block), len(results[0].timestep)) > 1
     # Dotted is what is predicted, so all that is measured is solid; networks differ in colour and marker.
     styles = [{**style, "linestyle": "-", "linewidth": 1.1} for style in series_styles(names)]
     contexts = [_context(result) for result in results]
@@ -54,14 +55,15 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
         panels: Any = figure.subplot_mosaic("PP;GR", height_ratios=[1.15, 1])
         for result, style in zip(results, styles, strict=True):
             _draw_phi(panels["P"], result, style, relative)
-            _draw_gradients(panels["G"], result, style, relative, len(results) == 1)
+            _draw_gradients(panels["G"], result, style, relative, steps)
             _draw_rates(panels["R"], result, style, relative)
         _label(panels, results, relative)
         labels = [name if shared else f"{name}; {context}" for name, context in zip(names, contexts, strict=True)]
         handles = [Line2D([], [], **style, label=wrap(label, 105)) for label, style in zip(labels, styles, strict=True)]
         grey: dict[str, Any] = {"color": "0.4"}
-        handles.append(Line2D([], [], **grey, **_PREDICTED, label="predicted: closed form, product of phi"))
-        if len(results) == 1:
+        predicted = _predicted(grey, max(len(result.block) for result in results))
+        handles.append(Line2D([], [], **predicted, label="predicted: closed form, product of phi"))
+        if steps:
             handles.append(Line2D([], [], **faint({**grey, "linestyle": "-"}), label="gradient at each step"))
         caption = "; ".join(part for part in (names[0] if len(results) == 1 else "", shared) if part)
         lines = legend_below(figure, handles, wrap_evenly(caption, 105))
@@ -72,9 +74,11 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
 def _draw_phi(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
     x, reach = places(len(result.block), relative), 1.96 * np.nan_to_num(result.step_phi_se)
     low, high = result.step_phi - reach, result.step_phi + reach
-    axes.fill_between(x, low, high, color=style["color"], alpha=0.25, linewidth=0, gid="interval")
+    # An area over a single block has no width.
+    edge = 4.0 if len(x) == 1 else 0.0
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.25, linewidth=edge, gid="interval")
     axes.plot(x, result.step_phi, **style, markevery=max(1, len(x) // (2 * _MARKERS)), gid="phi")
-    axes.plot(x, result.closed_form.mean(1), **{**style, **_PREDICTED}, gid="closed form")
+    axes.plot(x, result.closed_form.mean(1), **_predicted(style, len(x)), gid="closed form")
 
 
 def _draw_gradients(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool, steps: bool) -> None:
@@ -85,7 +89,13 @@ def _draw_gradients(axes: Axes, result: BlockIsometry, style: dict[str, Any], re
     entering = _positive(gradient_norm(result.input_gradient))
     axes.plot(x, entering, **style, markevery=max(1, len(x) // _MARKERS), gid="gradient")
     predicted = _positive(leaving * np.sqrt(running_product(result)))
-    axes.plot(x, predicted, **{**style, **_PREDICTED}, gid="product")
+    axes.plot(x, predicted, **_predicted(style, len(x)), gid="product")
+
+
+def _predicted(style: dict[str, Any], blocks: int) -> dict[str, Any]:
+    # A line through a single block has no length.
+    single = {"marker": "_", "markersize": 16, "linestyle": "none"} if blocks == 1 else {}
+    return {**style, **_PREDICTED, **single}
 
 
 def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
@@ -108,10 +118,16 @@ def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: 
     panels["R"].set_ylabel("firing rate (% of steps)")
     for key, axes in panels.items():
         axes.set_xlabel(of_neurons if key == "R" else of_blocks)
+        most = max(len(result.neuron if key == "R" else result.block) for result in results)
+        axes.set_xlim(*((0, 1) if relative else (0.5, most + 0.5)))
         if not relative:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         finish(axes)
     panels["R"].set_ylim(bottom=0)
+    low, high = panels["G"].get_ylim()
+    if high < 10 * low:  # else the axis has no power of 10, or none but its own
+        middle = np.sqrt(low * high)
+        panels["G"].set_ylim(middle / np.sqrt(10), middle * np.sqrt(10))
 
 
 def places(count: int, relative: bool) -> FloatArray:

@@ -4,13 +4,14 @@ Axis letters: T timesteps, B batch, C channels, H height, W width, K classes. Ti
 """
 
 from tetviz.models.calling import Calling, ForeignSpec
-from tetviz.models.contract import adapt, check_contract, propose
+from tetviz.models.contract import adapt, check_contract
 from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.foreign import ForeignNetwork
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, streaming
 from tetviz.models.norm import ConvNorm, TdBN, fold
-from tetviz.models.residual import CIFARResNet, MSResNet, SEWResNet, SpikingResNet
+from tetviz.models.proposing import propose
+from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
 from tetviz.models.spec import MODELS, ModelSpec, build
 from tetviz.models.surrogate import SURROGATES
@@ -30,12 +31,10 @@ __all__ = [
     "ConvNorm",
     "ForeignNetwork",
     "ForeignSpec",
-    "MSResNet",
+    "ImageNetResNet",
     "ModelSpec",
     "ResNet19",
-    "SEWResNet",
     "SpikingNetwork",
-    "SpikingResNet",
     "TdBN",
     "adapt",
     "build",

@@ -11,22 +11,30 @@ from tetviz.errors import unknown
 from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.layers import Parts, SpikingNetwork
 from tetviz.models.neuron import LIF, NEURONS
-from tetviz.models.residual import CIFARResNet, MSResNet, SEWResNet, SpikingResNet
+from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
+
+
+def _imagenet(block: str, depth: int) -> Callable[..., SpikingNetwork]:
+    fixed: dict[str, Any] = {"block": block, "depth": depth}
+    return partial(ImageNetResNet, **fixed if block == "sew" else {**fixed, "connect": "ADD"})
+
 
 MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "snn5": SNN5,
     "vggsnn": VGGSNN,
     "vggsnn-nopool": partial(VGGSNN, pool=False),
     "resnet19": ResNet19,
-    "spiking-resnet18": partial(SpikingResNet, depth=18),
-    "spiking-resnet34": partial(SpikingResNet, depth=34),
-    "sew-resnet18": partial(SEWResNet, depth=18),
-    "sew-resnet34": partial(SEWResNet, depth=34),
-    "sew-resnet50": partial(SEWResNet, depth=50),
-    "ms-resnet18": partial(MSResNet, depth=18),
-    "ms-resnet34": partial(MSResNet, depth=34),
-    "ms-resnet104": partial(MSResNet, depth=104),
+    "spiking-resnet18": _imagenet("plain", 18),
+    "spiking-resnet34": _imagenet("plain", 34),
+    "sew-resnet18": _imagenet("sew", 18),
+    "sew-resnet34": _imagenet("sew", 34),
+    "sew-resnet50": _imagenet("sew", 50),
+    "sew-resnet101": _imagenet("sew", 101),
+    "sew-resnet152": _imagenet("sew", 152),
+    "ms-resnet18": _imagenet("ms", 18),
+    "ms-resnet34": _imagenet("ms", 34),
+    "ms-resnet104": _imagenet("ms", 104),
     "ms-resnet20": partial(CIFARResNet, depth=20, block="ms", connect="ADD"),
     "ms-resnet110": partial(CIFARResNet, depth=110, block="ms", connect="ADD"),
     "ms-resnet482": partial(CIFARResNet, depth=482, block="ms", connect="ADD"),

@@ -76,6 +76,29 @@ def isometry_table(result: BlockIsometry) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(result.listed("names"), name="block"))
 
 
+def depth_summary(result: BlockIsometry) -> dict[str, float]:
+    """What all blocks of a network together do.
+
+    Args:
+        result: the measurement.
+
+    Returns:
+        ``blocks``, how many; ``least`` and ``most``, of phi within a step; ``closed form error``, see
+        :func:`closed_form_error`; ``growth``, how many times the norm of the gradient grows from the output of the last
+        block to the input of the first, and ``product``, what the blocks' phi say of it; ``rate``, the mean firing
+        rate over layers of neurons and steps, NaN where there are none.
+    """
+    return {
+        "blocks": len(result.block),
+        "least": float(result.step_phi.min()),
+        "most": float(result.step_phi.max()),
+        "closed form error": closed_form_error(result),
+        "growth": float(gradient_growth(result)[0]) ** 0.5,
+        "product": float(running_product(result)[0]) ** 0.5,
+        "rate": float(result.rate.mean()) if result.rate.size else float("nan"),
+    }
+
+
 def closed_form_error(result: BlockIsometry) -> float:
     """How far the closed form is off, on average over blocks.
 

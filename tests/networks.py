@@ -7,6 +7,8 @@ STANDS_FOR = {
     "spiking-resnet34": "spiking-resnet18",
     "sew-resnet34": "sew-resnet18",
     "sew-resnet50": "sew-resnet18",
+    "sew-resnet101": "sew-resnet18",
+    "sew-resnet152": "sew-resnet18",
     "ms-resnet34": "ms-resnet18",
     "ms-resnet104": "ms-resnet18",
     "ms-resnet20": "cifar-resnet",

@@ -242,14 +242,23 @@ class FangBlock(nn.Module):
         return {"ADD": y_T + side_T, "AND": y_T * side_T, "IAND": side_T * (1 - y_T)}[self.connect]
 
 
+FANG_BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
 class FangResNet(nn.Module):
     """`connect` None is Spiking-ResNet."""
 
     def __init__(self, depth, connect=None, classes=1000, width=1.0):
         super().__init__()
-        before, bottleneck = int(64 * width), depth == 50
+        before, bottleneck = int(64 * width), depth >= 50
         self.conv1, self.bn1 = nn.Conv2d(3, before, 7, 2, 3, bias=False), nn.BatchNorm2d(before)
-        for stage, count in enumerate({18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}[depth], 1):
+        for stage, count in enumerate(FANG_BLOCKS[depth], 1):
             hidden, blocks = int(64 * 2 ** (stage - 1) * width), []
             for index in range(count):
                 stride, after = 2 if stage > 1 and index == 0 else 1, hidden * (4 if bottleneck else 1)

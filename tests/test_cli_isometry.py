@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tetviz.cli import main
 from tetviz.models import ModelSpec, build
 from tetviz.results import BlockIsometry, load
-from tetviz.summaries.isometry import isometry_table, running_product
+from tetviz.summaries.isometry import depth_summary, isometry_table, running_product
 from tetviz.training import Checkpoint, load_data
 
 
@@ -67,12 +67,19 @@ def test_the_same_command_gives_the_same_file(make_checkpoint):
 
 def test_several_networks_are_overlaid_and_drawn_again(make_checkpoint, tmp_path):
     paths = [make_checkpoint(), make_checkpoint("ms.pt", block="ms", depth=14), make_checkpoint("snn.pt", "snn5")]
-    tetviz(*paths, "--samples", 6, "--depth", "relative")
+    said = tetviz(*paths, "--samples", 6, "--depth", "relative")
     assert (tmp_path / "plain-ms-snn.isometry.png").stat().st_size > 1000
     files = [path.with_suffix(".isometry.h5") for path in paths]
     tetviz(*files, "-o", tmp_path / "both.pdf", command="plot")
     assert "isometry" in tetviz(files[0], command="info").stdout
     assert load(files[2]).listed("modules") == ["chain"] * 4
+    lines = [line.split() for line in said.stdout.splitlines()]
+    first = next(place for place, words in enumerate(lines) if words[:2] == ["network", "blocks"]) + 1
+    assert [words[:2] for words in lines[first : first + 3]] == [["plain", "3"], ["ms", "6"], ["snn", "4"]]
+    for path, words in zip(files, lines[first:], strict=False):
+        whole = depth_summary(load(path))
+        assert float(words[-3]) == pytest.approx(whole["growth"], rel=1e-3)
+        assert words[-1] == f"{whole['rate']:.1%}"
     result = load(files[1])
     np.testing.assert_array_equal(result.step_phi[[0, 1, 3, 5]], 1)  # untrained, and of one shape
 
@@ -92,6 +99,19 @@ def test_a_kept_epoch_is_named_after_its_run(make_checkpoint):
     path = make_checkpoint("run.kept/epoch-0000.pt")
     assert tetviz(path, "--samples", 6).stdout.startswith("run epoch-0000: L_SDT")
     assert load(path.with_suffix(".isometry.h5")).provenance.label == "run epoch-0000"
+
+
+def test_kept_epochs_of_several_runs_are_told_apart(make_checkpoint, tmp_path):
+    paths = [make_checkpoint(f"{name}.kept/epoch-0000.pt") for name in ("one", "two")]
+    said = tetviz(*paths, "--samples", 4, "--probes", 1).stdout
+    assert "\none epoch-0000 " in said and "\ntwo epoch-0000 " in said
+    assert paths[0].with_name("one-epoch-0000-two-epoch-0000.isometry.png").exists()
+    assert all(path.with_suffix(".isometry.h5").exists() for path in paths)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    tetviz(*paths, "--samples", 4, "--probes", 1, "-o", folder)
+    names = {f"{name}-epoch-0000.isometry.{suffix}" for name in ("one", "two") for suffix in ("h5", "png")}
+    assert {path.name for path in folder.iterdir()} == {"isometry.png", *names}
 
 
 def test_the_untrained_network_of_a_run_is_kept(tmp_path):
@@ -116,7 +136,8 @@ def test_blocks_by_name(make_checkpoint):
 def test_errors_say_what_is_wrong(make_checkpoint, tmp_path):
     path = make_checkpoint()
     assert "no regular expression" in tetviz(path, "--blocks", "(", code=2).stderr
-    assert "match no module's whole name" in tetviz(path, "--blocks", "block", code=1).stderr
+    said = tetviz(path, "--blocks", "block", code=1).stderr
+    assert "match no module's whole name" in said and r"what repeats: BasicBlock 3 times, blocks\.\d+;" in said
     assert "one sample" in tetviz(path, "--samples", 1, code=1).stderr
     for wrong in (["--probes", 0], ["--bn", "recalibrate"], ["--depth", "deep"], ["--seed", -1], ["--loss", "mse"]):
         tetviz(path, *wrong, code=2)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tetviz.models.residual import DEPTHS
+
 Table = Mapping[str, tuple[str, ...]]
 
 
@@ -83,13 +85,16 @@ def _vggsnn(indices: tuple[int, ...], published: tuple[int, ...]) -> Table:
     return rows
 
 
+def _resnets(name: str, block: str) -> tuple[Network, ...]:
+    return tuple(Network(f"{name}{depth}", counts) for depth, counts in DEPTHS[block].items())
+
+
 _TET = {"neuron": "lif", "leak": 0.5, "threshold": 1.0, "surrogate": "triangle", "norm": "bn"}
 _STBP = {"neuron": "lif", "leak": 0.25, "threshold": 0.2, "surrogate": "rectangle", "norm": "tdbn"}
 _FANG = {"neuron": "if", "leak": 1.0, "threshold": 1.0, "surrogate": "arctan", "detach_reset": True, "norm": "bn"}
 _MS = {"neuron": "lif", "leak": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True, "norm": "bn"}
 
 _RESNET19 = (Network("resnet19", (3, 3, 2)), Network("resnet19", (3, 3, 2), {"stem": 128}))
-_SHALLOW, _DEEP, _DEEPEST = (2, 2, 2, 2), (3, 4, 6, 3), (3, 8, 32, 8)
 
 _MS_BLOCKS: Table = {
     "blocks.*.conv1.conv": ("conv{s}_x.{b}.residual_function.1",),
@@ -166,7 +171,7 @@ LAYOUTS: dict[str, Layout] = {
     "sew-resnet": Layout(
         source="fangwei123456/Spike-Element-Wise-ResNet",
         mark="layer2.0.downsample.0.module.0.weight",
-        networks=(Network("sew-resnet18", _SHALLOW), Network("sew-resnet34", _DEEP), Network("sew-resnet50", _DEEP)),
+        networks=_resnets("sew-resnet", "sew"),
         constants=_FANG,
         options={"connect": "ADD"},
         image_size=224,
@@ -187,7 +192,7 @@ LAYOUTS: dict[str, Layout] = {
     "spiking-resnet": Layout(
         source="fangwei123456/Spike-Element-Wise-ResNet",
         mark="layer2.0.downsample.module.0.weight",
-        networks=(Network("spiking-resnet18", _SHALLOW), Network("spiking-resnet34", _DEEP)),
+        networks=_resnets("spiking-resnet", "plain"),
         constants=_FANG,
         image_size=224,
         table={
@@ -205,7 +210,7 @@ LAYOUTS: dict[str, Layout] = {
     "ms-resnet": Layout(
         source="Ariande1/MS-ResNet",
         mark="conv2_x.0.shortcut.0.weight",
-        networks=(Network("ms-resnet18", _SHALLOW), Network("ms-resnet34", _DEEP)),
+        networks=_resnets("ms-resnet", "ms")[:2],
         constants=_MS,
         image_size=224,
         first_stage=2,
@@ -220,7 +225,7 @@ LAYOUTS: dict[str, Layout] = {
     "ms-resnet104": Layout(
         source="Ariande1/MS-ResNet",
         mark="conv2_x.0.shortcut.2.bn.weight",
-        networks=(Network("ms-resnet104", _DEEPEST),),
+        networks=_resnets("ms-resnet", "ms")[2:],
         constants=_MS,
         image_size=224,
         first_stage=2,

@@ -63,6 +63,11 @@ def read_published(
     Raises:
         CheckpointError: the file is missing or damaged, needs code, or holds something else.
     """
+    if Path(path).suffix == ".safetensors":
+        raise CheckpointError(
+            f"{path}: is of safetensors, expected a file of torch.save; make one with "
+            'torch.save(safetensors.torch.load_file("...safetensors"), "weights.pth")'
+        )
     content = load_weights(path, key) if key else read_weights(path)
     try:
         return convert(content, model, layout=layout, **settings)
@@ -120,6 +125,11 @@ def state_dict_of(content: Any) -> State:
         held = [name for name in WRAPPERS if isinstance(state.get(name), Mapping)]
         if len(held) > 1:
             raise CheckpointError(f"holds several dictionaries of weights ({', '.join(held)}); save one of them alone")
+        others = [
+            f"{key!r} of type {type(value).__name__}" for key, value in state.items() if not isinstance(value, Tensor)
+        ]
+        if not held and len(others) < len(state):
+            raise CheckpointError(f"holds {_first(others)} beside tensors; save the state_dict alone")
         if not held:
             keys = _first([repr(key) for key in state])
             raise CheckpointError(f"is a dictionary of {keys}, expected tensors, alone or under {', '.join(WRAPPERS)}")
@@ -128,8 +138,8 @@ def state_dict_of(content: Any) -> State:
         raise CheckpointError(f"holds {type(state).__name__}, expected a state_dict: names and tensors")
     if not state:
         raise CheckpointError("holds an empty dictionary, expected the tensors of a network")
-    if not all(isinstance(name, str) for name in state):
-        raise CheckpointError("is a dictionary whose keys are not all strings, expected the names of tensors")
+    if not all(isinstance(name, str) and name.isprintable() for name in state):
+        raise CheckpointError("is a dictionary whose keys are not all printable strings, expected the names of tensors")
     while all(name.startswith(PARALLEL) for name in state):
         state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
     for name, tensor in state.items():
@@ -277,6 +287,8 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         raise CheckpointError(f"{name} is empty, its shape is {tuple(tensor.shape)}")
     if not bool(torch.isfinite(tensor).all()):
         raise CheckpointError(f"{name} holds values that are not finite; use weights from before training diverged")
+    if name.endswith("running_var") and bool((tensor < 0).any()):
+        raise CheckpointError(f"{name} holds negative numbers, expected variances; export the weights again")
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -16,11 +16,13 @@ from tetviz.analysis import compute_isometry, gaussian_phi
 from tetviz.analysis.depth import responses
 from tetviz.analysis.isometry import standard_error
 from tetviz.analysis.isometry_theory import gaussian_mass
+from tetviz.analysis.jacobian import candidates, find_blocks
 from tetviz.errors import DataError, ModelError, TrainingError
 from tetviz.models import LIF, SNN5, Calling, ConvNorm, ForeignNetwork, build
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.layers import Parts, time_major
 from tetviz.summaries.isometry import closed_form_error, gradient_growth, isometry_table, running_product
+from tetviz.training.vision import import_torchvision
 
 BLOCKS = r"blocks\.\d+"
 
@@ -406,6 +408,28 @@ def test_spikingjelly_and_snntorch_have_gradients():
         assert result.bypass[0] < 1e-5
 
 
+def test_the_blocks_of_spikingjelly_stretch_as_ours():
+    import_torchvision()
+    theirs = pytest.importorskip("spikingjelly.activation_based.model.sew_resnet")
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    functional = pytest.importorskip("spikingjelly.activation_based.functional")
+    surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    ours = seeded(lambda: build("sew-resnet18", num_classes=2, neuron="if", surrogate="arctan", detach_reset=True))
+    constants = {"surrogate_function": surrogate.ATan(2.0), "detach_reset": True}
+    net = theirs.sew_resnet18(spiking_neuron=neuron.IFNode, cnf="ADD", num_classes=2, **constants)
+    net.load_state_dict(dict(zip(net.state_dict(), ours.state_dict().values(), strict=True)))
+    functional.set_step_mode(net, "m")
+    foreign = ForeignNetwork(net.double(), Calling("time-major", "time-major"), 2)
+    data = [(batch(2, 3, 16)[0][0].double(), torch.arange(2))]
+    with pytest.raises(ModelError, match=r"what repeats: BasicBlock 8 times, network\\.layer\\d\+\\.\\d\+;"):
+        compute_isometry(foreign, data, probes=1)
+    found = compute_isometry(foreign, data, probes=1, blocks=r"network\.layer\d+\.\d+")
+    expected = compute_isometry(ours.double(), data, 2, probes=1)
+    assert len(found.block) == 8 and found.step_phi.min() > 0.1
+    for name in ("phi", "input_gradient", "output_gradient", "bypass", "layer_gradient", "rate"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 def test_a_module_that_works_in_place_changes_nothing():
     class InPlace(nn.Module):
         def forward(self, x):
@@ -427,13 +451,13 @@ def test_neurons_without_a_surrogate_are_named():
 
 
 class Skipping(nn.Module):
-    def __init__(self):
+    def __init__(self, skip=0.5):
         super().__init__()
-        self.a, self.b, self.c = LIF(), LIF(), LIF()
+        self.a, self.b, self.c, self.skip = LIF(), LIF(), LIF(), skip
 
     def forward(self, x, timesteps=None):
         a = self.a(time_major(x, timesteps))
-        return self.c(0.3 * self.b(a) + 0.5 * a).flatten(2).unflatten(2, (2, -1)).mean(3)
+        return self.c(0.3 * self.b(a) + self.skip * a).flatten(2).unflatten(2, (2, -1)).mean(3)
 
 
 def test_neurons_that_are_no_chain_need_blocks():
@@ -443,10 +467,39 @@ def test_neurons_that_are_no_chain_need_blocks():
     assert compute_isometry(Skipping(), data, 2, blocks="b").bypass[0] > 0.1
 
 
+def test_a_silent_branch_and_a_silent_network_are_told_apart():
+    # No gradient goes either way, but only one of them is a chain.
+    data = [(batch(scale=2.0)[0][0], torch.arange(8) % 2)]
+    with pytest.raises(ModelError, match=r"gradient at a does not all come through b"):
+        compute_isometry(Skipping(0.0), data, 2)
+    silent = seeded(lambda: SNN5(2, 4, 16, 0.125, Parts(lambda: LIF(threshold=50.0))))
+    result = compute_isometry(silent, batch(4, 4, 16), 2)
+    assert result.listed("modules") == ["chain"] * 4 and (result.phi == 0).all()
+
+
+def test_a_silent_normalisation_is_no_layer_of_neurons():
+    class Branch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fire, self.norm = Steps(), nn.BatchNorm1d(16)
+            nn.init.zeros_(self.norm.weight)
+
+        def forward(self, x):
+            return x + self.norm(self.fire(x))
+
+    net = nn.Sequential(nn.Flatten(), Branch(), Branch(), nn.Linear(16, 2))
+    model = ForeignNetwork(net, Calling("step", "step"), 2)
+    with pytest.raises(ModelError, match=r"no chain; .*what repeats: Branch 2 times|what repeats: .*network"):
+        compute_isometry(model, batch(5, 1, 4))
+    result = compute_isometry(model, batch(5, 1, 4), blocks=r"network\.[12]")
+    assert result.listed("neuron_names") == ["network.1.fire", "network.2.fire"]
+    assert result.step_phi.tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("nothing", "match no module's whole name; the names are blocks, blocks.0"),
+        ("nothing", r"match no module's whole name; what repeats: Scale 2 times, blocks\\.\\d\+$"),
         (r"blocks|blocks\.0", "match blocks and blocks.0 inside it"),
     ],
 )
@@ -455,6 +508,12 @@ def test_patterns_that_name_no_blocks(pattern, message):
         compute_isometry(Over(Scale(1), Scale(1)), batch(), 2, blocks=pattern)
     with pytest.raises(ValueError, match="no regular expression"):
         compute_isometry(Over(Scale(1)), batch(), 2, blocks="(")
+
+
+def test_a_block_that_is_never_called_is_named():
+    model = SNN5(2, 1, 16, 0.125)  # its features are a list
+    with pytest.raises(ModelError, match=r"block features: was not called .*--blocks; what repeats: ConvNorm 5 times"):
+        compute_isometry(model, batch(4, 1, 16), 2, blocks="features")
 
 
 def test_what_cannot_be_measured_is_said():
@@ -472,3 +531,23 @@ def test_what_cannot_be_measured_is_said():
         compute_isometry(Over(Scale(1)), batch(), 2, blocks=BLOCKS, probes=0)
     with pytest.raises(ValueError, match="timesteps"):
         compute_isometry(Over(Scale(1)), batch(), blocks=BLOCKS)
+
+
+def test_an_error_lists_what_blocks_may_be():
+    def repeats(network):
+        return candidates(network).removeprefix("what repeats: ").split("; ")
+
+    residual = seeded(lambda: build("resnet19", width=0.03))
+    assert repeats(residual)[0] == r"BasicBlock 8 times, blocks\.\d+"
+    # Patterns find what they were made of.
+    pattern = repeats(residual)[0].rpartition(", ")[2]
+    assert [block.kind for block in find_blocks(residual, pattern)] == ["BasicBlock"] * 8
+    convs = {name for name, module in residual.named_modules() if isinstance(module, ConvNorm)}
+    kind, _, pattern = repeats(residual)[1].rpartition(", ")
+    assert kind == f"ConvNorm {len(convs)} times"
+    assert convs <= {block.name for block in find_blocks(residual, pattern)}
+    flat = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2), nn.Tanh())
+    assert repeats(flat) == [r"Linear 2 times, \d+"]
+    assert repeats(nn.Sequential(flat, copy.deepcopy(flat))) == [r"Sequential 2 times, \d+"]
+    assert candidates(nn.Sequential(nn.Tanh())) == "nothing in it repeats, the names are 0"
+    assert candidates(nn.Tanh()) == "nothing in it repeats, the names are none"

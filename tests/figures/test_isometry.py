@@ -77,6 +77,29 @@ def test_silent_networks_and_single_estimates_can_be_drawn():
     draw_isometry([silent, planted_isometry()]).draw_without_rendering()
 
 
+@pytest.mark.parametrize("depth", ["absolute", "relative"])
+def test_a_single_block_has_ticks_an_interval_and_predictions(depth):
+    figure = draw_isometry([planted_isometry(blocks=1, step_phi_se=np.full(1, 0.1))], depth)
+    figure.draw_without_rendering()
+    for name, predicted in (("phi", "closed form"), ("gradient", "product")):
+        axes = panel(figure, name)
+        low, high = axes.get_xlim()
+        shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert (low, high, shown) == (0.5, 1.5, [1.0]) if depth == "absolute" else (low, high) == (0, 1)
+        # A line through one point shows nothing.
+        assert lines(axes, predicted)[0].get_marker() == "_" and not lines(axes, "step")
+    assert panel(figure, "phi").collections[0].get_linewidth()[0] > 0
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["plain-20", "predicted: closed form, product of phi"]
+    assert figure.legends[0].legend_handles[1].get_marker() == "_"
+
+
+def test_gradients_that_hardly_differ_have_a_power_of_ten_to_read_them_by():
+    low, high = panel(draw_isometry([planted_isometry(phi=1.02, steps=1)]), "gradient").get_ylim()
+    assert low < 0.1 < high
+    assert high / low == pytest.approx(10)
+
+
 @pytest.mark.parametrize("count", [1, 6])
 def test_the_legend_covers_no_axes(count):
     long = "a name that does not fit into a single line " * 4

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tetviz.models import LIF, ModelSpec, SEWResNet, SpikingNetwork, TdBN, build, streaming
+from tetviz.models import LIF, ImageNetResNet, ModelSpec, SpikingNetwork, TdBN, build, streaming
 from tetviz.models.blocks import MSBlock, SEWBlock
 from tetviz.models.layers import DropoutOverTime, Parts
 from tetviz.models.residual import CIFARResNet, ResidualNetwork
@@ -463,7 +463,12 @@ def test_ms_resnet482_trains_in_bounded_memory() -> None:
         ("sew-resnet18", {"connect": 3}, "sew-resnet18: its option connect is of type str, got 3"),
         ("sew-resnet18", {"depth": 34}, "sew-resnet18 does not take the option depth; it takes connect, zero_init"),
         ("ms-resnet20", {"block": "plain"}, "ms-resnet20 does not take the option block"),
-        ("ms-resnet18", {"zero_init": "no"}, "its option zero_init is of type bool, got 'no'"),
+        ("ms-resnet18", {"zero_init": "no"}, r"its option zero_init is of type bool \| None, got 'no'"),
+        (
+            "spiking-resnet18",
+            {"connect": "AND"},
+            "spiking-resnet18 does not take the option connect; it takes zero_init",
+        ),
         ("ms-resnet18", {"checkpointing": "x"}, "its option checkpointing is of type int, got 'x'"),
         ("ms-resnet18", {"checkpointing": -1}, "checkpointing must be 0 or a number of blocks, got -1"),
         ("vggsnn-nopool", {"pool": True}, "vggsnn-nopool does not take the option pool"),
@@ -479,6 +484,9 @@ def test_wrong_options_are_refused_by_name(name: str, options: dict[str, Any], t
         build(ModelSpec(name, width=0.05, options=options))
 
 
-def test_a_depth_that_was_never_published_is_refused() -> None:
-    with pytest.raises(ValueError, match="SEW-ResNet has 18, 34, 50 layers, got depth 20"):
-        SEWResNet(depth=20)
+@pytest.mark.parametrize(
+    ("block", "depths"), [("plain", "18, 34"), ("sew", "18, 34, 50, 101, 152"), ("ms", "18, 34, 104")]
+)
+def test_a_depth_that_was_never_published_is_refused(block: str, depths: str) -> None:
+    with pytest.raises(ValueError, match=f"a {block} ResNet for ImageNet has {depths} layers, got depth 20"):
+        ImageNetResNet(depth=20, block=block)

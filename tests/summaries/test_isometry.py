@@ -8,6 +8,7 @@ from planted_isometry import planted_isometry
 
 from tetviz.summaries.isometry import (
     closed_form_error,
+    depth_summary,
     gradient_growth,
     gradient_norm,
     isometry_table,
@@ -45,3 +46,17 @@ def test_the_error_of_closed_forms_leaves_out_what_has_none():
     assert math.isnan(closed_form_error(planted_isometry(closed_form=forms)))
     forms[0] = 1.8
     assert closed_form_error(planted_isometry(closed_form=forms)) == pytest.approx(0.5)
+
+
+def test_a_network_in_one_row():
+    phi = np.array([2.0, 0.5, 3.0])
+    whole = depth_summary(planted_isometry(blocks=3, step_phi=phi, run_phi=np.array([2.0, 3.0, 6.0])))
+    assert (whole["blocks"], whole["least"], whole["most"], whole["product"]) == (3, 0.5, 3.0, 6.0)
+    result = planted_isometry(blocks=3)
+    whole = depth_summary(result)
+    # Norms, not their squares.
+    assert whole["growth"] == pytest.approx(np.linalg.norm(result.input_gradient[0]) / 0.1) == whole["product"]
+    assert whole["rate"] == pytest.approx(result.rate.mean()) and whole["closed form error"] == pytest.approx(0.05)
+    silent = {name: np.zeros((0, 2)) for name in ("rate", "potential_mean", "potential_std", "mass")}
+    empty = planted_isometry(blocks=3, neuron=np.zeros(0, int), neuron_names="[]", **silent)
+    assert math.isnan(depth_summary(empty)["rate"])

@@ -31,6 +31,10 @@ CASES = {
         *("sew-resnet50", lambda: plain.FangResNet(50, "IAND", width=0.25), (3, 32), {"connect": "IAND"}),
         *((320, 320), 0),
     ),
+    "sew-resnet, 101": (
+        *("sew-resnet101", lambda: plain.FangResNet(101, "ADD", width=0.0625), (3, 32), {"connect": "ADD"}),
+        *((626, 626), 0),
+    ),
     "spiking-resnet": ("spiking-resnet18", lambda: plain.FangResNet(18), (3, 32), {}, (122, 122), 0),
     "spiking-resnet, 34": ("spiking-resnet34", lambda: plain.FangResNet(34, width=0.25), (3, 32), {}, (218, 218), 0),
     "ms-resnet": ("ms-resnet18", lambda: plain.MSResNet(18), (3, 32), {}, (128, 128), 0),
@@ -160,7 +164,16 @@ WRONG = {
     "an empty dictionary": (lambda s: {}, "empty dictionary"),
     "a list": (lambda s: list(s.values()), "holds list"),
     "numbers": (lambda s: {"a": 1, "b": 2}, r"dictionary of 'a', 'b', expected tensors"),
-    "keys that are no names": (lambda s: dict(enumerate(s.values())), "not all strings"),
+    "keys that are no names": (lambda s: dict(enumerate(s.values())), "not all printable strings"),
+    "a key of two lines": (lambda s: changed(s, **{"a\nb": torch.ones(1)}), "not all printable strings"),
+    "an epoch beside tensors": (
+        lambda s: {**s, "epoch": 3, "best": 0.7},
+        r"holds 'epoch' of type int, 'best' of type float beside tensors; save the state_dict alone",
+    ),
+    "variances below zero": (
+        lambda s: changed(s, **{name: -tensor for name, tensor in s.items() if name.endswith("running_var")}),
+        r"bn1\.bn\.running_var holds negative numbers, expected variances",
+    ),
     "two dictionaries": (lambda s: {"model": s, "net": s}, r"several .*\(model, net\)"),
     "a tetviz checkpoint": (lambda s: {"format": "tetviz-checkpoint", "state": s}, "tetviz checkpoint already"),
     "another network": (
@@ -246,6 +259,13 @@ def test_a_file_with_code_is_refused_and_not_run(resnet19, tmp_path):
     with pytest.raises(CheckpointError, match=r"\(torch\.nn\.modules\.linear\.Linear\)"):
         read_published(whole_network)
     assert not marker.exists()
+
+
+def test_a_file_of_safetensors_is_named(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes((8).to_bytes(8, "little") + b"{}      ")
+    with pytest.raises(CheckpointError, match=r"w\.safetensors: is of safetensors, expected .*torch\.save\("):
+        read_published(path)
 
 
 def test_a_file_cut_short_is_named(resnet19, tmp_path):
