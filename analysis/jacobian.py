@@ -8,12 +8,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from tetviz.analysis.signals import Signals
+from tetviz.analysis.signals import WEIGHTED, Signals
 from tetviz.errors import ModelError
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
+from tetviz.models.hosting import differentiating
 from tetviz.results.schema import FloatArray
 
 RESIDUAL = (BasicBlock, SEWBlock, MSBlock)
+
+# Of modules that repeat, how many types an error lists.
+_LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Block:
         out = signals.left.get(self.name, [])
         if not into or len(into) != len(out):
             raise ModelError(
-                f"block {self.name}: was not called with a tensor that it turns into one; name other blocks"
+                f"block {self.name}: was not called with a tensor that it turns into one; name other blocks with "
+                f"--blocks; {candidates(signals.model)}"
             )
         if not all(tensor.requires_grad for tensor in (*into, *out)):
             raise ModelError(
@@ -81,34 +86,86 @@ def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     names = [name for name in modules if expression.fullmatch(name)]
     if not names:
-        some = ", ".join(list(modules)[:8]) + (", ..." if len(modules) > 8 else "")
-        raise ModelError(f"blocks {pattern!r}: match no module's whole name; the names are {some or 'none'}")
+        raise ModelError(f"blocks {pattern!r}: match no module's whole name; {candidates(model)}")
     for outer, inner in pairwise(names):
         if inner.startswith(f"{outer}."):
             raise ModelError(f"blocks {pattern!r}: match {outer} and {inner} inside it; match one of them")
     return [Block(name, type(modules[name]).__name__) for name in names]
 
 
-def chain(neurons: Sequence[str], order: Sequence[str]) -> list[Block]:
+def candidates(model: nn.Module) -> str:
+    r"""What the blocks of a network may be, for who has to name them: modules of one type that repeat.
+
+    Args:
+        model: any module.
+
+    Returns:
+        Such as ``"what repeats: BasicBlock 8 times, network\.layer\d+\.\d+"``: types and patterns of their names.
+        Modules that hold layers with weights; where none repeats, these layers, or any module; else the first names.
+    """
+    modules = {name: module for name, module in model.named_modules() if name}
+    layers = [name for name, module in modules.items() if isinstance(module, WEIGHTED)]
+    held = {name: sum(layer.startswith(f"{name}.") for layer in layers) for name in modules}
+    for names in ([name for name in modules if held[name]], layers, [*modules]):
+        places: dict[str, list[str]] = {}
+        for name in names:
+            places.setdefault(type(modules[name]).__name__, []).append(name)
+        # A list of modules cannot be called; a Sequential may be anything, so it comes last.
+        repeated = [kind for kind in places if len(places[kind]) > 1 and kind not in ("ModuleList", "ModuleDict")]
+        repeated.sort(key=lambda kind: (kind == "Sequential", -max(held[name] for name in places[kind])))
+        if repeated:
+            listed = [f"{kind} {len(places[kind])} times, {_pattern(places[kind])}" for kind in repeated[:_LISTED]]
+            return f"what repeats: {'; '.join(listed)}"
+    return f"nothing in it repeats, the names are {', '.join([*modules][:8]) or 'none'}{', ...' * (len(modules) > 8)}"
+
+
+def _pattern(names: Sequence[str]) -> str:
+    # One part for each way in which names differ by more than their numbers.
+    return "|".join(dict.fromkeys(re.sub(r"\d+", r"\\d+", re.escape(name)) for name in names))
+
+
+def chain(signals: Signals, loss: Tensor) -> list[Block]:
     """What lies between one layer of neurons and the next.
 
     Args:
-        neurons: layers of neurons, in order of execution.
-        order: all modules, likewise.
+        signals: of a run.
+        loss: of the run.
 
     Returns:
         The blocks, named after the neurons at their end.
 
     Raises:
-        ModelError: there are fewer than two layers of neurons.
+        ModelError: there are fewer than two layers of neurons, or the loss depends on one other than through the next.
     """
+    neurons, order = signals.neurons(), signals.order
     if len(neurons) < 2:
         found = f"only {neurons[0]}" if neurons else "none"
         raise ModelError(
-            f"no blocks: between two layers of neurons would be one, there is {found}; name modules with --blocks"
+            f"no blocks: between two layers of neurons would be one, there is {found}; name modules with --blocks; "
+            f"{candidates(signals.model)}"
         )
+    for a, b in pairwise(neurons):
+        if _bypassed(loss, signals.left[a], signals.left[b]):
+            raise ModelError(
+                f"the gradient at {a} does not all come through {b}, so the layers of neurons are no chain; name "
+                f"blocks through which it does with --blocks; {candidates(signals.model)}"
+            )
     places = {name: place for place, name in enumerate(order)}
     return [Block(b, "chain", a, tuple(order[places[a] + 1 : places[b] + 1])) for a, b in pairwise(neurons)]
+
+
+def _bypassed(loss: Tensor, start: Sequence[Tensor], out: Sequence[Tensor]) -> bool:
+    # By the graph, not by the gradient, which is 0 in silent branches and where no neuron is near its threshold.
+    closed, sought = {tensor.grad_fn for tensor in out}, {tensor.grad_fn for tensor in start}
+    seen, waiting = {None, *closed}, [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            if node in sought:
+                return True
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    return False
 
 
 def gradients(of: Sequence[Tensor], by: Sequence[Tensor], seeds: Sequence[Tensor] | None = None) -> list[Tensor]:
@@ -122,7 +179,8 @@ def gradients(of: Sequence[Tensor], by: Sequence[Tensor], seeds: Sequence[Tensor
     Returns:
         The products, zero where nothing depends on it.
     """
-    found = torch.autograd.grad(of, by, seeds, retain_graph=True, allow_unused=True)
+    with differentiating(*of):
+        found = torch.autograd.grad(of, by, seeds, retain_graph=True, allow_unused=True)
     return [torch.zeros_like(tensor) if each is None else each for tensor, each in zip(by, found, strict=True)]
 
 

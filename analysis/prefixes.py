@@ -4,6 +4,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import CheckpointError
+from tetviz.models import ForeignNetwork
 from tetviz.training import measure
 from tetviz.training.doctor_causal import causality
 from tetviz.training.doctor_probe import generators_kept, listed, state_kept
@@ -45,11 +46,16 @@ def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") ->
     few = (x[:, :PREFIX_SAMPLES] if sequence else x[:PREFIX_SAMPLES]).to(weight.device, weight.dtype)
     steps = min(tmax, PREFIX_STEPS, len(x) if sequence else tmax)
     with generators_kept(weight.device), state_kept(model):
-        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], 1)  # says what is wrong with outputs or labels
+        # Says what is wrong with outputs or labels.
+        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], tmax if _runs_for_one(model) else 1)
         verdict, message = causality(model, few, steps)
     if verdict == "failure":
         raise CheckpointError(refused + message)
     return f"{verdict}: {message}"
+
+
+def _runs_for_one(model: nn.Module) -> bool:
+    return isinstance(model, ForeignNetwork) and model.calling.fixed
 
 
 def _normalises_by_batch(module: nn.Module) -> bool:

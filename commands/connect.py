@@ -60,9 +60,9 @@ def connect(
     from tetviz.commands.console import note
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.landscape import compute_curve
-    from tetviz.landscape.batchnorm import batch_norms
     from tetviz.results import Lines
     from tetviz.training import Checkpoint, file_sha256
+    from tetviz.training.checkpoint import check_state
 
     target = between_path(checkpoints, output, "curve")
     middle = target.with_suffix(".pt")
@@ -71,10 +71,11 @@ def connect(
     first, second = (Checkpoint.load(path) for path in checkpoints)
     if middle.exists() and "between" not in Checkpoint.load(middle).training:
         raise click.UsageError(f"-o {target}: the curve would replace the checkpoint {middle}; name another file")
-    has_norms = bool(batch_norms(first.model(trust=options["trust"])))
+    has_norms = any(name.endswith("running_mean") for name in first.state)
     subject, probe, seconds = open_probe(
         checkpoints[0], loads_calibration=True, bn="recalibrate" if has_norms else "frozen", **options
     )
+    check_state(checkpoints[1], probe.model.state_dict(), second.state)
     settings = {
         "loss": loss,
         "epochs": epochs,

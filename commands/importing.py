@@ -1,6 +1,7 @@
 """``tetviz import``: weights of someone else's become a checkpoint."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,8 @@ _calling_options = combined(
     click.option(
         "--timesteps-by",
         default="",
-        metavar="argument[:NAME]|attribute:PATH",
-        help="How it is told T, where its input does not tell.",
+        metavar="argument[:NAME]|attribute:PATH|fixed",
+        help="How it is told T, where its input does not tell; fixed: not at all, it runs for T alone.",
     ),
     click.option(
         "--state",
@@ -100,7 +101,9 @@ def import_weights(
     With --trust the factory is imported (the current folder comes first) and called. How the network is called is
     stated, never guessed: without --takes and --gives you are told what fits. Before anything is written, a real
     batch shows whether the network keeps to it: shapes at two T and two batch sizes, the same outputs twice, no
-    influence of one sample on another, inputs left alone. All other commands then take the checkpoint with --trust.
+    influence of one sample on another, inputs and weights left alone. All other commands then take the checkpoint
+    with --trust. Compare the shape, mean and range of its input, and the accuracy, with your own: a network that was
+    trained on other images is measured all the same.
 
     \b
     tetviz import weights.pth --factory nets:build --factory-args '{"T": 4}' --timesteps 4 \\
@@ -111,6 +114,7 @@ def import_weights(
     from tetviz.commands.subject import announce, pick_device
     from tetviz.results import writable_target
     from tetviz.training import file_sha256, import_foreign, load_weights, measure, to_batches
+    from tetviz.training.importing import describe_input
 
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
@@ -124,6 +128,7 @@ def import_weights(
     load_weights(weights, key)
     announce(factory, options["data"] or "", trust=options["trust"])
     data = _data(options, timesteps)
+    note(f"its input is {describe_input(data)}")
     checkpoint = import_foreign(
         weights,
         factory,
@@ -141,6 +146,7 @@ def import_weights(
         f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
     )
+    _warn_at_chance(profile.sdt_loss[-1], checkpoint.spec.num_classes)
     note(f"SHA-256 of {weights}: {file_sha256(weights)}; of {output}: {file_sha256(output)}")
 
 
@@ -156,8 +162,10 @@ def _import_published(
 ) -> None:
     import dataclasses
 
+    from tetviz.commands.console import note
     from tetviz.commands.subject import announce, check_fit
     from tetviz.training import measure, to_batches
+    from tetviz.training.importing import describe_input
 
     checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
     if not options["data"]:
@@ -166,6 +174,7 @@ def _import_published(
         return
     announce(options["data"], trust=options["trust"])
     data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
+    note(f"its input is {describe_input(data)}")
     check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
     profile = measure(checkpoint.model().to(where), to_batches(data, batch_size), timesteps)
@@ -174,6 +183,7 @@ def _import_published(
         f"{output}: accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
     )
+    _warn_at_chance(profile.sdt_loss[-1], checkpoint.spec.num_classes)
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
@@ -213,6 +223,16 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
     if not data.sequence:
         data.spec = dataclasses.replace(data.spec, frames=0)
     return data
+
+
+def _warn_at_chance(loss: float, classes: int) -> None:
+    from tetviz.commands.console import note
+
+    if loss >= math.log(classes) - 1e-3:
+        note(
+            f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "
+            "input, and how it is called, with its training: the accuracy should be the one that you know"
+        )
 
 
 def describe(checkpoint: "Checkpoint") -> str:

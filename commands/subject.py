@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from tetviz.commands.console import note
-from tetviz.commands.options import command_line
+from tetviz.commands.options import checkpoint_name, command_line
 from tetviz.errors import CheckpointError, DataError, TetvizError
 from tetviz.models import ForeignNetwork, ForeignSpec, SpikingNetwork
 from tetviz.results import Provenance
 from tetviz.results.schema import IntArray
 from tetviz.training import Checkpoint, DataSpec, LabelledDataset, file_sha256, load_data, select_balanced
-from tetviz.training.importing import hold_to_contract, some_samples
+from tetviz.training.importing import hold_to_contract
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,10 @@ def open_subject(
             names = ", ".join(f"--{name}" for name in given)
             raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
     check_fit(path, checkpoint, dataset)
+    if recorded and spec.name != recorded.name:
+        note(f"{path} was made with {recorded.name}, measured on {spec.name}")
     if isinstance(model, ForeignNetwork):
-        hold_to_contract(model, str(path), some_samples(dataset, model), checkpoint.timesteps)
+        hold_to_contract(model, str(path), dataset)
     if precision:
         model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
@@ -142,7 +144,7 @@ def open_subject(
         seed="" if seed is None else str(seed),
         checkpoint=str(path),
         checkpoint_sha256=file_sha256(path),
-        label=path.stem.encode(errors="replace").decode(),
+        label=checkpoint_name(path).encode(errors="replace").decode(),
         dataset=dataset.spec.name,
         data_settings=json.dumps(dataset.spec.to_dict()),
         split=split,

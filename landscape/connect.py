@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
 from tetviz.landscape.interpolation import bezier
+from tetviz.models.hosting import differentiating
 from tetviz.training.batches import collate
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
@@ -77,7 +78,8 @@ def train_curve(
                     logits_TBK = functional_call(model, (weights, buffers), inputs)
                     value = LOSSES[loss](logits_TBK, labels_B.to(reference.device))
                     optimizer.zero_grad()
-                    value.backward()  # type: ignore[no-untyped-call]
+                    with differentiating(value):
+                        value.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                     total += value.item() * len(labels_B)
                 schedule.step()

@@ -9,6 +9,7 @@ from torch import Tensor
 from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, parameter_roles
 from tetviz.landscape.planes import inner
 from tetviz.landscape.probe import Probe
+from tetviz.models.hosting import differentiating
 from tetviz.training.losses import LOSSES
 from tetviz.training.profile import exact_kernels
 
@@ -81,7 +82,9 @@ def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> 
     parameters = dict(probe.model.named_parameters())
     with exact_kernels():
         for share in loss_shares(probe, loss):
-            gradients = torch.autograd.grad(share(), [parameters[name] for name in names], materialize_grads=True)
+            value = share()
+            with differentiating(value):
+                gradients = torch.autograd.grad(value, [parameters[name] for name in names], materialize_grads=True)
             for name, gradient in zip(names, gradients, strict=True):
                 total[name] += gradient
     return total

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tetviz.landscape.gradient import loss_shares
 from tetviz.landscape.probe import Probe
+from tetviz.models.hosting import differentiating
 from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
 from tetviz.training.profile import exact_kernels
@@ -63,14 +64,17 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
         products = [torch.zeros_like(block) for block in X]
         with exact_kernels():
             for share in loss_shares(self._probe, self._loss):
-                gradients = torch.autograd.grad(share(), self._parameters, create_graph=True, materialize_grads=True)
+                value = share()
+                with differentiating(value):
+                    gradients = torch.autograd.grad(value, self._parameters, create_graph=True, materialize_grads=True)
                 for k in range(columns):
                     along = torch.stack(
                         [(g * block[..., k]).sum() for g, block in zip(gradients, X, strict=True)]
                     ).sum()
                     if not along.requires_grad:
                         continue
-                    second = torch.autograd.grad(along, self._parameters, retain_graph=True, materialize_grads=True)
+                    with differentiating(along):
+                        second = torch.autograd.grad(along, self._parameters, retain_graph=True, materialize_grads=True)
                     for product, part in zip(products, second, strict=True):
                         product[..., k] += part
         return products

@@ -1,5 +1,7 @@
 """How a network of someone else's is called, and where it comes from: stated by its user, in plain values."""
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +12,7 @@ TAKES = ("step", "time-major", "batch-major", "static")
 GIVES = ("step", "time-major", "batch-major", "mean", "sum")
 STATES = ("modules", "passed")
 RECOVERIES = ("reduction", "prefix")
-TELLERS = ("argument", "attribute")
+TELLERS = ("argument", "attribute", "fixed")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Calling:
             snnTorch orders them), a position, or a key; None where the output is no tuple.
         timesteps_by: how the network is told T, where the length of its input does not tell it: ``argument`` (the
             second of forward), ``argument:NAME``, or ``attribute:PATH`` from the network, such as ``encoder.T``;
-            ``attribute:*.T`` is the T of every module that has one.
+            ``attribute:*.T`` is the T of every module that has one. ``fixed``: it runs for the T alone that it was
+            trained with, which stands in its code.
         state: ``modules``: neurons keep their membranes, which are reset before every run. ``passed``: the network
             is called as ``output, state = network(x, state)``, state None at first.
         recover: how O(t) is found where ``gives`` is ``mean`` or ``sum``. ``reduction``: the one call of mean or sum
@@ -66,12 +69,16 @@ class Calling:
             raise ValueError(f"timesteps_by must be a text, got {self.timesteps_by!r}")
         if self.timesteps_by:
             kind, colon, name = self.timesteps_by.partition(":")
-            if kind not in TELLERS or ((kind == "attribute" or colon) and not name):
+            if kind not in TELLERS or ((kind == "attribute" or colon) and not name) or (kind == "fixed" and colon):
                 raise ValueError(
-                    f"timesteps_by must be argument, argument:NAME or attribute:PATH, got {self.timesteps_by!r}"
+                    f"timesteps_by must be argument, argument:NAME, attribute:PATH or fixed, got {self.timesteps_by!r}"
                 )
+            if kind == "fixed" and self.recover == "prefix":
+                raise ValueError("recover prefix takes runs of 1 to T steps, timesteps_by fixed allows T alone")
         if self.takes == "static" and not self.timesteps_by:
-            raise ValueError("a network that takes static images has to be told T: say timesteps_by")
+            raise ValueError(
+                "a network that takes static images has to be told T: say timesteps_by (fixed if T stands in its code)"
+            )
         if self.takes == "step" and self.timesteps_by:
             raise ValueError("a network that takes one step is called T times: leave out timesteps_by")
         if self.state == "passed" and self.takes != "step":
@@ -86,14 +93,19 @@ class Calling:
         """Whether the network reduces over time inside."""
         return self.gives in ("mean", "sum")
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the network runs for a single T alone."""
+        return self.timesteps_by == "fixed"
+
     def options(self) -> str:
         """The convention as options of ``tetviz import``.
 
         Returns:
-            Such as ``--takes time-major --gives time-major``.
+            Such as ``--takes time-major --gives time-major``, quoted for a shell.
         """
         stated = {name: value for name, value in asdict(self).items() if value != getattr(type(self), name, "")}
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in stated.items())
+        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in stated.items())
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,10 @@ class ForeignSpec:
                 raise ValueError(f"{name} must be at least 1 and an integer, got {getattr(self, name)!r}")
         if not isinstance(self.arguments, Mapping) or not all(isinstance(key, str) for key in self.arguments):
             raise ValueError(f"arguments must be a dictionary of names and values, got {self.arguments!r}")
+        try:
+            json.dumps(dict(self.arguments))
+        except TypeError as error:
+            raise ValueError(f"arguments must be plain values, which a checkpoint can hold ({error})") from None
 
     @property
     def name(self) -> str:

@@ -1,17 +1,18 @@
-"""What a network of someone else's must keep to, tested by running it; how to call one, proposed by trying."""
+"""What a network of someone else's must keep to, tested by running it."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from tetviz.errors import ForeignCode, ModelError
+from tetviz.errors import ModelError
 from tetviz.models.calling import Calling
-from tetviz.models.foreign import ForeignNetwork
-from tetviz.models.resting import reset, state_of
+from tetviz.models.foreign import ForeignNetwork, NetworkError
+from tetviz.models.hosting import Hosting, generators_kept
+from tetviz.models.resting import changed, close, reset, state_of
 
 SAMPLES = 8
 ROUNDING = 1e-5  # relative to the largest output
@@ -42,9 +43,10 @@ def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> Fore
 def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
     """Tests what all measurements rest on, in eval mode, on a few samples.
 
-    The outputs are T x B x K for two T and two B that all differ. The same batch gives the same outputs twice. The
-    network leaves its input and, when it is reset, its weights alone. No sample has an influence on another, which also
-    tells a swapped time axis. The mean of O(t) is the untouched network's own output, where it averages.
+    The outputs are finite and T x B x K, for two B and, unless the network is fixed to one T, for two T that all
+    differ. The same batch gives the same outputs twice. A run leaves the input and the parameters alone, and so does a
+    reset. No sample has an influence on another, which also tells a swapped time axis. What is called step by step
+    carries a state. The mean of O(t) is the untouched network's own output, where it averages.
 
     Args:
         model: the network, with the convention to test; it is left as it was.
@@ -66,18 +68,22 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
         raise ValueError(f"the contract is tested on at least 5 samples, got {samples}")
     first, second = (x[:, :size] if sequence else x[:size] for size in sizes)
     with _examined(model, x.device):
-        _reset_spares_weights(model.network)
-        _input_untouched(model, first, timesteps)
-        outputs = _repeatable(model, first, timesteps)
-        again = model(second, other)
+        outputs = _spares_all_else(model, first, timesteps)
+        _finite(outputs)
+        _repeatable(model, first, timesteps, outputs)
+        again = model(second, timesteps) if model.calling.fixed else _at_other_length(model, second, timesteps, other)
         if again.shape[2] != outputs.shape[2]:
             raise ModelError(
                 f"the number of outputs changes from {outputs.shape[2]} for T = {timesteps} and {sizes[0]} samples to "
-                f"{again.shape[2]} for T = {other} and {sizes[1]}: the last axis must be the classes"
+                f"{again.shape[2]} for T = {len(again)} and {sizes[1]}: the last axis must be the classes"
             )
         _samples_apart(model, first, timesteps, outputs)
+        if model.calling.takes == "step" and model.calling.state == "modules":
+            _carries_state(model, second[0] if sequence else second, max(timesteps, other))
         if model.calling.reduced:
             _same_mean(model, first, timesteps, outputs)
+        if model.calling.recover == "prefix":
+            _told_apart(model.calling, max(outputs, again, key=len))
     return outputs.shape[2]
 
 
@@ -85,7 +91,7 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
 def _examined(model: nn.Module, device: torch.device) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     try:
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with torch.no_grad(), generators_kept(device):
             model.eval()
             yield
     finally:
@@ -93,153 +99,154 @@ def _examined(model: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = training
 
 
-def _reset_spares_weights(network: nn.Module) -> None:
-    before = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    with ForeignCode("resetting the network raised"):
-        reset(network)
-    changed = [name for name, tensor in network.state_dict().items() if not _close(tensor, before.get(name))]
-    if changed:
-        raise ModelError(
-            f"a reset method of the network changes {', '.join(changed[:3])}, which its state_dict holds; it may reset "
-            "membranes alone, name one that does more otherwise"
-        )
-
-
-def _input_untouched(model: ForeignNetwork, x: Tensor, timesteps: int) -> None:
+def _spares_all_else(model: ForeignNetwork, x: Tensor, timesteps: int) -> Tensor:
+    # The outputs of the first run.
+    parameters = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
     given: list[tuple[Tensor, Tensor]] = []
 
     def look(_: nn.Module, args: tuple[Any, ...]) -> None:
         given.append((args[0], args[0].clone()))  # a state that is passed is the network's own
 
+    def lost() -> str:
+        return ", ".join(changed(parameters, dict(model.network.named_parameters()))[:3])
+
+    with Hosting("resetting the network raised"):
+        reset(model.network)
+    if names := lost():
+        raise ModelError(
+            f"a reset method of the network changes {names}; it may reset membranes, no parameters; call one that does "
+            "more otherwise"
+        )
     handle = model.network.register_forward_pre_hook(look)
     try:
-        model(x, timesteps)
+        with generators_kept(x.device):
+            outputs: Tensor = model(x, timesteps)
+    except NetworkError as error:
+        if model.calling.recover == "reduction":
+            model.own_output(x, timesteps)  # raises too, if the reason is another
+            raise ModelError(f"what follows the mean or sum takes no time axis: {error}; recover prefix") from error
+        raise
     finally:
         handle.remove()
-    if not all(_close(after, before) for after, before in given):
+    if not all(close(after, before) for after, before in given):
         raise ModelError("the network works in place on its input and changes it; let forward make new tensors")
-
-
-def _repeatable(model: ForeignNetwork, x: Tensor, timesteps: int) -> Tensor:
-    def run() -> Tensor:  # always with the same random numbers
-        with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []):
-            outputs: Tensor = model(x, timesteps)
-            return outputs
-
-    outputs, before = run(), state_of(model.network)
-    again, after = run(), state_of(model.network)
-    if not (_close(outputs, again) and _close(again, run())):
-        kept = [name for name, value in after.items() if not _same(value, before.get(name))]
-        where = f", in {', '.join(kept[:3])}" if kept else ""
+    if names := lost():
         raise ModelError(
-            f"the same batch gives other outputs the second time: state is kept from run to run{where}; give the "
-            "module that keeps it a method reset() without arguments, which is called before every run"
-        )
-    torch.rand(1, device=x.device)  # and now with others
-    if not _close(outputs, run()):
-        raise ModelError(
-            "the same batch gives other outputs the second time: forward draws random numbers also in eval mode, such "
-            "as a Poisson encoder or F.dropout; encode the data beforehand, or let eval() switch it off"
+            f"forward changes the parameters {names}, so others are measured than were given; let forward make new "
+            "tensors of them (torch.nn.utils.parametrizations does)"
         )
     return outputs
 
 
-def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
-    changed = x.clone()
-    first = changed[:, 0] if x.dim() == 5 else changed[0]
-    first.copy_(x.max() + x.min() - first)
-    if not _close(model(changed, timesteps)[:, 1:], outputs[:, 1:], ROUNDING):
+def _finite(outputs: Tensor) -> None:
+    bad = ~outputs.isfinite()
+    if bool(bad.any()):
+        step = int(bad.flatten(1).any(1).nonzero()[0])
         raise ModelError(
-            "the outputs of a sample change with another sample of the batch: the axes of time and samples are swapped "
-            "(state the other of time-major and batch-major), or a layer normalises by statistics of the batch"
+            f"the outputs are not finite, first at step {step + 1}: {float(outputs[step][bad[step]][0])}; check the "
+            "range of the data and the layer that divides, takes a logarithm, or grows from step to step"
         )
+
+
+def _repeatable(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
+    before = state_of(model.network)
+    with generators_kept(x.device):
+        again = model(x, timesteps)
+    kept = changed(before, state_of(model.network))
+    once_more = model(x, timesteps)  # with the same random numbers as the runs before
+    if not (close(outputs, again) and close(outputs, once_more)):
+        where = f"in {', '.join(kept[:3])}" if kept else "outside the attributes of its modules"
+        raise ModelError(
+            f"the same batch gives other outputs the second time: state is kept from run to run, {where}; give the "
+            "module that keeps it a method reset() without arguments, which is called before every run"
+        )
+    if not close(outputs, model(x, timesteps)):  # with other random numbers
+        raise ModelError(
+            "the same batch gives other outputs the second time: forward draws random numbers also in eval mode, such "
+            "as a Poisson encoder or F.dropout; encode the data beforehand, or let eval() switch it off"
+        )
+
+
+def _at_other_length(model: ForeignNetwork, x: Tensor, timesteps: int, other: int) -> Tensor:
+    try:
+        outputs: Tensor = model(x, other)
+    except ModelError as error:
+        raise ModelError(
+            f"it runs for T = {timesteps}, but not for T = {other}: {error}. If T stands in its code, let forward take "
+            f"it from its input, or state timesteps_by fixed: then all can be measured that needs T = {timesteps} alone"
+        ) from error
+    return outputs
+
+
+def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
+    half = outputs.shape[1] // 2
+    for factor in (1, 10, -10):  # small networks of spikes forget a sample soon, unless it was far out
+        others = x.clone()
+        first = others[:, :half] if x.dim() == 5 else others[:half]
+        first.copy_(factor * (x.max() + x.min() - first))
+        try:
+            found = model(others, timesteps)
+        except NetworkError:
+            if factor == 1:
+                raise
+            continue  # it takes nothing that is out of range
+        if not close(found[:, half:], outputs[:, half:], ROUNDING):
+            raise ModelError(
+                "the outputs of a sample change with the other samples of the batch: " + _mixing(model.network)
+            )
+
+
+def _mixing(network: nn.Module) -> str:
+    norms = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
+    ]
+    if norms:
+        return f"{', '.join(norms[:3])} normalises by statistics of the batch in eval mode too; eval() must end that"
+    return (
+        "the axes of time and samples are swapped (state the other of time-major and batch-major), or a layer "
+        "normalises by statistics of the batch, or else mixes its samples"
+    )
+
+
+def _carries_state(model: ForeignNetwork, x: Tensor, timesteps: int) -> None:
+    results: list[Any] = []
+    handle = model.network.register_forward_hook(lambda module, args, result: results.append(result))
+    try:
+        model(x, timesteps)
+    finally:
+        handle.remove()
+    first, *rest = (_tensors(result) for result in results)
+    idle = all(close(part, part[:1].expand_as(part)) for part in first if part.dim())  # all samples alike: silent
+    if len(first) > 1 and not idle and all(len(each) == len(first) and all(map(close, each, first)) for each in rest):
+        raise ModelError(
+            "the same image gives the same result at every step, and that is more than one tensor: the network hands "
+            "its state back and expects it again (state passed), or one call is a whole run"
+        )
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, tuple | list | dict):
+        return [part for each in (value.values() if isinstance(value, dict) else value) for part in _tensors(each)]
+    return [value] if isinstance(value, Tensor) else []
 
 
 def _same_mean(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
     own = model.own_output(x, timesteps)
     recovered = outputs.mean(0) if model.calling.gives == "mean" else outputs.sum(0)
-    if not _close(recovered, own, ROUNDING):
+    if not close(recovered, own, ROUNDING):
         raise ModelError(
             f"the {model.calling.gives} of the recovered O(t) differs from the network's own output by up to "
             f"{float((recovered - own).abs().max()):.2g}: what follows the reduction is not linear, or the network "
             "gives no mean or sum over time; have it give its output at every step"
         )
-    if model.calling.recover == "prefix" and timesteps > 1 and _close(outputs, outputs[:1].expand_as(outputs)):
+
+
+def _told_apart(calling: Calling, outputs: Tensor) -> None:
+    later = outputs[1:] - outputs[:1] if calling.gives == "mean" else outputs[1:]
+    if len(later) and not bool(later.any()):
         raise ModelError(
-            "runs of 1 to T steps all give the same output: no neuron fires, or T does not reach the network; "
-            "state with timesteps_by how it is told T"
+            "runs of 1 to T steps all give the same output: no neuron fires, or T does not reach the network; state "
+            "with timesteps_by how it is told T"
         )
-
-
-def _close(a: Tensor, b: Tensor | None, tolerance: float = 0.0) -> bool:
-    if b is None or a.shape != b.shape:
-        return False
-    equal = (a == b) | ((a != a) & (b != b))
-    if bool(equal.all()) or not tolerance:
-        return bool(equal.all())
-    return bool((equal | ((a - b).abs() <= tolerance * torch.nan_to_num(b).abs().max())).all())
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return isinstance(b, Tensor) and _close(a, b)
-    return type(a) is type(b) and bool(a == b or a != a)
-
-
-def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:
-    """The conventions that a network keeps the contract under, found by trying.
-
-    Several may fit: whether O(t) is spikes or membranes, for one, no run can tell. So nothing is chosen.
-
-    Args:
-        network: any module, left as it was.
-        x: a real batch, as for :func:`adapt`.
-        timesteps: T that it was trained with.
-
-    Returns:
-        The conventions that fit.
-    """
-    fitting: list[Calling] = []
-    for calling in _candidates(network, timesteps, sequence=x.dim() == 5):
-        same = {(each.takes, each.gives, each.timesteps_by) for each in fitting if each.recover == "reduction"}
-        if calling.recover == "prefix" and (calling.takes, calling.gives, calling.timesteps_by) in same:
-            continue
-        try:
-            check_contract(ForeignNetwork(network, calling, timesteps), x, timesteps)
-        except ModelError:
-            continue
-        fitting.append(calling)
-    return fitting
-
-
-def _candidates(network: nn.Module, timesteps: int, sequence: bool) -> Iterator[Calling]:
-    items: tuple[str | None, ...] = (None, "spk", "mem")
-    for item in items:
-        yield Calling("step", "step", item)
-        if item is None:
-            yield Calling("step", "step", state="passed")
-    tellers = {
-        "time-major": [""],
-        "batch-major": [""],
-        "static": [] if sequence else list(_tellers(network, timesteps)),
-    }
-    for takes, ways in tellers.items():
-        for by in ways:
-            for item in items:
-                for gives in ("time-major", "batch-major"):
-                    yield Calling(takes, gives, item, by)
-                for gives in ("mean", "sum"):
-                    for axis in (0, 1):
-                        yield Calling(takes, gives, item, by, recover="reduction", time_axis=axis)
-                    yield Calling(takes, gives, item, by, recover="prefix")
-
-
-def _tellers(network: nn.Module, timesteps: int) -> Iterator[str]:
-    parameters = [
-        p for p in inspect.signature(network.forward).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    if len(parameters) > 1:
-        yield "argument"
-    for name, value in vars(network).items():
-        if type(value) is int and value == timesteps:
-            yield f"attribute:{name}"

@@ -8,19 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tetviz.errors import ForeignCode, ModelError
+from tetviz.errors import ModelError
 from tetviz.models.calling import Calling
+from tetviz.models.hosting import Hosting
 from tetviz.models.layers import time_major
 from tetviz.models.reduction import TimeKept
 from tetviz.models.resting import at_rest
+
+
+class NetworkError(ModelError):
+    """A network of someone else's raised something on its input."""
 
 
 class ForeignNetwork(nn.Module):
     """Calls a network by the convention that is stated, and gives its outputs time first.
 
     Before every run its neurons are reset, as ``reset``, ``reset_mem``, ``reset_states`` and ``n_reset`` of its
-    modules do; after it their states are taken away. The network gets a copy of the input. :func:`tetviz.models.adapt`
-    builds one and checks that the convention holds.
+    modules do; after it their states are taken away. The network gets a copy of the input, and tensors that it makes
+    are in its own precision unless it says otherwise. :func:`tetviz.models.adapt` builds one and checks that the
+    convention holds.
 
     Args:
         network: the network; it is not copied.
@@ -31,10 +37,15 @@ class ForeignNetwork(nn.Module):
         network: the network.
         calling: how it is called.
         timesteps: see above.
+
+    Raises:
+        ValueError: a network that is fixed to one T, which is not said.
     """
 
     def __init__(self, network: nn.Module, calling: Calling, timesteps: int | None = None) -> None:
         super().__init__()
+        if calling.fixed and not timesteps:
+            raise ValueError("timesteps_by fixed: say the T that the network is fixed to (timesteps)")
         self.network, self.calling, self.timesteps = network, calling, timesteps
 
     def extra_repr(self) -> str:
@@ -58,15 +69,8 @@ class ForeignNetwork(nn.Module):
         Raises:
             ModelError: the network raises something, or does not give what is stated.
         """
-        if timesteps is None and x.dim() == 4:
-            timesteps = self.timesteps
-        x_TB = time_major(x, timesteps)
-        if self.calling.takes == "static" and x.dim() == 5:
-            raise ModelError(
-                "the network takes static images and repeats them itself (takes static), the data are sequences; state "
-                "time-major or batch-major for a network that takes sequences"
-            )
-        with ForeignCode("the network raised"):
+        x_TB = self._timed(x, timesteps)
+        with self._hosting():
             if self.calling.takes == "step":
                 return self._by_steps(x_TB)
             if self.calling.recover == "prefix":
@@ -83,8 +87,45 @@ class ForeignNetwork(nn.Module):
         Returns:
             Its output: B x K where it averages or adds up over time.
         """
-        with ForeignCode("the network raised"):
-            return self._run(time_major(x, timesteps))
+        with self._hosting():
+            return self._run(self._timed(x, timesteps))
+
+    def result(self, x: Tensor, timesteps: int) -> Any:
+        """What one call of the network returns, as it is.
+
+        Args:
+            x: x_BCHW, or x_TBCHW.
+            timesteps: number of steps T; a network that takes one step is shown the first.
+
+        Returns:
+            A tensor, a tuple, or whatever else.
+        """
+        x_TB = self._timed(x, timesteps)
+        with self._hosting():
+            if self.calling.takes != "step":
+                return self._call(x_TB)
+            with at_rest(self.network):
+                return self.network(x_TB[0].clone(), *([None] if self.calling.state == "passed" else []))
+
+    def _timed(self, x: Tensor, timesteps: int | None) -> Tensor:
+        if timesteps is None and (x.dim() == 4 or self.calling.fixed):
+            timesteps = self.timesteps
+        x_TB = time_major(x, timesteps)
+        if self.calling.fixed and len(x_TB) != self.timesteps:
+            raise ModelError(
+                f"the network runs for T = {self.timesteps} alone (timesteps_by fixed), a run of {len(x_TB)} steps was "
+                f"asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward take T"
+            )
+        if self.calling.takes == "static" and x.dim() == 5:
+            raise ModelError(
+                "the network takes static images and repeats them itself (takes static), the data are sequences; state "
+                "time-major or batch-major for a network that takes sequences"
+            )
+        return x_TB
+
+    def _hosting(self) -> Hosting:
+        weight = next(self.network.parameters(), None)
+        return Hosting("the network raised", NetworkError, None if weight is None else weight.dtype)
 
     def _by_steps(self, x_TB: Tensor) -> Tensor:
         passed, state, outputs = self.calling.state == "passed", None, []
@@ -111,7 +152,7 @@ class ForeignNetwork(nn.Module):
             outputs = self._run(x_TB)
             return outputs.transpose(0, 1) if self.calling.gives == "batch-major" else outputs
         with TimeKept(timesteps, axis, self.calling.gives) as kept:
-            outputs = self._call(x_TB)
+            outputs = self._picked(self._call(x_TB))
         if kept.skipped != 1:
             raise ModelError(
                 f"the network calls mean or sum over axis {axis} of length T = {timesteps} {kept.skipped} times, "
@@ -123,16 +164,16 @@ class ForeignNetwork(nn.Module):
     def _run(self, x_TB: Tensor) -> Tensor:
         timesteps, samples = x_TB.shape[:2]
         expected = {"time-major": (timesteps, samples), "batch-major": (samples, timesteps)}
-        return self._checked(self._call(x_TB), expected.get(self.calling.gives, (samples,)))
+        return self._checked(self._picked(self._call(x_TB)), expected.get(self.calling.gives, (samples,)))
 
-    def _call(self, x_TB: Tensor) -> Tensor:
+    def _call(self, x_TB: Tensor) -> Any:
         x = {"static": x_TB[0], "batch-major": x_TB.transpose(0, 1)}.get(self.calling.takes, x_TB)
         kind, _, name = self.calling.timesteps_by.partition(":")
         arguments: dict[str, Any] = {name: len(x_TB)} if kind == "argument" and name else {}
         positional = (len(x_TB),) if kind == "argument" and not name else ()
         x = x.clone(memory_format=torch.contiguous_format)
         with at_rest(self.network), _told(self.network, name if kind == "attribute" else "", len(x_TB)):
-            return self._picked(self.network(x, *positional, **arguments))
+            return self.network(x, *positional, **arguments)
 
     def _picked(self, result: Any) -> Tensor:
         item = self.calling.item

@@ -4,10 +4,11 @@ Libraries are told by the names of their methods, none is imported.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 # SpikingJelly (and most own networks), snnTorch, sinabs, BrainCog.
@@ -75,7 +76,7 @@ def _dictionaries(holder: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def state_of(network: nn.Module) -> dict[str, Any]:
-    """What modules hold besides their parameters and what the state_dict names.
+    """What modules hold besides their parameters.
 
     Args:
         network: any module.
@@ -83,22 +84,58 @@ def state_of(network: nn.Module) -> dict[str, Any]:
     Returns:
         Copies of tensors and numbers, by module and attribute; also those inside dictionaries and lists.
     """
-    learnt = {id(tensor) for tensor in (*network.parameters(), *network.state_dict(keep_vars=True).values())}
     found: dict[str, Any] = {}
     for name, module in network.named_modules():
         for key, value in vars(module).items():
             if key not in ("_parameters", "_modules"):
-                _collect(found, f"{name} ({type(module).__name__}).{key}".strip(), value, learnt)
+                _collect(found, f"{name} ({type(module).__name__}).{key}".strip(), value)
     return found
 
 
-def _collect(found: dict[str, Any], path: str, value: Any, learnt: set[int], depth: int = 0) -> None:
+def _collect(found: dict[str, Any], path: str, value: Any, depth: int = 0) -> None:
     if isinstance(value, Tensor):
-        if id(value) not in learnt:
-            found[path] = value.detach().clone()
+        found[path] = value.detach().clone()
     elif isinstance(value, int | float) or value is None:
         found[path] = value
     elif isinstance(value, dict | list | tuple) and depth < 3:
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             parent = path.removesuffix("._buffers").removesuffix("._memories")
-            _collect(found, f"{parent}.{key}", part, learnt, depth + 1)
+            _collect(found, f"{parent}.{key}", part, depth + 1)
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What differs between two descriptions of a network.
+
+    Args:
+        before: tensors and numbers by name, such as :func:`state_of` gives.
+        after: likewise.
+
+    Returns:
+        The names of ``after`` that have another value, or were not there.
+    """
+    return [name for name, value in after.items() if name not in before or not _same(before[name], value)]
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return isinstance(b, Tensor) and close(a, b)
+    return type(a) is type(b) and bool(a == b or a != a)
+
+
+def close(a: Tensor, b: Tensor, tolerance: float = 0.0) -> bool:
+    """Whether two tensors agree; NaN equals NaN.
+
+    Args:
+        a: a tensor.
+        b: a tensor.
+        tolerance: of the difference, relative to the largest value; 0 asks for the same numbers.
+
+    Returns:
+        Whether the shapes are the same and every pair of elements agrees.
+    """
+    if a.shape != b.shape:
+        return False
+    equal = (a == b) | ((a != a) & (b != b))
+    if bool(equal.all()) or not tolerance:
+        return bool(equal.all())
+    return bool((equal | ((a - b).abs() <= tolerance * torch.nan_to_num(b).abs().max())).all())

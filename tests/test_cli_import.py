@@ -66,6 +66,7 @@ def digits(split):
     return DataLoader(TensorDataset(x, y, torch.arange(len(y))), batch_size=10)
 """
 HOSTILE = """
+import sys
 import torch
 from torch import nn
 
@@ -81,9 +82,19 @@ class Net(nn.Module):
             return y + self.memory
         if self.kind == "mutates":
             x_TB.mul_(2)
+        if self.kind == "clamps":
+            self.fc.weight.data.clamp_(-0.01, 0.01)
+        if self.kind == "prints":
+            print("a line on stdout")
+        if self.kind == "exits":
+            sys.exit(0)
+        if self.kind == "detaches":
+            y = y.detach()
+        if self.kind == "hard-wired" and len(x_TB) != 2:
+            raise AssertionError("T is 2")
         if self.kind == "raises":
             raise OverflowError("far too many spikes\\nand more lines")
-        other = {"mean": y.mean(0), "batch-major": y.transpose(0, 1), "tuple": (y, y), "shape": y[..., 0]}
+        other = {"mean": y.mean(0), "nan": y / 0, "batch-major": y.transpose(0, 1), "tuple": (y, y), "shape": y[..., 0]}
         return other.get(self.kind, y)
 
 def build(kind="good"):
@@ -195,7 +206,7 @@ def test_a_network_of_spikingjelly(here: Path, mode: str) -> None:
     common = ("import", "w.pth", "--factory", "sj_nets:build", "--factory-args", json.dumps({"mode": mode}))
     common = (*common, "--timesteps", STEPS, "--data", "digits", "-o", "net.pt")
     message = refused(*common, "--trust")
-    assert message.endswith(f"It keeps the contract with {' '.join(stated)}")
+    assert message.partition(" (taken")[0].endswith(f"It keeps the contract with {' '.join(stated)}")
     result = tetviz(*common, *stated, "--trust")
     assert f"accuracy {accuracy:.2%}" in result.output
     assert "trusted: importing sj_nets to call sj_nets:build" in result.stderr
@@ -246,6 +257,10 @@ def imported(kind: str = "good", *options: Any) -> tuple[Any, ...]:
         ("shape", "expected outputs T x B x K = 2 x 8 x K of floating point"),
         ("tuple", "state which item of it is O(t)"),
         ("classes", "the network has 9 classes, the data set digits has 10"),
+        ("clamps", "forward changes the parameters fc.weight"),
+        ("exits", "the network raised: SystemExit: 0; its input was digits, samples of 1 x 16 x 16"),
+        ("nan", "the outputs are not finite, first at step 1"),
+        ("hard-wired", "it runs for T = 2, but not for T = 3: the network raised: AssertionError: T is 2"),
     ],
 )
 def test_hostile_networks_are_one_line(here: Path, kind: str, message: str) -> None:
@@ -280,20 +295,85 @@ def test_what_cannot_be_imported_is_one_line(here: Path) -> None:
     assert not (here / "net.pt").exists()
 
 
-def test_every_command_asks_for_trust_and_info_needs_none(here: Path) -> None:
+def test_every_command_asks_for_trust_and_some_need_none(here: Path) -> None:
     tetviz(*imported())
     sys.modules.pop("hostile_nets")
-    for command in ("landscape", "scale", "energy", "doctor", "sharpness", "line", "curvature"):
-        assert "net.pt" in refused(command, "net.pt") or "hostile_nets:build" in refused(command, "net.pt")
+    kept = here / "net.kept"
+    kept.mkdir()
+    state = Checkpoint.load("net.pt")
+    for epoch in range(3):
+        moved = {name: tensor + epoch * torch.randn_like(tensor) for name, tensor in state.state.items()}
+        Checkpoint(state.spec, moved, 2, state.training, state.data).save(kept / f"epoch-000{epoch}.pt")
+    opens = ("landscape", "scale", "energy", "doctor", "sharpness", "line", "curvature", "isometry", "trajectory")
+    for command in opens:
+        assert "hostile_nets:build: is Python code" in refused(command, "net.pt")
         assert "--trust" in refused(command, "net.pt")
-    for command in ("interpolate", "connect"):
-        assert "--trust" in refused(command, "net.pt", "net.pt")
+    for command, count in (("interpolate", 2), ("connect", 2), ("plane", 3), ("scale", 2)):
+        paths = ["net.pt", *sorted(kept.iterdir())][:count]
+        assert "--trust" in refused(command, *paths)
     assert "foreign network" in refused("training-energy", "net.pt", "--trust")
+    assert "records no epoch" in refused("history", "net.pt")
+    assert "there is nothing to go on from" in refused("train", "--resume", "--data", "digits", "-o", "net.pt")
+    (here / "net.last.pt").write_bytes((here / "net.pt").read_bytes())
+    assert "cannot resume" in refused("train", "--resume", "--data", "digits", "-o", "net.pt")
+    assert "looks like a checkpoint" in refused("export", "net.pt", "--to", "csv")
     text = tetviz("info", "net.pt").output
     assert "hostile_nets:build" in text
     assert "--takes time-major --gives time-major" in text
     assert "parameters               2,570" in text
     assert "hostile_nets" not in sys.modules
+    tetviz("trajectory", "net.pt", "--trust", "--grid", 5, "--samples", 20, "--allow-chance")
+
+
+def test_what_the_network_is_given_is_printed(here: Path) -> None:
+    result = tetviz(*imported())
+    assert "its input is digits, samples of 1 x 16 x 16 (C x H x W), from -0." in result.stderr
+    assert "no better than chance" in result.stderr  # it is not trained
+    assert "compare its input, and how it is called" in result.stderr
+    wrong = refused(*imported(), "--image-size", 8, "--force")
+    assert "its input was digits, samples of 1 x 8 x 8" in wrong
+    assert "--image-size" in wrong
+    assert "--data MODULE:FUNCTION" in wrong
+
+
+def test_other_data_than_it_was_made_with_are_noted(here: Path) -> None:
+    tetviz(*imported())
+    note = "net.pt was made with digits, measured on own_data:digits"
+    assert note in tetviz("scale", "net.pt", "--trust", "--tmax", 2, "--data", "own_data:digits").stderr
+    for same in ((), ("--data", "digits")):
+        assert "was made with" not in tetviz("scale", "net.pt", "--trust", "--tmax", 2, "--force", *same).stderr
+
+
+def test_what_networks_print_is_not_in_the_numbers(here: Path) -> None:
+    result = tetviz(*imported("prints"))
+    assert "a line on stdout" not in result.stdout
+    result = tetviz("scale", "net.pt", "--trust", "--tmax", 2, "--json")
+    assert json.loads(result.stdout)[0]["t_train"] == 2
+    assert "a line on stdout" in result.stderr
+
+
+def test_a_network_with_t_in_its_code(here: Path) -> None:
+    tetviz(*imported("hard-wired"), "--timesteps-by", "fixed")
+    small = ("--samples", 40, "--trust", "--allow-chance")
+    tetviz("landscape", "net.pt", "--grid", 3, *small)
+    tetviz("energy", "net.pt", "--trust")
+    assert "not tested: a run takes T = 2 alone" in tetviz("scale", "net.pt", "--trust", "--tmax", 2).stderr
+    for command in ("scale", "energy"):
+        told = refused(command, "net.pt", "--trust", "--tmax", 3, "--force")
+        assert "runs for T = 2 alone (timesteps_by fixed), a run of 3 steps was asked for; ask for 2" in told
+    assert "runs for T = 2 alone" in refused("landscape", "net.pt", "--grid", 3, *small, "--timesteps", 3, "--force")
+    assert (
+        "not tested: a run takes T = 2 alone" in tetviz("doctor", "net.pt", "--trust", "--samples", 40, code=1).output
+    )
+
+
+def test_a_network_without_gradients(here: Path) -> None:
+    tetviz(*imported("detaches"))
+    small = ("--samples", 40, "--trust", "--allow-chance")
+    tetviz("landscape", "net.pt", "--grid", 3, *small)
+    (here / "two.pt").write_bytes((here / "net.pt").read_bytes())
+    for command, *others in (("curvature",), ("sharpness",), ("connect", "two.pt", "--epochs", 1)):
+        assert "no gradient reaches the network" in refused(command, "net.pt", *others, *small)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +405,16 @@ def test_paths_between_foreign_networks(here: Path) -> None:
     tetviz("plane", "net.pt", "other.pt", "third.pt", "--grid", 5, *small)
     tetviz("connect", "net.pt", "other.pt", "--epochs", 1, "--grid", 5, *small)
     assert Checkpoint.load("net-other.curve.pt").spec == other.spec
+
+
+def test_no_path_to_weights_under_other_names(here: Path) -> None:
+    tetviz(*imported())
+    one = Checkpoint.load("net.pt")
+    renamed = {name.replace("fc", "head"): tensor for name, tensor in one.state.items()}
+    Checkpoint(one.spec, renamed, 2, data=one.data).save("other.pt")
+    small = ("--samples", 20, "--trust", "--allow-chance", "--grid", 5)
+    assert "lacks network.fc.bias" in refused("connect", "net.pt", "other.pt", "--epochs", 1, *small)
+    assert "network.fc.weight" in refused("interpolate", "net.pt", "other.pt", *small)
 
 
 def test_training_on_data_of_ones_own(here: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tetviz.models import SpikingNetwork
+from tetviz.models import ForeignNetwork, SpikingNetwork
 from tetviz.training.doctor_probe import CANNOT_RUN, clone, close, listed, logits, state_kept, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
@@ -32,6 +32,8 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     Returns:
         Verdict and message.
     """
+    if isinstance(model, ForeignNetwork) and model.calling.fixed:
+        return "warning", f"not tested: a run takes T = {model.timesteps} alone, of which fewer steps are the first"
     x = x[:, :8] if x.dim() == 5 else x[:8]
     whole = partial(_whole, model)
     reference = whole(x, timesteps)

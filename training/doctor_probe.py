@@ -1,15 +1,14 @@
 """What the doctor examines with: copies, hooks, runs that leave everything alone, comparisons, names."""
 
 import copy
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tetviz.models.hosting import generators_kept as generators_kept
 from tetviz.training.profile import evaluating, outputs
 
 # What a module may raise that was written for other inputs or another precision, or that its state no longer fits.
@@ -53,25 +52,6 @@ def clone(model: nn.Module) -> nn.Module:
     """
     kept = [value for _, _, value in held(model) if isinstance(value, Tensor) and not value.is_leaf]
     return copy.deepcopy(model, {id(value): value.detach().clone() for value in kept})
-
-
-@contextmanager
-def generators_kept(device: torch.device) -> Iterator[None]:
-    """Puts the random generators of torch, numpy and Python back, so that two such blocks draw the same.
-
-    Args:
-        device: where the model is.
-
-    Yields:
-        Nothing.
-    """
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
 
 
 @contextmanager

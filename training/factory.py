@@ -2,17 +2,22 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tetviz.errors import CheckpointError, ForeignCode, ModelError, TetvizError, unknown
+from tetviz.errors import CheckpointError, ModelError, TetvizError, unknown
 from tetviz.models import ForeignSpec
 from tetviz.models.calling import split_reference
+from tetviz.models.hosting import Hosting, generators_kept
+from tetviz.training.doctor_probe import clone
+
+_BUILT: WeakSet[nn.Module] = WeakSet()  # modules that a caller has, who may load weights into them
 
 
 def import_function(reference: str, *, trust: bool, kind: type[TetvizError] = ModelError) -> Callable[..., Any]:
@@ -35,7 +40,7 @@ def import_function(reference: str, *, trust: bool, kind: type[TetvizError] = Mo
             f"{reference}: is Python code, which tetviz would import from the module {module_name!r} (here or on the "
             "Python path) and run; look at it, and pass --trust (in Python trust=True) if you trust it"
         )
-    with ForeignCode(f"{reference}: importing {module_name} raised", kind), _importable_from_here():
+    with Hosting(f"{reference}: importing {module_name} raised", kind), run_from_here(module_name):
         module = import_module(module_name)
     value: Any = module
     for name in function_name.split("."):
@@ -54,13 +59,26 @@ def _functions(owner: Any) -> list[str]:
 
 
 @contextmanager
-def _importable_from_here() -> Iterator[None]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+def run_from_here(name: str) -> Iterator[None]:
+    """Lets code import from the current folder, and see no command line, which is tetviz's.
+
+    A script that reads its options when it is imported gets its defaults. Fresh weights draw random numbers, and the
+    caller's generators must not notice.
+
+    Args:
+        name: what the code is to be called instead.
+
+    Yields:
+        Nothing; path, command line and current folder are then as they were.
+    """
+    path, arguments = list(sys.path), list(sys.argv)
+    sys.path.insert(0, str(Path.cwd()))
+    sys.argv[:] = [name]
     try:
-        yield
+        with chdir("."), generators_kept(torch.device("cpu")):
+            yield
     finally:
-        sys.path.remove(here)
+        sys.path[:], sys.argv[:] = path, arguments
 
 
 def build_foreign(spec: ForeignSpec, *, trust: bool) -> nn.Module:
@@ -71,16 +89,15 @@ def build_foreign(spec: ForeignSpec, *, trust: bool) -> nn.Module:
         trust: whether it may run.
 
     Returns:
-        The network, with the weights that the factory gives it, on the CPU.
+        A network of its own, with the weights that the factory gives it, on the CPU.
 
     Raises:
         CheckpointError: it is not trusted.
         ModelError: it cannot be imported, raises, or gives something else than a network.
     """
     factory = import_function(spec.factory, trust=trust, kind=ModelError if trust else CheckpointError)
-    # Fresh weights draw random numbers, and the caller's generator must not notice.
-    with torch.random.fork_rng([]), ForeignCode(f"{spec.factory}: raised"), _importable_from_here():
-        network = factory(**spec.arguments)
+    with Hosting(f"{spec.factory}: raised"), run_from_here(spec.factory):
+        network = _unwrapped(factory(**spec.arguments))
         if not isinstance(network, nn.Module):
             got = network.__name__ if isinstance(network, type) else f"something of type {type(network).__name__}"
             raise ModelError(f"{spec.factory}: gave {got}, expected a torch.nn.Module; return the network itself")
@@ -90,4 +107,25 @@ def build_foreign(spec: ForeignSpec, *, trust: bool) -> nn.Module:
                 f"{spec.factory}: the shape of {lazy[0]} is open until the network is run; run a batch through it in "
                 "the factory"
             )
+        odd = [name for name, value in network.state_dict().items() if not isinstance(value, Tensor)]
+        if odd:
+            raise ModelError(
+                f"{spec.factory}: the state_dict holds {odd[0]}, which is no tensor; a checkpoint keeps tensors alone"
+            )
+        if isinstance(network, torch.jit.ScriptModule):
+            raise ModelError(
+                f"{spec.factory}: gave a TorchScript module, which shows nothing inside; return the network"
+            )
+        if any(module in _BUILT for module in network.modules()):
+            network = clone(network)  # the factory gave it before, or a part of it
+        _BUILT.update(network.modules())
         return network.cpu()
+
+
+def _unwrapped(network: Any) -> Any:
+    # What only runs another network, under names of its own: DataParallel, torch.compile.
+    while inner := getattr(network, "_orig_mod", None) or (
+        network.module if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
+    ):
+        network = inner
+    return network

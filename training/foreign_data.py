@@ -1,19 +1,28 @@
 """Data of someone else's: a function that gives a Dataset, a DataLoader or batches, named as ``module:function``."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+)
 
-from tetviz.errors import DataError, ForeignCode
+from tetviz.errors import DataError
+from tetviz.models.hosting import Hosting
 from tetviz.training.batches import normal_batches
 from tetviz.training.dataset import DataSpec, IntArray, LabelledDataset
-from tetviz.training.factory import import_function
+from tetviz.training.factory import import_function, run_from_here
 
 
 class ForeignDataset(LabelledDataset):
@@ -21,24 +30,21 @@ class ForeignDataset(LabelledDataset):
 
     Args:
         spec: the description; its name is the function.
-        samples: positions to (x, label) or (x, label, anything); x is x_CHW, or x_TCHW.
-        labels: of all samples, where they are known; else every sample is read for them.
+        samples: positions to (x, label) or (x, label, anything); x is x_CHW, or x_TCHW. Its attribute ``labels`` or
+            ``targets`` spares reading every sample for its label, if it is an integer for each.
         classes: names of the classes, where they are known; else there are as many as the largest label says.
     """
 
-    def __init__(
-        self, spec: DataSpec, samples: Any, labels: Any = None, classes: Sequence[Any] | int | None = None
-    ) -> None:
+    def __init__(self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None) -> None:
         self.samples = samples
-        with ForeignCode(f"{spec.name}: reading its samples raised", DataError):
+        with Hosting(f"{spec.name}: reading its samples raised", DataError):
             count = len(samples)
             if not count:
                 raise DataError(f"{spec.name}: the data set is empty")
             first, _ = _sample(spec.name, samples[0])
-            found = [_sample(spec.name, samples[at])[1] for at in range(count)] if labels is None else labels
+            known = _known_labels(samples, count)
+            found = [_sample(spec.name, samples[at])[1] for at in range(count)] if known is None else known
             self.labels = _label_array(spec.name, found)
-        if len(self.labels) != count:
-            raise DataError(f"{spec.name}: has {count} samples and {len(self.labels)} labels")
         if self.labels.min() < 0:
             raise DataError(f"{spec.name}: a label is {self.labels.min()}, expected 0 or more")
         self.states_classes = classes is not None
@@ -48,7 +54,7 @@ class ForeignDataset(LabelledDataset):
             raise DataError(
                 f"{spec.name}: label {self.labels.max()} is out of range, it names {len(self.classes)} classes"
             )
-        self.sequence = first.dim() == 4
+        self.shape, self.sequence = first.shape, first.dim() == 4
         self.in_channels, self.image_size = int(first.shape[-3]), int(first.shape[-2])
         if spec.image_size not in (0, self.image_size):
             raise DataError(
@@ -65,9 +71,26 @@ class ForeignDataset(LabelledDataset):
 
         Returns:
             x_CHW, or x_TCHW, as float32, and its label.
+
+        Raises:
+            DataError: it cannot be read, is not finite, or is unlike the first sample or its recorded label.
         """
-        with ForeignCode(f"{self.spec.name}: sample {index} raised", DataError):
-            return _sample(self.spec.name, self.samples[index])[0].float(), int(self.labels[index])
+        name, expected = self.spec.name, int(self.labels[index])
+        with Hosting(f"{name}: sample {index} raised", DataError):
+            x, label = _sample(name, self.samples[index])
+            x, label = x.float(), int(label)
+        if label != expected:
+            raise DataError(
+                f"{name}: sample {index} has the label {label}, its data set's labels say {expected}; have both say "
+                "the same, or give the samples in a fixed order"
+            )
+        if x.shape != self.shape:
+            raise DataError(
+                f"{name}: sample {index} is {tuple(x.shape)}, sample 0 is {tuple(self.shape)}; give all one shape"
+            )
+        if not bool(x.isfinite().all()):
+            raise DataError(f"{name}: sample {index} holds values that are not finite; leave it out, or mend it")
+        return x, label
 
 
 def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
@@ -75,8 +98,8 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
 
     Args:
         spec: its name is ``module:function``. The function gets ``split``, and of ``root``, ``frames`` and
-            ``image_size`` those that it has parameters for. It returns a Dataset of (x_CHW or x_TCHW, label, ...), a
-            DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order.
+            ``image_size`` those that it has parameters for. It returns a Dataset or a list of (x_CHW or x_TCHW, label,
+            ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order.
         split: ``train`` or ``test``.
         trust: whether the function may be imported and run.
 
@@ -86,29 +109,50 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
     Raises:
         DataError: it is not trusted, raises, or gives something else.
     """
+    name = spec.name
     try:
-        function = import_function(spec.name, trust=trust, kind=DataError)
+        function = import_function(name, trust=trust, kind=DataError)
     except ValueError as error:
-        raise DataError(f"data set {spec.name!r}: {error}") from None
+        raise DataError(f"data set {name!r}: {error}") from None
     offered = {"root": spec.root, "frames": spec.frames, "image_size": spec.image_size}
-    with ForeignCode(f"{spec.name}: raised", DataError):
+    with Hosting(f"{name}: raised", DataError), run_from_here(name):
         accepted = inspect.signature(function).parameters
         data = function(split, **{name: value for name, value in offered.items() if name in accepted})
-    if isinstance(data, DataLoader) and data.collate_fn is default_collate:
-        data = data.dataset  # the same samples, in their own order
-    if isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler):
+        data = _samples_of(name, data) if isinstance(data, DataLoader) else data
+    if isinstance(data, Iterable) and not _positions(data) and not isinstance(data, str | bytes | Tensor | dict):
+        classes = _classes(data) or _classes(getattr(data, "dataset", None))
+        return ForeignDataset(spec, _unbatched(name, data), classes)
+    if not _positions(data):
         raise DataError(
-            f"{spec.name}: its DataLoader shuffles; give a fixed order (shuffle=False), or the Dataset itself"
+            f"{name}: gave something of type {type(data).__name__}, expected a Dataset, a DataLoader or batches"
         )
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, tuple | list | Tensor):
-        labels = next((getattr(data, name) for name in ("labels", "targets") if hasattr(data, name)), None)
-        return ForeignDataset(spec, data, labels, _classes(data))
-    if not isinstance(data, Iterable) or isinstance(data, str | bytes | Tensor | dict):
+    return ForeignDataset(spec, data, _classes(data))
+
+
+def _positions(data: Any) -> bool:
+    # Whether it gives samples by their positions; a list may hold samples or batches.
+    if isinstance(data, tuple | list):
+        return bool(data) and isinstance(data[0], tuple | list) and len(data[0]) > 1 and np.ndim(data[0][1]) == 0
+    both = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    return both and not isinstance(data, Tensor | str | bytes | dict | IterableDataset)
+
+
+def _samples_of(name: str, loader: DataLoader[Any]) -> Any:
+    # Its Dataset, where it shows all of that; else the loader, for its batches.
+    data: Any = loader.dataset
+    if isinstance(data, IterableDataset):
+        return loader
+    sampler, batches = loader.sampler, loader.batch_sampler
+    whole = isinstance(sampler, RandomSampler | SequentialSampler) and type(batches) in (BatchSampler, type(None))
+    if whole and sorted(sampler) == [*range(len(data))] and loader.collate_fn is default_collate:
+        return data
+    order = sampler if batches is None else batches
+    if list(order) != list(order):
         raise DataError(
-            f"{spec.name}: gave something of type {type(data).__name__}, expected a Dataset, a DataLoader or batches"
+            f"{name}: its DataLoader shuffles; give a fixed order (shuffle=False), or the Dataset itself, of some "
+            "samples as torch.utils.data.Subset"
         )
-    classes = _classes(data) or _classes(getattr(data, "dataset", None))
-    return ForeignDataset(spec, _unbatched(spec.name, data), classes=classes)
+    return loader
 
 
 def _classes(data: Any) -> Any:
@@ -117,9 +161,25 @@ def _classes(data: Any) -> Any:
     )
 
 
+def _known_labels(samples: Any, count: int) -> Any:
+    if getattr(samples, "target_transform", None) is not None:
+        return None
+    known = (getattr(samples, name, None) for name in ("labels", "targets"))
+    return next((labels for labels in known if isinstance(labels, Sized) and _are_labels(_array(labels), count)), None)
+
+
+def _are_labels(array: Any, count: int) -> bool:
+    return array.shape == (count,) and bool(np.issubdtype(array.dtype, np.integer))
+
+
+def _array(labels: Any) -> Any:
+    tensors = isinstance(labels, list) and labels and all(isinstance(label, Tensor) for label in labels)
+    return np.asarray(torch.stack(labels) if tensors else labels)
+
+
 def _unbatched(name: str, batches: Iterable[Any]) -> list[tuple[Tensor, Any]]:
     samples: list[tuple[Tensor, Any]] = []
-    with ForeignCode(f"{name}: reading its batches raised", DataError):
+    with Hosting(f"{name}: reading its batches raised", DataError):
         if isinstance(batches, Dataset):
             return [_sample(name, sample) for sample in batches]  # an IterableDataset
         for x, labels_B in normal_batches(batches):
@@ -130,6 +190,11 @@ def _unbatched(name: str, batches: Iterable[Any]) -> list[tuple[Tensor, Any]]:
 def _sample(name: str, sample: Any) -> tuple[Tensor, Any]:
     if not isinstance(sample, tuple | list) or len(sample) not in (2, 3):
         raise DataError(f"{name}: expected samples (x, label) or (x, label, more), got {type(sample).__name__}")
+    if not isinstance(sample[0], Tensor | np.ndarray | list | tuple):
+        raise DataError(
+            f"{name}: a sample is of type {type(sample[0]).__name__}, expected numbers x_CHW or x_TCHW; for images, "
+            "transform them with torchvision's ToTensor"
+        )
     x = torch.as_tensor(sample[0])
     if x.dim() not in (3, 4):
         raise DataError(
@@ -140,14 +205,10 @@ def _sample(name: str, sample: Any) -> tuple[Tensor, Any]:
 
 
 def _label_array(name: str, labels: Any) -> IntArray:
-    array = np.asarray(torch.stack(labels) if _tensors(labels) else labels)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+    array = _array(labels)
+    if not _are_labels(array, len(array) if array.ndim else 0):
         raise DataError(
             f"{name}: labels must be one integer for each sample, got {array.dtype} of shape {array.shape}; tetviz "
             "measures classification"
         )
-    return array.astype(np.int64)
-
-
-def _tensors(labels: Any) -> bool:
-    return isinstance(labels, list) and bool(labels) and all(isinstance(label, Tensor) for label in labels)
+    return np.asarray(array, np.int64)

@@ -1,17 +1,24 @@
 """Weights of someone else's become a checkpoint."""
 
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
+from tetviz.models.foreign import NetworkError
+from tetviz.models.hosting import Hosting, generators_kept
+from tetviz.models.resting import changed, state_of
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
 from tetviz.training.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
-from tetviz.training.profile import a_parameter, exact_kernels, to_batches
+from tetviz.training.profile import a_parameter, check_length, exact_kernels, to_batches
 
 CONTRACT_SAMPLES = 8
 
@@ -48,41 +55,34 @@ def import_foreign(
         DataError: the data do not fit the network.
         ModelError: the factory or the network fails, or breaks the contract; or no convention is stated.
     """
-    state = load_weights(weights, key)
     # How many classes there are the network says, below.
     spec = ForeignSpec(
         factory, calling or Calling("step", "step"), 1, data.in_channels, data.image_size, dict(arguments or {})
     )
-    network = build_foreign(spec, trust=trust)
-    if all(name.startswith("module.") for name in state) and not state.keys() & network.state_dict().keys():
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}  # of DataParallel
-    check_state(weights, network.state_dict(), state)
-    precision = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
-    network.to(precision).load_state_dict(state)
-    network.to(device).eval()
-    x = some_samples(data, network)
+    state = load_weights(weights, key)
+    network = _built(spec, weights, state, trust, device)
+    check_length(_some_samples(data, network), timesteps)
     if calling is None:
-        with exact_kernels():
-            fitting = propose(network, x, timesteps)
-        shown = "; or ".join(each.options() for each in fitting)
         raise ModelError(
             f"{factory}: state how the network is called (--takes, --gives; see `tetviz import --help`). "
-            + (
-                f"It keeps the contract with {shown}"
-                if fitting
-                else "It keeps the contract with none that tetviz knows"
-            )
+            + _proposed(network, data, timesteps)
         )
     model = ForeignNetwork(network, calling, timesteps)
-    classes = hold_to_contract(model, factory, x, timesteps)
+    classes = hold_to_contract(model, factory, data)
     if classes != data.num_classes if data.states_classes else classes < data.num_classes:
         raise DataError(
             f"{factory}: the network has {classes} classes, the data set {data.spec.name} has {data.num_classes}; name "
             "the data set that it was trained on"
         )
+    with generators_kept(torch.device("cpu")):
+        torch.default_generator.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        twin = _built(spec, weights, state, trust, device)
+    _same_network(model, ForeignNetwork(twin, calling, timesteps), factory, data)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Checkpoint(
-        ForeignSpec(factory, calling, classes, spec.in_channels, spec.image_size, spec.arguments, parameters),
+        replace(spec, calling=calling, num_classes=classes, parameters=parameters),
         {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
         timesteps,
         training={"imported": Path(weights).name, "weights_sha256": file_sha256(weights)},
@@ -90,43 +90,133 @@ def import_foreign(
     )
 
 
-def hold_to_contract(model: ForeignNetwork, name: str, x: torch.Tensor, timesteps: int) -> int:
-    """Tests a network as :func:`tetviz.models.check_contract` does, and says which one fails.
+def _built(
+    spec: ForeignSpec, weights: str | Path, state: dict[str, Tensor], trust: bool, device: torch.device | str
+) -> nn.Module:
+    network = build_foreign(spec, trust=trust)
+    state = without_prefix(state, network)
+    check_state(weights, network.state_dict(), state)
+    precision = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
+    with Hosting(f"{spec.factory}: loading the weights raised"):
+        network.to(precision).load_state_dict(state)
+        return network.to(device).eval()
+
+
+def without_prefix(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Names of weights without what a wrapper put before all of them.
+
+    DataParallel writes ``module.``, torch.compile ``_orig_mod.``, Lightning the name of the network in its module.
 
     Args:
-        model: the network.
-        name: what to call it.
-        x: a real batch.
-        timesteps: T.
+        state: the weights.
+        network: whose names they should have.
+
+    Returns:
+        The weights, under the network's names if they are behind a common beginning; else as they are.
+    """
+    expected, names = network.state_dict().keys(), list(state)
+    while not expected & set(names):
+        heads = {name.partition(".")[0] for name in names}
+        if len(heads) > 1 or not all("." in name for name in names):
+            return state
+        names = [name.partition(".")[2] for name in names]
+    return dict(zip(names, state.values(), strict=True))
+
+
+def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
+    try:
+        with exact_kernels():
+            fitting = propose(network, _some_samples(data, network), timesteps)
+    except ModelError as error:
+        return f"No convention that tetviz knows fits; what came furthest, {error}{_cure(error, data)}"
+    shown = "; or ".join(each.options() for each in fitting)
+    believed = {
+        "that a call is one step, not a whole run": any(each.takes == "step" for each in fitting),
+        "that its output is a mean or a sum over time, not that of the last step": any(
+            each.recover == "prefix" for each in fitting
+        ),
+    }
+    words = " and ".join(word for word, needed in believed.items() if needed)
+    return f"It keeps the contract with {shown}" + (f" (taken at your word: {words})" if words else "")
+
+
+def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:
+    """Tests a network as :func:`tetviz.models.check_contract` does, on the first samples of a data set.
+
+    Args:
+        model: the network; it knows the T that it was trained with.
+        name: what to call it in a message.
+        data: the data set.
 
     Returns:
         The number of classes.
 
     Raises:
+        DataError: there are too few samples.
         ModelError: the contract is broken.
     """
+    x = _some_samples(data, model)
+    timesteps = model.timesteps or len(x)
     try:
         with exact_kernels():
-            return check_contract(model, x, timesteps)
+            return check_contract(model, x, min(timesteps, len(x)) if data.sequence else timesteps)
     except ModelError as error:
-        raise ModelError(f"{name}: called with {model.calling.options()}: {error}") from error
+        options = model.calling.options()
+        raise ModelError(f"{name}: called with {options}: {error}{_cure(error, data)}") from error
 
 
-def some_samples(data: LabelledDataset, network: torch.nn.Module) -> torch.Tensor:
-    """The first samples of a data set, to test a contract on.
+def _cure(error: ModelError, data: LabelledDataset) -> str:
+    if not isinstance(error, NetworkError):
+        return ""
+    return (
+        f"; its input was {describe_input(data)}: if it was trained on another, give it that size with `tetviz import "
+        "--image-size`, or your own preprocessing with --data MODULE:FUNCTION"
+    )
+
+
+def _same_network(model: ForeignNetwork, twin: ForeignNetwork, factory: str, data: LabelledDataset) -> None:
+    x = _some_samples(data, model)
+    with torch.no_grad(), exact_kernels():
+        if torch.equal(model(x, model.timesteps), twin(x, model.timesteps)):
+            return
+    drawn = changed(state_of(model.network), state_of(twin.network))
+    where = f" ({', '.join(drawn[:3])})" if drawn else ""
+    raise ModelError(
+        f"{factory}: does not build the same network twice: another one with the same weights gives other outputs"
+        f"{where}; make what it draws at random a buffer, and save the weights with it"
+    )
+
+
+def _some_samples(data: LabelledDataset, network: nn.Module) -> Tensor:
+    if len(data) < 5:
+        raise DataError(f"data set {data.spec.name}: has {len(data)} samples, a network is tested on at least 5")
+    weight = a_parameter(network)
+    return _first_batch(data, CONTRACT_SAMPLES).to(weight.device, weight.dtype)
+
+
+def describe_input(data: LabelledDataset, samples: int = 256) -> str:
+    """What a network is given, so that its user sees whether it is what the network was trained on.
 
     Args:
         data: the data set.
-        network: says device and precision.
+        samples: how many samples to look at.
 
     Returns:
-        x_BCHW, or x_TBCHW.
-
-    Raises:
-        DataError: there are too few.
+        Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.
     """
-    if len(data) < 5:
-        raise DataError(f"data set {data.spec.name}: has {len(data)} samples, a network is tested on at least 5")
-    x, _ = next(iter(to_batches(data, CONTRACT_SAMPLES, range(min(CONTRACT_SAMPLES, len(data))))))
-    weight = a_parameter(network)
-    return x.to(weight.device, weight.dtype)
+    x = _first_batch(data, samples).double()
+    shape = " x ".join(map(str, (*x.shape[: x.dim() - 4], *x.shape[-3:])))
+    by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
+    means, deviations = (
+        ", ".join(f"{float(value):.3g}" for value in values)
+        for values in (by_channel.mean(1), by_channel.std(1, correction=0))
+    )
+    return (
+        f"{data.spec.name}, samples of {shape} ({'T x ' * data.sequence}C x H x W), from {float(x.min()):.3g} to "
+        f"{float(x.max()):.3g}, mean {means}, standard deviation {deviations}"
+    )
+
+
+def _first_batch(data: LabelledDataset, samples: int) -> Tensor:
+    x, _ = next(iter(to_batches(data, samples, range(min(samples, len(data))))))
+    return x

@@ -1,5 +1,6 @@
 """Code of others: what is imported and when, foreign checkpoints, foreign data, batches of any kind."""
 
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tetviz.training import Checkpoint, load_data, load_weights, measure, to_bat
 from tetviz.training.factory import build_foreign, import_function
 
 MODULE = """
+import os
 import sys
 import torch
 from torch import nn
@@ -35,13 +37,32 @@ def number(): return 5
 def a_class(): return Net
 def lazy(): return nn.LazyLinear(3)
 def leaves(): sys.exit("done")
+def wrapped(): return nn.DataParallel(Net())
+def compiled(): return torch.compile(Net())
+def scripted(): return torch.jit.script(nn.Linear(16, 10))
+def prints(): print("hello from the factory"); return Net()
+def far_away(): os.chdir("/"); sys.path.clear(); torch.set_default_dtype(torch.float64); return Net()
+def from_command_line(): return Net(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+ONE = Net()
+def the_same(): return ONE
+class Half(nn.Module):
+    def __init__(self): super().__init__(); self.one, self.own = ONE.first, nn.Linear(1, 1)
+class Extra(Net):
+    def get_extra_state(self): return {"epoch": 1}
+    def set_extra_state(self, state): pass
+class Masked(Net):
+    def __init__(self): super().__init__(); self.mask = torch.rand(10) > 0.5
+    def forward(self, x_TB): return super().forward(x_TB) * self.mask
 value = 3
 """
 
 DATA = """
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+import sys
+from torch.utils.data import (
+    DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
+)
 
 x = torch.arange(12 * 16.0).reshape(12, 1, 4, 4) / 100
 y = torch.arange(12) % 3
@@ -63,7 +84,37 @@ class OneHot(Dataset):
     def __len__(self): return 12
     def __getitem__(self, i): return x[i], torch.eye(3)[y[i]]
 
+class Targets(Dataset):
+    def __init__(self, target_transform=None, wrong=()):
+        self.targets, self.target_transform, self.wrong = y.tolist(), target_transform, wrong
+    def __len__(self): return 12
+    def __getitem__(self, i):
+        label = self.targets[i] + (i in self.wrong)
+        return x[i], self.target_transform(label) if self.target_transform else label
+
+class Odd(Targets):
+    labels = ["a", "b", "c"]
+    def __init__(self, at): self.targets, self.at = y.tolist(), at
+    def __getitem__(self, i): return self.at(i) if i == 5 else x[i], self.targets[i]
+
+class Batches:
+    def __iter__(self): return iter(torch.randperm(12).view(3, 4).tolist())
+
 def triples(split): return Triples()
+def samples(split): return [(x[i], int(y[i])) for i in range(12)]
+def part(split): return DataLoader(TensorDataset(x, y), 5, sampler=[7, 3, 1, 2, 8])
+def part_batches(split): return DataLoader(TensorDataset(x, y), batch_sampler=[[7, 3, 1], [2, 8]])
+def random_part(split): return DataLoader(TensorDataset(x, y), 5, sampler=SubsetRandomSampler(range(6)))
+def weighted(split): return DataLoader(TensorDataset(x, y), 5, sampler=WeightedRandomSampler([1.0] * 12, 12))
+def random_batches(split): return DataLoader(TensorDataset(x, y), batch_sampler=Batches())
+def turned(split): return Targets(lambda label: 2 - label)
+def lying(split): return Targets(wrong=[4])
+def named(split): return Odd(lambda i: x[i])
+def ragged(split): return Odd(lambda i: x[i][:, :3])
+def endless(split): return Odd(lambda i: x[i] / 0)
+def leaves(split): return Odd(lambda i: sys.exit("no more"))
+def pictures(split): return [("x.png", 1)]
+def loud(split): print("loading"); return TensorDataset(x, y)
 def pairs(split): return TensorDataset(x, y) if split == "test" else TensorDataset(x[:6], y[:6])
 def loader(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True)
 def shuffled(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True, collate_fn=lambda b: b)
@@ -140,6 +191,8 @@ def test_the_path_is_left_as_it_was() -> None:
         ("my_nets:a_class", "gave Net, expected a torch.nn.Module; return the network itself"),
         ("my_nets:lazy", "the shape of weight is open until the network is run"),
         ("my_nets:leaves", "raised: SystemExit: done"),
+        ("my_nets:scripted", "gave a TorchScript module"),
+        ("my_nets:Extra", "the state_dict holds _extra_state, which is no tensor"),
     ],
 )
 def test_factories_that_fail_are_one_line(factory: str, message: str) -> None:
@@ -153,12 +206,56 @@ def test_arguments_that_the_factory_does_not_take() -> None:
         build_foreign(spec(depth=3), trust=True)
 
 
+@pytest.mark.parametrize("name", ["wrapped", "compiled"])
+def test_what_only_runs_a_network_is_taken_off(name: str) -> None:
+    assert type(build_foreign(spec(f"my_nets:{name}"), trust=True)).__name__ == "Net"
+
+
+@pytest.mark.parametrize("factory", ["my_nets:the_same", "my_nets:Half"])
+def test_a_factory_that_gives_a_module_twice_gets_copies(factory: str) -> None:
+    first, second = (build_foreign(spec(factory), trust=True) for _ in range(2))
+    before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.fill_(7)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in first.state_dict().items())
+
+
+def test_two_checkpoints_of_one_network_object_keep_their_own_weights() -> None:
+    state = checkpoint().state
+    filled = [{name: torch.full_like(each, value) for name, each in state.items()} for value in (1.0, 2.0)]
+    models = [Checkpoint(spec("my_nets:the_same"), each, 4).model(trust=True) for each in filled]
+    assert [model.state_dict()["network.first.bias"].tolist() for model in models] == [[1.0] * 8, [2.0] * 8]
+
+
+def test_code_leaves_the_process_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tetviz", "7"])
+    before = list(sys.path), random.getstate(), np.random.get_state()[1].tolist()
+    build_foreign(spec("my_nets:far_away"), trust=True)
+    assert Path.cwd() == tmp_path
+    assert (list(sys.path), random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert torch.get_default_dtype() == torch.float32
+    assert build_foreign(spec("my_nets:from_command_line"), trust=True).first.out_features == 3
+    assert sys.argv == ["tetviz", "7"]
+    build_foreign(spec("my_nets:prints"), trust=True)
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "hello from the factory" in captured.err
+
+
 @pytest.mark.parametrize(
     "text", ["build", "my_nets:", ":build", "my nets:build", "my_nets:build()", "os:system('x')", 3]
 )
 def test_what_names_no_function(text: Any) -> None:
     with pytest.raises(ValueError, match="expected module:function"):
         spec(text)
+
+
+def test_arguments_that_no_checkpoint_could_hold() -> None:
+    with pytest.raises(ValueError, match=r"arguments must be plain values, .*type"):
+        spec(activation=nn.ReLU)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------------
@@ -277,7 +374,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
 # --- data -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["triples", "pairs", "loader", "batches", "stream"])
+@pytest.mark.parametrize("name", ["triples", "pairs", "loader", "batches", "stream", "samples", "named"])
 def test_data_of_every_kind(name: str) -> None:
     data = load_data(f"my_data:{name}", split="test", trust=True)
     assert data.labels.tolist() == [n % 3 for n in range(12)]
@@ -289,6 +386,38 @@ def test_data_of_every_kind(name: str) -> None:
     assert x.flatten()[0].item() == pytest.approx(0.8)
     assert label == 2
     assert [len(labels) for _, labels in to_batches(data, 5)] == [5, 5, 2]
+
+
+@pytest.mark.parametrize("name", ["part", "part_batches"])
+def test_a_loader_of_some_samples_gives_those(name: str) -> None:
+    data = load_data(f"my_data:{name}", split="test", trust=True)
+    assert [round(float(data[at][0].max() * 100)) // 16 for at in range(5)] == [7, 3, 1, 2, 8]
+    assert data.labels.tolist() == [1, 0, 1, 2, 2]
+
+
+def test_labels_are_those_of_the_samples() -> None:
+    data = load_data("my_data:turned", split="test", trust=True)
+    assert [data[at][1] for at in range(12)] == data.labels.tolist() == [2 - n % 3 for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lying", "sample 4 has the label 2, its data set's labels say 1"),
+        ("ragged", r"sample 5 is \(1, 3, 4\), sample 0 is \(1, 4, 4\)"),
+        ("endless", "sample 5 holds values that are not finite"),
+        ("leaves", "sample 5 raised: SystemExit: no more"),
+    ],
+)
+def test_a_sample_that_is_unlike_the_others_is_named(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        data = load_data(f"my_data:{name}", split="test", trust=True)
+        list(to_batches(data, 4))
+
+
+def test_data_may_print(capsys: pytest.CaptureFixture[str]) -> None:
+    load_data("my_data:loud", split="test", trust=True)
+    assert capsys.readouterr() == ("", "loading\n")
 
 
 def test_sequences_of_ones_own() -> None:
@@ -310,6 +439,10 @@ def test_what_the_function_has_parameters_for() -> None:
     ("name", "message"),
     [
         ("shuffled", "its DataLoader shuffles"),
+        ("random_part", "its DataLoader shuffles"),
+        ("weighted", "its DataLoader shuffles"),
+        ("random_batches", "its DataLoader shuffles"),
+        ("pictures", "a sample is of type str, expected numbers .* ToTensor"),
         ("one_hot", r"one integer for each sample, got float32 of shape \(12, 3\)"),
         ("vectors", r"a sample has 1 axes \(16,\), expected x_CHW or x_TCHW; shape F features as F x 1 x 1"),
         ("negative", "a label is -1"),
