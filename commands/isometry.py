@@ -235,43 +235,9 @@ def format_isometry(result: "BlockIsometry") -> str:
     Returns:
         What was measured, a row for each block, and what the whole depth does.
     """
-    import pandas as pd
-
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
-    from tetviz.summaries.isometry import closed_form_error, isometry_table
+    from tetviz.figures.report.tables_training import block_table
 
-    table = isometry_table(result)
-    shown = pd.DataFrame(
-        {
-            "type": table["type"],
-            "phi [1 s.e.]": _with_error(table["phi"], table["se"]),
-            "closed form": [_digits(value) for value in table["closed form"]],
-            "phi of the run": _with_error(table["phi run"], table["se run"]),
-            "product": [_digits(value) for value in table["product"]],
-            "growth": [_digits(value) for value in table["growth"]],
-            "gradient": [_digits(value) for value in table["gradient"]],
-        },
-        index=table.index,
-    )
-    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}[result.bn]
-    head = (
-        f"{network_name(result.provenance)}: L_{result.loss.upper()}, T = {len(result.timestep)}, "
-        f"{len(result.sample):,} samples, {result.probes} probes, {bn}"
-    )
-    error = closed_form_error(result)
-    product, growth = (float(table[name].iloc[0]) ** 0.5 for name in ("product", "growth"))
-    foot = (
-        f"{len(table)} blocks: phi {table['phi'].min():.4g} to {table['phi'].max():.4g}"
-        f"{f', closed form off by {error:.1%} on average' if error == error else ''}; the gradient grows "
-        f"{_digits(growth)} times from the last output to the first input, the product says {_digits(product)}"
-    )
-    return "\n".join([head, format_table(shown), foot])
-
-
-def _with_error(values: Any, errors: Any) -> list[str]:
-    return [f"{value:#.4g} [{error:.1g}]" for value, error in zip(values, errors, strict=True)]
-
-
-def _digits(value: float) -> str:
-    return "-" if value != value else f"{value:#.4g}".rstrip(".")
+    table = block_table(result)
+    return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])
