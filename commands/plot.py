@@ -46,7 +46,7 @@ _choice_options = combined(
         callback=_print_figures,
         help="Show the names, and exit.",
     ),
-    click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: tetviz's own]"),
+    click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: 7.2 inches]"),
     click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves."),
     click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines, energy, --scatter: the T to draw."),
     click.option(

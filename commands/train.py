@@ -162,8 +162,7 @@ def train(
 
     OUTPUT.pt is the epoch with the best accuracy on samples held out of the train split; OUTPUT.last.pt is the
     last epoch, from which --resume goes on. Both record L_SDT, L_TET and the accuracy on the test split after
-    every epoch, whatever the loss. OUTPUT.epochs.h5 holds these numbers so far, for tetviz report --watch and
-    tetviz plot.
+    every epoch, whatever the loss. OUTPUT.epochs.h5 holds these numbers so far, for figures of a run in progress.
 
     \b
     tetviz train --model snn5 --data digits --loss tet --timesteps 4 --epochs 10 -o tet.pt

@@ -198,7 +198,7 @@ FIGURES: dict[str, Named] = {
     ),
     "timesteps": Named(
         "one loss surface at every T, on shared levels",
-        "one surface",
+        "one surface (--all-t)",
         (Surface,),
         lambda results, choices: draw_timesteps(results[0], choices.loss, choices.plane or 0),
         ("loss", "plane"),
@@ -206,7 +206,7 @@ FIGURES: dict[str, Named] = {
     ),
     "planes": Named(
         "all planes of one loss surface, on shared levels",
-        "one surface",
+        "one surface (--all-planes)",
         (Surface,),
         lambda results, choices: draw_planes(results[0], choices.loss, choices.timestep),
         ("loss", "timestep"),
