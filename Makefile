@@ -1,17 +1,22 @@
 # make demo   install into .venv and run the whole story into demo/
 # make test   install the test extra and run the tests
+# make docs   install the docs extra and build the documentation site into site/
 # make check  lint, format, types, and the wheel installed and run from elsewhere
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check wheel clean
+.PHONY: demo test docs check wheel clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n 2
+
+docs: $(VENV)/docs.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html; the search needs a server: $(BIN)/python -m http.server -b 127.0.0.1 -d site"
 
 check: $(VENV)/dev.installed wheel
 	$(BIN)/ruff check .
@@ -32,10 +37,11 @@ $(VENV)/bin/python:
 
 $(VENV)/demo.installed: EXTRA =
 $(VENV)/test.installed: EXTRA = [test]
+$(VENV)/docs.installed: EXTRA = [docs]
 $(VENV)/dev.installed: EXTRA = [dev]
 $(VENV)/%.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.$(EXTRA)'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -22,7 +22,9 @@ from tetviz.commands.isometry import isometry
 from tetviz.commands.landscape import landscape
 from tetviz.commands.lines import line
 from tetviz.commands.options import COMMAND_LINE
-from tetviz.commands.results import info, plot
+from tetviz.commands.plot import plot
+from tetviz.commands.report import report
+from tetviz.commands.results import info
 from tetviz.commands.scale import scale
 from tetviz.commands.train import train
 from tetviz.commands.training_cost import training_energy
@@ -73,6 +75,7 @@ def main() -> None:
     tetviz scale tet.pt --tmax 64             how it does with fewer or more timesteps
     tetviz energy tet.pt --tmax 8             what it computes, and what that costs
     tetviz isometry tet.pt                    what its depth does to gradients
+    tetviz report *.h5 -o report.html         all of it in one page for a browser
     """
 
 
@@ -96,6 +99,7 @@ _COMMANDS = (
     training_energy,
     isometry,
     plot,
+    report,
     export,
     info,
     demo,

@@ -21,6 +21,7 @@ RHO = (0.003, 0.01, 0.03)
 TMAX = 64
 ENERGY_TMAX = 8
 LOSSES = ("sdt", "tet")
+REPORTED = ("landscape", "sharpness", "scale", "energy")
 
 
 @click.command()
@@ -51,6 +52,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
         step_accuracy_table,
         to_markdown,
     )
+    from tetviz.figures.report.page import read_sources, render_report
     from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates
     from tetviz.results import save
 
@@ -88,16 +90,19 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
         click.echo(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
+    files = [folder / f"{loss}.{part}.h5" for part in REPORTED for loss in LOSSES]
+    page = render_report(read_sources(files), title="The demo: L_SDT and L_TET on the digits")
+    (folder / "report.html").write_bytes(page.encode("utf-8", "backslashreplace"))
     click.echo(
-        f"all of it is in {folder}: figure2.png, sharpness.png, figure8.png, figure4b.png, table4.md, the "
-        "checkpoints and the HDF5 results"
+        f"all of it is in {folder}: report.html, figure2.png, sharpness.png, figure8.png, figure4b.png, table4.md, the "
+        "checkpoints and the HDF5 results; open report.html in a browser"
     )
 
 
 def _check_outputs(folder: Path, force: bool) -> None:
     from tetviz.results import writable_target
 
-    single = ["figure2.png", "sharpness.png", "figure8.png", "figure4b.png", "table4.md", "table4.csv"]
+    single = ["figure2.png", "sharpness.png", "figure8.png", "figure4b.png", "table4.md", "table4.csv", "report.html"]
     parts = ["pt", "last.pt", "landscape.h5", "landscape.png", "sharpness.h5", "scale.h5", "scale.png", "energy.h5"]
     for name in (*single, *(f"{loss}.{part}" for loss in LOSSES for part in parts)):
         writable_target(folder / name, force)

@@ -1,16 +1,13 @@
 """What operation counts say, printed: conventions beside ANNs, energy against accuracy, layers, spikes; and as JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from tetviz.figures.report.blocks import Table
     from tetviz.summaries import EnergyReport
-
-_PREFIXES = ("pJ", "nJ", "uJ", "mJ", "J", "kJ")
 
 
 def report_energy(reports: "Sequence[EnergyReport]") -> None:
@@ -20,245 +17,28 @@ def report_energy(reports: "Sequence[EnergyReport]") -> None:
         reports: one for each checkpoint.
     """
     from tetviz.figures.labels import data_context
+    from tetviz.figures.report import tables_energy as tables
     from tetviz.summaries.flatness import checkpoint_names
 
     names = checkpoint_names([report.counts.provenance for report in reports])
     for index, (name, report) in enumerate(zip(names, reports, strict=True)):
-        tables = [format_conventions(report), format_energy(report), format_layers(report), format_spikes(report)]
-        text = "\n\n".join([f"{name}: {data_context(report.counts)}".removesuffix(": "), *tables])
+        printed = [
+            _lines(tables.conventions_beside_anns(report)),
+            _lines(tables.energy_by_timestep(report)),
+            _lines(tables.layers(report)),
+            _lines(tables.beside_synapses(report)),
+            _lines(tables.spikes(report)),
+        ]
+        text = "\n\n".join([f"{name}: {data_context(report.counts)}".removesuffix(": "), *printed])
         click.echo(f"\n{text}" if index else text)
     if len(reports) > 1:
-        click.echo(f"\n{format_together(reports, names)}")
+        click.echo(f"\n{_lines(tables.networks_together(reports, names))}")
 
 
-def format_conventions(report: "EnergyReport") -> str:
-    """The same spikes under each convention, beside ANNs of the same shapes, at the T of training.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        The lines.
-    """
-    from dataclasses import replace
-
-    import pandas as pd
-
-    from tetviz.figures import format_table
-    from tetviz.results import default_timestep
-    from tetviz.summaries import MEMORY_AWARE_BAND, baselines, break_even, convention_table, layer_table
-
-    table, t = convention_table(report.counts, report.cost), default_timestep(report.counts)
-    headline = replace(report.convention, norm="fold").label  # batch norm is not in the headline
-    if headline not in table.index:
-        mac, ac, pj = report.total_mac[t - 1], report.total_ac[t - 1], report.total_pj[t - 1]
-        table.loc[headline] = [mac, ac, pj / 1e3]
-    networks = baselines(report, t)
-    dense, quantised = networks.iloc[:-1], networks.iloc[-1]
-    factor, unit = unit_of(report)
-    spent = [*table["energy (nJ)"], *dense["energy (nJ)"]]
-    frame = pd.DataFrame(
-        {
-            "MAC": numbers([*table["MAC"], *dense["MAC"]]),
-            "AC": numbers([*table["AC"], *(0 for _ in dense.index)]),
-            f"energy ({unit})": energies(spent, factor / 1e3),
-            "of the ANN": [f"{part / dense['energy (nJ)'].iloc[-1]:.1%}" for part in spent],
-        },
-        index=pd.Index(
-            [*(f"{label}{' (headline)' * (label == headline)}" for label in table.index), *dense.index],
-            name="convention, first layer",
-        ),
-    )
-    low, high = MEMORY_AWARE_BAND
-    *each, overall = layer_table(report, t)["spikes/synapse"]
-    spiking = sum(spikes == spikes for spikes in each)
-    lines = [
-        table.attrs["caption"],
-        format_table(frame),
-        f"{networks.index[-1]}: {quantised['energy (nJ)'] * 1e3 / factor:.3f} {unit}, the SNN in its arithmetic "
-        f"(45nm-int8-acc32) {quantised['SNN (nJ)'] * 1e3 / factor:.3f} {unit}; an ANN is another network, of another "
-        "accuracy",
-        f"spikes per synapse per inference: {overall:.4g} in the {spiking} of {len(each)} layers that take spikes; "
-        f"break-even {break_even(report.cost):.4g} by compute, {low} to {high} with memory (Dampfhoffer et al. 2022)",
-    ]
-    return "\n".join(lines)
-
-
-def format_energy(report: "EnergyReport") -> str:
-    """Energy against accuracy at every T.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        The lines.
-    """
-    from tetviz.figures import format_table
-    from tetviz.summaries import energy_table
-
-    table, counts = energy_table(report), report.counts
-    factor, unit = unit_of(report)
-    frame = in_unit(table.drop(columns="right per uJ"), factor, unit)
-    frame["accuracy (%)"] = [f"{percent:.2f}" for percent in table["accuracy (%)"]]
-    larger = _PREFIXES[_PREFIXES.index(unit) + 1]
-    frame.insert(4, f"right per {larger}", energies(report.accuracy_per_joule, 1e9 / factor))
-    frame.index = frame.index.map(lambda t: f"{t} (trained)" if t == counts.t_train else str(t))
-    return f"{table.attrs['caption']}\n{format_table(frame.rename_axis('T'))}"
-
-
-def format_layers(report: "EnergyReport") -> str:
-    """The layers with weights, and below them what is in no headline.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        The lines.
-    """
-    import pandas as pd
-
-    from tetviz.figures import format_table
-    from tetviz.results import default_timestep
-    from tetviz.summaries import layer_table
-    from tetviz.summaries.conventions import SIDE_COSTS
-
-    table, t, counts = layer_table(report), default_timestep(report.counts), report.counts
-    factor, unit = unit_of(report)
-    dense = counts.dense_mac[:, :t].sum(1) / report.samples
-    frame = in_unit(table, factor, unit)
-    frame["spikes/synapse"] = ["-" if s != s else f"{s:.3f}" for s in table["spikes/synapse"]]
-    frame["share (%)"] = [f"{share:.1f}" for share in table["share (%)"]]
-    frame.insert(1, "dense MAC", numbers([*dense[(counts.dense_mac > 0).any(1)], dense.sum()]))
-    totals = {name: column[:, :t].sum() / report.samples for name, column in report.side.items()}
-    each = {name: getattr(report.cost, SIDE_COSTS[name]) for name in totals}
-    done = [name for name, total in totals.items() if total]
-    spent = [totals[name] * each[name] for name in done]
-    aside = pd.DataFrame(
-        {
-            "operations": [*numbers([totals[name] for name in done]), "-"],
-            "pJ each": [*(f"{each[name]:g}" for name in done), "-"],
-            f"energy ({unit})": energies([*spent, report.total_side_pj[t - 1]], factor),
-        },
-        index=pd.Index([*(name.replace("_", " ") for name in done), "total"], name="not in the headline"),
-    )
-    for bound, pj in (("low", report.total_memory_low_pj), ("high", report.total_memory_high_pj)):
-        if report.cost.memory is not None:
-            aside.loc[f"memory {report.cost.memory.name}, {bound}"] = ["-", "-", *energies([pj[t - 1]], factor)]
-    return "\n".join([table.attrs["caption"], format_table(frame), "", format_table(aside)])
-
-
-def format_spikes(report: "EnergyReport") -> str:
-    """How much the neurons of each layer fire.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        The lines.
-    """
-    from tetviz.figures import format_table
-    from tetviz.summaries import spike_table
-
-    table = spike_table(report.counts)
-    frame = table.astype({"neurons": "int64"})
-    frame["spikes/neuron"] = ["-" if s != s else f"{s:.4f}" for s in table["spikes/neuron"]]
-    average = table["spikes/neuron"].iloc[-1]
-    return "\n".join(
-        [
-            table.attrs["caption"],
-            format_table(frame),
-            f"on average {average:.4f} spikes per neuron per inference (the measure of arXiv 2201.07209)",
-        ]
-    )
-
-
-def format_together(reports: "Sequence[EnergyReport]", names: Sequence[str]) -> str:
-    """Energy and accuracy of several checkpoints at every T.
-
-    Args:
-        reports: one for each checkpoint.
-        names: what they are called.
-
-    Returns:
-        The lines.
-    """
-    import pandas as pd
-
+def _lines(table: "Table") -> str:
     from tetviz.figures import format_table
 
-    factor, unit = max(map(unit_of, reports))
-    steps = range(1, 1 + max(len(report.counts.timestep) for report in reports))
-    columns = {}
-    for name, report in zip(names, reports, strict=True):
-        missing = ["-"] * (len(steps) - len(report.counts.timestep))
-        columns[f"{name} (%)"] = [*(f"{100 * a:.2f}" for a in report.counts.accuracy), *missing]
-        columns[f"{name} ({unit})"] = [*energies(report.total_pj, factor), *missing]
-    kinds = dict.fromkeys(f"{report.cost.constants()}, {report.convention.label}" for report in reports)
-    notes = [f"{name}: {text}" for name, report in zip(names, reports, strict=True) for text in report.notes]
-    head = f"Accuracy and energy per sample of synaptic operations, summed over steps 1..T; {'; '.join(kinds)}"
-    return "\n".join([head, *notes, format_table(pd.DataFrame(columns, index=pd.Index(steps, name="T")))])
-
-
-def unit_of(report: "EnergyReport") -> tuple[float, str]:
-    """The unit that a checkpoint's energies are printed in.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        How many pJ it is, and its name.
-    """
-    from tetviz.figures.style import energy_unit
-
-    return energy_unit(float(report.total_pj[-1]))
-
-
-def in_unit(table: "pd.DataFrame", factor: float, unit: str) -> "pd.DataFrame":
-    """A table whose energies and counts are texts.
-
-    Args:
-        table: with energies in columns that end in ``(nJ)``, and counts in ``MAC`` and ``AC``.
-        factor: how many pJ the unit of the energies shall be.
-        unit: its name.
-
-    Returns:
-        A table of the same columns.
-    """
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    for name, column in table.items():
-        title = str(name)
-        if title.endswith("(nJ)"):
-            columns[title.replace("(nJ)", f"({unit})")] = energies(column, factor / 1e3)
-        else:
-            columns[title] = numbers(column) if title in ("MAC", "AC") else column.tolist()
-    return pd.DataFrame(columns, index=table.index)
-
-
-def numbers(values: Iterable[float]) -> list[str]:
-    """Counts per sample.
-
-    Args:
-        values: the counts, means over samples.
-
-    Returns:
-        Such as ``1,518,680``, or ``12.25`` for a small mean.
-    """
-    return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
-
-
-def energies(values: Iterable[float], factor: float) -> list[str]:
-    """Energies in another unit.
-
-    Args:
-        values: the energies; NaN where there is none.
-        factor: how large the unit is.
-
-    Returns:
-        Texts of three decimals.
-    """
-    return ["-" if value != value else f"{value / factor:,.3f}" for value in values]
+    return "\n".join(part for part in (table.caption, format_table(table.frame), *table.feet) if part)
 
 
 def energy_record(report: "EnergyReport") -> dict[str, Any]:

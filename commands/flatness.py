@@ -22,7 +22,6 @@ from tetviz.commands.options import (
 
 if TYPE_CHECKING:
     from tetviz.results import Lines
-    from tetviz.summaries import Difference
 
 
 @click.command()
@@ -143,98 +142,17 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
         results: random lines of each checkpoint.
         timestep: number of timesteps; the training T by default.
     """
-    from tetviz.summaries.flatness import FEW_PLANES, checkpoint_names
+    from tetviz.figures import format_table
+    from tetviz.figures.report.tables_flatness import differences, flatness_table, flatness_words
+    from tetviz.summaries.flatness import checkpoint_names
 
     names = checkpoint_names([each.provenance for each in results])
-    found, chief = differences(results, timestep), headline(results[0])
-    tables = [format_flatness(lines, timestep) for lines in results]
-    for name, lines, table in zip(names, results, tables, strict=True):
-        planes = len(lines.line) // 2
-        over = f"mean over {planes} planes [95 % interval]" if planes > 1 else "one plane"
-        click.echo(f"\n{name}: {over}, BN {lines.bn}")
-        click.echo(table)
-    planes = len(results[0].line) // 2
-    if planes < FEW_PLANES:
-        click.echo(f"{planes} plane{'s are' * (planes > 1) or ' is'} too few for an interval to trust; take 10")
-    for difference in found:
-        if difference.quantity == chief:
-            click.echo(difference.sentence())
-    others = [d for d in found if d.quantity != chief and d.low == d.low]
-    if others:
-        without = sum(d.leaves_out_zero for d in others)
-        click.echo(
-            f"of the {len(others)} other differences {without} have an interval without 0 (by chance alone about "
-            f"{0.05 * len(others):.0f} would; they hang together, so this is no test); --json lists them"
-        )
-
-
-def headline(lines: "Lines") -> str:
-    """The number that checkpoints are compared by before all others.
-
-    Args:
-        lines: random lines.
-
-    Returns:
-        The rise at 0.5, or where that is no coordinate at the largest distance but one.
-    """
-    from tetviz.summaries.flatness import table_radii
-
-    radii = table_radii(lines.x)
-    chosen = 0.5 if 0.5 in radii or not radii else radii[max(0, len(radii) - 2)]
-    return f"rise at r = {chosen:g}"
-
-
-def differences(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
-    """How each checkpoint differs from the first.
-
-    Args:
-        results: random lines of each checkpoint.
-        timestep: number of timesteps; the training T by default.
-
-    Returns:
-        The differences, for both losses.
-    """
-    from tetviz.results import default_timestep
-    from tetviz.summaries import compare_sharpness
-
-    return [
-        difference
-        for loss in ("sdt", "tet")
-        for other in results[1:]
-        for difference in compare_sharpness(results[0], other, loss, timestep or default_timestep(results[0]))
-    ]
-
-
-def format_flatness(lines: "Lines", timestep: int | None) -> str:
-    """The sharpness table of a checkpoint.
-
-    Args:
-        lines: random lines.
-        timestep: number of timesteps; the training T by default.
-
-    Returns:
-        The lines of text.
-    """
-    import pandas as pd
-
-    from tetviz.figures import format_table
-    from tetviz.results import default_timestep
-    from tetviz.summaries import sharpness_table
-
-    step = timestep or default_timestep(lines)
-    columns = {}
-    for loss in ("sdt", "tet"):
-        table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
-        columns[f"L_{loss.upper()}"] = [_cell(*row) for row in table.itertuples(index=False)]
-        index = table.index
-    frame = pd.DataFrame(columns, index=pd.Index(index, name=f"T = {step}"))
-    return format_table(frame[~(frame == "-").all(axis=1)])
-
-
-def _cell(mean: float, low: float, high: float) -> str:
-    if mean != mean:
-        return "-"
-    return f"{mean:.4g}" if low != low else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+    found = differences(results, timestep)
+    tables = [flatness_table(lines, timestep) for lines in results]
+    for name, table in zip(names, tables, strict=True):
+        click.echo(f"\n{name}: {table.caption}\n{format_table(table.frame)}")
+    for sentence in flatness_words(results, found):
+        click.echo(sentence + "; --json lists them" * sentence.endswith("no test)"))
 
 
 def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[dict[str, Any]]:
@@ -247,6 +165,7 @@ def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[d
     Returns:
         Records of one checkpoint, and records of a pair with a sentence.
     """
+    from tetviz.figures.report.tables_flatness import differences
     from tetviz.results import default_timestep
     from tetviz.summaries import sharpness_table
 

@@ -32,7 +32,9 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     tetviz plot sdt.last.history.h5 switched.last.history.h5 -o figure3.pdf
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.figures import draw_history, save_figure
+    from tetviz.figures import draw_history, format_table, save_figure
+    from tetviz.figures.labels import network_name
+    from tetviz.figures.report.tables_training import history_table
     from tetviz.results import save, writable_target
     from tetviz.training import Checkpoint, training_history
 
@@ -43,12 +45,12 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     histories = []
     for path in checkpoints:
         checkpoint = Checkpoint.load(path)
-        histories.append(training_history(checkpoint, _provenance(path, checkpoint)))
+        histories.append(training_history(checkpoint, provenance_of(path, checkpoint)))
     for path, target, run in zip(checkpoints, targets, histories, strict=True):
         save(target, run)
         save_figure(draw_history([run]), target.with_suffix(".png"))
         if not as_json:
-            click.echo(format_history(run))
+            click.echo(f"{network_name(run.provenance)}\n{format_table(history_table(run).frame)}")
         if len(run.epoch) < run.planned_epochs:
             note(
                 f"{path}: holds the first {len(run.epoch)} of {run.planned_epochs} epochs; OUTPUT.last.pt holds all "
@@ -76,48 +78,21 @@ def record(run: "TrainingHistory") -> dict[str, Any]:
         "switch": run.switch,
         "loss": run.trained_on(),
     }
-    columns = run.to_frame().drop(columns="loss_index").reset_index()
+    columns = run.to_frame().drop(columns=["loss", "loss_index"]).reset_index()
     return {**head, **{str(name): column.tolist() for name, column in columns.items()}}
 
 
-def format_history(run: "TrainingHistory") -> str:
-    """A training history as a table of its first, last and chosen epoch, and of those around a change.
+def provenance_of(path: Path, checkpoint: "Checkpoint") -> "Provenance":
+    """Where the history of a checkpoint comes from.
 
     Args:
-        run: the history.
+        path: the checkpoint's file.
+        checkpoint: its content.
 
     Returns:
-        The lines.
+        What is known of it.
     """
-    import pandas as pd
-
-    from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
-
-    ends = {*run.ends("stage"), *run.ends("loss_index"), run.best_epoch, int(run.epoch[-1])}
-    shown = sorted({1, *ends, *(epoch + 1 for epoch in (*run.ends("stage"), *run.ends("loss_index")))})
-    at = [epoch - 1 for epoch in shown]
-    frame = pd.DataFrame(
-        {
-            "T": run.timesteps[at],
-            "loss": [run.trained_on()[index] for index in at],
-            "training loss": run.train_loss[at],
-            "held out": [_percent(value) for value in run.val_accuracy[at]],
-            "test": [_percent(value) for value in run.test_accuracy[at]],
-            "L_SDT": run.test_sdt_loss[at],
-            "L_TET": run.test_tet_loss[at],
-        },
-        index=pd.Index([f"{e} (chosen)" if e == run.best_epoch else str(e) for e in shown], name="epoch"),
-    )
-    return f"{network_name(run.provenance)}\n{format_table(frame, decimals=4)}"
-
-
-def _percent(share: float) -> str:
-    return "-" if share != share else f"{share:.2%}"
-
-
-def _provenance(path: Path, checkpoint: "Checkpoint") -> "Provenance":
-    from tetviz.commands.subject import architecture
+    from tetviz.commands.subject import architecture, neuron_settings, training_settings
     from tetviz.results import Provenance
     from tetviz.training import DataSpec, file_sha256
 
@@ -131,4 +106,6 @@ def _provenance(path: Path, checkpoint: "Checkpoint") -> "Provenance":
         dataset=data.name if data else "",
         data_settings=json.dumps(data.to_dict()) if data else "",
         network=architecture(checkpoint),
+        training=training_settings(checkpoint),
+        neurons=neuron_settings(checkpoint),
     )

@@ -91,7 +91,8 @@ def isometry(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
-    from tetviz.figures import draw_isometry, save_figure
+    from tetviz.figures import draw_isometry, format_table, save_figure
+    from tetviz.figures.report.tables_training import depth_table
     from tetviz.results import save, writable_target
     from tetviz.training import Checkpoint
 
@@ -115,7 +116,7 @@ def isometry(
             click.echo(format_isometry(result) + "\n")
         note(f"wrote {target} and {target.with_suffix('.png')}")
     if len(results) > 1 and not as_json:
-        click.echo(format_depths(results) + "\n")
+        click.echo(format_table(depth_table(results).frame) + "\n")
     for target in overlay:
         save_figure(draw_isometry(results, depth), target.with_suffix(".png"))
         note(f"wrote {target.with_suffix('.png')}")
@@ -233,84 +234,9 @@ def format_isometry(result: "BlockIsometry") -> str:
     Returns:
         What was measured, a row for each block, and what the whole depth does.
     """
-    import pandas as pd
-
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
-    from tetviz.summaries.isometry import depth_summary, isometry_table
+    from tetviz.figures.report.tables_training import block_table
 
-    table = isometry_table(result)
-    shown = pd.DataFrame(
-        {
-            "type": table["type"],
-            "phi [1 s.e.]": _with_error(table["phi"], table["se"]),
-            "closed form": [_digits(value) for value in table["closed form"]],
-            "phi of the run": _with_error(table["phi run"], table["se run"]),
-            "product": [_digits(value) for value in table["product"]],
-            "growth": [_digits(value) for value in table["growth"]],
-            "gradient": [_digits(value) for value in table["gradient"]],
-        },
-        index=table.index,
-    )
-    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}[result.bn]
-    head = (
-        f"{network_name(result.provenance)}: L_{result.loss.upper()}, T = {len(result.timestep)}, "
-        f"{len(result.sample):,} samples, {result.probes} probes, {bn}"
-    )
-    whole = depth_summary(result)
-    error = whole["closed form error"]
-    foot = (
-        f"{len(table)} block{'s' * (len(table) != 1)}: phi {_span(whole)}"
-        f"{f', closed form off by {error:.1%} on average' if error == error else ''}; the gradient grows "
-        f"{_digits(whole['growth'])} times from the last output to the first input, the product says "
-        f"{_digits(whole['product'])}"
-    )
-    return "\n".join([head, format_table(shown), foot])
-
-
-def format_depths(results: "list[BlockIsometry]") -> str:
-    """Networks, of several depths perhaps, side by side.
-
-    Args:
-        results: one for each network.
-
-    Returns:
-        A table with a row for each: its blocks, the range of their phi, how far closed forms are off on average, the
-        growth of the gradient's norm from the last output to the first input beside the product, and the firing rate.
-    """
-    import pandas as pd
-
-    from tetviz.figures import format_table
-    from tetviz.figures.labels import network_names
-    from tetviz.summaries.isometry import depth_summary
-
-    summaries = [depth_summary(result) for result in results]
-    table = pd.DataFrame(
-        {
-            "blocks": [int(each["blocks"]) for each in summaries],
-            "phi": [_span(each) for each in summaries],
-            "closed form off": [_percent(each["closed form error"]) for each in summaries],
-            "gradient grows": [_digits(each["growth"]) for each in summaries],
-            "by the product": [_digits(each["product"]) for each in summaries],
-            "firing rate": [_percent(each["rate"]) for each in summaries],
-        },
-        index=pd.Index(network_names(results), name="network"),
-    )
-    return format_table(table)
-
-
-def _span(summary: dict[str, float]) -> str:
-    least, most = (_digits(summary[name]) for name in ("least", "most"))
-    return least if least == most else f"{least} to {most}"
-
-
-def _percent(share: float) -> str:
-    return "-" if share != share else f"{share:.1%}"
-
-
-def _with_error(values: Any, errors: Any) -> list[str]:
-    return [f"{value:#.4g} [{error:.1g}]" for value, error in zip(values, errors, strict=True)]
-
-
-def _digits(value: float) -> str:
-    return "-" if value != value else f"{value:#.4g}".rstrip(".")
+    table = block_table(result)
+    return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

@@ -1,5 +1,7 @@
 """What the commands that move a network have in common: the checks before, the estimate, the outputs."""
 
+import dataclasses
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -112,13 +114,16 @@ def open_probe(
         f"{path}: L_SDT {centre.sdt_loss[-1]:.4f}, L_TET {centre.tet_loss[-1]:.4f}, accuracy "
         f"{centre.accuracy[-1]:.2%} at T = {steps} on {centre.samples} {subject.provenance.split} samples"
     )
-    for finding in examine(subject.model, batches, steps):
+    findings = examine(subject.model, batches, steps)
+    for finding in findings:
         lifted = allow_chance and finding.check in EXCUSABLE
         if finding.verdict == "failure" and not lifted:
             cure = ". Measure it all the same with --allow-chance" if finding.check in EXCUSABLE else ""
             raise CheckpointError(f"{path}: not fit to be measured ({finding.check}): {finding.message}{cure}")
         if finding.verdict != "ok":
             note(f"warning: {finding.check}: {finding.message}")
+    found = json.dumps([[each.check, each.verdict, each.message] for each in findings])
+    subject = dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, doctor=found))
     probe = Probe(
         subject.model,
         batches,

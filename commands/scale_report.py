@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from tetviz.results import ScalingCurve
     from tetviz.summaries import AccuracyDifference
 
-NOT_SEEDS = "the intervals are over samples: another training seed would give another network"
-
 
 def report_scaling(curves: "Sequence[ScalingCurve]", timestep: int | None = None) -> None:
     """Prints the table of each curve, and how each checkpoint differs from the first: what `tetviz compare` says.
@@ -47,18 +45,15 @@ def report_differences(
         differences: of each from the first; of none nothing is printed.
         timestep: the only T to show; the powers of two and the training T by default.
     """
-    from tetviz.summaries.scaling import table_timesteps
+    from tetviz.figures import format_table
+    from tetviz.figures.report.tables_scaling import NOT_SEEDS, difference_table, shown_timesteps
 
     if not differences:
         return
-    for difference, curve in zip(differences, curves[1:], strict=True):
-        shared = {*table_timesteps(curves[0]), *table_timesteps(curve)}
-        shown = [timestep] if timestep else sorted(t for t in shared if t <= len(difference.mean))
-        click.echo(
-            f"\n{difference.second} minus {difference.first}, in points of accuracy [95 % paired bootstrap over the "
-            f"same {difference.samples:,} samples]"
-        )
-        click.echo(format_difference(difference, shown))
+    for other, difference in enumerate(differences, start=1):
+        shown = [timestep] if timestep else shown_timesteps(curves, difference, other)
+        table = difference_table(difference, shown)
+        click.echo(f"\n{table.caption}\n{format_table(table.frame)}")
     for difference in differences:
         click.echo(difference.sentence(timestep))
     click.echo(NOT_SEEDS)
@@ -74,73 +69,11 @@ def format_curve(curve: "ScalingCurve", timestep: int | None = None) -> str:
     Returns:
         The lines.
     """
-    import pandas as pd
-
     from tetviz.figures import format_table
-    from tetviz.summaries.scaling import table_timesteps
+    from tetviz.figures.report.tables_scaling import curve_table
 
-    tmax, trained = len(curve.timestep), curve.t_train
-    shown = [timestep] if timestep else table_timesteps(curve)
-    at = [t - 1 for t in shown]
-    frame = pd.DataFrame(
-        {
-            "accuracy": shares(curve.accuracy[at], len(curve.sample)),
-            "step T alone": shares(curve.step_accuracy[at], len(curve.sample)),
-            "growth": ["-" if value != value else f"{value:+.2%}" for value in curve.relative_growth[at]],
-            "L_SDT": curve.sdt_loss[at],
-            "L_TET": curve.tet_loss[at],
-        },
-        index=pd.Index([f"{t} (trained)" if t == trained else str(t) for t in shown], name="T"),
-    )
-    table = format_table(frame, decimals=4)
-    if timestep:
-        return table
-    if trained + 1 >= tmax:
-        return f"{table}\nvariance of the step accuracy: needs two steps beyond the T of training, {trained}"
-    variance = f"{1e4 * curve.temporal_variance:.4f} %^2"
-    return f"{table}\nvariance of the step accuracy over t = {trained + 1}..{tmax}: {variance}"
-
-
-def shares(accuracy: Any, samples: Any) -> list[str]:
-    """Accuracies with their intervals.
-
-    Args:
-        accuracy: fractions.
-        samples: number of samples of each.
-
-    Returns:
-        Such as ``99.16% [97.57, 99.71]``.
-    """
-    from tetviz.summaries import wilson
-
-    ends = zip(accuracy, *wilson(accuracy, samples), strict=True)
-    return ["-" if p != p else f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" for p, low, high in ends]
-
-
-def format_difference(difference: "AccuracyDifference", timesteps: Sequence[int]) -> str:
-    """A difference of accuracies as a table.
-
-    Args:
-        difference: the difference.
-        timesteps: the T to show.
-
-    Returns:
-        The lines.
-    """
-    import pandas as pd
-
-    from tetviz.figures import format_table
-
-    at = [t - 1 for t in timesteps]
-    d = difference
-    ends = zip(100 * d.mean[at], 100 * d.low[at], 100 * d.high[at], strict=True)
-    columns = {
-        d.first: [f"{value:.2%}" for value in d.first_accuracy[at]],
-        d.second: [f"{value:.2%}" for value in d.second_accuracy[at]],
-        "difference": [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in ends],
-        "": [d.words(t) for t in timesteps],
-    }
-    return format_table(pd.DataFrame(columns, index=pd.Index(list(map(str, timesteps)), name="T")))
+    table = curve_table(curve, timestep)
+    return "\n".join([format_table(table.frame), *table.feet])
 
 
 def format_exits(curve: "ScalingCurve", rule: str) -> str:
@@ -153,21 +86,10 @@ def format_exits(curve: "ScalingCurve", rule: str) -> str:
     Returns:
         The lines.
     """
-    import pandas as pd
-
     from tetviz.figures import format_table
-    from tetviz.summaries.exits import exit_curve, table_points
+    from tetviz.figures.report.tables_scaling import exit_table
 
-    found = exit_curve(curve, rule)
-    at = table_points(found)
-    sign = ">=" if rule == "margin" else "<="
-    labels = [f"{sign} {abs(t):.4g}" if abs(t) < float("inf") else "never" for t in found.threshold[at]]
-    columns = {
-        "mean T": found.mean_timesteps[at],
-        "accuracy": shares(found.accuracy[at], found.samples),
-        f"unsure at T = {len(curve.timestep)}": [f"{share:.2%}" for share in found.unsure[at]],
-    }
-    return format_table(pd.DataFrame(columns, index=pd.Index(labels, name=f"exit: {rule}")))
+    return format_table(exit_table(curve, rule).frame)
 
 
 def format_classes(curve: "ScalingCurve") -> str:
@@ -179,20 +101,10 @@ def format_classes(curve: "ScalingCurve") -> str:
     Returns:
         The lines.
     """
-    import numpy as np
-    import pandas as pd
-
     from tetviz.figures import format_table
-    from tetviz.summaries import class_accuracy
-    from tetviz.summaries.scaling import table_timesteps
+    from tetviz.figures.report.tables_scaling import class_table
 
-    shown = table_timesteps(curve)
-    table = 100 * class_accuracy(curve)[shown]
-    counts = np.bincount(curve.label, minlength=curve.num_classes)
-    names = [f"T={t}{' (trained)' * (t == curve.t_train)}" for t in shown]
-    frame = pd.DataFrame(table.to_numpy(), index=table.index, columns=pd.Index(names))
-    frame.insert(0, "samples", counts)
-    return format_table(frame)
+    return format_table(class_table(curve).frame)
 
 
 def scaling_records(

@@ -151,6 +151,8 @@ def open_subject(
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
         network=architecture(checkpoint),
+        training=training_settings(checkpoint),
+        neurons=neuron_settings(checkpoint),
     )
     subject = Subject(path, checkpoint, model, dataset, indices, provenance, trust)
     if not calibration:
@@ -172,6 +174,33 @@ def architecture(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec.to_dict()
     names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
     return json.dumps({name: spec[name] for name in names if name in spec})
+
+
+def training_settings(checkpoint: Checkpoint) -> str:
+    """How a network was trained: loss, lambda, seed, stages and what else `tetviz train` records.
+
+    Args:
+        checkpoint: any.
+
+    Returns:
+        JSON; empty where nothing is recorded, as of imported weights.
+    """
+    return json.dumps(dict(checkpoint.training), default=str) if checkpoint.training else ""
+
+
+def neuron_settings(checkpoint: Checkpoint) -> str:
+    """The neurons of a network and its normalisation, which its weights do not tell.
+
+    Args:
+        checkpoint: any.
+
+    Returns:
+        JSON; empty for a network of someone else's code.
+    """
+    spec = checkpoint.spec.to_dict()
+    names = ("neuron", "leak", "threshold", "reset", "detach_reset", "surrogate", "gamma", "norm")
+    known = {name: spec[name] for name in names if name in spec}
+    return json.dumps(known) if known else ""
 
 
 def announce(*names: str, trust: bool) -> None:

@@ -162,7 +162,7 @@ def train(
 
     OUTPUT.pt is the epoch with the best accuracy on samples held out of the train split; OUTPUT.last.pt is the
     last epoch, from which --resume goes on. Both record L_SDT, L_TET and the accuracy on the test split after
-    every epoch, whatever the loss.
+    every epoch, whatever the loss. OUTPUT.epochs.h5 holds these numbers so far, for figures of a run in progress.
 
     \b
     tetviz train --model snn5 --data digits --loss tet --timesteps 4 --epochs 10 -o tet.pt
@@ -171,6 +171,7 @@ def train(
         --stage 2:300 --stage 6:50@1e-4 -o tit.pt
     """
     from tetviz.commands.console import TrainingProgress, note, warn_at_chance
+    from tetviz.commands.epochs import HistoryFile
     from tetviz.commands.subject import pick_device
     from tetviz.errors import OutputError, TrainingError
     from tetviz.results import writable_target
@@ -181,6 +182,7 @@ def train(
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     last = output.with_name(f"{output.stem}.last.pt")
+    epochs = output.with_name(f"{output.stem}.epochs.h5")
     if resume and not last.exists():
         raise TrainingError(f"{last}: no such file, there is nothing to go on from; leave out --resume")
     if last.exists() and not (force or resume):
@@ -190,13 +192,14 @@ def train(
     kept = sorted(kept_folder(output).glob("epoch-*.pt"))
     if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
+    writable_target(epochs, force or resume)
     where = pick_device(device)
-    monitors: list[Monitor] = [TrainingProgress()]
+    monitors: list[Monitor] = [TrainingProgress(), HistoryFile(last, epochs)]
     if log_dir is not None:
         monitors.append(TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
     if force and not resume:
-        for path in (output, last, *kept):
+        for path in (output, last, epochs, *kept):
             path.unlink(missing_ok=True)
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"

@@ -245,58 +245,9 @@ def format_training(result: "TrainingOperations") -> str:
     """
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
-    from tetviz.figures.style import energy_unit
-    from tetviz.summaries.training import densities, training_table
+    from tetviz.figures.report.tables_training import training_energies
 
-    energies = training_table(result)
-    factor, unit = energy_unit(float(energies["dense"].max()))
-    shares = densities(result).map(lambda share: "-" if share != share else f"{share:.1%}")
-    shares.insert(0, "FP and WU", ["AC" if spiking else "MAC" for spiking in result.spiking])
-    head = (
-        f"{network_name(result.provenance)}: training on a sample, L_{result.loss.upper()}, T = {result.timestep[-1]}, "
-        f"BN {result.bn}, {result.cost} ({result.mac_pj:g} pJ a MAC, {result.ac_pj:g} pJ an AC)"
-    )
-    tables = [format_table((energies / factor).rename_axis(f"energy ({unit})"), 4), format_table(shares, 1)]
-    return "\n".join([head, tables[0], "", tables[1], "", *_outside_lines(result), _run_line(result)])
-
-
-def _outside_lines(result: "TrainingOperations") -> list[str]:
-    from tetviz.figures.style import energy_unit
-    from tetviz.summaries.training import neuron_energy, optimizer_energy
-
-    def shown(pj: float) -> str:
-        factor, unit = energy_unit(pj)
-        return f"{pj / factor:.4g} {unit}"
-
-    lines = [f"beside the layers: {shown(float(neuron_energy(result).sum()))} for the neurons' backward pass"]
-    if result.optimizer:
-        lines[0] += (
-            f", {shown(optimizer_energy(result) / result.train_batch_size)} for {result.optimizer} "
-            f"({result.parameters:,} parameters x {result.optimizer_mac} multiply-adds for a batch of "
-            f"{result.train_batch_size})"
-        )
-    if result.normalised and result.bn == "frozen":
-        lines.append(
-            "batch norm counts as a constant map; by the statistics of each batch, as in training, hardly any error "
-            "is 0 (--bn batch)"
-        )
-    if result.normalised:
-        lines.append(f"not counted: normalising {result.normalised:,} values a sample, forward and backward")
-    return lines
-
-
-def _run_line(result: "TrainingOperations") -> str:
-    from tetviz.summaries.training import run_energy, schedule_cost
-
-    stages = result.schedule()
-    if not stages:
-        return "the run: not recorded in the checkpoint"
-    parts = " + ".join(f"{epochs} epochs at T = {timesteps}" for timesteps, epochs in stages)
-    longest, epochs = max(timesteps for timesteps, _ in stages), sum(epochs for _, epochs in stages)
-    whole = schedule_cost([(longest, epochs)])
-    against = f" ({schedule_cost(stages) / whole:.0%} of {whole:,} at T = {longest})" if len(stages) > 1 else ""
-    return (
-        f"this run: {parts} = {schedule_cost(stages):,} timestep-epochs{against}; {result.train_samples:,} samples an "
-        f"epoch, {run_energy(result):.4g} J if every epoch and step costs what these do"
-        f"{', batch norm a constant map' * (result.bn == 'frozen')}"
-    )
+    energies, densities = training_energies(result)
+    head = f"{network_name(result.provenance)}: {energies.caption}"
+    tables = [format_table(energies.frame), "", format_table(densities.frame), ""]
+    return "\n".join([head, *tables, *energies.feet])

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tetviz.errors import OutputError
+from tetviz.figures.captions import compose_caption, holes_words, scale_words
 from tetviz.figures.contours import center_text, hole_key, hole_legend, plane_values, with_progress
 from tetviz.figures.labels import axis_label, loss_symbol, network_name, surface_context, wrap, wrap_evenly
 from tetviz.figures.multiples import draw_panel, shared_scale
 from tetviz.figures.scale import Scale, colors_of, label_colorbar
 from tetviz.figures.style import paper_style
+from tetviz.figures.venues import inches, points, text_lines
 from tetviz.results import Surface, replacing, writable_target
 from tetviz.results.schema import FloatArray
 
@@ -89,12 +91,13 @@ def _pixels(surface: Surface, loss: str, plane: int, t: int, values: FloatArray,
     ratio = float(np.clip(np.ptp(surface.y) / np.ptp(surface.x), 0.3, 2))
     context = wrap_evenly(with_progress(surface, surface_context(surface), plane), 62)
     title = f"{wrap(network_name(surface.provenance), 62)}\n{loss_symbol(loss)} at T = {t} of {surface.timestep[-1]}"
-    lines = context.count("\n") + title.count("\n") + 3
-    left, bottom, width = 0.7, 0.75, _SIDE + 1.8
-    height = bottom + _SIDE * ratio + 0.17 * lines + 0.1
+    rows = context.count("\n") + title.count("\n") + 3
+    side = inches(_SIDE)
+    left, bottom, width = text_lines(4.2), text_lines(4.5), side + text_lines(10.8)
+    height = bottom + side * ratio + text_lines(rows + 0.6)
     with paper_style():
         figure = Figure(figsize=(width, height), dpi=_DPI)
-        axes = figure.add_axes((left / width, bottom / height, _SIDE / width, _SIDE * ratio / height))
+        axes = figure.add_axes((left / width, bottom / height, side / width, side * ratio / height))
         draw_panel(axes, surface, values, scale, fontsize=6.5)
         axes.set_xlabel(axis_label("x", surface.norm))
         axes.set_ylabel(axis_label("y", surface.norm))
@@ -108,7 +111,30 @@ def _pixels(surface: Surface, loss: str, plane: int, t: int, values: FloatArray,
         label_colorbar(bar, scale, f"{loss_symbol(loss)} (nat)")
         if np.isnan(values).any():
             hole_legend(figure, [hole_key(surface, values, plane)], "lower center")
-        figure.suptitle(f"{title}\n{context}", y=1 - 0.06 / height, va="top", fontsize=8)
+        figure.suptitle(f"{title}\n{context}", y=1 - 0.06 / height, va="top", fontsize=points(8))
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def animation_caption(surface: Surface, loss: str | None = None, plane: int = 0) -> str:
+    """What an animation shows, as text.
+
+    Args:
+        surface: as in :func:`animate_timesteps`.
+        loss: likewise.
+        plane: likewise.
+
+    Returns:
+        Sentences in one line.
+    """
+    loss = surface.loss if loss is None else loss
+    panels = [plane_values(surface, loss, t, plane) for t in surface.timestep.tolist()]
+    keys = [hole_key(surface, values, plane) for values in panels if np.isnan(values).any()]
+    return compose_caption(
+        f"Loss surface, L_{loss.upper()}, a frame for each T from 1 to {surface.timestep[-1]}, on one scale",
+        [surface],
+        [with_progress(surface, surface_context(surface), plane)],
+        scale_words(shared_scale(surface, panels), surface),
+        holes_words(keys),
+    )

@@ -48,6 +48,22 @@ def chosen_losses(results: Sequence[Lines], loss: str | None) -> tuple[str, ...]
     return (known_loss(results[0].loss),) if len(results) == 1 else LOSSES
 
 
+def held_losses(surfaces: Sequence[Surface], loss: str | None) -> tuple[str, ...]:
+    """The losses of surfaces to draw; a file of another program may hold one alone.
+
+    Args:
+        surfaces: of several networks.
+        loss: the one asked for; None takes all that every surface holds.
+
+    Returns:
+        One loss or two.
+    """
+    if loss is not None:
+        return (loss,)
+    held = [name for name in LOSSES if all(np.isfinite(getattr(s, f"{name}_loss")).any() for s in surfaces)]
+    return tuple(held) or LOSSES
+
+
 def known_loss(loss: str) -> str:
     """Checks the name of a loss.
 

@@ -5,21 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import log2_axis
-from tetviz.figures.style import COLORMAP, WIDTH, paper_style
+from tetviz.figures.style import COLORMAP, paper_style
+from tetviz.figures.venues import COLUMN, WIDTH, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.scaling import class_accuracy
 
-_ROW = 0.2
 _TALLEST = 7.0
 
 
-def draw_classes(curves: Sequence[ScalingCurve]) -> Figure:
+def draw_classes(curves: Sequence[ScalingCurve]) -> Picture:
     """Accuracy of the mean output on the samples of each class, against T, as a map for each network.
 
     The maps share their colours. A dashed line marks the T that a network was trained with; a class without
@@ -41,8 +42,9 @@ def draw_classes(curves: Sequence[ScalingCurve]) -> Figure:
     tables = [100 * class_accuracy(curve).to_numpy() for curve in curves]
     known = np.concatenate([table[np.isfinite(table)] for table in tables])
     norm = Normalize(max(0.0, min(known.min(), known.max() - 2)), known.max())
+    narrow = len(curves) == 1
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: list[Axes] = list(figure.subplots(1, len(curves), squeeze=False)[0])
         for axes, curve, table, name, context in zip(panels, curves, tables, names, contexts, strict=True):
             edges = np.append(curve.timestep - 0.5, curve.timestep[-1] + 0.5)
@@ -58,12 +60,18 @@ def draw_classes(curves: Sequence[ScalingCurve]) -> Figure:
             axes.set_ylim(rows[-1], rows[0])
             text = name if shared or not context else f"{name}; {context}"
             trained = f"\n(dashed: trained at T={curve.t_train})" if curve.t_train else ""
-            axes.set_title(wrap(text, 100 // len(curves)) + trained)
+            axes.set_title(wrap(text, 60 if narrow else 100 / len(curves), narrow=narrow) + trained)
             axes.set_xlabel("number of timesteps T")
         panels[0].set_ylabel("class")
         figure.colorbar(image, ax=panels, label="accuracy (%)", fraction=0.05)
-        height = min(_TALLEST, 1.4 + _ROW * max(len(table) for table in tables))
-        figure.set_size_inches(WIDTH if len(curves) > 1 else 0.65 * WIDTH, height)
+        height = min(inches(_TALLEST), text_lines(8 + 1.2 * max(len(table) for table in tables)))
+        figure.set_size_inches(inches(COLUMN, narrow=True) if narrow else inches(WIDTH), height)
         if shared and contexts[0]:
-            figure.suptitle(wrap_evenly(contexts[0], 105))
+            figure.suptitle(wrap_evenly(contexts[0], 60 if narrow else 105, narrow=narrow))
+        figure.caption = compose_caption(
+            "Accuracy of the mean output of steps 1..T on the samples of each class, against T",
+            curves,
+            contexts,
+            "The maps share their colours; dashed lines mark the training T",
+        )
     return figure

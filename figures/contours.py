@@ -15,6 +15,7 @@ from tetviz.errors import ResultError
 from tetviz.figures.choices import known_loss
 from tetviz.figures.labels import network_name
 from tetviz.figures.scale import Scale
+from tetviz.figures.venues import points
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
 
@@ -86,7 +87,7 @@ def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fon
         surface: gives the coordinates.
         values: (y, x), NaN at holes.
         scale: levels and colours.
-        fontsize: of the labels on the lines.
+        fontsize: of the labels on the lines, in the design.
 
     Returns:
         The filled contours.
@@ -99,10 +100,10 @@ def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fon
         grid = (surface.x, surface.y, masked)
         # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
         probe = axes.contour(*grid, levels=inner)
-        places = [text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=fontsize, inline=False)]
+        places = [text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=points(fontsize), inline=False)]
         probe.remove()
         lines = axes.contour(*grid, levels=inner, colors=ink, linewidths=0.6, alpha=0.8)
-        axes.clabel(lines, fmt="%g", fontsize=fontsize, colors=ink, manual=_readable(places, surface))
+        axes.clabel(lines, fmt="%g", fontsize=points(fontsize), colors=ink, manual=_readable(places, surface))
     alone = _outside_contours(values)
     if alone.any():
         rows, columns = np.nonzero(alone)

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.choices import chosen_timestep, known_loss
 from tetviz.figures.curves import (
     band_key,
@@ -21,7 +21,9 @@ from tetviz.figures.curves import (
     scale_values,
 )
 from tetviz.figures.labels import data_context, loss_symbol, network_name, wrap, wrap_evenly
-from tetviz.figures.style import WIDTH, paper_style
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style
+from tetviz.figures.venues import WIDTH, inches, points, text_lines
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
 
@@ -32,7 +34,7 @@ _SURROGATE: dict[str, Any] = {"color": "C3", "linestyle": "--", "linewidth": 1.2
 _DECADES = 6
 
 
-def draw_curvature(curvature: Curvature, loss: str | None = None) -> Figure:
+def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
     """Spectrum of the surrogate Hessian, curvature of the true loss, and how far surrogate slopes hold.
 
     Args:
@@ -50,7 +52,7 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Figure:
         raise ResultError(f"loss {loss!r}: the curvature was measured for {curvature.loss!r}; measure it for {loss!r}")
     timestep = chosen_timestep(curvature, None)
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, 3)
         spectrum, bend, slope = panels
         _draw_spectrum(spectrum, curvature, loss)
@@ -65,7 +67,16 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Figure:
         bands = [band_key("directions")] * (len(curvature.direction) > 1)
         keys = [*keys, *more_keys, *bands, *[gap_key()] * (gaps or more_gaps)]
         rows = legend_below(figure, keys, _caption(curvature, timestep))
-        figure.set_size_inches(WIDTH, 2.4 + 0.16 * rows)
+        figure.set_size_inches(inches(WIDTH), inches(2.4) + text_lines(rows))
+        figure.caption = compose_caption(
+            f"Spectral density of the surrogate Hessian of L_{loss.upper()} (left), curvature of the true loss by "
+            "second differences at finite radii (middle), and cosine between the surrogate gradient and the gradient "
+            f"smoothed over the radius (right), at T = {timestep}",
+            [curvature],
+            [_context(curvature)],
+            "Radii are shares of the L2 norm of the weights; bands and bars are 95 % intervals over directions",
+            curvature.note,
+        )
     return figure
 
 
@@ -89,7 +100,15 @@ def _draw_spectrum(axes: Axes, curvature: Curvature, loss: str) -> None:
     axes.vlines(values, 0, 0.08, transform=axes.get_xaxis_transform(), color="black", linewidth=1, gid="eigenvalues")
     if len(values):
         axes.set_xlim(min(at.min(), values.min()), max(at.max(), values.max() * 1.02))
-        axes.text(0.97, 0.96, f"largest {values.max():.3g}", transform=axes.transAxes, ha="right", va="top", fontsize=7)
+        axes.text(
+            0.97,
+            0.96,
+            f"largest {values.max():.3g}",
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=points(7),
+        )
     axes.set_xlabel("eigenvalue (ticks: the largest)")
     axes.set_ylabel("density")
 
@@ -113,7 +132,7 @@ def _draw_bend(axes: Axes, curvature: Curvature, loss: str, timestep: int) -> tu
 
 def _draw_agreement(axes: Axes, curvature: Curvature, timestep: int) -> tuple[list[Line2D | Patch], bool]:
     found = slope_agreement(curvature)
-    axes.set_title("surrogate and smoothed gradient")
+    axes.set_title(wrap("surrogate and smoothed gradient", 32))
     axes.set_ylabel("cosine")
     bounded = np.isfinite(found["low"])
     axes.plot(curvature.radius, found["cosine"], **_COSINE, gid="cosine")
@@ -139,13 +158,16 @@ def _draw_agreement(axes: Axes, curvature: Curvature, timestep: int) -> tuple[li
 
 
 def _caption(curvature: Curvature, timestep: int) -> str:
+    text = wrap_evenly(f"T = {timestep}; {_context(curvature)}", 105)
+    return f"{wrap(network_name(curvature.provenance), 90)}\n{text}"
+
+
+def _context(curvature: Curvature) -> str:
     count, done = len(curvature.direction), curvature.done
     parts = [
-        f"T = {timestep}",
         data_context(curvature),
         f"{count} random direction{'s' * (count != 1)}{', no interval' * (count == 1)}",
         curvature.policy,
         "" if done.all() else f"{int(done.sum()):,} of {done.size:,} points",
     ]
-    text = wrap_evenly("; ".join(part for part in parts if part), 105)
-    return f"{wrap(network_name(curvature.provenance), 90)}\n{text}"
+    return "; ".join(part for part in parts if part)

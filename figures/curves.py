@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from tetviz.figures.contours import HOLE
 from tetviz.figures.labels import network_names, wrap, wrap_evenly
+from tetviz.figures.venues import characters
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.intervals import Interval, bootstrap_mean
@@ -19,7 +20,6 @@ from tetviz.summaries.intervals import Interval, bootstrap_mean
 GAP = "not evaluated yet or not finite"
 # A wider range than this is drawn by its logarithm.
 WIDE = 100.0
-_CHARACTERS = 116
 
 
 def faint(style: dict[str, Any]) -> dict[str, Any]:
@@ -234,20 +234,22 @@ def name_networks(
     return legend_below(figure, [*handles, *extra], wrap_evenly(caption, 105))
 
 
-def legend_below(figure: Figure, handles: Sequence[Line2D | Patch], caption: str) -> int:
+def legend_below(figure: Figure, handles: Sequence[Line2D | Patch], caption: str, narrow: bool = False) -> int:
     """A legend below all panels, in as few rows as its texts allow, and a caption above.
 
     Args:
         figure: with its panels, in constrained layout.
         handles: entries of the legend.
         caption: wrapped text, possibly empty.
+        narrow: whether the figure stands in a column.
 
     Returns:
         Number of text lines that both take.
     """
     labels = [str(handle.get_label()) for handle in handles]
+    fit = characters(68 if narrow else 116, narrow=narrow)
     longest = max(len(line) for label in labels for line in label.splitlines() or [""])
-    columns = min(len(handles), max(1, _CHARACTERS // (longest + 9)))
+    columns = min(len(handles), max(1, fit // (longest + 9)))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=3.2)
     rows = -(-sum(1 + label.count("\n") for label in labels) // columns)
     if caption:

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import cast
 
-from matplotlib.figure import Figure
-
 from tetviz.errors import ResultError
 from tetviz.figures.curvature import draw_curvature
-from tetviz.figures.energy import draw_energy
+from tetviz.figures.energy import Pricing, draw_energy
 from tetviz.figures.history import draw_history
 from tetviz.figures.interpolation import draw_interpolation
 from tetviz.figures.isometry import draw_isometry
 from tetviz.figures.lines import draw_lines
+from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import draw_scaling
 from tetviz.figures.sharpness import draw_sharpness
 from tetviz.figures.surface import compare_surfaces, draw_surface
@@ -33,8 +32,12 @@ from tetviz.results import (
 
 
 def draw(
-    results: Sequence[Result], loss: str | None = None, timestep: int | None = None, plane: int | None = None
-) -> Figure:
+    results: Sequence[Result],
+    loss: str | None = None,
+    timestep: int | None = None,
+    plane: int | None = None,
+    pricing: Pricing | None = None,
+) -> Picture:
     """The figure that fits some results, of one kind.
 
     One surface, trajectory, curvature or interpolation makes a figure alone; several surfaces, lines along random
@@ -45,6 +48,7 @@ def draw(
         loss: ``"sdt"`` or ``"tet"``; None takes the one asked for of a single network, both for several.
         timestep: number of timesteps; None takes the training T. A curvature has only one.
         plane: of a surface, position along the plane axis; None takes the first.
+        pricing: of operation counts, as in :func:`tetviz.figures.draw_energy`.
 
     Returns:
         The figure.
@@ -52,6 +56,8 @@ def draw(
     Raises:
         ResultError: there is no result, kinds are mixed, or a result does not hold what was asked for.
     """
+    if pricing and not _all(results, OperationCounts):
+        raise ResultError("a cost model and a convention price operation counts; other results have no energy to price")
     if _all(results, TrainingHistory):
         if (timestep, plane) != (None, None):
             raise ResultError("timestep and plane choose from a surface; a training history is over epochs")
@@ -59,7 +65,7 @@ def draw(
     if _all(results, OperationCounts):
         if (loss, plane) != (None, None):
             raise ResultError("loss and plane choose from a surface; these results are operation counts")
-        return draw_energy(cast(Sequence[OperationCounts], results), timestep)
+        return draw_energy(cast(Sequence[OperationCounts], results), timestep, pricing)
     if _all(results, TrainingOperations):
         if (loss, timestep, plane) != (None, None, None):
             raise ResultError("loss, timestep and plane choose from a surface; these results are training energies")

@@ -1,42 +1,54 @@
 """Energy against accuracy at every T, under each convention and beside ANNs, with the layers below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, sample_words
 from tetviz.figures.curves import finish, legend_below
 from tetviz.figures.energy_layers import draw_layers, layer_height, layer_keys
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
-from tetviz.figures.scaling import RING, draw_interval, interval_key
-from tetviz.figures.style import WIDTH, energy_unit, paper_style, series_styles
+from tetviz.figures.picture import Picture
+from tetviz.figures.scaling import draw_interval, interval_key, ring
+from tetviz.figures.style import energy_unit, paper_style, series_styles
+from tetviz.figures.venues import COLUMN, WIDTH, inches, points, text_lines
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import EnergyReport, baselines, convention_table, estimate_energy, wilson
-from tetviz.summaries.stored_costs import cost_of
 
 # Dense ANNs of the same shapes, rows of the table of baselines.
 _ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, (1, 1.5))}
 _EVERY_T = 10
+_MARKS = (
+    "Energy of synaptic operations alone, by exact counts; bands are 95 % Wilson intervals of the accuracy over "
+    "samples, rings the training T"
+)
+
+# What stands in place of the choices that counts name: arguments of estimate_energy.
+Pricing = Mapping[str, Any]
 
 
-def draw_energy(counts: Sequence[OperationCounts], timestep: int | None = None) -> Figure:
+def draw_energy(
+    counts: Sequence[OperationCounts], timestep: int | None = None, pricing: Pricing | None = None
+) -> Picture:
     """Energy of networks: Figure 4B of the TET paper, and what it is made of.
 
     Above, accuracy against the energy of the synaptic operations of a sample, a marker for each T, under the
-    convention and the cost model that the counts name. On the same axis, the energy at one T under each convention;
-    vertical lines are dense ANNs of the same shapes. Below, for each network, the energy of its layers, and their
-    spikes per synapse beside those at which an ANN costs the same.
+    convention and the cost model that the counts name, unless others are asked for. On the same axis, the energy at
+    one T under each convention; vertical lines are dense ANNs of the same shapes. Below, for each network, the energy
+    of its layers, and their spikes per synapse beside those at which an ANN costs the same.
 
     Args:
         counts: one for each network.
         timestep: T of all but the curves; by default that of training.
+        pricing: ``cost``, ``convention``, ``first_layer`` and ``pool`` of
+            :func:`tetviz.summaries.estimate_energy`, as far as others than those of the counts are asked for.
 
     Returns:
         The figure.
@@ -45,9 +57,7 @@ def draw_energy(counts: Sequence[OperationCounts], timestep: int | None = None) 
         ResultError: there are no counts, or they do not hold that T.
         TetvizError: a cost model that is not known.
     """
-    if not counts:
-        raise ResultError("no operation counts to draw")
-    reports = [estimate_energy(each, cost_of(each)) for each in counts]
+    reports = priced(counts, pricing)
     steps = [default_timestep(each) if timestep is None else timestep for each in counts]
     names, captions = network_names(counts), list(map(_context, reports, steps))
     shared = len(set(captions)) == 1
@@ -55,37 +65,113 @@ def draw_energy(counts: Sequence[OperationCounts], timestep: int | None = None) 
     by_convention = list(map(_by_convention, reports, steps))
     rows = list(dict.fromkeys(label for each in by_convention for label in each))
     with paper_style():
-        heights = [2.2, 0.2 * len(rows), *map(layer_height, reports)]
-        figure = Figure(layout="constrained")
+        heights = [inches(2.2), text_lines(1.2 * len(rows)), *map(layer_height, reports)]
+        figure = Picture(layout="constrained")
         grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[1.6, 1])
         curves: Axes = figure.add_subplot(grid[0, :])
         choices = figure.add_subplot(grid[1, :], sharex=curves)
         styles = series_styles(names)
         labels = [wrap(name if shared else f"{name}; {text}", 105) for name, text in zip(names, captions, strict=True)]
         handles: list[Line2D | Patch] = []
-        for index, (report, label, style) in enumerate(zip(reports, labels, styles, strict=True)):
-            _draw_curve(curves, report, factor, style)
-            _name_steps(curves, reports, index, factor, style["color"])
-            handles.append(Line2D([], [], **style, label=label))
+        handles += _draw_curves(curves, reports, labels, factor)
         for index, (energies, style) in enumerate(zip(by_convention, styles, strict=True)):
             places = np.arange(len(rows)) + 0.6 * ((index + 0.5) / len(reports) - 0.5)
             pj = _positive(np.array([energies.get(label, np.nan) for label in rows]))
             choices.plot(pj / factor, places, **{**style, "linestyle": "none"}, gid="conventions")
         _name_conventions(choices, rows, {report.convention.label for report in reports})
         handles += _draw_anns([curves, choices], reports, steps, factor, styles)
-        handles += [Line2D([], [], **RING, color="0.3", label="training T"), interval_key()]
+        handles += [Line2D([], [], **ring(), color="0.3", label="training T"), interval_key()]
         _energy_axis(curves, choices)
-        curves.set_ylabel("accuracy (%)")
         curves.tick_params(axis="x", labelbottom=False)
-        at = f"T = {steps[0]}" if len(set(steps)) == 1 else "the training T"
-        choices.set_xlabel(f"energy of a sample ({unit}): above at every T, here at {at}")
+        choices.set_xlabel(f"energy of a sample ({unit}): above at every T, here {_at_words(steps)}")
         for row, (report, name, t, style) in enumerate(zip(reports, names, steps, styles, strict=True), start=2):
             panels = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
             draw_layers(panels, report, t, wrap_evenly(name if len(reports) > 1 else "", 90), style)
         handles += layer_keys(reports)
-        lines = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 105))
-        figure.set_size_inches(WIDTH, sum(heights) + 0.5 + 0.17 * lines)
+        below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 105))
+        figure.set_size_inches(inches(WIDTH), sum(heights) + text_lines(3 + below))
+        figure.caption = compose_caption(
+            f"Accuracy against the energy of a sample ({unit}) at every T, the energy {_at_words(steps)} under each "
+            "convention and of dense ANNs of the same shapes, and below, by layer, energy and spikes per synapse",
+            counts,
+            captions,
+            _MARKS,
+            sample_words(counts),
+        )
     return figure
+
+
+def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing | None = None) -> Picture:
+    """Accuracy against energy alone, a marker for each T: Figure 4B of the TET paper as it stands there.
+
+    Args:
+        counts: one for each network.
+        pricing: as in :func:`draw_energy`.
+
+    Returns:
+        The figure, for a column.
+
+    Raises:
+        ResultError: there are no counts.
+        TetvizError: a cost model that is not known.
+    """
+    reports = priced(counts, pricing)
+    names, captions = network_names(counts), [_context(report) for report in reports]
+    shared = len(set(captions)) == 1
+    factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
+    with paper_style():
+        figure = Picture(layout="constrained")
+        axes = figure.subplots()
+        texts = [name if shared else f"{name}; {text}" for name, text in zip(names, captions, strict=True)]
+        handles: list[Line2D | Patch] = []
+        handles += _draw_curves(axes, reports, [wrap(text, 56, narrow=True) for text in texts], factor)
+        steps = [default_timestep(each) for each in counts]
+        handles += _draw_anns([axes], reports, steps, factor, series_styles(names))
+        handles += [Line2D([], [], **ring(), color="0.3", label="training T"), interval_key()]
+        _energy_axis(axes, axes)
+        axes.set_xlabel(f"energy of a sample ({unit}), at every T")
+        below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 60, narrow=True), narrow=True)
+        figure.set_size_inches(inches(COLUMN, narrow=True), inches(2.75, narrow=True) + text_lines(below))
+        figure.caption = compose_caption(
+            f"Accuracy against the energy of a sample ({unit}) at every T; vertical lines are dense ANNs of the same "
+            "shapes, which run once",
+            counts,
+            captions,
+            _MARKS,
+            sample_words(counts),
+        )
+    return figure
+
+
+def priced(counts: Sequence[OperationCounts], pricing: Pricing | None) -> list[EnergyReport]:
+    """Operation counts with their price.
+
+    Args:
+        counts: one for each network.
+        pricing: as in :func:`draw_energy`.
+
+    Returns:
+        A report for each.
+
+    Raises:
+        ResultError: there are no counts.
+    """
+    if not counts:
+        raise ResultError("no operation counts to draw")
+    return [estimate_energy(each, **(pricing or {})) for each in counts]
+
+
+def _at_words(steps: Sequence[int]) -> str:
+    return f"at T = {steps[0]}" if len(set(steps)) == 1 else "at the training T"
+
+
+def _draw_curves(axes: Axes, reports: Sequence[EnergyReport], labels: Sequence[str], factor: float) -> list[Line2D]:
+    styles = series_styles(network_names([report.counts for report in reports]))
+    for index, (report, style) in enumerate(zip(reports, styles, strict=True)):
+        _draw_curve(axes, report, factor, style)
+        _name_steps(axes, reports, index, factor, style["color"])
+    axes.set_ylabel("accuracy (%)")
+    return [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
 
 
 def _draw_curve(axes: Axes, report: EnergyReport, factor: float, style: dict[str, Any]) -> None:
@@ -95,7 +181,7 @@ def _draw_curve(axes: Axes, report: EnergyReport, factor: float, style: dict[str
     axes.plot(energy, percent, **style, gid="energy")
     at = counts.timestep == counts.t_train
     if at.any():
-        axes.plot(energy[at], percent[at], **RING, color=style["color"], gid="training T")
+        axes.plot(energy[at], percent[at], **ring(), color=style["color"], gid="training T")
 
 
 def _name_steps(axes: Axes, reports: Sequence[EnergyReport], index: int, factor: float, colour: str) -> None:
@@ -113,7 +199,7 @@ def _name_steps(axes: Axes, reports: Sequence[EnergyReport], index: int, factor:
                 textcoords="offset points",
                 ha="center",
                 va="top" if below else "bottom",
-                fontsize=6.5,
+                fontsize=points(6.5),
                 color=colour,
                 gid="T",
             )
@@ -177,6 +263,7 @@ def _positive(energy: FloatArray) -> FloatArray:
     return np.where(energy > 0, energy, np.nan)
 
 
-def _context(report: EnergyReport, timestep: int) -> str:
-    choices = [f"convention {report.convention.label}", report.cost.constants(), f"layers at T = {timestep}"]
+def _context(report: EnergyReport, timestep: int | None = None) -> str:
+    choices = [f"convention {report.convention.label}", report.cost.constants()]
+    choices += [] if timestep is None else [f"layers at T = {timestep}"]
     return "; ".join(filter(None, [*choices, data_context(report.counts), *report.notes]))

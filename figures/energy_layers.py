@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tetviz.figures.labels import wrap
 from tetviz.figures.style import energy_unit
+from tetviz.figures.venues import points, text_lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import MEMORY_AWARE_BAND, EnergyReport, break_even, layer_table
 
@@ -19,8 +20,7 @@ _PALETTE = seaborn.color_palette("colorblind").as_hex()
 # Apart in lightness too, and other colours than the networks have.
 _KINDS: dict[str, dict[str, Any]] = {"AC": {"color": _PALETTE[9]}, "MAC": {"color": "0.25"}}
 _BREAK_EVEN: dict[str, Any] = {"color": "0.2", "linewidth": 1, "zorder": 1}
-_BAND: dict[str, Any] = {"color": "0.88", "linewidth": 0, "zorder": 0}
-_ROW = 0.165
+_BAND: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "white", "hatch": "////", "linewidth": 0, "zorder": 0}
 _SMALL = 6.5
 
 
@@ -56,7 +56,7 @@ def layer_height(report: EnergyReport) -> float:
     Returns:
         Inches.
     """
-    return 0.5 + _ROW * max(3, int((report.counts.dense_mac > 0).any(1).sum()))
+    return text_lines(3 + max(3, int((report.counts.dense_mac > 0).any(1).sum())))
 
 
 def layer_keys(reports: Sequence[EnergyReport]) -> list[Line2D | Patch]:
@@ -88,8 +88,8 @@ def _draw_bars(axes: Axes, report: EnergyReport, timestep: int, title: str) -> N
         left = left + pj.to_numpy() / factor
     for row, (end, share) in enumerate(zip(left, layers["share (%)"], strict=True)):
         text = "" if np.isnan(share) else f" {share:.1f} %"
-        axes.text(end, row, text, va="center", fontsize=_SMALL, gid="share")
-    axes.set_yticks(range(len(layers)), [wrap(str(name), 40) for name in layers.index], fontsize=_SMALL)
+        axes.text(end, row, text, va="center", fontsize=points(_SMALL), gid="share")
+    axes.set_yticks(range(len(layers)), [wrap(str(name), 40) for name in layers.index], fontsize=points(_SMALL))
     axes.set_xlim(0, 1.17 * max(float(left.max(initial=0)), 1e-9))
     axes.set_xlabel(f"energy of a sample at T = {timestep} ({unit}), share")
     scale, of = energy_unit(total)
@@ -113,7 +113,7 @@ def _draw_spikes(axes: Axes, spikes: FloatArray, threshold: float, style: dict[s
     for row, value in enumerate(spikes):
         if np.isnan(value) or value == 0:
             text = "MAC" if np.isnan(value) else "0: silent"
-            axes.text(low, row, f" {text}", va="center", fontsize=_SMALL, color="0.35", gid="none")
+            axes.text(low, row, f" {text}", va="center", fontsize=points(_SMALL), color="0.35", gid="none")
         else:
             beside = threshold / 2 < value <= threshold  # else the line would cross the number
             axes.annotate(
@@ -123,7 +123,7 @@ def _draw_spikes(axes: Axes, spikes: FloatArray, threshold: float, style: dict[s
                 textcoords="offset points",
                 ha="right" if beside else "left",
                 va="center",
-                fontsize=_SMALL,
+                fontsize=points(_SMALL),
                 gid="value",
             )
     axes.set_yticks([])

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, sample_words
 from tetviz.figures.curves import faint, finish, legend_below, marked
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
-from tetviz.figures.scaling import RING, draw_interval, interval_key, log2_axis
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.picture import Picture
+from tetviz.figures.scaling import draw_interval, interval_key, log2_axis, ring
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import COLUMN, WIDTH, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.exits import RULES, exit_curve
 
@@ -22,7 +24,7 @@ _TITLES = {
 }
 
 
-def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> Figure:
+def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> Picture:
     """Accuracy against mean T of early exit, over all thresholds, beside that of the same T for every sample.
 
     A ring marks the T that a network was trained with, on the thin line of fixed T.
@@ -42,8 +44,10 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
     names, contexts = network_names(curves), [data_context(curve) for curve in curves]
     shared = len(set(contexts)) == 1
     styles = series_styles(names)
+    narrow = len(rules) == 1
+    fit = 60 if narrow else 105
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: list[Axes] = list(figure.subplots(1, len(rules), sharey=True, squeeze=False)[0])
         for axes, rule in zip(panels, rules, strict=True):
             for curve, style in zip(curves, styles, strict=True):
@@ -57,13 +61,24 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
         handles: list[Line2D | Patch] = []
         for name, context, style in zip(names, contexts, styles, strict=True):
             text = name if shared or not context else f"{name}; {context}"
-            handles.append(Line2D([], [], **style, label=wrap(text, 105)))
+            handles.append(Line2D([], [], **style, label=wrap(text, fit, narrow=narrow)))
         handles.append(Line2D([], [], color="0.5", linewidth=0.8, label="the same T for every sample"))
         if any(curve.t_train in curve.timestep for curve in curves):
-            handles.append(Line2D([], [], **RING, color="0.3", label="training T"))
+            handles.append(Line2D([], [], **ring(), color="0.3", label="training T"))
         handles.append(interval_key())
-        rows = legend_below(figure, handles, wrap_evenly(contexts[0], 105) if shared else "")
-        figure.set_size_inches(WIDTH if len(rules) > 1 else 0.65 * WIDTH, 2.75 + 0.17 * rows)
+        rows = legend_below(figure, handles, wrap_evenly(contexts[0], fit, narrow=narrow) if shared else "", narrow)
+        figure.set_size_inches(
+            inches(COLUMN, narrow=True) if narrow else inches(WIDTH), inches(2.75) + text_lines(rows)
+        )
+        figure.caption = compose_caption(
+            "Early exit: accuracy against the mean number of timesteps, over all thresholds on "
+            + " (left) and ".join({"margin": "the softmax margin", "entropy": "the entropy"}[rule] for rule in rules)
+            + " (right)" * (len(rules) > 1),
+            curves,
+            contexts,
+            "Thin lines are a fixed T for every sample, rings the training T, bands 95 % Wilson intervals over samples",
+            sample_words(curves),
+        )
     return figure
 
 
@@ -73,7 +88,7 @@ def _draw_rule(axes: Axes, curve: ScalingCurve, rule: str, style: dict[str, Any]
     fixed = {**faint(style), "linewidth": 0.8, "alpha": 0.6}
     axes.plot(curve.timestep, 100 * curve.accuracy, **fixed, gid="fixed T")
     at = curve.timestep == curve.t_train
-    axes.plot(curve.timestep[at], 100 * curve.accuracy[at], **RING, color=style["color"], gid="training T")
+    axes.plot(curve.timestep[at], 100 * curve.accuracy[at], **ring(), color=style["color"], gid="training T")
     axes.plot(
         found.mean_timesteps,
         100 * found.accuracy,

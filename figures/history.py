@@ -6,31 +6,33 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, losses_words
 from tetviz.figures.choices import known_loss
 from tetviz.figures.curves import finish, legend_below, marked, scale_values
 from tetviz.figures.labels import LOSSES, loss_symbol, network_names, wrap, wrap_evenly
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.picture import Picture
+from tetviz.figures.scaling import ring
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import WIDTH, inches, text_lines
 from tetviz.results import TrainingHistory
 
 _KEYS = ("training loss, of the loss trained on", "chosen epoch", "switch of the loss", "new stage")
+_NOTES = (
+    (_KEYS[0], "Thin lines are the training loss, on the panel of the loss that was trained on"),
+    (_KEYS[1], "Rings mark the epoch that was chosen"),
+    (_KEYS[2], "Dashed vertical lines mark the switch of the loss"),
+    (_KEYS[3], "Dotted vertical lines mark a new stage"),
+)
 _SWITCH: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.9}
 _STAGE: dict[str, Any] = {"linestyle": ":", "linewidth": 0.9}
 _TRAINING: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.45}
-_CHOSEN: dict[str, Any] = {
-    "marker": "o",
-    "linestyle": "none",
-    "markersize": 9,
-    "markerfacecolor": "none",
-    "markeredgewidth": 1.1,
-}
 
 
-def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) -> Figure:
+def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) -> Picture:
     """Both losses and the accuracy on the test split against the epoch: Figure 3 of the TET paper.
 
     A thin line is the training loss, drawn on the panel of the loss that was trained on. Vertical lines mark where
@@ -52,7 +54,7 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
     names = network_names(histories)
     styles = series_styles(names)
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
         extra: list[Line2D] = []
         for axes, row in zip(panels, [*losses, "accuracy"], strict=True):
@@ -61,7 +63,12 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
         handles = [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
         keys = {label: line for label in _KEYS for line in extra if line.get_label() == label}
         rows = legend_below(figure, [*handles, *keys.values()], wrap_evenly(caption, 105))
-        figure.set_size_inches(WIDTH, 2.5 + 0.16 * rows)
+        figure.set_size_inches(inches(WIDTH), inches(2.5) + text_lines(rows))
+        sources = [f"{history.provenance.dataset} test split, which chooses nothing".strip() for history in histories]
+        shown = f"{losses_words(losses)} (nat) and accuracy"
+        keyed = [dict(_NOTES)[label] for label in _KEYS if label in keys]
+        courses = [" ".join(label.split()) for label in labels]
+        figure.caption = compose_caption(f"{shown} against the epoch of training", histories, sources, *courses, *keyed)
     return figure
 
 
@@ -82,8 +89,8 @@ def _draw_panel(
             extra.append(Line2D([], [], color="0.3", **_TRAINING, label=_KEYS[0]))
         chosen = history.epoch == history.best_epoch
         if chosen.any():
-            axes.plot(history.epoch[chosen], values[chosen], **_CHOSEN, color=style["color"], gid="chosen")
-            extra.append(Line2D([], [], **_CHOSEN, color="0.3", label=_KEYS[1]))
+            axes.plot(history.epoch[chosen], values[chosen], **ring(), color=style["color"], gid="chosen")
+            extra.append(Line2D([], [], **ring(), color="0.3", label=_KEYS[1]))
         extra += _mark(axes, history.ends("loss_index"), style["color"], _SWITCH, _KEYS[2])
         extra += _mark(axes, history.ends("stage"), style["color"], _STAGE, _KEYS[3])
     axes.set_xlabel("epoch")

@@ -3,14 +3,16 @@
 from typing import Any, cast
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, losses_words
 from tetviz.figures.choices import chosen_timestep, known_loss, line_values
 from tetviz.figures.curves import draw_gaps, finish, gap_key, legend_below, scale_values, with_points
 from tetviz.figures.labels import LOSSES, lines_context, loss_symbol, names_of, network_name, wrap, wrap_evenly
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import WIDTH, inches, text_lines
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import barrier
@@ -23,10 +25,10 @@ _END: dict[str, Any] = {
     "markeredgecolor": "black",
     "markeredgewidth": 1.2,
 }
-_PATHS = ("linear", "bezier")
+_PATHS = {"linear": "the straight line", "bezier": "a trained curve and the straight line"}
 
 
-def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | None = None) -> Figure:
+def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | None = None) -> Picture:
     """Losses and accuracy from one checkpoint to another, a line for each treatment or curve.
 
     Rings are the two checkpoints themselves, each with its own batch-norm statistics. The legend says the
@@ -50,7 +52,7 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
     names = names_of(lines.names, len(lines.line), "line")
     styles = series_styles(names)
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
         holes = False
         barriers: list[list[str]] = [[] for _ in names]
@@ -83,7 +85,17 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
         context = wrap_evenly(with_points(lines, lines_context(lines)), 105)
         caption = f"{wrap(network_name(lines.provenance), 80)}, T = {timestep}\n{context}"
         rows = legend_below(figure, handles, caption)
-        figure.set_size_inches(WIDTH, 2.6 + 0.16 * rows)
+        figure.set_size_inches(inches(WIDTH), inches(2.6) + text_lines(rows))
+        found = "; ".join(f"{name} {', '.join(texts)}" for name, texts in zip(names, barriers, strict=True))
+        figure.caption = compose_caption(
+            f"{losses_words(losses)} (nat) and accuracy along {_PATHS[lines.path]} from one "
+            f"checkpoint (position 0) to the other (position 1), at T = {timestep}",
+            [lines],
+            [with_points(lines, lines_context(lines))],
+            f"Barriers: {found}",
+            "Rings are the checkpoints themselves, with their own batch-norm statistics",
+            "Hatched: not evaluated yet or not finite" if holes else "",
+        )
     return figure
 
 

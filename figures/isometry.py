@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, sample_words
 from tetviz.figures.curves import faint, finish, legend_below, scale_values
-from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.labels import isometry_context, network_names, wrap, wrap_evenly
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import WIDTH, inches, text_lines
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.isometry import gradient_norm, running_product
@@ -22,7 +24,7 @@ _MARKERS = 12
 DEPTHS = ("absolute", "relative")
 
 
-def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> Figure:
+def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> Picture:
     """Phi of every block, the gradient at its input, and the firing rate of every layer of neurons, over depth.
 
     Dotted are the predictions: phi by the closed form, the gradient by the product of phi over the blocks behind, from
@@ -48,10 +50,10 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
     steps = len(results) == 1 and min(len(results[0].block), len(results[0].timestep)) > 1
     # Dotted is what is predicted, so all that is measured is solid; networks differ in colour and marker.
     styles = [{**style, "linestyle": "-", "linewidth": 1.1} for style in series_styles(names)]
-    contexts = [_context(result) for result in results]
+    contexts = [isometry_context(result) for result in results]
     shared = contexts[0] if len(set(contexts)) == 1 else ""
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: Any = figure.subplot_mosaic("PP;GR", height_ratios=[1.15, 1])
         for result, style in zip(results, styles, strict=True):
             _draw_phi(panels["P"], result, style, relative)
@@ -66,8 +68,17 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
         if steps:
             handles.append(Line2D([], [], **faint({**grey, "linestyle": "-"}), label="gradient at each step"))
         caption = "; ".join(part for part in (names[0] if len(results) == 1 else "", shared) if part)
-        lines = legend_below(figure, handles, wrap_evenly(caption, 105))
-        figure.set_size_inches(WIDTH, 4.6 + 0.17 * lines)
+        rows = legend_below(figure, handles, wrap_evenly(caption, 105))
+        figure.set_size_inches(inches(WIDTH), inches(4.6) + text_lines(rows))
+        figure.caption = compose_caption(
+            "Block dynamical isometry over depth: phi(JJ^T) of every block within a step (top), the gradient at its "
+            "input (bottom left), firing rates of the layers of neurons (bottom right)",
+            results,
+            contexts,
+            "Bands are 95 % intervals of phi; dotted are the closed form of phi, and the gradient that the product of "
+            "phi predicts",
+            sample_words(results),
+        )
     return figure
 
 
@@ -145,9 +156,3 @@ def places(count: int, relative: bool) -> FloatArray:
 
 def _positive(values: FloatArray) -> FloatArray:
     return np.where(values > 0, values, np.nan)
-
-
-def _context(result: BlockIsometry) -> str:
-    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}.get(result.bn, result.bn)
-    parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn]
-    return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)

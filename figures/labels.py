@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tetviz.figures.venues import characters
 from tetviz.results import (
     BlockIsometry,
     Curvature,
@@ -56,7 +57,7 @@ def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
 
 
 def loss_symbol(loss: str) -> str:
-    """A loss as the papers write it.
+    """A loss as the papers write it, but that L is italic: the calligraphic one is no character of an SVG's text.
 
     Args:
         loss: ``"sdt"`` or ``"tet"``.
@@ -64,7 +65,7 @@ def loss_symbol(loss: str) -> str:
     Returns:
         Mathematical text of matplotlib.
     """
-    return rf"$\mathcal{{L}}_{{\mathrm{{{loss.upper()}}}}}$"
+    return rf"$L_{{\mathrm{{{loss.upper()}}}}}$"
 
 
 def data_context(result: Drawn) -> str:
@@ -82,16 +83,17 @@ def data_context(result: Drawn) -> str:
     return ", ".join(part for part in (source, samples) if part)
 
 
-def bn_words(result: Surface | Lines) -> str:
+def bn_words(result: Surface | Lines | BlockIsometry) -> str:
     """What the batch-norm statistics of a measurement were, in words.
 
     Args:
-        result: a surface or lines.
+        result: a surface, lines or a block isometry.
 
     Returns:
         Such as ``"BN statistics frozen"``.
     """
-    count = f" on {len(result.calibration):,} training samples" if len(result.calibration) else ""
+    calibrated = 0 if isinstance(result, BlockIsometry) else len(result.calibration)
+    count = f" on {calibrated:,} training samples" if calibrated else ""
     words = {
         "frozen": "BN statistics frozen",
         "recalibrate": f"BN statistics re-estimated at every point{count}",
@@ -138,6 +140,19 @@ def lines_context(lines: Lines) -> str:
     return "; ".join(part for part in (data_context(lines), bn, where, lines.policy) if part)
 
 
+def isometry_context(result: BlockIsometry) -> str:
+    """The choices that a block isometry rests on, besides its network.
+
+    Args:
+        result: a block isometry.
+
+    Returns:
+        Loss, T, data, batch-norm policy and number of random vectors.
+    """
+    parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn_words(result)]
+    return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)
+
+
 def axis_label(name: str, norm: str) -> str:
     """A coordinate with its unit.
 
@@ -172,30 +187,37 @@ def names_of(listed: str, count: int, what: str) -> list[str]:
     return [f"{what} {index + 1}" for index in range(count)]
 
 
-def wrap(text: str, width: int) -> str:
+def wrap(text: str, width: float, *, narrow: bool = False) -> str:
     """Text as it is shown: broken into lines, with no accidental mathematics.
 
     Args:
         text: plain text, such as a name that a user chose.
-        width: characters a line.
+        width: characters a line, in the design.
+        narrow: whether the figure stands in a column.
 
     Returns:
         Text for matplotlib.
     """
-    return "\n".join(textwrap.wrap(text, width) or [""]).replace("$", r"\$")
+    return _lines(text, characters(width, narrow=narrow))
 
 
-def wrap_evenly(text: str, width: int) -> str:
+def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
     """As :func:`wrap`, in lines of about the same length.
 
     Args:
         text: plain text.
-        width: characters a line, at most.
+        width: characters a line, at most, in the design.
+        narrow: whether the figure stands in a column.
 
     Returns:
         Text for matplotlib.
     """
-    lines = len(textwrap.wrap(text, width))
-    while width > 20 and len(textwrap.wrap(text, width - 1)) == lines:
-        width -= 1
-    return wrap(text, width)
+    fit = characters(width, narrow=narrow)
+    lines = len(textwrap.wrap(text, fit))
+    while fit > 20 and len(textwrap.wrap(text, fit - 1)) == lines:
+        fit -= 1
+    return _lines(text, fit)
+
+
+def _lines(text: str, fit: int) -> str:
+    return "\n".join(textwrap.wrap(text, fit) or [""]).replace("$", r"\$")

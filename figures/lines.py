@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, losses_words, sample_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
     band_key,
@@ -20,11 +19,13 @@ from tetviz.figures.curves import (
     scale_values,
 )
 from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_names
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import WIDTH, inches, text_lines
 from tetviz.results import Lines
 
 
-def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int | None = None) -> Figure:
+def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int | None = None) -> Picture:
     """Loss and accuracy along random directions: faint lines, their mean and its 95 % interval.
 
     The two lines of a plane are averaged first; the interval is a bootstrap over planes. What is not measured
@@ -49,7 +50,7 @@ def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int 
     steps = [chosen_timestep(lines, timestep) for lines in results]
     styles = series_styles(network_names(results))
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
         holes = False
         for axes, name in zip(panels, [*(f"{row}_loss" for row in losses), "accuracy"], strict=True):
@@ -71,5 +72,13 @@ def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int 
         contexts = [planes_context(lines, lines_context(lines)) for lines in results]
         extra = [band_key()] * any(len(lines.line) > 2 for lines in results) + [gap_key()] * holes
         rows = name_networks(figure, results, steps, contexts, styles, extra)
-        figure.set_size_inches(WIDTH, 2.5 + 0.16 * rows)
+        figure.set_size_inches(inches(WIDTH), inches(2.5) + text_lines(rows))
+        figure.caption = compose_caption(
+            f"{losses_words(losses)} (nat) and accuracy along random directions, {steps_words(results, steps)}",
+            results,
+            contexts,
+            "Faint lines are the directions, thick ones their mean; bands are 95 % bootstrap intervals over planes",
+            "Hatched: no network has a value there" if holes else "",
+            sample_words(results),
+        )
     return figure

@@ -4,21 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, holes_words, scale_words
 from tetviz.figures.choices import chosen_timestep
 from tetviz.figures.contours import center_text, draw_map, hole_key, hole_legend, plane_values, show_hole, with_progress
 from tetviz.figures.labels import axis_label, loss_symbol, network_name, surface_context, wrap, wrap_evenly
+from tetviz.figures.picture import Picture
 from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
-from tetviz.figures.style import WIDTH, paper_style
+from tetviz.figures.style import paper_style
+from tetviz.figures.venues import WIDTH, inches, points, text_lines
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
 
 MAX_PANELS = 12
 
 
-def draw_planes(surface: Surface, loss: str | None = None, timestep: int | None = None) -> Figure:
+def draw_planes(surface: Surface, loss: str | None = None, timestep: int | None = None) -> Picture:
     """All planes of a surface on one scale, or the first twelve.
 
     Args:
@@ -37,10 +39,18 @@ def draw_planes(surface: Surface, loss: str | None = None, timestep: int | None 
     context = with_progress(surface, surface_context(surface))
     if len(planes) < len(surface.plane):
         context = f"{context}; the first {len(planes)} of {len(surface.plane)} planes"
-    return _small_multiples(surface, f"{loss_symbol(loss)} at T = {timestep}", context, titles, panels, planes)
+    return _small_multiples(
+        surface,
+        loss,
+        f" at T = {timestep}",
+        context,
+        titles,
+        panels,
+        planes,
+    )
 
 
-def draw_timesteps(surface: Surface, loss: str | None = None, plane: int = 0) -> Figure:
+def draw_timesteps(surface: Surface, loss: str | None = None, plane: int = 0) -> Picture:
     """One plane of a surface at every number of timesteps, on one scale; of more than twelve, at powers of two.
 
     Args:
@@ -58,7 +68,13 @@ def draw_timesteps(surface: Surface, loss: str | None = None, plane: int = 0) ->
     context = with_progress(surface, surface_context(surface), plane)
     last = int(surface.timestep[-1])
     return _small_multiples(
-        surface, f"{loss_symbol(loss)} at T up to {last}", context, titles, panels, [plane] * len(steps)
+        surface,
+        loss,
+        f" at T up to {last}",
+        context,
+        titles,
+        panels,
+        [plane] * len(steps),
     )
 
 
@@ -117,33 +133,32 @@ def draw_panel(axes: Any, surface: Surface, values: FloatArray, scale: Scale, fo
 
 def _small_multiples(
     surface: Surface,
-    what: str,
+    loss: str,
+    at: str,
     context: str,
     titles: Sequence[str],
     panels: Sequence[FloatArray],
     planes: Sequence[int],
-) -> Figure:
+) -> Picture:
     scale = shared_scale(surface, panels)
     columns = min(len(panels), 4 if len(panels) not in (5, 6, 9) else 3)
     rows = -(-len(panels) // columns)
-    side = min((WIDTH - 2) / columns, 2.6)
+    side = inches(min((WIDTH - 2) / columns, 2.6))
     ratio = float(np.clip(np.ptp(surface.y) / np.ptp(surface.x), 0.4, 2))
-    caption = wrap_evenly(context, 105)
-    title = f"{wrap(network_name(surface.provenance), 70)}: {what}\n{caption}"
-    lines = 1 + title.count("\n")
+    title = f"{wrap(network_name(surface.provenance), 70)}: {loss_symbol(loss)}{at}\n{wrap_evenly(context, 105)}"
     keys = [
         hole_key(surface, values, plane) for values, plane in zip(panels, planes, strict=True) if np.isnan(values).any()
     ]
     with paper_style():
-        height = (side * ratio + 0.35) * rows + 0.5 + 0.15 * lines + 0.2 * bool(keys)
-        figure = Figure(figsize=(WIDTH, height), layout="compressed")
+        height = (side * ratio + text_lines(2.2)) * rows + text_lines(4 + title.count("\n") + 1.2 * bool(keys))
+        figure = Picture(figsize=(inches(WIDTH), height), layout="compressed")
         grid: Any = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(panels) :]:
             axes.remove()
         for axes, name, values in zip(grid.flat, titles, panels, strict=False):
             draw_panel(axes, surface, values, scale)
             text = center_text(surface, values) if np.isfinite(values).any() else ""
-            axes.set_title("\n".join(filter(None, (name, text))), fontsize=7.5)
+            axes.set_title("\n".join(filter(None, (name, text))), fontsize=points(7.5))
         for axes in grid[-1, : len(panels) - columns * (rows - 1)]:
             axes.set_xlabel(axis_label("x", surface.norm))
         for axes in grid[:, 0]:
@@ -159,4 +174,11 @@ def _small_multiples(
         if keys:
             hole_legend(figure, keys, "outside lower center")
         figure.suptitle(title)
+        figure.caption = compose_caption(
+            f"Loss surface, L_{loss.upper()}{at}: {', '.join(titles)}; all maps share levels and axes",
+            [surface],
+            [context],
+            scale_words(scale, surface),
+            holes_words(keys),
+        )
     return figure

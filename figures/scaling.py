@@ -5,21 +5,25 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.curves import finish
-from tetviz.figures.labels import data_context, network_names, wrap
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.captions import compose_caption, sample_words
+from tetviz.figures.curves import finish, legend_below
+from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import COLUMN, WIDTH, inches, points, text_lines
 from tetviz.results import ScalingCurve
-from tetviz.results.schema import FloatArray
+from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.scaling import wilson
 
+_MARKS = "Bands are 95 % Wilson intervals over samples; faint lines are single steps; rings mark the training T"
 
-def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
+
+def draw_scaling(curves: Sequence[ScalingCurve]) -> Picture:
     """Accuracy and its relative growth against the number of timesteps: Figure 8 of the TET paper.
 
     A ring marks the number of timesteps that a network was trained with. Bands are 95 % Wilson intervals over
@@ -34,63 +38,122 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Figure:
     Raises:
         ResultError: there is no curve.
     """
-    if not curves:
-        raise ResultError("no scaling curve to draw")
-    names = network_names(curves)
-    contexts = [data_context(curve) for curve in curves]
-    shared = len(set(contexts)) == 1
+    labels, caption = _labels(curves)
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         left, right = figure.subplots(1, 2, sharex=True)
-        handles: list[Line2D | Patch] = []
-        for curve, name, context, style in zip(curves, names, contexts, series_styles(names), strict=True):
-            text = name if shared or not context else f"{name}; {context}"
-            label = wrap(f"{text} (trained at T={curve.t_train})" if curve.t_train else text, 100)
-            left.plot(curve.timestep, 100 * curve.step_accuracy, **_faint(style), gid="step accuracy")
-            draw_interval(left, curve.timestep, *wilson(curve.accuracy, len(curve.sample)), style)
-            handles += _draw_line(left, curve, 100 * curve.accuracy, {**style, "label": label})
-            _draw_line(right, curve, 100 * curve.relative_growth, style)
-        handles.append(Line2D([], [], color="0.5", linewidth=0.8, alpha=0.6, label="output of step t alone"))
-        handles.append(interval_key())
-        if any(curve.t_train in curve.timestep for curve in curves):
-            handles.append(Line2D([], [], **RING, color="0.3", label="training T"))
+        handles = _draw_accuracy(left, curves, labels)
+        for curve, style in zip(curves, series_styles(network_names(curves)), strict=True):
+            _draw_line(right, curve.timestep, curve.t_train, 100 * curve.relative_growth, style)
         if all(np.isnan(curve.relative_growth).all() for curve in curves):
             right.text(0.5, 0.6, "training T not measured", transform=right.transAxes, ha="center")
         right.axhline(0, color="0.4", linewidth=0.7, zorder=0)
-        left.set_ylabel("accuracy (%)")
         right.set_ylabel("relative growth of accuracy (%)")
         for axes in (left, right):
-            axes.set_xlabel("number of timesteps T")
             log2_axis(axes, max(int(curve.timestep[-1]) for curve in curves))
-            finish(axes)
-        _widen(left, 2)
-        left.set_ylim(max(left.get_ylim()[0], -1), min(left.get_ylim()[1], 101))
+        right.set_xlabel("number of timesteps T")
+        finish(right)
         _widen(right, 1)
-        columns = 2 if max(len(str(handle.get_label())) for handle in handles) < 50 else 1
-        rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
-        figure.set_size_inches(WIDTH, 2.75 + 0.17 * rows)
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=3.2)
-        if shared and contexts[0]:
-            figure.suptitle(wrap(contexts[0], 100))
+        rows = legend_below(figure, handles, caption)
+        figure.set_size_inches(inches(WIDTH), inches(2.75) + text_lines(rows))
+        figure.caption = compose_caption(
+            "Accuracy (left) and its growth relative to the training T (right) against the number of timesteps T",
+            curves,
+            [data_context(curve) for curve in curves],
+            _MARKS,
+            sample_words(curves),
+        )
     return figure
 
 
-RING: dict[str, Any] = {
-    "marker": "o",
-    "linestyle": "none",
-    "markersize": 9,
-    "markerfacecolor": "none",
-    "markeredgewidth": 1.1,
-}
+def draw_accuracy(curves: Sequence[ScalingCurve], last: int = 8) -> Picture:
+    """Accuracy against a few numbers of timesteps: Figure 4A of the TET paper, which goes to 8.
+
+    Args:
+        curves: one for each network.
+        last: the largest T to show.
+
+    Returns:
+        The figure, for a column.
+
+    Raises:
+        ResultError: there is no curve.
+    """
+    labels, caption = _labels(curves, narrow=True)
+    with paper_style():
+        figure = Picture(layout="constrained")
+        axes = figure.subplots()
+        handles = _draw_accuracy(axes, curves, labels, last)
+        axes.set_xlim(0.6, min(last, max(int(curve.timestep[-1]) for curve in curves)) + 0.4)
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        rows = legend_below(figure, handles, caption, narrow=True)
+        figure.set_size_inches(inches(COLUMN, narrow=True), inches(2.75, narrow=True) + text_lines(rows))
+        figure.caption = compose_caption(
+            f"Accuracy against the number of timesteps T, up to {last}, of networks that were trained with one T",
+            curves,
+            [data_context(curve) for curve in curves],
+            _MARKS,
+            sample_words(curves),
+        )
+    return figure
 
 
-def _draw_line(axes: Axes, curve: ScalingCurve, percent: FloatArray, style: dict[str, Any]) -> list[Line2D]:
+def _labels(curves: Sequence[ScalingCurve], *, narrow: bool = False) -> tuple[list[str], str]:
+    # What the legend calls each network, and what stands above: the data, where they are the same.
+    if not curves:
+        raise ResultError("no scaling curve to draw")
+    contexts = [data_context(curve) for curve in curves]
+    shared, fit = len(set(contexts)) == 1, 50 if narrow else 100
+    labels = []
+    for curve, name, context in zip(curves, network_names(curves), contexts, strict=True):
+        text = name if shared or not context else f"{name}; {context}"
+        text = f"{text} (trained at T={curve.t_train})" if curve.t_train else text
+        labels.append(wrap(text, fit, narrow=narrow))
+    return labels, wrap_evenly(contexts[0] if shared else "", fit, narrow=narrow)
+
+
+def _draw_accuracy(
+    axes: Axes, curves: Sequence[ScalingCurve], labels: Sequence[str], last: int | None = None
+) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = []
+    for curve, label, style in zip(curves, labels, series_styles(network_names(curves)), strict=True):
+        shown = slice(last)
+        t, percent = curve.timestep[shown], 100 * curve.accuracy[shown]
+        axes.plot(t, 100 * curve.step_accuracy[shown], **_faint(style), gid="step accuracy")
+        low, high = wilson(curve.accuracy[shown], len(curve.sample))
+        draw_interval(axes, t, low, high, style)
+        handles += _draw_line(axes, t, curve.t_train, percent, {**style, "label": label}, every=last is not None)
+    handles.append(Line2D([], [], color="0.5", linewidth=0.8, alpha=0.6, label="output of step t alone"))
+    handles.append(interval_key())
+    if any(curve.t_train in curve.timestep[slice(last)] for curve in curves):
+        handles.append(Line2D([], [], **ring(), color="0.3", label="training T"))
+    axes.set_xlabel("number of timesteps T")
+    axes.set_ylabel("accuracy (%)")
+    finish(axes)
+    _widen(axes, 2)
+    axes.set_ylim(max(axes.get_ylim()[0], -1), min(axes.get_ylim()[1], 101))
+    return handles
+
+
+def ring() -> dict[str, Any]:
+    """The mark of the T that a network was trained with.
+
+    Returns:
+        Keyword arguments of ``Axes.plot``, without a colour.
+    """
+    size = {"markersize": points(9), "markeredgewidth": points(1.1)}
+    return {"marker": "o", "linestyle": "none", "markerfacecolor": "none", **size}
+
+
+def _draw_line(
+    axes: Axes, timestep: IntArray, t_train: int, percent: FloatArray, style: dict[str, Any], every: bool = False
+) -> list[Line2D]:
     # Markers at the powers of two, the ticks; the ring only where the training T was measured.
-    doubling = [index for index, t in enumerate(curve.timestep) if t & (t - 1) == 0]
-    lines = axes.plot(curve.timestep, percent, markevery=doubling, **style)
-    at = np.flatnonzero(curve.timestep == curve.t_train)
+    marked = [index for index, t in enumerate(timestep) if every or t & (t - 1) == 0]
+    lines = axes.plot(timestep, percent, markevery=marked, **style)
+    at = np.flatnonzero(timestep == t_train)
     if len(at):
-        axes.plot(curve.timestep[at], percent[at], **RING, color=style["color"], gid="training T")
+        axes.plot(timestep[at], percent[at], **ring(), color=style["color"], gid="training T")
     return lines
 
 

@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
+from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import COLUMN, characters, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
+from tetviz.summaries.runs import loss_of
 
 _REST = "in no group"
-_SIDE = 4.2
 _BAR: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.5}
 _PLAIN: dict[str, Any] = {"color": "0.35", "marker": "o", "linestyle": "none"}
 
@@ -53,7 +55,7 @@ def overall_and_steps(curve: ScalingCurve, timestep: int | None = None) -> tuple
 
 def draw_scatter(
     curves: Sequence[ScalingCurve], timestep: int | None = None, groups: Mapping[str, str] | None = None
-) -> Figure:
+) -> Picture:
     """Overall accuracy against the mean of the step accuracies, over many networks: Figure 7 of the TET paper.
 
     On the diagonal a run is no better than its steps are on average; the height above it is what averaging the
@@ -63,7 +65,8 @@ def draw_scatter(
         curves: one for each network.
         timestep: number of timesteps; None takes each network's training T.
         groups: what a group is called, and the shell pattern (``*``, ``?``, ``[...]``) of its networks' names; a
-            network is in the first group that it fits. None gives one colour.
+            network is in the first group that it fits. None groups networks by the loss that they were trained with,
+            where their files say it.
 
     Returns:
         The figure.
@@ -74,12 +77,13 @@ def draw_scatter(
     if not curves:
         raise ResultError("no scaling curve to draw")
     points = [overall_and_steps(curve, timestep) for curve in curves]
-    groups = groups or {}
-    members = _members([network_name(curve.provenance) for curve in curves], groups)
-    looks = [{**style, "linestyle": "none"} for style in series_styles(list(groups))]
-    looks += [_PLAIN] * (_REST in members)
+    told = _steps_words([t for t, _, _ in points])
+    members = _members([network_name(curve.provenance) for curve in curves], groups) if groups else _by_loss(curves)
+    styled = [name for name in members if name != _REST]
+    looks = [{**style, "linestyle": "none"} for style in series_styles(styled)] + [_PLAIN] * (_REST in members)
+    side = inches(COLUMN, narrow=True)
     with paper_style():
-        figure = Figure((_SIDE, _SIDE), layout="constrained")
+        figure = Picture((side, side), layout="constrained")
         axes = figure.subplots()
         handles = [Line2D([], [], color="0.5", linewidth=0.8, label="no gain over single steps")]
         low, high = wilson([overall for _, overall, _ in points], [len(curve.sample) for curve in curves])
@@ -88,17 +92,25 @@ def draw_scatter(
             axes.vlines(steps, 100 * low[indices], 100 * high[indices], **_BAR, color=look["color"], gid="interval")
             axes.plot(steps, overall, **look, alpha=0.8, gid="group")
             count = f"{len(indices)} network{'s' * (len(indices) != 1)}"
-            label = f"{name}, {count}" if groups else count
-            handles.append(Line2D([], [], **look, label=wrap(label, 60)))
+            label = f"{name}, {count}" if len(members) > 1 or groups else count
+            handles.append(Line2D([], [], **look, label=wrap(label, 60, narrow=True)))
         handles.insert(1, Line2D([], [], color="0.5", **_BAR, label="95 % Wilson interval"))
         _square(axes, 100 * np.concatenate([low, high, [steps for _, _, steps in points]]))
         axes.set_xlabel("mean accuracy of the single steps 1..T (%)")
         axes.set_ylabel("accuracy of the mean output of steps 1..T (%)")
-        columns = 2 if max(len(str(handle.get_label())) for handle in handles) < 32 else 1
+        columns = 2 if max(len(str(handle.get_label())) for handle in handles) < characters(32, narrow=True) else 1
         rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
-        figure.set_size_inches(_SIDE, _SIDE + 0.16 * rows)
+        figure.set_size_inches(side, side + text_lines(rows))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-        figure.suptitle(wrap_evenly(_caption(curves, [t for t, _, _ in points]), 62))
+        figure.suptitle(wrap_evenly(_caption(curves, told), 62, narrow=True))
+        figure.caption = compose_caption(
+            f"Accuracy of the mean output of steps 1..T against the mean accuracy of the single steps 1..T, {told}",
+            curves,
+            [data_context(curve) for curve in curves],
+            *(f"{name}: networks named {pattern}" for name, pattern in (groups or {}).items()),
+            "A point is a network; bars are 95 % Wilson intervals over samples. Above the diagonal, averaging the "
+            "outputs over time is better than the single steps are on average",
+        )
     return figure
 
 
@@ -114,6 +126,16 @@ def _members(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, list[
     return {**members, _REST: rest} if rest else members
 
 
+def _by_loss(curves: Sequence[ScalingCurve]) -> dict[str, list[int]]:
+    losses = [loss_of(curve.provenance) for curve in curves]
+    if not all(losses):
+        return {_REST: list(range(len(curves)))}
+    members: dict[str, list[int]] = {}
+    for index, loss in enumerate(losses):
+        members.setdefault(loss.upper().replace(">", ", then "), []).append(index)
+    return dict(sorted(members.items()))
+
+
 def _square(axes: Axes, percent: FloatArray) -> None:
     """The same scale on both axes, so that the diagonal is one."""
     low, high = float(percent.min()), float(percent.max())
@@ -126,7 +148,10 @@ def _square(axes: Axes, percent: FloatArray) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _caption(curves: Sequence[ScalingCurve], steps: Sequence[int]) -> str:
-    found = {t: f"T = {t}" for t in sorted(set(steps))}
+def _steps_words(steps: Sequence[int]) -> str:
+    return ", ".join(f"T = {t}" for t in sorted(set(steps)))
+
+
+def _caption(curves: Sequence[ScalingCurve], told: str) -> str:
     contexts = list(dict.fromkeys(context for curve in curves if (context := data_context(curve))))
-    return "; ".join([", ".join(found.values()), *contexts])
+    return "; ".join([told, *contexts])

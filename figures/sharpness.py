@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption, losses_words, sample_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
     band_key,
@@ -22,8 +22,10 @@ from tetviz.figures.curves import (
     planes_context,
     scale_values,
 )
-from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names
-from tetviz.figures.style import WIDTH, paper_style, series_styles
+from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names, wrap
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.venues import WIDTH, inches, text_lines
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
 
@@ -67,7 +69,7 @@ def worst_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, Floa
     return r, np.maximum.accumulate(at_distance, axis=1)
 
 
-def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timestep: int | None = None) -> Figure:
+def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timestep: int | None = None) -> Picture:
     """How far the loss rises: the mean with the distance, after one step up the surrogate gradient, at worst.
 
     Args:
@@ -84,7 +86,7 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
     steps = [chosen_timestep(result, timestep) for result in results]
     styles = series_styles(network_names(results))
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         grid: Any = figure.subplots(len(losses), 3, sharex="col", squeeze=False)
         holes = False
         for row, (panels, name) in enumerate(zip(grid, losses, strict=True)):
@@ -98,7 +100,7 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             if row == 0:
                 mean.set_title("mean at distance r")
                 step.set_title("after one step of length rho")
-                worst.set_title("worst within r on the lines of a plane")
+                worst.set_title(wrap("worst within r on the lines of a plane", 38))
         grid[-1, 0].set_xlabel(axis_label("r", results[0].norm))
         grid[-1, 1].set_xlabel("rho (share of weight norm)")
         grid[-1, 2].set_xlabel(axis_label("r", results[0].norm))
@@ -109,7 +111,17 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
         extra += [band_key("planes or steps")] * any(len(result.line) > 2 for result in results) + [gap_key()] * holes
         contexts = [_with_steps(result, planes_context(result, lines_context(result))) for result in results]
         rows = name_networks(figure, results, steps, contexts, styles, extra)
-        figure.set_size_inches(WIDTH, 0.5 + 2.0 * len(losses) + 0.16 * rows)
+        figure.set_size_inches(inches(WIDTH), inches(2.0) * len(losses) + text_lines(3 + rows))
+        figure.caption = compose_caption(
+            f"Rise of {losses_words(losses)} (nat) around networks, {steps_words(results, steps)}: the mean at "
+            "distance r (left), after one step of length rho along the surrogate gradient or in random directions "
+            "(middle), at worst within r on the two lines of a plane (right)",
+            results,
+            contexts,
+            "Bands are 95 % bootstrap intervals over planes or steps; rho is a share of the L2 norm of the weights",
+            "Hatched: no network has a value there" if holes else "",
+            sample_words(results),
+        )
     return figure
 
 

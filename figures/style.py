@@ -11,9 +11,9 @@ import seaborn
 from matplotlib.figure import Figure
 
 from tetviz.errors import OutputError
+from tetviz.figures.venues import venue
 from tetviz.results import replacing, writable_target
 
-WIDTH = 7.2
 DPI = 200
 SUFFIXES = (".png", ".pdf", ".svg")
 COLORMAP = "viridis"
@@ -37,19 +37,7 @@ _REPEATS: list[dict[str, Any]] = [
 ]
 
 _RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "figure.titlesize": 9,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7.5,
     "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4.5,
-    "axes.linewidth": 0.7,
-    "hatch.linewidth": 0.5,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
@@ -57,7 +45,7 @@ _RC: dict[str, Any] = {
     "svg.hashsalt": "tetviz",
 }
 # Dates and program versions are left out, so equal figures are equal files.
-_METADATA: dict[str, dict[str, Any]] = {
+METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".svg": {"Date": None, "Creator": None},
@@ -66,12 +54,12 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """The look of every tetviz figure, for the length of a ``with`` block; text stays text in PDF and SVG.
+    """The look of every tetviz figure, in the measure of the venue in use; text stays text in PDF and SVG.
 
     Yields:
         Nothing; matplotlib's settings are as before after the block.
     """
-    settings: Any = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC}
+    settings: Any = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC, **venue().settings()}
     with matplotlib.rc_context(settings):
         yield
 
@@ -136,7 +124,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
             f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another name"
         )
     with replacing(writable_target(path, force=True)) as partial, paper_style():
-        figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
+        figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     return path
 
 

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-from tetviz.figures.choices import chosen_timestep, require_same_directions
+from tetviz.figures.captions import compose_caption, holes_words, losses_words, sample_words, scale_words, steps_words
+from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
 from tetviz.figures.contours import (
     HOLE,
     center_text,
@@ -18,12 +16,10 @@ from tetviz.figures.contours import (
     hole_key,
     hole_legend,
     loss_values,
-    set_ticks,
     show_hole,
     with_progress,
 )
 from tetviz.figures.labels import (
-    LOSSES,
     axis_label,
     loss_symbol,
     network_name,
@@ -32,13 +28,15 @@ from tetviz.figures.labels import (
     wrap,
     wrap_evenly,
 )
-from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
-from tetviz.figures.style import WIDTH, paper_style
+from tetviz.figures.picture import Picture
+from tetviz.figures.relief import draw_relief
+from tetviz.figures.scale import choose_scale, label_colorbar
+from tetviz.figures.style import paper_style
+from tetviz.figures.venues import VENUES, WIDTH, inches, text_lines, venue
 from tetviz.results import Surface
-from tetviz.results.schema import FloatArray
 
 
-def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Figure:
+def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Picture:
     """One loss of one network: a map with labelled contours, and the same values in 3-D.
 
     Points that are not evaluated or not finite stay empty in both. What the surface does not hold is a
@@ -63,12 +61,13 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
     holes = bool(np.isnan(values).any())
     ratio = np.ptp(surface.y) / np.ptp(surface.x)
     # In inches. Automatic layout cuts labels beside a 3-D panel, so the places are given.
-    side, bottom, top = 2.8, 0.5 + 0.25 * holes, 0.4 + 0.15 * (title.count("\n") + 1)
-    body = float(np.clip(side * ratio, 1.8, 3.2))
+    width, side, left = inches(WIDTH), inches(2.8), text_lines(3.6)
+    bottom, top = text_lines(3 + 1.5 * holes), text_lines(2.4 + title.count("\n") + 1)
+    body = float(np.clip(side * ratio, inches(1.8), inches(3.2)))
     height = bottom + body + top
     with paper_style():
-        figure = Figure(figsize=(WIDTH, height))
-        axes = figure.add_axes((0.6 / WIDTH, bottom / height, side / WIDTH, body / height))
+        figure = Picture(figsize=(width, height))
+        axes = figure.add_axes((left / width, bottom / height, side / width, body / height))
         filled = draw_map(axes, surface, values, scale)
         axes.set_xlabel(axis_label("x", surface.norm))
         axes.set_ylabel(axis_label("y", surface.norm))
@@ -78,19 +77,31 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
         place = (1 + bar_width, 0.5 - bar_height / 2, bar_width, bar_height)
         bar = figure.colorbar(filled, cax=axes.inset_axes(place))
         label_colorbar(bar, scale, f"{loss_symbol(loss)} (nat)")
-        right = (4.25 / WIDTH, (bottom - 0.3) / height, 2.5 / WIDTH, (body + 0.3) / height)
+        right = (
+            inches(4.25) / width,
+            (bottom - text_lines(1.8)) / height,
+            inches(2.5) / width,
+            (body + text_lines(1.8)) / height,
+        )
         relief = cast(Axes3D, figure.add_axes(right, projection="3d"))
-        _draw_relief(relief, surface, values, scale)
+        draw_relief(relief, surface, values, scale)
         relief.set_title(f"height: {loss_symbol(loss)} (nat), linear", pad=6)
-        figure.suptitle(title, y=1 - 0.08 / height, va="top")
+        figure.suptitle(title, y=1 - text_lines(0.5) / height, va="top")
         if holes:
             hole_legend(figure, [hole_key(surface, values, plane)], "lower center")
+        figure.caption = compose_caption(
+            f"Loss surface, L_{loss.upper()} at T = {timestep}, as a map and in 3-D; {center_text(surface, values)}",
+            [surface],
+            [with_progress(surface, surface_context(surface), plane)],
+            scale_words(scale, surface),
+            holes_words([hole_key(surface, values, plane)] * holes),
+        )
     return figure
 
 
 def compare_surfaces(
     surfaces: Sequence[Surface], timestep: int | None = None, loss: str | None = None, plane: int = 0
-) -> Figure:
+) -> Picture:
     """Several networks, a column each, under the SDT loss and the TET loss: Figure 2 of the TET paper.
 
     All panels share levels, colours and axes. Surfaces along different directions are a ``ResultError``.
@@ -105,25 +116,24 @@ def compare_surfaces(
         The figure.
     """
     require_same_directions(surfaces)
-    # A file of another program may hold one loss alone.
-    held = [name for name in LOSSES if all(np.isfinite(getattr(s, f"{name}_loss")).any() for s in surfaces)]
-    losses = (held or LOSSES) if loss is None else (loss,)
+    losses = held_losses(surfaces, loss)
     steps = [chosen_timestep(surface, timestep) for surface in surfaces]
     values = [[loss_values(s, row, t, plane) for s, t in zip(surfaces, steps, strict=True)] for row in losses]
     scale = choose_scale([panel for row in values for panel in row])
     contexts = [with_progress(surface, surface_context(surface), plane) for surface in surfaces]
     shared = len(set(contexts)) == 1
+    width = _panels_width(len(surfaces))
+    side = (width - inches(1.4)) / len(surfaces)
+    fit = side / inches(2.5)
     headings = [
-        wrap(name, 34) if shared else f"{wrap(name, 34)}\n{wrap(context, 44)}"
+        wrap(name, 34 * fit) if shared else f"{wrap(name, 34 * fit)}\n{wrap(context, 44 * fit)}"
         for name, context in zip(network_names(surfaces), contexts, strict=True)
     ]
-    lines = 1 + max(heading.count("\n") for heading in headings)
+    above = 1 + max(heading.count("\n") for heading in headings)
     with paper_style():
-        width = min(2.5 * len(surfaces) + 1.4, 2 * WIDTH)
-        side = (width - 1.4) / len(surfaces)
         ratio = float(np.clip(max(np.ptp(s.y) for s in surfaces) / max(np.ptp(s.x) for s in surfaces), 0.4, 2))
-        height = (side * ratio + 0.25) * len(losses)
-        figure = Figure(figsize=(width, height + 0.15 * lines + 0.6), layout="compressed")
+        height = (side * ratio + text_lines(1.5)) * len(losses)
+        figure = Picture(figsize=(width, height + text_lines(above + 3.6)), layout="compressed")
         grid: Any = figure.subplots(len(losses), len(surfaces), sharex=True, sharey=True, squeeze=False)
         for row, column in np.ndindex(grid.shape):
             surface, panel = surfaces[column], values[row][column]
@@ -138,7 +148,13 @@ def compare_surfaces(
             grid[-1, column].set_xlabel(axis_label("x", surfaces[column].norm))
         for axes in grid[:, 0]:
             axes.set_ylabel(axis_label("y", surfaces[0].norm))
-        bar = figure.colorbar(filled, ax=grid, fraction=0.25 / width, pad=0.1 / width, aspect=height / 0.15)
+        bar = figure.colorbar(
+            filled,
+            ax=grid,
+            fraction=text_lines(1.5) / width,
+            pad=text_lines(0.6) / width,
+            aspect=height / text_lines(0.9),
+        )
         label_colorbar(bar, scale, "loss (nat)")
         keys = [
             hole_key(surface, panel, plane)
@@ -151,8 +167,23 @@ def compare_surfaces(
         if keys:
             hole_legend(figure, keys, "outside lower center")
         if shared:
-            figure.suptitle(wrap_evenly(contexts[0], int(width * 15)))
+            figure.suptitle(wrap_evenly(contexts[0], 105 * width / inches(WIDTH)))
+        figure.caption = compose_caption(
+            f"Loss surfaces of {len(surfaces)} networks, a column each, under {losses_words(losses)}, "
+            f"{steps_words(surfaces, steps)}; all panels share levels, colours and axes",
+            surfaces,
+            contexts,
+            scale_words(scale, surfaces[0]),
+            holes_words(keys),
+            sample_words(surfaces),
+        )
     return figure
+
+
+def _panels_width(count: int) -> float:
+    # Without a venue there is no page that many panels would have to fit on.
+    widest = 2 * WIDTH if venue() is VENUES["tetviz"] else WIDTH
+    return inches(min(2.5 * count + 1.4, widest))
 
 
 def _share_axes(grid: Any, surfaces: Sequence[Surface]) -> bool:
@@ -165,29 +196,6 @@ def _share_axes(grid: Any, surfaces: Sequence[Surface]) -> bool:
         if smaller[column]:
             show_hole(grid[row, column])
     return bool(smaller.any())
-
-
-def _draw_relief(axes: Axes3D, surface: Surface, values: FloatArray, scale: Scale) -> None:
-    # A cell with a missing corner is left out; the colour of a cell is that of the mean of its corners.
-    x, y = np.meshgrid(surface.x, surface.y)
-    points = np.stack([x, y, values], axis=-1)
-    corners = [points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]]
-    cells = np.stack(corners, axis=2).reshape(-1, 4, 3)
-    cells = cells[np.isfinite(cells[..., 2]).all(axis=1)]
-    faces = colors_of(scale).to_rgba(cells[..., 2].mean(axis=1))
-    axes.add_collection3d(Poly3DCollection(cells, facecolors=faces, edgecolors=(0, 0, 0, 0.35), linewidths=0.25))
-    axes.set_xlim(surface.x.min(), surface.x.max())
-    axes.set_ylim(surface.y.min(), surface.y.max())
-    axes.set_zlim(*((0, np.nanmax(values)) if scale.is_log else scale.levels[[0, -1]]))
-    extent = np.array([np.ptp(surface.x), np.ptp(surface.y)])
-    extent = np.maximum(extent / extent.max(), 0.3)
-    axes.set_box_aspect((*extent, 0.65), zoom=1.05)
-    axes.view_init(elev=48, azim=-58)
-    set_ticks(axes, prune="both")
-    axes.zaxis.set_major_locator(MaxNLocator(5, prune="lower"))
-    axes.tick_params(pad=-2)
-    axes.set_xlabel("x", labelpad=-5)
-    axes.set_ylabel("y", labelpad=-5)
 
 
 def _letter(index: int) -> str:

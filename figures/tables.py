@@ -1,59 +1,170 @@
-"""Per-step accuracy as a table, Table 4 of the TET paper, and tables as plain text and Markdown."""
+"""Tables: their text for a terminal, Markdown and LaTeX, and the files that hold them."""
 
-from collections.abc import Sequence
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tetviz.errors import ResultError
-from tetviz.figures.labels import network_names
-from tetviz.results import ScalingCurve
+from tetviz.errors import OutputError
+from tetviz.results import replacing, writable_target
 
-MIN_STEPS = 8
+TABLE_SUFFIXES = (".tex", ".csv", ".md")
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "λ": r"$\lambda$",
+}
+# What tables write in plain text and papers as formulas.
+_FORMULAS = (
+    (re.compile(r"\bL_(SDT|TET|TOTAL|MSE)\b"), r"$\\mathcal{L}_{\\mathrm{\1}}$"),
+    (re.compile(r"\^([0-9]+)"), r"$^{\1}$"),
+)
 
 
-TABLE_CAPTION = "Accuracy of each step t alone, in %, and its sample variance over steps, in %^2 (TET paper, Table 4)"
+@dataclass(frozen=True)
+class Table:
+    """A table of results.
+
+    Attributes:
+        frame: the numbers, as precise as they are known; units stand in the heads.
+        caption: what it shows and what that rests on.
+        shown: the same for people: rounded, with intervals; by default ``frame``.
+        label: what LaTeX refers to it by, after ``tab:``.
+    """
+
+    frame: pd.DataFrame
+    caption: str
+    shown: pd.DataFrame = field(default_factory=pd.DataFrame)
+    label: str = "tetviz"
+
+    def for_people(self) -> pd.DataFrame:
+        """What a reader is shown.
+
+        Returns:
+            ``shown``, or ``frame`` where there is nothing else.
+        """
+        return self.shown if len(self.shown) else self.frame
+
+    def _repr_html_(self) -> str:
+        return to_html(self.for_people(), self.caption)
 
 
-def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
-    """Accuracy of the output of each step alone, and its variance over time: Table 4 of the TET paper.
-
-    The steps shown are 1..S with S = 8, or twice the training T where that is more, or all there are. Both
-    variances are sample variances (n - 1) over steps of the table alone: the first over the steps beyond
-    training, which is what gives the paper's printed numbers (t = T_train+1..8), the second over all.
+def save_table(table: Table, path: str | Path) -> Path:
+    """Writes a table, whole or not at all.
 
     Args:
-        curves: one for each network.
+        table: any table.
+        path: a file name that ends in .tex (booktabs), .csv (all digits) or .md; replaced if it exists.
 
     Returns:
-        A row for each network, with ``T_train``, a column ``t=1`` ... for each step in percent, and two
-        variance columns in percent squared whose names say the steps; the one over steps beyond training is left
-        out where the table ends before them. NaN where a step was not measured, and for a variance over fewer than
-        two steps or over one that was not measured.
+        The path.
 
     Raises:
-        ResultError: there is no curve.
+        OutputError: the suffix is another one, or the file cannot be written.
     """
-    if not curves:
-        raise ResultError("no scaling curve for a table")
-    trained = [curve.t_train for curve in curves]
-    last = min(max(int(curve.timestep[-1]) for curve in curves), max(MIN_STEPS, 2 * max(trained)))
-    first = f"{trained[0] + 1}" if len(set(trained)) == 1 and trained[0] else "T_train+1"
-    rows = []
-    for curve in curves:
-        percent = np.full(last, np.nan)
-        shown = curve.timestep <= last
-        percent[curve.timestep[shown] - 1] = 100 * curve.step_accuracy[shown]
-        beyond = percent[curve.t_train :] if curve.t_train else percent[:0]
-        rows.append(
-            {
-                "T_train": curve.t_train,
-                **{f"t={step}": value for step, value in enumerate(percent, start=1)},
-                **({f"var {first}..{last}": _sample_variance(beyond)} if min(trained) < last else {}),
-                f"var 1..{last}": _sample_variance(percent),
-            }
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise OutputError(
+            f"{path}: a table is written as {', '.join(TABLE_SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another "
+            "name"
         )
-    return pd.DataFrame(rows, index=pd.Index(network_names(curves), name="network"))
+    if suffix == ".csv":
+        text = table.frame.to_csv(lineterminator="\n", na_rep="nan")
+    elif suffix == ".md":
+        text = f"{table.caption}\n\n{to_markdown(table.for_people())}\n"
+    else:
+        text = to_latex(table)
+    with replacing(writable_target(path, force=True)) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
+
+
+def to_latex(table: Table) -> str:
+    """A table in LaTeX, for the package booktabs.
+
+    Args:
+        table: any table.
+
+    Returns:
+        A ``table`` environment with caption and label; text is escaped, losses and squares are formulas.
+    """
+    header, *body = [[_latex(cell) for cell in row] for row in _cells(table.for_people(), 2)]
+    rows = [" & ".join(row) + r" \\" for row in body]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{{_latex(table.caption)}}}",
+            f"  \\label{{tab:{table.label}}}",
+            f"  \\begin{{tabular}}{{{_alignment(body)}}}",
+            r"    \toprule",
+            "    " + " & ".join(header) + r" \\",
+            r"    \midrule",
+            *(f"    {row}" for row in rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def to_html(frame: pd.DataFrame, caption: str = "") -> str:
+    """A table in HTML, as a notebook shows it.
+
+    Args:
+        frame: any table; its index becomes the first column.
+        caption: what it shows; empty for none.
+
+    Returns:
+        A ``<table>``, with numbers as in :func:`format_table` at 2 decimals; text is escaped.
+    """
+    style = 'style="text-align: left; padding: 0.1em 0.6em"'
+    header, *body = [[escape(cell) for cell in row] for row in _cells(frame, 2)]
+    told = f'<caption style="text-align: left">{escape(caption)}</caption>' if caption else ""
+    head = "".join(f'<th scope="col" {style}>{cell}</th>' for cell in header)
+    lines = []
+    for name, *cells in body:
+        row = "".join(f"<td {style}>{cell}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row" {style}>{name}</th>{row}</tr>')
+    return f"<table>{told}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _alignment(body: list[list[str]]) -> str:
+    # Columns of numbers to the right, with their intervals; text to the left.
+    number = re.compile(r"(-|[+-]?[0-9].*|)")
+    columns = list(zip(*body, strict=True))[1:]
+    return "l" + "".join("r" if all(number.fullmatch(cell) for cell in column) else "l" for column in columns)
+
+
+def _latex(text: str) -> str:
+    formulas: list[str] = []
+
+    def keep(template: str, match: re.Match[str]) -> str:
+        formulas.append(match.expand(template))
+        return f"\0{len(formulas) - 1}\0"
+
+    for pattern, template in _FORMULAS:
+        text = pattern.sub(partial(keep, template), text)
+    text = "".join(_ESCAPES.get(character, character) for character in text)
+    return re.sub("\0([0-9]+)\0", lambda match: formulas[int(match[1])], text)
 
 
 def format_table(frame: pd.DataFrame, decimals: int = 2) -> str:
@@ -91,7 +202,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 def _cells(frame: pd.DataFrame, decimals: int) -> list[list[str]]:
     header = [str(frame.index.name or ""), *map(str, frame.columns)]
-    columns = [[_cell(value, decimals) for value in frame[name].tolist()] for name in frame.columns]
+    columns = [[_cell(value, decimals) for value in frame.iloc[:, at].tolist()] for at in range(frame.shape[1])]
     body = [[str(label), *row] for label, *row in zip(frame.index, *columns, strict=True)]
     return [header, *body]
 
@@ -100,7 +211,3 @@ def _cell(value: object, decimals: int) -> str:
     if isinstance(value, float):
         return "-" if np.isnan(value) else f"{value:.{decimals}f}"
     return str(value)
-
-
-def _sample_variance(percent: np.ndarray) -> float:
-    return float(np.var(percent, ddof=1)) if len(percent) > 1 else float("nan")

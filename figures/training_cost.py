@@ -7,13 +7,15 @@ import matplotlib
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import legend_below
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
-from tetviz.figures.style import COLORMAP, WIDTH, energy_unit, paper_style
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import COLORMAP, energy_unit, paper_style
+from tetviz.figures.venues import WIDTH, inches, points, text_lines
 from tetviz.results import TrainingOperations
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.training import PHASES, densities, neuron_energy, optimizer_energy, phase_energy
@@ -39,7 +41,7 @@ _COLUMNS = {
 _HEIGHT = 0.36
 
 
-def draw_training_cost(results: Sequence[TrainingOperations]) -> Figure:
+def draw_training_cost(results: Sequence[TrainingOperations]) -> Picture:
     """Energy of the three phases of training for every layer, dense beside effective, and the densities behind it.
 
     Args:
@@ -57,7 +59,7 @@ def draw_training_cost(results: Sequence[TrainingOperations]) -> Figure:
     shared, own = _contexts(results)
     names = network_names(results)
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         grid: Any = figure.subplots(
             len(results), 2, squeeze=False, gridspec_kw={"width_ratios": [1.25, 1], "height_ratios": rows}
         )
@@ -70,8 +72,15 @@ def draw_training_cost(results: Sequence[TrainingOperations]) -> Figure:
             Patch(**_OTHER, label="outside layers"),
         ]
         caption = "; ".join([*names, *shared] if len(results) == 1 else shared)
-        lines = legend_below(figure, handles, wrap_evenly(caption, 105))
-        figure.set_size_inches(WIDTH, 0.75 * len(results) + 0.27 * sum(rows) + 0.16 * lines)
+        below = legend_below(figure, handles, wrap_evenly(caption, 105))
+        figure.set_size_inches(inches(WIDTH), text_lines(4.6 * len(results) + 1.65 * sum(rows) + below))
+        figure.caption = compose_caption(
+            "Energy of the three phases of training for a sample, by layer: forward (FP), input gradient (BP) and "
+            "weight gradient (WU), all pairs (pale) beside those that are not 0; right, the shares that are not 0",
+            results,
+            ["; ".join([*shared, *words]) for words in own],
+            "Exact counts of backpropagation through time; a MAC for each pair where it is dense",
+        )
     return figure
 
 
@@ -84,12 +93,14 @@ def _draw_bars(axes: Axes, result: TrainingOperations, name: str) -> None:
     _stack(axes, places - _HEIGHT / 2, dense / factor, _PALE, "dense")
     _stack(axes, places + _HEIGHT / 2, effective / factor, {}, "effective")
     for place, part, whole in zip(places, effective.sum(0), dense.sum(0), strict=True):
-        axes.text(part / factor, place + 0.6 * _HEIGHT, f" {part / whole:.1%}", va="center", fontsize=6, gid="share")
+        axes.text(
+            part / factor, place + 0.6 * _HEIGHT, f" {part / whole:.1%}", va="center", fontsize=points(6), gid="share"
+        )
     names = result.listed("names")
     for row, (label, energy) in enumerate(others.items(), start=len(names)):
         axes.barh(row, 0 if np.isnan(energy) else energy / factor, _HEIGHT, **_OTHER, gid=label)
         text = "not recorded" if np.isnan(energy) else f"{energy / factor:.3g}"
-        axes.text(0 if np.isnan(energy) else energy / factor, row, f" {text}", va="center", fontsize=6)
+        axes.text(0 if np.isnan(energy) else energy / factor, row, f" {text}", va="center", fontsize=points(6))
     axes.set_yticks(range(len(names) + 2), [wrap(label, 40) for label in [*names, *others]])
     axes.set_ylim(len(names) + 1.5, -0.5)
     axes.set_xlabel(f"energy of a sample ({unit})")
@@ -123,12 +134,12 @@ def _draw_densities(axes: Axes, result: TrainingOperations) -> None:
     for (row, column), value in np.ndenumerate(values):
         text = "-" if np.isnan(value) else f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
         dark = not np.isnan(value) and float(np.dot(colours(value)[:3], (0.299, 0.587, 0.114))) < 0.55
-        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
+        axes.text(column, row, text, ha="center", va="center", fontsize=points(6.5), color="white" if dark else "black")
     axes.set_xticks(range(len(_COLUMNS)), list(_COLUMNS.values()))
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.set_ylim(len(values) + 1.5, -0.5)
-    axes.tick_params(length=0, labelsize=6)
+    axes.tick_params(length=0, labelsize=points(6))
     axes.spines[:].set_visible(False)
     axes.set_title("share that is not 0")
     mesh.set_gid("densities")

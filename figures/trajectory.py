@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from tetviz.figures.captions import compose_caption, holes_words, scale_words
 from tetviz.figures.choices import chosen_timestep
 from tetviz.figures.contours import draw_map, hole_key, hole_legend, loss_values, with_progress
 from tetviz.figures.curves import finish, marked, scale_values
@@ -22,8 +22,10 @@ from tetviz.figures.labels import (
     wrap,
     wrap_evenly,
 )
+from tetviz.figures.picture import Picture
 from tetviz.figures.scale import choose_scale, label_colorbar
-from tetviz.figures.style import WIDTH, paper_style
+from tetviz.figures.style import paper_style
+from tetviz.figures.venues import WIDTH, inches, points, text_lines
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
 
@@ -35,7 +37,7 @@ _FEW = 8
 _MANY = 20
 
 
-def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: int | None = None) -> Figure:
+def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: int | None = None) -> Picture:
     """The path of checkpoints on the map of their plane, their losses beside those at their projections.
 
     Args:
@@ -56,14 +58,17 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
     title = f"{title}\n{_explained(trajectory)}"
     rows = title.count("\n") + 1
     with paper_style():
-        figure = Figure(layout="constrained")
+        figure = Picture(layout="constrained")
         if ratio < _FLAT:
-            body = float(np.clip((WIDTH - 1.6) * ratio, 1.4, 3.5)) + 0.5
-            places: Any = figure.subplot_mosaic([["map", "map"], ["loss", "residual"]], height_ratios=(body, 1.9))
-            figure.set_size_inches(WIDTH, body + 2.3 + 0.16 * rows)
+            body = inches(float(np.clip((WIDTH - 1.6) * ratio, 1.4, 3.5))) + text_lines(3)
+            places: Any = figure.subplot_mosaic(
+                [["map", "map"], ["loss", "residual"]], height_ratios=(body, inches(1.9))
+            )
+            figure.set_size_inches(inches(WIDTH), body + inches(1.8) + text_lines(3 + rows))
         else:
             places = figure.subplot_mosaic([["map", "loss"], ["map", "residual"]], width_ratios=(1.45, 1))
-            figure.set_size_inches(WIDTH, float(np.clip(3.1 * ratio, 2.9, 4.6)) + 0.6 + 0.16 * rows)
+            body = inches(float(np.clip(3.1 * ratio, 2.9, 4.6)))
+            figure.set_size_inches(inches(WIDTH), body + text_lines(3.6 + rows))
         axes = places["map"]
         filled = draw_map(axes, trajectory, values, scale, fontsize=6)
         if not _SLIVER < ratio < 1 / _SLIVER:
@@ -84,6 +89,15 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
         if np.isnan(values).any():
             hole_legend(figure, [hole_key(trajectory, values)], "outside lower center")
         figure.suptitle(title)
+        figure.caption = compose_caption(
+            f"Checkpoints on the plane that fits them, over L_{loss.upper()} at T = {timestep} (map), their losses "
+            "beside those at their projections, and how far off the plane they are",
+            [trajectory],
+            [with_progress(trajectory, surface_context(trajectory))],
+            " ".join(_explained(trajectory).split()),
+            scale_words(scale, trajectory),
+            holes_words([hole_key(trajectory, values)] * bool(np.isnan(values).any())),
+        )
     return figure
 
 
@@ -123,7 +137,7 @@ def _draw_path(axes: Axes, trajectory: Trajectory) -> None:
             textcoords="offset points",
             ha="left" if across < 0.2 else "right" if across > 0.8 else "center",
             va="bottom" if above else "top",
-            fontsize=7,
+            fontsize=points(7),
             path_effects=[withStroke(linewidth=2, foreground="white")],
             zorder=6,
             gid="name",
@@ -142,7 +156,7 @@ def _draw_losses(axes: Axes, trajectory: Trajectory, loss: str, timestep: int) -
     axes.plot(where, projected, **style, **sparse, label="at its projection", gid="projected")
     scale_values(axes, [true, projected])
     axes.set_ylabel(f"{loss_symbol(loss)} (nat)")
-    axes.legend(loc="best", fontsize=7)
+    axes.legend(loc="best", fontsize=points(7))
 
 
 def _draw_residuals(axes: Axes, trajectory: Trajectory) -> None:
@@ -152,7 +166,7 @@ def _draw_residuals(axes: Axes, trajectory: Trajectory) -> None:
     axes.scatter(where, trajectory.residual, c=colors, **_dots(trajectory), zorder=3)
     axes.set_ylim(-0.06, 1.06)
     axes.set_ylabel("residual")
-    axes.set_title("colours as on the map", fontsize=7)
+    axes.set_title("colours as on the map", fontsize=points(7))
 
 
 def _label_points(axes: Axes, trajectory: Trajectory) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import ClassVar, cast
 
 import numpy as np
+import pandas as pd
 
 from tetviz.results import fields
 from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
@@ -44,6 +45,16 @@ class TrainingHistory(Result):
     best_epoch: int = 0
     planned_epochs: int = 0
     provenance: Provenance = field(default_factory=Provenance)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The history as a table.
+
+        Returns:
+            A row for each epoch: the loss that it was trained on, and every number.
+        """
+        frame = super().to_frame()
+        frame.insert(0, "loss", self.trained_on())
+        return frame
 
     def trained_on(self) -> list[str]:
         """The loss that each epoch was trained on.

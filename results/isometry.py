@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+import pandas as pd
+
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array, named
 
 _of_block = partial(array, ("block",), "1")
 _gradient = partial(array, units="nat")
@@ -79,6 +81,16 @@ class BlockIsometry(Result):
     probe_seed: int = 0
     t_train: int = 0
     provenance: Provenance = field(default_factory=Provenance)
+
+    def to_frame(self) -> pd.DataFrame:
+        """What is known of the blocks as a table.
+
+        Returns:
+            A row for each block, step of its output and step of its input: name and type of the block, number of
+            samples, and every variable of the block.
+        """
+        names = {"name": self.listed("names"), "module": self.listed("modules")}
+        return named(super().to_frame(), "block", names, len(self.sample))
 
     def listed(self, name: str) -> list[str]:
         """One of the attributes that are JSON lists of text.

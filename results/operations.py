@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+import pandas as pd
+
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array, named
 
 _count = partial(array, ("layer", "timestep"), "1", dtype="int64")
 
@@ -79,6 +81,16 @@ class OperationCounts(Result):
     cost: str = "45nm-fp32"
     t_train: int = 0
     provenance: Provenance = field(default_factory=Provenance)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The counts as a table.
+
+        Returns:
+            A row for each layer and step: name, type and input of the layer, number of samples, and every count,
+            summed over the samples.
+        """
+        names = {"name": self.listed("names"), "module": self.listed("modules"), "input": self.listed("inputs")}
+        return named(super().to_frame(), "layer", names, len(self.sample))
 
     def listed(self, name: str) -> list[str]:
         """One of the attributes that are JSON lists.

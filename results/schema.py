@@ -36,7 +36,8 @@ class Provenance:
     """Where a result comes from; the attributes of the file's ``/provenance`` group.
 
     A field that does not apply holds an empty string. ``request`` is the SHA-256 of everything that decides
-    the numbers (checkpoint, data, samples, seed, grid, policies): a resumed run must have the same one.
+    the numbers (checkpoint, data, samples, seed, grid, policies): a resumed run must have the same one. ``doctor`` is a
+    JSON list of [check, verdict, message]: what the network was examined for before the measurement.
     """
 
     command: str = ""
@@ -58,6 +59,9 @@ class Provenance:
     sample_order: str = ""
     batch_size: str = ""
     network: str = ""
+    training: str = ""
+    neurons: str = ""
+    doctor: str = ""
     request: str = ""
 
 
@@ -105,6 +109,12 @@ class Result:
         flags = [getattr(self, name) for name in array_fields(type(self)) if name.endswith("done")]
         return sum(int(flag.sum()) for flag in flags), sum(flag.size for flag in flags)
 
+    def _repr_html_(self) -> str:
+        # What a notebook asks for; drawing is loaded then and no sooner.
+        from tetviz.figures.card import result_html
+
+        return result_html(self)
+
     def to_frame(self) -> pd.DataFrame:
         """The result as a table: one row for each element of the largest variable.
 
@@ -125,6 +135,24 @@ class Result:
             columns[name] = np.broadcast_to(expanded, shape).ravel()
         frame = pd.DataFrame(columns, index=index)
         return frame if len(dims) > 1 else frame.set_axis(pd.Index(getattr(self, dims[0]), name=dims[0]))
+
+
+def named(frame: pd.DataFrame, level: str, columns: dict[str, list[str]], samples: int | None = None) -> pd.DataFrame:
+    """A table of a result with the names of its layers or blocks, and how many samples it is of.
+
+    Args:
+        frame: indexed by ``level`` and possibly more.
+        level: of the index, which counts from 0.
+        columns: a text for each entry of the level.
+        samples: how many samples the values are of; None where they are of none.
+
+    Returns:
+        The table with those columns before all others.
+    """
+    places = frame.index.get_level_values(level).to_numpy()
+    front = {name: np.array(texts, dtype=object)[places] for name, texts in columns.items()}
+    head = pd.DataFrame({**front, **({} if samples is None else {"samples": samples})}, index=frame.index)
+    return pd.concat([head, frame], axis=1)
 
 
 def array_fields(kind: type[Result]) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+import pandas as pd
+
 from tetviz.results import fields
-from tetviz.results.schema import IntArray, Provenance, Result, array
+from tetviz.results.schema import IntArray, Provenance, Result, array, named
 
 _count = partial(array, ("layer", "timestep"), "1", dtype="int64")
 _of_neurons = partial(array, ("neuron", "timestep"), "1", dtype="int64")
@@ -71,6 +73,16 @@ class TrainingOperations(Result):
     train_samples: int = 0
     stages: str = "[]"
     provenance: Provenance = field(default_factory=Provenance)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The counts of layers as a table.
+
+        Returns:
+            A row for each layer and step: name and type of the layer, number of samples, and every count of the
+            layer, summed over the samples.
+        """
+        names = {"name": self.listed("names"), "module": self.listed("modules")}
+        return named(super().to_frame(), "layer", names, len(self.sample))
 
     def listed(self, name: str) -> list[str]:
         """One of the attributes that are JSON lists of text.

@@ -72,11 +72,22 @@ def test_no_folder_of_code_is_forgotten() -> None:
     assert {part_of(name) for name in NAMES} <= set(MAY_IMPORT)
 
 
+def shown_on_request(name: str) -> list[tuple[str, int]]:
+    """The one import against the order: a notebook asks a result to show itself, and figures are loaded then."""
+    if name != "results/schema.py":
+        return []
+    methods = [n for n in ast.walk(parsed(name)) if isinstance(n, ast.FunctionDef) and n.name == "_repr_html_"]
+    return [each for method in methods for each in imports(method) if each[0] == "tetviz.figures.card"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_go_one_way(name: str) -> None:
     part = part_of(name)
     allowed = MAY_IMPORT[part] | {part}
+    excused = shown_on_request(name)
     for module, line in imports(parsed(name)):
+        if (module, line) in excused:
+            continue
         assert not module.startswith("."), f"{name}:{line}: relative import {module}"
         assert module.split(".")[0] not in MAY_IMPORT, f"{name}:{line}: write tetviz.{module}"
         if module.startswith("tetviz."):

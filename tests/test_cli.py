@@ -322,7 +322,7 @@ def test_every_command_has_help_and_examples_that_parse(name: str) -> None:
     for example in examples:
         program, which, *args = shlex.split(example)
         assert program == "tetviz"
-        main.commands[which].make_context(which, args)
+        main.commands[which].make_context(which, args, parent=click.Context(main, **main.context_settings))
 
 
 def test_examples_of_the_group_parse() -> None:
@@ -330,7 +330,7 @@ def test_examples_of_the_group_parse() -> None:
     for line in main.help.splitlines():
         if line.startswith("tetviz "):
             _, which, *args = shlex.split(re.split(r" {2,}", line)[0])
-            main.commands[which].make_context(which, args)
+            main.commands[which].make_context(which, args, parent=click.Context(main, **main.context_settings))
     with pytest.raises(click.exceptions.NoArgsIsHelpError):
         main.make_context("tetviz", [])
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from tetviz import analysis
 from tetviz.cli import main
-from tetviz.commands.energy_report import unit_of
+from tetviz.figures.report.tables_energy import unit_of
 from tetviz.models import ModelSpec, build
 from tetviz.results import OperationCounts, load
 from tetviz.results.schema import array_fields

@@ -131,7 +131,7 @@ def test_plot_draws_histories_and_the_scatter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("c.h5", "h.h5", "--scatter"), 1, "scaling curves alone, got results of kind history"),
+        (("c.h5", "h.h5", "--scatter"), 1, "fig7 takes files of tetviz scale, one for each trained network, got"),
         (("c.h5", "--scatter", "--group", "sdt*"), 1, "no network fits 'sdt*'"),
         (("c.h5", "--scatter", "--t", 9), 1, "timestep 9"),
         (("c.h5", "--group", "tet*"), 2, "give both"),

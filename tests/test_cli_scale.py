@@ -183,10 +183,9 @@ def test_files_are_compared_and_drawn_again(measured: tuple[list[Path], Result],
     assert [line.split()[0] for line in single.splitlines()[2:]] == ["T", "3"]
     assert "T = 5: the scaling curve of sdt holds 1 to 4" in tetviz("compare", files[0], "--t", 5, code=1).stderr
     for option, name in (("--exits", "exit"), ("--per-class", "classes")):
-        tetviz("plot", *files, option, "-o", tmp_path / "x.png")
-        assert (tmp_path / "x.png").read_bytes() == (pair[0].parent / f"sdt-tet.{name}.png").read_bytes()
-        assert "leave out --loss" in tetviz("plot", *files, option, "--t", 2, "-o", tmp_path / "y.png", code=2).output
-        (tmp_path / "x.png").unlink()
+        tetviz("plot", *files, option, "-o", tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes() == (pair[0].parent / f"sdt-tet.{name}.png").read_bytes()
+        assert "leave out --t" in tetviz("plot", *files, option, "--t", 2, "-o", tmp_path / "y.png", code=2).output
     assert "exclude each other" in tetviz("plot", *files, "--exits", "--per-class", "-o", "y.png", code=2).output
 
 

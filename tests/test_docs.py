@@ -22,7 +22,7 @@ from tetviz.results import Provenance, save
 from tetviz.training import Checkpoint, load_data
 
 ROOT = Path(tetviz.__file__).resolve().parent
-MANUAL = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("README.md"), *ROOT.glob("docs/*.md")])
+MANUAL = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("README.md"), *ROOT.glob("docs/**/*.md")])
 DOCUMENTS = [*MANUAL, *(name for name in ("CHANGELOG.md", "CONTRIBUTING.md") if (ROOT / name).exists())]
 
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)

@@ -129,7 +129,7 @@ def test_an_interpolation_shows_its_lines_ends_and_barriers():
     held = barrier(lines.x, lines.sdt_loss[0, :, -1], np.array([0.1, 0.3]))
     assert held == pytest.approx(0.1 + 0.2 * 0.5 + 1 - 0.2, abs=0.01)
     texts = labels(figure)
-    assert texts[0] == (r"held: barrier $\mathcal{L}_{\mathrm{SDT}}$ 1.00 nat, $\mathcal{L}_{\mathrm{TET}}$ 1.10 nat")
+    assert texts[0] == (r"held: barrier $L_{\mathrm{SDT}}$ 1.00 nat, $L_{\mathrm{TET}}$ 1.10 nat")
     assert [text.split(":")[0] for text in texts[:3]] == ["held", "interpolated", "recalibrated"]
 
 

@@ -91,7 +91,7 @@ def test_map_and_relief_show_the_same_values_in_the_same_colours():
 def test_the_title_says_what_is_drawn():
     surface = planted_surface(label="Net $1$", planes=3)
     title = draw_surface(surface, plane=1).get_suptitle()
-    for part in (r"Net \$1\$", r"$\mathcal{L}_{\mathrm{TET}}$", "T = 4", "cifar10 test", "1,024 samples"):
+    for part in (r"Net \$1\$", r"$L_{\mathrm{TET}}$", "T = 4", "cifar10 test", "1,024 samples"):
         assert part in title
     assert "BN statistics frozen" in title and "plane 2 of 3" in title and "points" not in title
     assert r"\mathrm{SDT}" in draw_surface(surface, loss="sdt", timestep=1).get_suptitle()

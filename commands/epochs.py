@@ -1,0 +1,30 @@
+"""The history of a training run in progress, in a file that is read without torch."""
+
+from pathlib import Path
+from typing import Any
+
+from tetviz.commands.history import provenance_of
+from tetviz.results import save
+from tetviz.training import Checkpoint, training_history
+from tetviz.training.monitor import Monitor
+
+
+class HistoryFile(Monitor):
+    """Writes the history so far after every epoch, as ``tetviz history`` does at the end.
+
+    Args:
+        last: checkpoint of the last epoch, which is written before.
+        target: the result file; replaced whole, so whoever reads it finds one that is complete.
+    """
+
+    def __init__(self, last: Path, target: Path) -> None:
+        self._last, self._target = last, target
+
+    def on_epoch(self, record: dict[str, Any]) -> None:
+        """Writes the file.
+
+        Args:
+            record: the epoch's entry in the history, which the checkpoint holds too.
+        """
+        checkpoint = Checkpoint.load(self._last)
+        save(self._target, training_history(checkpoint, provenance_of(self._last, checkpoint)))

@@ -1,0 +1,213 @@
+"""``tetviz plot``: figures and tables from result files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetviz.commands.options import Parsed, Registered, combined
+
+if TYPE_CHECKING:
+    from tetviz.figures.named import Choices
+    from tetviz.results import Result, Surface
+
+STYLES = ("neurips", "icml", "ieee", "slides")
+
+# Options that are a figure's name.
+_FLAGS = {"--scatter": "fig7", "--exits": "exits", "--per-class": "classes", "--all-t": "timesteps"}
+_FLAGS |= {"--all-planes": "planes"}
+
+
+def _print_figures(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if not asked or context.resilient_parsing:
+        return
+    from tetviz.figures.named import FIGURES
+
+    width = max(map(len, FIGURES))
+    for name, named in FIGURES.items():
+        click.echo(f"{name:<{width}}  {named.about}; takes {named.takes}")
+    context.exit()
+
+
+_choice_options = combined(
+    click.option(
+        "--figure",
+        "name",
+        metavar="NAME",
+        type=Registered("tetviz.figures.named", "FIGURES"),
+        help="A figure or table by its name, such as fig2 or table4.  [default: what fits the files]",
+    ),
+    click.option(
+        "--list",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_print_figures,
+        help="Show the names, and exit.",
+    ),
+    click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: 7.2 inches]"),
+    click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves."),
+    click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines, energy, --scatter: the T to draw."),
+    click.option(
+        "--plane", metavar="K", type=click.IntRange(1), help="Surfaces: the plane to draw, from 1.  [default: 1]"
+    ),
+    click.option("--all-t", is_flag=True, help="One surface: a panel for every number of timesteps."),
+    click.option("--all-planes", is_flag=True, help="One surface: a panel for every plane."),
+    click.option("--scatter", is_flag=True, help="Scaling curves: run against mean step accuracy, a point for each."),
+    click.option("--exits", is_flag=True, help="Scaling curves: accuracy against mean T of early exit."),
+    click.option("--per-class", is_flag=True, help="Scaling curves: the accuracy of each class."),
+    click.option(
+        "--group",
+        "groups",
+        multiple=True,
+        metavar="[NAME=]PATTERN",
+        type=Parsed("[NAME=]PATTERN", "tetviz.commands.parsers:parse_group"),
+        help="--scatter: a colour for the networks so named, such as SDT=sdt*; repeat it, the first that fits counts.",
+    ),
+    click.option("--cost", help="Energy: another cost model than the files name, or a TOML file that defines one."),
+    click.option("--convention", type=click.Choice(["tet", "strict"]), help="Energy: another convention."),
+    click.option("--first-layer", type=click.Choice(["per-step", "once"]), help="Energy: how often it computes."),
+    click.option("--pool", type=click.Choice(["fold", "mac"]), help="Energy: what means of spikes are."),
+)
+
+
+@click.command()
+@click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_choice_options
+@click.option("--force", is_flag=True, help="Replace an existing figure and its caption.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Figure: .pdf, .svg or .png, .gif for one surface over T; table: .tex, .csv or .md.",
+)
+def plot(
+    files: tuple[Path, ...],
+    name: str | None,
+    style: str | None,
+    loss: str | None,
+    timestep: int | None,
+    plane: int | None,
+    groups: tuple[tuple[str, str], ...],
+    cost: str | None,
+    convention: str | None,
+    first_layer: str | None,
+    pool: str | None,
+    force: bool,
+    output: Path,
+    **flags: bool,
+) -> None:
+    """Draw result files, without measuring anything: figures and tables, and a caption as text beside each.
+
+    What is drawn follows from the files. One surface gives a map and a 3-D view; several surfaces of the same
+    directions give panels that share levels and axes; scaling curves, energies, histories, sharpnesses, training
+    energies and isometries of several networks share one figure each; trajectories, curvatures and lines between
+    checkpoints are drawn alone. With --figure it is a figure or table of the TET paper, or another that has a name;
+    --list shows all of them. A name that ends in .tex, .csv or .md asks for a table.
+
+    A surface file of loss-landscape is drawn too, and so is a file that is still being written: what is missing is
+    hatched. Beside figure2.pdf stands figure2.txt: what is shown, of which networks, under which conventions.
+
+    \b
+    tetviz plot sdt.landscape.h5 tet.landscape.h5 --figure fig2 --style neurips -o figure2.pdf
+    tetviz plot sdt.last.history.h5 tet.last.history.h5 --figure fig3 -o figure3.pdf
+    tetviz plot sdt.energy.h5 tet.energy.h5 --figure fig4b --cost 45nm-int8 -o figure4b.pdf
+    tetviz plot *.scale.h5 --figure fig7 --group "SDT=sdt*" --group "TET=tet*" -o figure7.pdf
+    tetviz plot sdt.scale.h5 tet.scale.h5 --figure table4 -o table4.tex
+    tetviz plot sdt.scale.h5 tet.scale.h5 --exits -o exits.pdf
+    tetviz plot tet.landscape.h5 --all-t -o timesteps.pdf
+    tetviz plot tet.landscape.h5 -o timesteps.gif
+    """
+    from tetviz.figures.named import FIGURES, Choices
+    from tetviz.figures.output import check_suffix
+    from tetviz.figures.tables import TABLE_SUFFIXES
+    from tetviz.figures.venues import use_style
+    from tetviz.results import writable_target
+    from tetviz.results.loss_landscape import load_any
+
+    animated = output.suffix.lower() == ".gif"
+    name = _chosen_name(name, animated, flags, timestep, plane)
+    _check_groups(name, groups)
+    tabular = FIGURES[name].table if name else output.suffix.lower() in TABLE_SUFFIXES
+    if not animated:
+        check_suffix(output, name or "this", table=tabular)
+    pricing = {"cost": cost, "convention": convention, "first_layer": first_layer, "pool": pool}
+    choices = Choices(
+        loss=loss,
+        timestep=timestep,
+        plane=None if plane is None else plane - 1,
+        groups=dict(groups),
+        pricing={key: value for key, value in pricing.items() if value is not None},
+    )
+    _check_heeded(name, choices)
+    writable_target(output, force)
+    results: list[Result] = [load_any(file) for file in files]
+    with use_style(style or "tetviz"):
+        for path in _draw(results, name, choices, output, tabular, force):
+            click.echo(f"wrote {path}", err=True)
+
+
+def _draw(
+    results: "Sequence[Result]", name: str | None, choices: "Choices", output: Path, tabular: bool, force: bool
+) -> list[Path]:
+    from tetviz.figures import animate_timesteps, draw
+    from tetviz.figures.animation import animation_caption
+    from tetviz.figures.named import default_table, draw_named
+    from tetviz.figures.output import save_with_caption, write_caption
+
+    if output.suffix.lower() == ".gif":
+        surface = _one_surface(results)
+        caption = animation_caption(surface, choices.loss, choices.plane or 0)
+        write_caption(output, caption, force=force, write=False)
+        return [
+            animate_timesteps(surface, output, choices.loss, choices.plane or 0),
+            write_caption(output, caption, force=True),
+        ]
+    if name is None and tabular:
+        name = default_table(results)
+    if name is not None:
+        return save_with_caption(draw_named(name, results, choices), output, force=force)
+    drawn = draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
+    return save_with_caption(drawn, output, force=force)
+
+
+def _chosen_name(
+    name: str | None, animated: bool, flags: dict[str, bool], timestep: int | None, plane: int | None
+) -> str | None:
+    asked = [option for option in _FLAGS if flags[option[2:].replace("-", "_")]]
+    many = [".gif"] * animated + asked + ["--figure"] * (name is not None)
+    if len(many) > 1:
+        raise click.UsageError(f"{' and '.join(many)} exclude each other")
+    for option, value, clash in (("--t", timestep, (".gif", "--all-t")), ("--plane", plane, ("--all-planes",))):
+        if value is not None and many and many[0] in clash:
+            raise click.UsageError(f"{many[0]} draws all of them: leave out {option}")
+    return _FLAGS[asked[0]] if asked else name
+
+
+def _check_heeded(name: str | None, choices: "Choices") -> None:
+    from tetviz.figures.named import FIGURES, OPTIONS
+
+    ignored = [OPTIONS[given] for given in choices.given() if name and given not in FIGURES[name].heeds]
+    if ignored:
+        raise click.UsageError(f"{name} has nothing to choose there: leave out {' and '.join(ignored)}")
+
+
+def _check_groups(name: str | None, groups: Sequence[tuple[str, str]]) -> None:
+    if groups and name != "fig7":
+        raise click.UsageError("--group colours the points of --scatter, which is --figure fig7: give both")
+    names = [group for group, _ in groups]
+    if len(set(names)) < len(names):
+        raise click.UsageError("--group: two groups have the same name")
+
+
+def _one_surface(results: "Sequence[Result]") -> "Surface":
+    from tetviz.errors import ResultError
+    from tetviz.results import Surface, Trajectory
+
+    found: Any = results[0]
+    if len(results) == 1 and isinstance(found, Surface) and not isinstance(found, Trajectory):
+        return found
+    what = f"{len(results)} results" if len(results) > 1 else f"one of kind {found.kind}"
+    raise ResultError(f".gif: draws one surface, got {what}")

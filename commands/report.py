@@ -1,0 +1,99 @@
+"""``tetviz report``: one page for results, as a file, or served and drawn again as they grow."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("files", metavar="[FILE.h5...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page.  [default: report.html]")
+@click.option("--title", help="Heading of the page.")
+@click.option("--force", is_flag=True, help="Replace an existing page.")
+@click.option(
+    "--watch",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Serve a page of all results under DIR to a browser, and draw it again as they grow.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="--watch: address to serve at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="--watch: port; 0 takes a free one."
+)
+def report(
+    files: tuple[Path, ...],
+    output: Path | None,
+    title: str | None,
+    force: bool,
+    folder: Path | None,
+    host: str,
+    port: int,
+) -> None:
+    """Gather result files of any kinds in one page for a browser, which needs no network and fetches nothing.
+
+    Surfaces can be turned and read off, with a slider over T and a switch between the losses; those along the same
+    directions share axes and colours. Curves, tables and figures of all other kinds follow, with the provenance of
+    every number and what tetviz doctor warned of.
+
+    With --watch nothing is written: the page is served to this machine alone until Ctrl-C, and is drawn again as
+    results grow, also those that are half-written, and OUTPUT.epochs.h5 of a training run in progress.
+
+    \b
+    tetviz report sdt.landscape.h5 tet.landscape.h5 sdt.scale.h5 tet.scale.h5 -o report.html
+    tetviz report --watch .
+    """
+    from tetviz.errors import OutputError
+    from tetviz.results import replacing, writable_target
+
+    if bool(files) == bool(folder):
+        raise click.UsageError("name result files, or a folder with --watch")
+    if folder:
+        if output or force:
+            raise click.UsageError("--watch writes no file: leave out -o and --force")
+        watch(folder, host, port, title)
+        return
+    target = output or Path("report.html")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"{target}: a report is written as .html; choose another name with -o")
+    writable_target(target, force)
+    from tetviz.figures.report.page import TITLE, read_sources, render_report
+
+    page = render_report(read_sources(files), title=title or TITLE)
+    with replacing(target) as partial:
+        # A file name may be no UTF-8.
+        partial.write_bytes(page.encode("utf-8", "backslashreplace"))
+    click.echo(f"wrote {target}, {len(page) / 1e6:.1f} MB", err=True)
+
+
+def watch(folder: Path, host: str, port: int, title: str | None) -> None:
+    """Serves the report of a folder until it is stopped.
+
+    Args:
+        folder: whose results are shown.
+        host: address.
+        port: 0 takes a free one.
+        title: of the page.
+
+    Raises:
+        OutputError: the address is taken or not of this machine.
+    """
+    from tetviz.commands.report_server import ReportServer, Watched
+    from tetviz.errors import OutputError
+    from tetviz.figures.report.page import TITLE
+
+    try:
+        server = ReportServer(Watched(folder, title or TITLE), host, port)
+    except OSError as error:
+        raise OutputError(
+            f"{host}:{port}: cannot be served at ({error.strerror}); choose another --port, or 0 for a free one"
+        ) from error
+    if not server.is_local:
+        click.echo(f"warning: whoever reaches {host} over the network can read these results", err=True)
+    click.echo(f"{server.address} shows the results under {folder}; Ctrl-C stops", err=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    finally:
+        server.server_close()

@@ -1,0 +1,196 @@
+"""The page of ``tetviz report --watch``: what changes in a folder, and the server that shows it."""
+
+import hashlib
+import ipaddress
+import socket
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tetviz.errors import TetvizError
+from tetviz.figures.report.blocks import Source
+from tetviz.figures.report.page import read_source, render_report
+from tetviz.figures.report.sections import Memory
+
+SUFFIXES = (".h5", ".hdf5")
+
+
+class Watched:
+    """The results under a folder, read again when they change.
+
+    Points are written into a file in place, by which neither its size nor always its date changes, so a result that is
+    not complete is known by its content.
+
+    Args:
+        folder: the folder.
+        title: of the page.
+    """
+
+    def __init__(self, folder: Path, title: str) -> None:
+        self._folder, self._title = folder, title
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, int], str, Source | str]] = {}
+        self._drawn = ("", b"")
+        self._memory: Memory = {}
+
+    def state(self) -> str:
+        """What the folder holds now.
+
+        Returns:
+            A text that is another one whenever a result has changed.
+        """
+        with self._lock:
+            return self._look()
+
+    def page(self) -> bytes:
+        """The page of what the folder holds now.
+
+        Returns:
+            HTML; drawn only if something has changed.
+        """
+        with self._lock:
+            state = self._look()
+            if state != self._drawn[0]:
+                found = [found for _, _, found in self._known.values()]
+                page = render_report(
+                    [each for each in found if isinstance(each, Source)],
+                    title=self._title,
+                    watching=str(self._folder),
+                    state=state,
+                    unread=[each for each in found if isinstance(each, str)],
+                    memory=self._memory,
+                )
+                self._drawn = state, page.encode("utf-8", "backslashreplace")
+            return self._drawn[1]
+
+    def _look(self) -> str:
+        found = {}
+        for path in self._files():
+            try:
+                found[path] = self._read(path)
+            except OSError:  # gone meanwhile, or not ours to read
+                continue
+        self._known = found
+        texts = [f"{path}\n{digest}" for path, (_, digest, _) in found.items()]
+        return hashlib.sha256("\n".join(texts).encode("utf-8", "backslashreplace")).hexdigest()
+
+    def _files(self) -> list[Path]:
+        paths = [path for path in self._folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith(".")]
+        return sorted(paths)
+
+    def _read(self, path: Path) -> tuple[tuple[int, int], str, Source | str]:
+        status = path.stat()
+        stamp = status.st_size, status.st_mtime_ns
+        before = self._known.get(path)
+        if before and before[0] == stamp and isinstance(before[2], Source) and _is_complete(before[2]):
+            return before
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if before and before[1] == digest:
+            return stamp, digest, before[2]
+        try:
+            return stamp, digest, read_source(path)
+        except TetvizError as error:
+            return stamp, digest, str(error)
+
+
+def _is_complete(source: Source) -> bool:
+    done, total = source.result.progress()
+    return done == total
+
+
+class ReportServer(ThreadingHTTPServer):
+    """Shows one page, to browsers that ask this machine by its address.
+
+    A page of another site that a browser has open must not read results by naming this machine otherwise (DNS
+    rebinding): the host asked for must be an address, ``localhost`` or the one served at.
+
+    Args:
+        watched: what is shown.
+        host: address or name to serve at.
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the address is taken, or not of this machine.
+    """
+
+    daemon_threads = True
+    # On some systems two servers could share a port that way.
+    allow_reuse_port = False
+
+    def __init__(self, watched: Watched, host: str, port: int) -> None:
+        self.watched, self.host = watched, host
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{name}:{self.server_address[1]}/"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached from this machine alone."""
+        return ipaddress.ip_address(str(self.server_address[0]).partition("%")[0]).is_loopback
+
+    def knows(self, host: str) -> bool:
+        """Whether a request may ask for that host.
+
+        Args:
+            host: the ``Host`` header.
+
+        Returns:
+            True for an address, ``localhost`` and the name that is served at.
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in ("localhost", self.host.lower()):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ReportServer
+    server_version, sys_version = "tetviz", ""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        """Answers with the page or with the state of what it shows; there is nothing else."""
+        path = urlsplit(self.path).path
+        if not self.server.knows(self.headers.get("Host", "")):
+            self._answer(HTTPStatus.FORBIDDEN, b"this page is not served under that name\n", "text/plain")
+        elif path == "/":
+            self._answer(HTTPStatus.OK, self.server.watched.page(), "text/html")
+        elif path == "/state":
+            self._answer(HTTPStatus.OK, self.server.watched.state().encode(), "text/plain")
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, b"there is one page, at /\n", "text/plain")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: a browser asks every second."""
+
+    def _answer(self, status: HTTPStatus, content: bytes, kind: str) -> None:
+        try:
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": f"{kind}; charset=utf-8",
+                "Content-Length": str(len(content)),
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                "X-Frame-Options": "DENY",
+                "Cross-Origin-Resource-Policy": "same-origin",
+                "Referrer-Policy": "no-referrer",
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):  # the browser has closed the page
+            self.close_connection = True

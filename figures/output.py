@@ -1,0 +1,79 @@
+"""A figure or a table as files: itself, and its caption beside it."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from tetviz.errors import OutputError
+from tetviz.figures.picture import Picture
+from tetviz.figures.style import SUFFIXES, save_figure
+from tetviz.figures.tables import TABLE_SUFFIXES, Table, save_table
+from tetviz.results import replacing, writable_target
+
+
+def check_suffix(path: Path, what: str, *, table: bool) -> None:
+    """Checks, before anything is drawn, that a name is one of a figure or of a table.
+
+    Args:
+        path: the file to write.
+        what: is to be written, such as ``"table4"``.
+        table: whether it is a table.
+
+    Raises:
+        OutputError: it is not.
+    """
+    known = TABLE_SUFFIXES if table else SUFFIXES
+    if path.suffix.lower() not in known:
+        kind = "table" if table else "figure"
+        raise OutputError(
+            f"{path}: {what} is a {kind}, written as {', '.join(known)}, got {path.suffix or 'no suffix'!r}; choose "
+            "another name"
+        )
+
+
+def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool = False) -> list[Path]:
+    """Writes a figure or a table, and its caption as text beside it: ``figure2.pdf`` and ``figure2.txt``.
+
+    A caption that is there already, word for word, is left as it is, so that one figure may be written in several
+    formats.
+
+    Args:
+        drawn: a figure of tetviz, or a table.
+        path: of the figure or table.
+        force: whether existing files may be replaced.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: a file cannot be written, or exists and ``force`` is off; nothing is written then.
+    """
+    path = writable_target(path, force)
+    beside = write_caption(path, drawn.caption, force=force, write=False)
+    written = save_figure(drawn, path) if isinstance(drawn, Figure) else save_table(drawn, path)
+    write_caption(path, drawn.caption, force=True)
+    return [written, beside]
+
+
+def write_caption(path: Path, caption: str, *, force: bool = False, write: bool = True) -> Path:
+    """Writes the caption of a picture beside it.
+
+    Args:
+        path: of the picture.
+        caption: its text.
+        force: whether another caption may be replaced.
+        write: whether to write at all, or only to check that it can be.
+
+    Returns:
+        The path of the caption.
+
+    Raises:
+        OutputError: it cannot be written, or another one is there and ``force`` is off.
+    """
+    beside, text = path.with_suffix(".txt"), f"{caption}\n"
+    same = beside.is_file() and beside.read_bytes() == text.encode()
+    target = writable_target(beside, force or same)
+    if write and not same:
+        with replacing(target) as partial:
+            partial.write_text(text, encoding="utf-8")
+    return beside

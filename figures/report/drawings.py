@@ -1,0 +1,45 @@
+"""Figures for print as part of a page: SVG whose ink follows the colours of the page."""
+
+import io
+import itertools
+import re
+
+from matplotlib.figure import Figure
+
+from tetviz.figures.contours import HOLE
+from tetviz.figures.report.blocks import Drawing
+from tetviz.figures.style import paper_style
+
+_INK = ("#262626", "#000000")
+_count = itertools.count(1)
+
+
+def drawing(figure: Figure, alt: str) -> Drawing:
+    """A figure as an SVG element.
+
+    Its background is left out, and the ink of text and axes is that of the page, dark or light.
+
+    Args:
+        figure: any figure.
+        alt: what it shows.
+
+    Returns:
+        The drawing.
+    """
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        if axes.patch.get_hatch() != HOLE["hatch"]:
+            axes.patch.set_visible(False)
+    text = io.StringIO()
+    with paper_style():
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Names that nothing refers to are left out, the others made unlike those of any other drawing.
+    used, prefix = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', svg)), f"d{next(_count)}-"
+    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{prefix}{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}", svg)
+    svg = re.sub(rf"(fill|stroke): ({'|'.join(_INK)})", r"\1: currentColor", svg)
+    head, rest = svg.split(">", 1)
+    return Drawing(alt, re.sub(r' (width|height)="[\d.]+pt"', "", head) + ">" + rest)

@@ -1,0 +1,237 @@
+"""Parts of charts: curves, bands, rings, axes, as plotly takes them. Names of networks are only text."""
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tetviz.figures.report.blocks import Chart
+from tetviz.results.schema import FloatArray
+
+_DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
+_SYMBOLS = {"o": "circle", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x"}
+_GREY = "#8a8a8a"  # to be seen on white and on black
+
+Trace = dict[str, Any]
+
+
+def make_chart(title: str, alt: str, traces: Sequence[Trace], x: dict[str, Any], y: dict[str, Any]) -> Chart:
+    """A chart of traces.
+
+    Args:
+        title: above it.
+        alt: what it shows.
+        traces: as plotly takes them.
+        x: the horizontal axis.
+        y: the vertical axis.
+
+    Returns:
+        The chart; plotly has checked every name and packed the arrays.
+
+    Raises:
+        ValueError: plotly does not know a name.
+    """
+    figure = go.Figure(data=list(traces), layout={"template": "none", "xaxis": x, "yaxis": y})
+    plain: dict[str, Any] = json.loads(figure.to_json() or "{}")
+    return Chart(
+        title,
+        alt,
+        {"data": plain["data"], "layout": {"xaxis": plain["layout"]["xaxis"], "yaxis": plain["layout"]["yaxis"]}},
+    )
+
+
+def curve(
+    x: Any,
+    y: Any,
+    name: str,
+    style: dict[str, Any],
+    texts: Sequence[str] | None,
+    *,
+    thin: bool = False,
+    shown: bool = False,
+    every: bool = False,
+) -> Trace:
+    """A network's curve.
+
+    Args:
+        x: coordinates.
+        y: values.
+        name: of the network.
+        style: as :func:`tetviz.figures.style.series_styles` gives it.
+        texts: what a reader who points at a point is told; None where there is nothing to tell.
+        thin: whether it stands in the background.
+        shown: whether the legend has it.
+        every: a marker at every point; by default at the powers of two, as in print.
+
+    Returns:
+        The trace.
+    """
+    colour = colour_of(style)
+    sizes = [7 if every or position & (position - 1) == 0 else 0 for position in range(1, len(x) + 1)]
+    safe = html.escape(name, quote=False)
+    trace: Trace = {
+        "type": "scatter",
+        "x": np.asarray(x),
+        "y": y if isinstance(y, list) else np.asarray(y),
+        "name": safe,
+        "legendgroup": safe,
+        "showlegend": shown,
+        "mode": "lines" if thin else "lines+markers",
+        "line": {"color": colour, "width": 1 if thin else 2, "dash": _DASHES.get(str(style["linestyle"]), "longdash")},
+        "opacity": 0.5 if thin else 1,
+        "hoverinfo": "skip",
+    }
+    if not thin:
+        trace["marker"] = {
+            "color": colour,
+            "symbol": _SYMBOLS.get(str(style["marker"]), "circle"),
+            "size": sizes,
+            "opacity": 1,
+            "line": {"width": 0},
+        }
+    if texts is not None:
+        trace |= {"text": list(texts), "hovertemplate": f"{safe}<br>%{{text}}<extra></extra>", "hoverinfo": "text"}
+    return trace
+
+
+def band(x: Any, low: FloatArray, high: FloatArray, name: str, style: dict[str, Any]) -> Trace:
+    """A band between the ends of intervals of fractions, in percent.
+
+    Args:
+        x: coordinates.
+        low: lower ends.
+        high: upper ends.
+        name: of the network.
+        style: of its curve.
+
+    Returns:
+        The trace.
+    """
+    colour, known = colour_of(style), np.isfinite(low) & np.isfinite(high) & np.isfinite(np.asarray(x, float))
+    places = np.asarray(x)[known]
+    return {
+        "type": "scatter",
+        "x": np.concatenate([places, places[::-1]]),
+        "y": 100 * np.concatenate([high[known], low[known][::-1]]),
+        "fill": "toself",
+        "fillcolor": f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:], 16)},0.16)",
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": html.escape(name, quote=False),
+    }
+
+
+def ring(x: Any, y: Any, name: str, style: dict[str, Any]) -> Trace:
+    """A ring around points that stand out.
+
+    Args:
+        x: coordinates.
+        y: values.
+        name: of the network.
+        style: of its curve.
+
+    Returns:
+        The trace.
+    """
+    return {
+        "type": "scatter",
+        "x": np.asarray(x),
+        "y": np.asarray(y),
+        "mode": "markers",
+        "marker": {"symbol": "circle-open", "size": 15, "color": colour_of(style), "line": {"width": 1.6}},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": html.escape(name, quote=False),
+    }
+
+
+def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False) -> Trace:
+    """An entry of the legend that belongs to no network.
+
+    Args:
+        text: what it is.
+        thin: a thin line.
+        ring: a ring.
+        band: a band.
+
+    Returns:
+        A trace without points.
+    """
+    key: Trace = {"type": "scatter", "x": [None], "y": [None], "name": text, "hoverinfo": "skip", "legendrank": 2000}
+    if ring:
+        return {
+            **key,
+            "mode": "markers",
+            "marker": {"symbol": "circle-open", "size": 12, "color": _GREY, "line": {"width": 1.6}},
+        }
+    if band:
+        return {**key, "mode": "markers", "marker": {"symbol": "square", "size": 12, "color": "rgba(138,138,138,0.35)"}}
+    return {**key, "mode": "lines", "line": {"color": _GREY, "width": 1 if thin else 2}, "opacity": 0.6}
+
+
+def doubling(title: str, last: int) -> dict[str, Any]:
+    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks.
+
+    Args:
+        title: what it shows.
+        last: the largest number.
+
+    Returns:
+        The axis.
+    """
+    ticks = [2**power for power in range(last.bit_length())]
+    ticks += [last] * (last >= 1.4 * ticks[-1])
+    reach = 0.06
+    return {
+        "title": title,
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": list(map(str, ticks)),
+        "range": [-reach, float(np.log10(last)) + reach],
+    }
+
+
+def logarithmic(title: str, values: Iterable[Any]) -> dict[str, Any]:
+    """A logarithmic axis with ticks at 1, 2 and 5 of every decade.
+
+    Args:
+        title: what it shows.
+        values: arrays that have to fit; at least a factor of 4 is shown, so that there are two ticks.
+
+    Returns:
+        The axis.
+    """
+    known = np.concatenate([np.asarray(each, float) for each in values])
+    known = known[np.isfinite(known) & (known > 0)]
+    if not len(known):
+        return {"title": title}
+    low, high = float(np.log10(known.min())) - 0.06, float(np.log10(known.max())) + 0.06
+    middle = (low + high) / 2
+    low, high = min(low, middle - 0.3), max(high, middle + 0.3)
+    digits = (1, 2, 3, 5, 7) if high - low < 1 else (1, 2, 5) if high - low < 4 else (1,)
+    powers = range(int(np.floor(low)), int(np.ceil(high)))
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+    return {
+        "title": title,
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+        "range": [low, high],
+    }
+
+
+def colour_of(style: dict[str, Any]) -> str:
+    """The colour of a network, to be seen on white and on black.
+
+    Args:
+        style: of its curve.
+
+    Returns:
+        As CSS writes it.
+    """
+    return str(style["color"]) if str(style["color"]).startswith("#") else _GREY

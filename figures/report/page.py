@@ -1,0 +1,136 @@
+"""The report: one page that holds its figures, their data and the program that draws them, and fetches nothing."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tetviz.errors import ResultError
+from tetviz.figures.report.blocks import Section, Source
+from tetviz.figures.report.origins import all_warnings, findings, origin
+from tetviz.figures.report.sections import Memory, sections
+from tetviz.results.loss_landscape import load_any
+
+TITLE = "What was measured"
+
+
+def read_sources(paths: Sequence[str | Path]) -> list[Source]:
+    """Reads the results of a report.
+
+    Args:
+        paths: result files; a surface of loss-landscape is one too.
+
+    Returns:
+        The results, in the same order, each file once.
+
+    Raises:
+        ResultError: a file is missing, damaged, or no result, or none is given.
+    """
+    if not paths:
+        raise ResultError("no result file for a report")
+    return [read_source(path) for path in dict.fromkeys(map(Path, paths))]
+
+
+def read_source(path: str | Path) -> Source:
+    """Reads a result of a report.
+
+    Args:
+        path: a result file; a surface of loss-landscape is one too.
+
+    Returns:
+        The result, with the digest of its file.
+
+    Raises:
+        ResultError: the file is missing, damaged, or no result.
+    """
+    result = load_any(path)
+    try:
+        return Source(Path(path), result, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def render_report(
+    sources: Sequence[Source],
+    *,
+    title: str = TITLE,
+    watching: str = "",
+    state: str = "",
+    unread: Sequence[str] = (),
+    memory: Memory | None = None,
+) -> str:
+    """A page about results, whole.
+
+    Args:
+        sources: the results.
+        title: of the page.
+        watching: the folder whose results are shown as they grow; empty for a page that does not change.
+        state: of that folder, by which the page sees that there is something new.
+        unread: files that cannot be read just now, in words.
+        memory: as :func:`tetviz.figures.report.sections.sections` takes it.
+
+    Returns:
+        HTML.
+    """
+    shown = sections(sources, memory)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    asset = files("tetviz.figures.report") / "assets"
+    texts = {name: (asset / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")}
+    scripts = {"plotly": _inline(get_plotlyjs()), "page": _inline(texts["report.js"])}
+    return environment.from_string(texts["report.html.j2"]).render(
+        title=title,
+        sections=[_described(index, section) for index, section in enumerate(shown, start=1)],
+        overview=_overview(shown),
+        warnings=all_warnings(
+            [source for section in shown for source in section.sources],
+            [name for each in shown for name in _marked(each)],
+        ),
+        unread=list(unread),
+        watching=watching,
+        state=state,
+        made=datetime.now(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
+        version=version("tetviz"),
+        css=Markup(texts["report.css"]),
+        scripts={name: Markup(text) for name, text in scripts.items()},
+        hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
+    )
+
+
+def _described(index: int, section: Section) -> dict[str, Any]:
+    return {
+        "id": f"s{index}",
+        "section": section,
+        "origins": [
+            {"name": name, "rows": origin(source), "findings": findings(source)}
+            for name, source in zip(section.names, section.sources, strict=True)
+        ],
+    }
+
+
+def _overview(shown: Sequence[Section]) -> str:
+    count = len({source.path for section in shown for source in section.sources})
+    networks = {name for section in shown for name in section.names}
+    return f"{count} result file{'s' * (count != 1)} of {len(networks)} network{'s' * (len(networks) != 1)}"
+
+
+def _marked(section: Section) -> list[str]:
+    return [f"{name}, {source.result.kind}" for name, source in zip(section.names, section.sources, strict=True)]
+
+
+def _inline(script: str) -> str:
+    # What would end the element that holds it; JavaScript reads both spellings alike in strings.
+    return script.replace("</script", r"<\/script").replace("<!--", r"\x3C!--")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

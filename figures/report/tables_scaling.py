@@ -1,0 +1,144 @@
+"""Scaling curves as tables: every T, every step, differences, early exit, classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tetviz.figures.report.blocks import Table, numbered
+from tetviz.results import ScalingCurve
+from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
+from tetviz.summaries.exits import exit_curve, table_points
+from tetviz.summaries.scaling import table_timesteps
+
+NOT_SEEDS = "the intervals are over samples: another training seed would give another network"
+
+
+def curve_table(curve: ScalingCurve, timestep: int | None = None) -> Table:
+    """A scaling curve at the powers of two and the T of training.
+
+    Args:
+        curve: the curve.
+        timestep: the only T to show instead.
+
+    Returns:
+        A row for each T; the variance of the step accuracy stands below.
+    """
+    tmax, trained = len(curve.timestep), curve.t_train
+    shown = [timestep] if timestep else table_timesteps(curve)
+    at = [t - 1 for t in shown]
+    frame = pd.DataFrame(
+        {
+            "accuracy": shares(curve.accuracy[at], len(curve.sample)),
+            "step T alone": shares(curve.step_accuracy[at], len(curve.sample)),
+            "growth": ["-" if value != value else f"{value:+.2%}" for value in curve.relative_growth[at]],
+            **{
+                symbol: ["-" if value != value else f"{value:.4f}" for value in values[at]]
+                for symbol, values in (("L_SDT", curve.sdt_loss), ("L_TET", curve.tet_loss))
+            },
+        },
+        index=pd.Index([f"{t} (trained)" if t == trained else str(t) for t in shown], name="T"),
+    )
+    caption = f"{len(curve.sample):,} samples [95 % Wilson interval]"
+    if timestep:
+        return Table(caption, frame)
+    if trained + 1 >= tmax:
+        foot = f"variance of the step accuracy: needs two steps beyond the T of training, {trained}"
+    else:
+        variance = f"{1e4 * curve.temporal_variance:.4f} %^2"
+        foot = f"variance of the step accuracy over t = {trained + 1}..{tmax}: {variance}"
+    return Table(caption, frame, (foot,))
+
+
+def shares(accuracy: Any, samples: Any) -> list[str]:
+    """Accuracies with their intervals.
+
+    Args:
+        accuracy: fractions.
+        samples: number of samples of each.
+
+    Returns:
+        Such as ``99.16% [97.57, 99.71]``.
+    """
+    ends = zip(accuracy, *wilson(accuracy, samples), strict=True)
+    return ["-" if p != p else f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" for p, low, high in ends]
+
+
+def shown_timesteps(curves: Sequence[ScalingCurve], difference: AccuracyDifference, other: int) -> list[int]:
+    """The T that a table of a difference has rows for.
+
+    Args:
+        curves: one for each checkpoint.
+        difference: of one of them from the first.
+        other: its position.
+
+    Returns:
+        The powers of two and both training T, as far as both were measured.
+    """
+    shared = {*table_timesteps(curves[0]), *table_timesteps(curves[other])}
+    return sorted(t for t in shared if t <= len(difference.mean))
+
+
+def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -> Table:
+    """A difference of accuracies.
+
+    Args:
+        difference: the difference.
+        timesteps: the T to show.
+
+    Returns:
+        A row for each T.
+    """
+    at, d = [t - 1 for t in timesteps], difference
+    ends = zip(100 * d.mean[at], 100 * d.low[at], 100 * d.high[at], strict=True)
+    columns = {
+        d.first: [f"{value:.2%}" for value in d.first_accuracy[at]],
+        d.second: [f"{value:.2%}" for value in d.second_accuracy[at]],
+        "difference": [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in ends],
+        "": [d.words(t) for t in timesteps],
+    }
+    return Table(
+        f"{d.second} minus {d.first}, in points of accuracy [95 % paired bootstrap over the same {d.samples:,} "
+        "samples]",
+        pd.DataFrame(columns, index=pd.Index(list(map(str, timesteps)), name="T")),
+    )
+
+
+def exit_table(curve: ScalingCurve, rule: str) -> Table:
+    """Early exit at the thresholds that give round mean T.
+
+    Args:
+        curve: the curve.
+        rule: ``margin`` or ``entropy``.
+
+    Returns:
+        A row for each threshold.
+    """
+    found = exit_curve(curve, rule)
+    at = table_points(found)
+    sign = ">=" if rule == "margin" else "<="
+    labels = [f"{sign} {abs(t):.4g}" if abs(t) < float("inf") else "never" for t in found.threshold[at]]
+    columns = {
+        "mean T": [f"{mean:.2f}" for mean in found.mean_timesteps[at]],
+        "accuracy": shares(found.accuracy[at], found.samples),
+        f"unsure at T = {len(curve.timestep)}": [f"{share:.2%}" for share in found.unsure[at]],
+    }
+    return Table("", pd.DataFrame(columns, index=pd.Index(labels, name=f"exit: {rule}")))
+
+
+def class_table(curve: ScalingCurve) -> Table:
+    """Accuracy of every class at the powers of two and the T of training.
+
+    Args:
+        curve: the curve.
+
+    Returns:
+        A row for each class, in percent.
+    """
+    shown = table_timesteps(curve)
+    table = 100 * class_accuracy(curve)[shown]
+    names = [f"T={t}{' (trained)' * (t == curve.t_train)}" for t in shown]
+    frame = numbered(pd.DataFrame(table.to_numpy(), index=table.index, columns=pd.Index(names)), ".2f")
+    frame.insert(0, "samples", list(map(str, np.bincount(curve.label, minlength=curve.num_classes))))
+    return Table("", frame)

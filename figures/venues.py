@@ -1,0 +1,158 @@
+"""How wide a figure is and how large its text: tetviz's own measure, and those of the venues that print it.
+
+Figures are designed for a page of 7.2 inches with text of 8 points, narrow ones for a column of 4.2 inches. The
+functions below turn a length, a font size or a number of characters of that design into those of the venue in use.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from tetviz.errors import unknown
+
+WIDTH, COLUMN, SIZE = 7.2, 4.2, 8.0
+_LINE = 0.165  # inches that a line of text takes in the design
+
+# Bundled with matplotlib, so that a figure is the same everywhere; an SVG names what a viewer may have instead.
+_SANS: dict[str, Any] = {"font.family": ["DejaVu Sans"]}
+_TIMES: dict[str, Any] = {
+    "font.family": ["STIXGeneral", "serif", "DejaVu Sans"],
+    "font.serif": ["STIXGeneral", "Times New Roman", "Nimbus Roman", "Times"],
+    "mathtext.fontset": "stix",
+}
+
+
+@dataclass(frozen=True)
+class Venue:
+    """The measure of a page.
+
+    Attributes:
+        text: width of the text block in inches.
+        column: width of a narrow figure in inches: a column, where there are two.
+        size: ordinary text of figures, in points.
+        fonts: matplotlib's settings of the typeface.
+        character: mean width of a character, in those of DejaVu Sans of the same size.
+    """
+
+    text: float
+    column: float
+    size: float
+    fonts: dict[str, Any]
+    character: float
+
+    def settings(self) -> dict[str, Any]:
+        """The venue as settings of matplotlib.
+
+        Returns:
+            Fonts, font sizes, and lines that go with them.
+        """
+        scale = self.size / SIZE
+        sizes = {
+            "font.size": 8,
+            "axes.labelsize": 8,
+            "axes.titlesize": 8,
+            "figure.titlesize": 9 if self.size >= SIZE else 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7.5,
+            "legend.title_fontsize": 7.5,
+            "lines.linewidth": 1.4,
+            "lines.markersize": 4.5,
+            "axes.linewidth": 0.7,
+            "hatch.linewidth": 0.5,
+        }
+        return {**self.fonts, **{name: value * scale for name, value in sizes.items()}}
+
+
+VENUES: dict[str, Venue] = {
+    "tetviz": Venue(WIDTH, COLUMN, SIZE, _SANS, 1.0),
+    "neurips": Venue(5.5, 3.3, 7.0, _TIMES, 0.8),
+    "icml": Venue(6.75, 3.25, 7.5, _TIMES, 0.8),
+    "ieee": Venue(7.16, 3.5, 8.0, _TIMES, 0.8),
+    "slides": Venue(10.0, 6.0, 12.0, _SANS, 1.0),
+}
+
+_ACTIVE: ContextVar[Venue] = ContextVar("venue", default=VENUES["tetviz"])
+
+
+@contextmanager
+def use_style(name: str) -> Iterator[None]:
+    """Draws for a venue, for the length of a ``with`` block.
+
+    Args:
+        name: in :data:`VENUES`.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: there is no such venue.
+    """
+    if name not in VENUES:
+        raise ValueError(unknown("style", name, VENUES))
+    token = _ACTIVE.set(VENUES[name])
+    try:
+        yield
+    finally:
+        _ACTIVE.reset(token)
+
+
+def venue() -> Venue:
+    """The venue in use.
+
+    Returns:
+        tetviz's own outside of :func:`use_style`.
+    """
+    return _ACTIVE.get()
+
+
+def inches(length: float, *, narrow: bool = False) -> float:
+    """A length of the design, on the page of the venue.
+
+    Args:
+        length: in inches, of a page of 7.2 inches, or of a column of 4.2.
+        narrow: whether the figure stands in a column.
+
+    Returns:
+        Inches.
+    """
+    return length * (venue().column / COLUMN if narrow else venue().text / WIDTH)
+
+
+def points(size: float) -> float:
+    """A font size of the design, in the text of the venue.
+
+    Args:
+        size: in points, beside ordinary text of 8 points.
+
+    Returns:
+        Points.
+    """
+    return size * venue().size / SIZE
+
+
+def text_lines(count: float) -> float:
+    """The height of lines of text.
+
+    Args:
+        count: how many.
+
+    Returns:
+        Inches.
+    """
+    return _LINE * count * venue().size / SIZE
+
+
+def characters(count: float, *, narrow: bool = False) -> int:
+    """How many characters fit where so many do in the design.
+
+    Args:
+        count: characters in the design.
+        narrow: whether the figure stands in a column.
+
+    Returns:
+        A number of characters.
+    """
+    return max(8, int(count * inches(1, narrow=narrow) / (points(1) * venue().character)))

@@ -1,0 +1,188 @@
+"""How the networks of results were trained, and what their accuracy is at the T of training: rows of a run table."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tetviz.errors import ResultError
+from tetviz.results import Provenance, ScalingCurve
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network, as a row of a table.
+
+    Attributes:
+        name: what it is called.
+        network: its architecture, such as ``"resnet19"`` or ``"snn5, width 0.25"``.
+        dataset: what it was measured on.
+        loss: ``"sdt"``, ``"tet"``, ``"total"`` or, where the loss was switched, ``"sdt>tet"``.
+        lamb: weight lambda of the regulariser, 0 for L_TET; NaN where the loss has none.
+        k: sharpness of smooth neurons, sigmoid(k (u - V_th)); NaN where they spike.
+        seed: seed of training.
+        t_train: T of training.
+        accuracy: of the mean output of steps 1..t_train, a fraction.
+        samples: how many it was measured on.
+        settings: all else that decides a run, as text: runs of one setting differ in their seed alone.
+    """
+
+    name: str
+    network: str
+    dataset: str
+    loss: str
+    lamb: float
+    k: float
+    seed: int
+    t_train: int
+    accuracy: float
+    samples: int
+    settings: str
+
+
+def training_of(provenance: Provenance) -> Mapping[str, Any]:
+    """How the network of a result was trained.
+
+    Args:
+        provenance: of the result.
+
+    Returns:
+        What `tetviz train` recorded: loss, lamb, seed, stages and more; empty where nothing is known.
+    """
+    return _record(provenance.training)
+
+
+def architecture_of(provenance: Provenance) -> str:
+    """The architecture of the network of a result, in a few words.
+
+    Args:
+        provenance: of the result.
+
+    Returns:
+        Such as ``"snn5, width 0.25"``; empty where it is not known.
+    """
+    spec = _record(provenance.network)
+    width = spec.get("width", 1.0)
+    options = [f"{name} {value}" for name, value in (spec.get("options") or {}).items()]
+    words = [str(spec.get("name", "")), f"width {width:g}" * (width != 1), *options]
+    return ", ".join(word for word in words if word)
+
+
+def loss_of(provenance: Provenance) -> str:
+    """The loss that a network was trained with.
+
+    Args:
+        provenance: of a result.
+
+    Returns:
+        Such as ``"tet"``, or ``"sdt>tet"`` where it was switched; empty where it is not known.
+    """
+    training = training_of(provenance)
+    second = str(training.get("switch", "")).partition("@")[0]
+    return ">".join(name for name in (str(training.get("loss", "")), second) if name)
+
+
+def sharpness_of(provenance: Provenance) -> float:
+    """The sharpness k of smooth neurons, sigmoid(k (u - V_th)).
+
+    Args:
+        provenance: of a result.
+
+    Returns:
+        k; NaN where neurons spike, or where it is not known.
+    """
+    neurons = _record(provenance.neurons)
+    return 1 / float(neurons["gamma"]) if neurons.get("surrogate") == "sigmoid" else float("nan")
+
+
+def run_of(curve: ScalingCurve) -> Run:
+    """A scaling curve as a row of a run table.
+
+    Args:
+        curve: the curve of a network.
+
+    Returns:
+        The row.
+
+    Raises:
+        ResultError: the file does not say how the network was trained, or lacks the accuracy at its training T.
+    """
+    origin = curve.provenance
+    name = origin.label or Path(origin.checkpoint).stem or "unnamed network"
+    training = training_of(origin)
+    if "loss" not in training or "seed" not in training:
+        raise ResultError(
+            f"the scaling curve of {name} does not say how the network was trained: it is of weights that tetviz did "
+            "not train, or of an older tetviz; measure a network of tetviz train again with tetviz scale"
+        )
+    at = np.flatnonzero(curve.timestep == curve.t_train)
+    if not len(at) or not np.isfinite(curve.accuracy[at[0]]):
+        raise ResultError(
+            f"the scaling curve of {name} has no accuracy at its training T = {curve.t_train}; measure it with a "
+            "larger --tmax"
+        )
+    loss = loss_of(origin)
+    lamb = float(training.get("lamb", np.nan)) if loss == "total" else 0.0 if loss == "tet" else float("nan")
+    others = {key: value for key, value in training.items() if key not in ("seed", "loss", "lamb", "switch")}
+    return Run(
+        name=name,
+        network=architecture_of(origin),
+        dataset=f"{origin.dataset} {origin.split}".strip(),
+        loss=loss,
+        lamb=lamb,
+        k=sharpness_of(origin),
+        seed=int(training["seed"]),
+        t_train=curve.t_train,
+        accuracy=float(curve.accuracy[at[0]]),
+        samples=len(curve.sample),
+        settings=json.dumps([others, _record(origin.neurons)], sort_keys=True),
+    )
+
+
+def runs_of(curves: Sequence[ScalingCurve]) -> list[Run]:
+    """Several scaling curves as rows of a run table, each network once.
+
+    Args:
+        curves: one for each network.
+
+    Returns:
+        A row for each.
+
+    Raises:
+        ResultError: as :func:`run_of`, or two are the same checkpoint, or of one run (as ``net.pt`` and
+            ``net.last.pt`` are): they would count as two seeds.
+    """
+    runs = [run_of(curve) for curve in curves]
+    seen: dict[str, str] = {}
+    for curve, run in zip(curves, runs, strict=True):
+        lamb = run.lamb if run.lamb == run.lamb else None
+        of_run = json.dumps([run.network, run.dataset, run.t_train, run.loss, lamb, run.seed, run.settings])
+        for what, key in (("checkpoint", curve.provenance.checkpoint_sha256), ("run of training", of_run)):
+            if key and key in seen:
+                raise ResultError(f"{seen[key]} and {run.name} are of the same {what}; give each network once")
+            seen[key] = run.name
+    return runs
+
+
+def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (n - 1) over runs.
+
+    Args:
+        values: one for each run.
+
+    Returns:
+        Both; the deviation of a single run is NaN.
+    """
+    found = np.array(list(values))
+    return float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+
+
+def _record(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text) if text else {}
+    except json.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,100 @@
+"""Captions: what stands beside a figure, and that it is the same from a file."""
+
+import numpy as np
+import pytest
+from every_kind import KINDS, NAMED, trained
+from planted_results import planted_counts, planted_surface
+
+from tetviz.errors import OutputError
+from tetviz.figures import draw
+from tetviz.figures.named import draw_named
+from tetviz.figures.output import save_with_caption
+from tetviz.figures.tables import Table
+from tetviz.results import load, save
+
+
+def data_of(figure):
+    """All that a figure shows: coordinates of lines, collections and patches, limits and texts."""
+    shown = []
+    for axes in figure.axes:
+        shown += [line.get_xydata() for line in axes.lines]
+        shown += [path.vertices for artist in axes.collections if axes.name != "3d" for path in artist.get_paths()]
+        shown += [patch.get_path().vertices for patch in axes.patches]
+        shown += [np.array(axes.get_xlim()), np.array(axes.get_ylim())]
+        shown += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *(text.get_text() for text in axes.texts)]
+    return [
+        *shown,
+        figure.get_suptitle(),
+        figure.caption,
+        *(t.get_text() for g in figure.legends for t in g.get_texts()),
+    ]
+
+
+def same(one, other):
+    return type(one) is type(other) and (
+        np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else one == other
+    )
+
+
+def through_files(results, folder):
+    return [load(save(folder / f"{index}.h5", result)) for index, result in enumerate(results)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_figure_from_files_equals_the_one_from_memory(kind, tmp_path):
+    results = KINDS[kind]()
+    here, there = data_of(draw(results)), data_of(draw(through_files(results, tmp_path)))
+    assert len(here) == len(there) and all(map(same, here, there))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_figure_or_table_from_files_equals_the_one_from_memory(name, tmp_path):
+    results = NAMED[name]()
+    here, there = draw_named(name, results), draw_named(name, through_files(results, tmp_path))
+    if isinstance(here, Table):
+        assert here.frame.equals(there.frame) and here.shown.equals(there.shown) and here.caption == there.caption
+    else:
+        assert all(map(same, data_of(here), data_of(there)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_caption_names_all_networks_data_and_the_program(kind):
+    results = KINDS[kind]()
+    caption = draw(results).caption
+    for result in results:
+        assert result.provenance.label in caption and result.provenance.dataset in caption
+        assert f"tetviz {result.provenance.tetviz_version}" in caption
+    if "bn" in vars(results[0]) and kind != "interpolation":
+        assert "BN" in caption
+    assert "T = 4" in caption or "timesteps" in caption or "T = 2" in caption
+
+
+def test_a_caption_says_how_a_network_was_trained_and_what_differs():
+    caption = draw([trained("total", 3, 0.05, label="net")]).caption
+    for words in ("resnet19", "L_TOTAL", "lambda 0.05", "seed 3", "T:epochs 4:30", "SHA-256"):
+        assert words in caption
+    two = [planted_surface(label="a"), planted_surface(label="b", sample=np.arange(9))]
+    assert "different samples" in draw(two).caption
+
+
+def test_a_caption_says_the_convention_and_the_holes():
+    assert "convention tet, per-step; 45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC)" in draw([planted_counts()]).caption
+    surface = planted_surface()
+    surface.done[0, 3, 3] = 0
+    assert "Hatched: not evaluated yet" in draw([surface]).caption
+    assert "Hatched" not in draw([planted_surface()]).caption
+
+
+def test_the_caption_stands_beside_the_picture_and_nothing_is_overwritten(tmp_path):
+    figure, other = draw([planted_surface(label="a")]), draw([planted_surface(label="b")])
+    paths = save_with_caption(figure, tmp_path / "figure2.pdf")
+    assert [path.name for path in paths] == ["figure2.pdf", "figure2.txt"]
+    assert paths[1].read_text() == f"{figure.caption}\n"
+    save_with_caption(figure, tmp_path / "figure2.svg")
+    with pytest.raises(OutputError, match=r"figure2\.txt: exists already"):
+        save_with_caption(other, tmp_path / "figure2.png")
+    assert not (tmp_path / "figure2.png").exists() and paths[1].read_text() == f"{figure.caption}\n"
+    with pytest.raises(OutputError, match=r"figure2\.pdf: exists already"):
+        save_with_caption(figure, tmp_path / "figure2.pdf")
+    save_with_caption(other, tmp_path / "figure2.png", force=True)
+    assert paths[1].read_text() == f"{other.caption}\n"

@@ -1,0 +1,292 @@
+"""The report as text: what it holds, what it leaves out, and that its numbers are those of the summaries."""
+
+import base64
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted_isometry import planted_isometry
+from planted_results import (
+    origin,
+    planted_counts,
+    planted_curvature,
+    planted_curve,
+    planted_history,
+    planted_lines,
+    planted_sharpness,
+    planted_surface,
+    planted_trajectory,
+)
+from planted_training import planted_training
+
+from tetviz.errors import ResultError
+from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Table
+from tetviz.figures.report.origins import NOT_RECORDED, warnings
+from tetviz.figures.report.origins import origin as rows_of
+from tetviz.figures.report.page import read_sources, render_report
+from tetviz.figures.report.sections import sections
+from tetviz.figures.report.surfaces import MOST_STEPS, surface_block
+from tetviz.results import KINDS, Result, Surface, save
+from tetviz.summaries import sharpness_table, wilson
+
+EVERY_KIND = {
+    "surface": planted_surface,
+    "trajectory": planted_trajectory,
+    "lines": planted_lines,
+    "sharpness": planted_sharpness,
+    "curvature": planted_curvature,
+    "scaling": planted_curve,
+    "energy": planted_counts,
+    "history": planted_history,
+    "training-energy": planted_training,
+    "isometry": planted_isometry,
+}
+
+
+def source(result: Result, path: str = "runs/tet.h5") -> Source:
+    return Source(Path(path), result, "0" * 64)
+
+
+def sections_of(*results: Result) -> list[Section]:
+    return sections([source(result, f"runs/{i}.h5") for i, result in enumerate(results)])
+
+
+def blocks(section: Section, kind: type) -> list[Any]:
+    found: list[Any] = []
+    for block in section.blocks:
+        found += [block] if isinstance(block, kind) else []
+        found += [each for each in block.blocks if isinstance(each, kind)] if isinstance(block, Fold) else []
+    return found
+
+
+def unpacked(panel: dict[str, Any], name: str, steps: int) -> np.ndarray:
+    values = np.frombuffer(base64.b64decode(panel["values"][name]), "<f4")
+    return values.reshape(steps, panel["planes"], len(panel["y"]), len(panel["x"]))
+
+
+class Elements(HTMLParser):
+    """Elements of a page that are open and closed in order, and the text of some."""
+
+    VOID = ("meta", "link", "input", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.sources += [value for name, value in attrs if name in ("src", "href", "xlink:href") and value]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self.open and "style" not in self.open:
+            self.text += data
+
+
+def test_every_kind_is_planted() -> None:
+    assert set(EVERY_KIND) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_every_kind_has_a_section_that_shows_it(kind: str) -> None:
+    (section,) = sections_of(EVERY_KIND[kind]())
+    shown = [block for of in (Chart, Drawing, Surfaces) for block in blocks(section, of)]
+    assert shown and section.title and [each.result.kind for each in section.sources] == [kind]
+    assert all(block.alt for block in shown if not isinstance(block, Surfaces))
+    assert not [block for block in section.blocks if isinstance(block, Sentences) and block.warning]
+    assert kind == "surface" or blocks(section, Table)
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
+    paths = [
+        save(tmp_path / f"{kind}.h5", EVERY_KIND[kind]()) for kind in ("surface", "scaling", "sharpness", "energy")
+    ]
+    page = render_report(read_sources(paths))
+    found = Elements(page)
+    assert found.open == []
+    assert len(found.ids) == len(set(found.ids))
+    assert all(each.startswith(("#", "data:")) for each in found.sources)
+    assert page.count("<h1") == 1 and '<html lang="en">' in page and "connect-src 'none'" in page
+    for path in paths:
+        assert str(path) in found.text
+
+
+def test_four_surfaces_of_realistic_size_stay_below_8_mb(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    paths = []
+    for index in range(4):
+        surface = planted_surface(size=51, label=f"network {index}")
+        noise = {name: generator.random(surface.sdt_loss.shape) for name in ("sdt_loss", "tet_loss", "accuracy")}
+        paths.append(save(tmp_path / f"{index}.h5", dataclasses.replace(surface, **noise)))
+    assert len(render_report(read_sources(paths)).encode()) < 8e6
+
+
+@settings(max_examples=8)
+@given(st.text(min_size=1, max_size=30).filter(lambda text: "\0" not in text))
+def test_whatever_a_network_is_called_is_text(name: str) -> None:
+    label = f"<script>alert(1)</script>{name}"
+    page = render_report([source(planted_surface(size=3, timesteps=1, label=label))])
+    assert "<script>alert" not in page
+    assert "".join(label.split()) in "".join(Elements(page).text.split())
+
+
+def test_names_in_charts_are_escaped() -> None:
+    (section,) = sections_of(planted_curve(tmax=4, label="<b onload=alert(1)>"))
+    assert "<b onload" not in json.dumps([chart.figure for chart in blocks(section, Chart)])
+
+
+def test_surfaces_along_the_same_directions_share_a_scale_and_others_do_not() -> None:
+    first, second = planted_surface(low=0.1, label="a"), planted_surface(low=0.2, high=30, label="b")
+    elsewhere = planted_surface(plane_seed=9, label="c")
+    together, alone = sections_of(first, elsewhere, second)
+    assert (together.names, alone.names) == (("a", "b"), ("c",))
+    (block,) = blocks(together, Surfaces)
+    levels = block.data["scales"]["all"]["levels"]
+    everything = np.concatenate([each.ravel() for s in (first, second) for each in (s.sdt_loss, s.tet_loss)])
+    assert levels[0] <= everything.min() and everything.max() <= levels[-1]
+    assert any("neither their axes nor their colours" in line for b in blocks(together, Sentences) for line in b.lines)
+
+
+def test_values_are_those_of_the_file_in_single_precision() -> None:
+    surface = planted_surface(size=(5, 7), planes=2, timesteps=3)
+    (panel,) = (data := surface_block([surface]).data)["panels"]
+    for name in ("sdt_loss", "tet_loss", "accuracy", "sdt_loss_se"):
+        sent = unpacked(panel, name, 3)
+        np.testing.assert_array_equal(sent, np.moveaxis(getattr(surface, name), -1, 0).astype(np.float32))
+    assert (data["timesteps"], data["planes"]) == ([1, 2, 3], 2)
+
+
+def test_holes_stay_holes_and_are_counted() -> None:
+    surface = planted_surface(size=5)
+    loss, done = surface.sdt_loss.copy(), np.ones((1, 5, 5))
+    loss[0, 0, 0] = np.inf
+    loss[0, 0, 1, 2] = np.nan
+    done[0, 4] = 0
+    (panel,) = surface_block([dataclasses.replace(surface, sdt_loss=loss, done=done)]).data["panels"]
+    sent = unpacked(panel, "sdt_loss", 4)
+    assert np.isnan(sent[:, 0, 4]).all() and np.isnan(sent[:, 0, 0, 0]).all() and np.isnan(sent[2, 0, 0, 1])
+    assert panel["not_finite"]["sdt"] == [[1], [1], [2], [1]] and panel["not_finite"]["tet"] == [[0]] * 4
+    assert (panel["points"], panel["measured"]) == ([25], [20])
+
+
+def test_networks_of_other_runs_share_the_slider() -> None:
+    data = surface_block([planted_surface(size=3, timesteps=2), planted_surface(size=3, timesteps=4, label="b")]).data
+    assert data["timesteps"] == [1, 2, 3, 4] and data["start"]["timestep"] == 1
+    assert data["panels"][0]["timesteps"] == [True, True, False, False]
+    assert np.isnan(unpacked(data["panels"][0], "tet_loss", 4)[2:]).all()
+
+
+def test_of_many_timesteps_the_doublings_are_sent() -> None:
+    surface = planted_surface(size=3, timesteps=50, t_train=6)
+    data = surface_block([surface]).data
+    assert data["timesteps"] == [1, 2, 4, 6, 8, 16, 32, 50] and MOST_STEPS < 50
+    sent = unpacked(data["panels"][0], "sdt_loss", 8)
+    np.testing.assert_array_equal(sent[3, 0], surface.sdt_loss[0, :, :, 5].astype(np.float32))
+
+
+def test_a_surface_without_a_value_says_so_and_the_others_stay() -> None:
+    nothing = planted_surface(size=3, label="new", done=np.zeros((1, 3, 3)), plane_seed=8)
+    first, second = sections_of(nothing, planted_surface(size=3))
+    (said, *_) = blocks(first, Sentences)
+    assert said.warning and "no point has a finite value yet" in said.lines[0]
+    assert blocks(second, Surfaces)
+
+
+def test_charts_hold_the_numbers_of_the_summaries() -> None:
+    curve = planted_curve(tmax=8)
+    accuracy = blocks(sections_of(curve)[0], Chart)[0]
+    low, high = wilson(curve.accuracy, len(curve.sample))
+    lines = [trace for trace in accuracy.figure["data"] if "text" in trace]
+    expected = f"T = 3<br>accuracy {curve.accuracy[2]:.2%} [{100 * low[2]:.2f}, {100 * high[2]:.2f}]"
+    assert lines[0]["text"][2].startswith(expected)
+
+
+def test_the_flatness_table_holds_the_numbers_of_the_summary() -> None:
+    lines = planted_sharpness()
+    (table,) = blocks(sections_of(lines)[0], Table)
+    row = sharpness_table([lines], "sdt", 4).droplevel(0, axis=1).loc["rise at r = 0.5"]
+    assert table.frame.loc["rise at r = 0.5", "L_SDT"] == f"{row['mean']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
+
+
+def test_two_that_were_measured_on_other_samples_are_not_compared() -> None:
+    one, other = planted_curve(tmax=4), planted_curve(tmax=4, sample=np.arange(50), label="b")
+    (section,) = sections_of(one, other)
+    assert any("sample" in line for block in blocks(section, Sentences) if block.warning for line in block.lines)
+    assert len(blocks(section, Chart)) == 4
+
+
+def test_provenance_is_all_there_and_says_what_is_not_recorded() -> None:
+    surface = planted_surface(size=3)
+    rows = dict(rows_of(source(surface)))
+    assert rows["checkpoint"] == "runs/tet_t4.pt" and rows["file"] == "runs/tet.h5" and rows["device"] == NOT_RECORDED
+    recorded = {field.name for field in dataclasses.fields(surface.provenance)} - {"checkpoint_sha256", "doctor"}
+    assert len(rows) >= len(recorded) and rows["doctor"] == NOT_RECORDED
+    assert {"bn", "norm", "loss", "plane seed", "points", "number of samples"} <= set(rows)
+
+
+def test_what_the_doctor_found_is_a_warning() -> None:
+    found = json.dumps([["finite", "ok", "all are"], ["spikes", "warning", "lif3 is silent"]])
+    surface = planted_surface(size=3, provenance=origin(doctor=found))
+    assert warnings(source(surface)) == ["spikes: lif3 is silent"]
+    assert "lif3 is silent" in Elements(render_report([source(surface)])).text
+    assert any("not recorded" in each for each in warnings(source(planted_surface(size=3))))
+
+
+@pytest.mark.parametrize("text", ["{", "3", '["a", [1, 2]]', "null"])
+def test_findings_that_cannot_be_read_count_as_none(text: str) -> None:
+    surface = planted_surface(size=3, provenance=origin(doctor=text))
+    assert dict(rows_of(source(surface)))["doctor"] == NOT_RECORDED
+
+
+def test_what_is_missing_and_not_counted_is_a_warning() -> None:
+    counts = planted_counts(not_counted=json.dumps(["a custom layer"]))
+    assert "not counted: a custom layer" in warnings(source(counts))
+    half = planted_surface(size=3, done=np.eye(3)[None])
+    assert any(each.startswith("half-written: 3 of 9") for each in warnings(source(half)))
+
+
+def test_drawings_take_the_ink_of_the_page() -> None:
+    (section,) = sections_of(planted_isometry())
+    (drawing,) = blocks(section, Drawing)
+    assert (
+        "currentColor" in drawing.svg
+        and "#262626" not in drawing.svg
+        and not re.search(r'width="[\d.]+pt"', drawing.svg)
+    )
+
+
+def test_sections_of_unchanged_files_are_not_made_again() -> None:
+    memory: Any = {}
+    sources = [source(planted_isometry(), "a.h5"), source(planted_surface(size=3), "b.h5")]
+    first = sections(sources, memory)
+    sources[1] = dataclasses.replace(sources[1], result=planted_surface(size=3, high=9), sha256="1" * 64)
+    second = sections(sources, memory)
+    assert second[1] is first[1] and second[0] is not first[0] and len(memory) == 2
+
+
+def test_nothing_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="no result file"):
+        read_sources([])
+    surface = save(tmp_path / "a.h5", planted_surface(size=3))
+    assert len(read_sources([surface, surface])) == 1
+    assert isinstance(read_sources([surface])[0].result, Surface)
