@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Opened:
 
     def open(self, url: str, width: int = 1280, scheme: str = "light") -> Any:
         page = self.browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
@@ -137,6 +138,10 @@ def heights(page: Any, panel: int = 0) -> np.ndarray:
     return np.array(rows, dtype=float)
 
 
+def shows_heights(page: Any, values: np.ndarray, panel: int = 0) -> None:
+    np.testing.assert_allclose(heights(page, panel), values, rtol=1e-6)
+
+
 def expected(results: Path, name: str, loss: str, timestep: int) -> np.ndarray:
     surface = load(results / name, Surface)
     values = getattr(surface, f"{loss}_loss")[0, :, :, timestep - 1]
@@ -149,13 +154,33 @@ def slide(page: Any, selector: str, value: int) -> None:
     )
 
 
+def eventually(page: Any, check: Callable[[], object]) -> None:
+    """Holds a page to something that it may do a moment later."""
+    for _ in range(200):
+        try:
+            check()
+            return
+        except AssertionError:
+            page.wait_for_timeout(100)
+    check()
+
+
+def told(page: Any, selector: str, *words: str, nth: int = 0) -> None:
+    def check() -> None:
+        text = page.locator(selector).nth(nth).inner_text()
+        assert all(word in text for word in words), text
+
+    eventually(page, check)
+
+
 def test_the_slider_and_the_switch_change_the_surface(page: Any, results: Path) -> None:
     for loss, timestep in (("tet", 4), ("tet", 1), ("sdt", 1), ("sdt", 3)):
         slide(page, ".surfaces input[name=timestep]", timestep - 1)
         page.locator(f".surfaces input[value={loss}]").first.check(force=True)
         for panel, name in enumerate(("a.h5", "b.h5", "c.h5")):
-            np.testing.assert_allclose(heights(page, panel), expected(results, name, loss, timestep), rtol=1e-6)
-    assert page.locator(".surfaces .slider .value").first.inner_text() == "T = 3"
+            values = expected(results, name, loss, timestep)
+            eventually(page, partial(shows_heights, page, values, panel))
+    told(page, ".surfaces .slider .value", "T = 3")
     axis = page.evaluate("document.querySelector('.relief').layout.scene.zaxis.title.text")
     assert axis == "L_SDT"
 
@@ -165,24 +190,32 @@ def test_compared_surfaces_share_heights_colours_and_axes_until_told_otherwise(p
         "[...document.querySelectorAll('.relief')].map(p => JSON.stringify([p.layout.scene.zaxis.range, "
         "p.layout.scene.xaxis.range, p.data[0].cmin, p.data[0].cmax]))"
     )
-    assert len(set(page.evaluate(limits))) == 1
-    assert "shared by 3 networks, both losses and every T" in page.locator(".statement").inner_text()
-    assert page.locator(".key.shared .bands").count() == 1
+
+    def scales(number: int) -> None:
+        assert len(set(page.evaluate(limits))) == number
+        keys = [page.locator(f".key.{kind} .bands").count() for kind in ("shared", "own")]
+        assert keys == ([1, 0] if number == 1 else [0, number])
+
+    eventually(page, partial(scales, 1))
+    told(page, ".statement", "shared by 3 networks, both losses and every T")
     page.select_option(".surfaces select[name=scale]", "own")
-    assert len(set(page.evaluate(limits))) == 3
-    assert "cannot be compared" in page.locator(".statement").inner_text()
-    assert page.locator(".key.own .bands").count() == 3 and page.locator(".key.shared .bands").count() == 0
+    eventually(page, partial(scales, 3))
+    told(page, ".statement", "cannot be compared")
 
 
 def test_holes_are_seen_and_said(page: Any, results: Path) -> None:
     page.locator(".surfaces input[value=sdt]").check(force=True)
-    missing = [each.inner_text() for each in page.locator(".panel .missing").all()]
-    assert missing[0] == "" and "2 measured points are not finite" in missing[1]
-    assert "36 of 121 points are measured" in missing[2]
-    assert np.isnan(heights(page, 1)).sum() == 2 and np.isnan(heights(page, 2)).sum() == 121 - 36
-    crosses = page.evaluate("document.querySelectorAll('.map')[1].data[3].x.length")
-    rings = page.evaluate("document.querySelectorAll('.map')[2].data[2].x.length")
-    assert (crosses, rings) == (2, 121 - 36)
+    told(page, ".panel .missing", "2 measured points are not finite", nth=1)
+    told(page, ".panel .missing", "36 of 121 points are measured", nth=2)
+    assert page.locator(".panel .missing").first.inner_text() == ""
+
+    def holes() -> None:
+        assert np.isnan(heights(page, 1)).sum() == 2 and np.isnan(heights(page, 2)).sum() == 121 - 36
+        crosses = page.evaluate("document.querySelectorAll('.map')[1].data[3].x.length")
+        rings = page.evaluate("document.querySelectorAll('.map')[2].data[2].x.length")
+        assert (crosses, rings) == (2, 121 - 36)
+
+    eventually(page, holes)
     said = page.locator(".warnings").inner_text()
     assert "half-written: 36 of 121" in said and "not finite at 2 measured points" in said
 
@@ -202,9 +235,13 @@ def test_pointing_at_a_map_shows_values_and_moves_the_mark_everywhere(page: Any,
     page.wait_for_function(f"{marks}.every(m => m[0] === 0.6)")
     x, y, z = page.evaluate(marks)[0]
     assert (x, y) == pytest.approx((0.6, 0.4)) and z == pytest.approx(loss, rel=1e-6)
-    readout = page.locator(".panel .readout").nth(2).inner_text()
     third = load(results / "c.h5", Surface)
-    assert "not measured yet" in readout if not third.done[0, 7, 8] else f"{third.tet_loss[0, 7, 8, 3]:.4g}" in readout
+    value = f"{third.tet_loss[0, 7, 8, 3]:.4g}" if third.done[0, 7, 8] else "not measured yet"
+    told(page, ".panel .readout", value, nth=2)
+
+
+def differs(page: Any, before: np.ndarray) -> None:
+    assert not np.allclose(heights(page), before)
 
 
 def test_all_can_be_done_by_keyboard(page: Any, results: Path) -> None:
@@ -222,17 +259,13 @@ def test_all_can_be_done_by_keyboard(page: Any, results: Path) -> None:
               .some(e => e && getComputedStyle(e).outlineStyle !== 'none')"""
         )
         assert outlined, f"no focus to be seen on {here}"
-        if here[1].endswith("-loss"):
+        if here[1].endswith("-loss") or here[1] == "timestep":
             before = heights(page)
             page.keyboard.press("ArrowLeft")
-            assert not np.allclose(heights(page), before)
-        if here[1] == "timestep":
-            before = heights(page)
-            page.keyboard.press("ArrowLeft")
-            assert not np.allclose(heights(page), before)
+            eventually(page, partial(differs, page, before))
         if here[1] == "y":
             page.keyboard.press("ArrowUp")
-            assert "0, 0.2" in page.locator(".panel .readout").first.inner_text()
+            told(page, ".panel .readout", "0, 0.2")
             break
     assert {"theme", "timestep", "scale", "x", "y"} <= set(seen)
     unnamed = page.evaluate(
@@ -288,8 +321,12 @@ def test_all_fits_a_narrow_page_whose_colours_follow_the_system_and_the_button(
     dark, dark_ink = page.evaluate(back), page.evaluate(ink)
     assert sum(map(int, dark.strip("rgb()").split(","))) < 3 * 64
     page.click("#theme")
-    assert page.evaluate(back) != dark and page.evaluate(ink) != dark_ink
-    assert page.locator("#theme").get_attribute("aria-pressed") == "false"
+
+    def light() -> None:
+        assert page.evaluate(back) != dark and page.evaluate(ink) != dark_ink
+        assert page.locator("#theme").get_attribute("aria-pressed") == "false"
+
+    eventually(page, light)
     opened.assert_quiet(report.as_uri())
 
 
@@ -312,15 +349,16 @@ def test_a_watched_page_grows_with_its_results(opened: Opened, tmp_path: Path) -
     thread.start()
     try:
         page = opened.open(server.address)
-        assert "1 of 81 points" in page.locator(".panel .missing").inner_text()
+        told(page, ".panel .missing", "1 of 81 points")
         slide(page, ".surfaces input[name=timestep]", 1)
         page.locator(".origins summary").click()
         with open_result(path) as growing:
             growing.done[0, :5] = 1
         page.wait_for_function("document.querySelector('.panel .missing').textContent.startsWith('45 of 81')")
-        assert page.locator(".surfaces .slider .value").first.inner_text() == "T = 2"
+        told(page, ".surfaces .slider .value", "T = 2")
         assert page.locator(".origins").first.get_attribute("open") is not None
-        np.testing.assert_allclose(heights(page)[:5], load(path, Surface).tet_loss[0, :5, :, 1], rtol=1e-6)
+        values = np.where(load(path, Surface).done[0], load(path, Surface).tet_loss[0, :, :, 1], np.nan)
+        eventually(page, partial(shows_heights, page, values))
         opened.assert_quiet(server.address)
     finally:
         server.shutdown()
