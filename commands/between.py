@@ -130,15 +130,25 @@ def between(subject: Any, checkpoints: tuple[Path, ...]) -> Any:
         checkpoints: all of them.
 
     Returns:
-        The subject, with a provenance that names them all.
+        The subject, with a provenance that names them all; how they were trained is told if it is the same of all.
     """
     import dataclasses
 
-    from tetviz.training import file_sha256
+    from tetviz.commands.subject import neuron_settings, training_settings
+    from tetviz.training import Checkpoint, file_sha256
 
     label = " to ".join(path.stem.encode(errors="replace").decode() for path in checkpoints)
     names, digests = ", ".join(map(str, checkpoints)), ", ".join(file_sha256(path) for path in checkpoints)
-    provenance = dataclasses.replace(subject.provenance, label=label, checkpoint=names, checkpoint_sha256=digests)
+    loaded = [Checkpoint.load(path) for path in checkpoints]
+    training, neurons = ({tell(each) for each in loaded} for tell in (training_settings, neuron_settings))
+    provenance = dataclasses.replace(
+        subject.provenance,
+        label=label,
+        checkpoint=names,
+        checkpoint_sha256=digests,
+        training=training.pop() if len(training) == 1 else "",
+        neurons=neurons.pop() if len(neurons) == 1 else "",
+    )
     return dataclasses.replace(subject, provenance=provenance)
 
 

@@ -54,7 +54,7 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     )
     from tetviz.figures.report.page import read_sources, render_report
     from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates
-    from tetviz.results import save
+    from tetviz.results import replacing, save
 
     folder.mkdir(parents=True, exist_ok=True)
     _check_outputs(folder, force)
@@ -92,7 +92,8 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
     files = [folder / f"{loss}.{part}.h5" for part in REPORTED for loss in LOSSES]
     page = render_report(read_sources(files), title="The demo: L_SDT and L_TET on the digits")
-    (folder / "report.html").write_bytes(page.encode("utf-8", "backslashreplace"))
+    with replacing(folder / "report.html") as partial:
+        partial.write_bytes(page.encode("utf-8", "backslashreplace"))
     click.echo(
         f"all of it is in {folder}: report.html, figure2.png, sharpness.png, figure8.png, figure4b.png, table4.md, the "
         "checkpoints and the HDF5 results; open report.html in a browser"

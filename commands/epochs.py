@@ -20,11 +20,24 @@ class HistoryFile(Monitor):
     def __init__(self, last: Path, target: Path) -> None:
         self._last, self._target = last, target
 
+    def on_start(self, done: int, total: int) -> None:
+        """Writes the file of a run that goes on: what was stopped may have left none, or an older one.
+
+        Args:
+            done: epochs that are finished.
+            total: epochs that are planned.
+        """
+        if done:
+            self._write()
+
     def on_epoch(self, record: dict[str, Any]) -> None:
         """Writes the file.
 
         Args:
             record: the epoch's entry in the history, which the checkpoint holds too.
         """
+        self._write()
+
+    def _write(self) -> None:
         checkpoint = Checkpoint.load(self._last)
         save(self._target, training_history(checkpoint, provenance_of(self._last, checkpoint)))

@@ -113,7 +113,7 @@ def run_of(curve: ScalingCurve) -> Run:
     origin = curve.provenance
     name = origin.label or Path(origin.checkpoint).stem or "unnamed network"
     training = training_of(origin)
-    if "loss" not in training or "seed" not in training:
+    if "loss" not in training or "seed" not in training or "between" in training:
         raise ResultError(
             f"the scaling curve of {name} does not say how the network was trained: it is of weights that tetviz did "
             "not train, or of an older tetviz; measure a network of tetviz train again with tetviz scale"
@@ -126,7 +126,8 @@ def run_of(curve: ScalingCurve) -> Run:
         )
     loss = loss_of(origin)
     lamb = float(training.get("lamb", np.nan)) if loss == "total" else 0.0 if loss == "tet" else float("nan")
-    others = {key: value for key, value in training.items() if key not in ("seed", "loss", "lamb", "switch")}
+    own = ("seed", "loss") if ">" in loss else ("seed", "loss", "lamb")
+    others = {key: value for key, value in training.items() if key not in own}
     return Run(
         name=name,
         network=architecture_of(origin),

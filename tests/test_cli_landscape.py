@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from planted_results import planted_lines
 from sklearn.datasets import load_digits
 
 from tetviz.cli import main
+from tetviz.commands.between import between
 from tetviz.landscape import Probe
-from tetviz.results import Curvature, Lines, Sharpness, Surface, Trajectory, load
+from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
 
 TRAIN = (
@@ -303,6 +306,15 @@ def test_the_ends_of_a_path_are_the_checkpoints(tet: Path, measured: dict[str, R
     np.testing.assert_allclose(curve.sdt_loss[0, [0, -1]], curve.sdt_loss[1, [0, -1]], rtol=1e-6)
     assert not np.allclose(curve.sdt_loss[0, 1], curve.sdt_loss[1, 1], rtol=1e-6)
     assert curve.bn == "recalibrate" and len(curve.calibration) == 20
+
+
+def test_what_networks_do_not_share_is_not_told_of_both(tet: Path, tmp_path: Path) -> None:
+    first, other = Checkpoint.load(tet), tmp_path / "other.pt"
+    replace(first, training={**first.training, "loss": "sdt"}).save(other)
+    subject = replace(planted_lines(), provenance=Provenance(training="of the first", neurons="of the first"))
+    both, same = (between(subject, (tet, second)).provenance for second in (other, tet))
+    assert both.training == "" and json.loads(same.training)["loss"] == "tet"
+    assert both.neurons == same.neurons and json.loads(both.neurons)["neuron"] == "lif"
 
 
 def weights(path: Path) -> np.ndarray:
@@ -652,6 +664,11 @@ def test_kept_epochs_survive_a_resume(data: Path, tet: Path, tmp_path: Path) -> 
     tetviz(*command, "--resume")
     assert sorted(path.name for path in folder.iterdir()) == KEPT
     assert {name: (folder / name).read_bytes() for name in before} == before
+    epochs = tmp_path / "x.epochs.h5"
+    written = load(epochs)
+    epochs.unlink()
+    tetviz(*command, "--resume")
+    assert load(epochs).epoch.tolist() == written.epoch.tolist() == list(range(1, EPOCHS + 1))
     for name in KEPT:
         one, other = (Checkpoint.load(path / name) for path in (folder, tet.with_name("tet.kept")))
         assert one.epoch == int(name[6:10]) and one.resume == {}

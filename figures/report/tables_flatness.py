@@ -98,8 +98,9 @@ def flatness_words(results: Sequence[Lines], found: Sequence[Difference]) -> lis
     words = []
     if planes < FEW_PLANES:
         words.append(f"{planes} plane{'s are' * (planes > 1) or ' is'} too few for an interval to trust; take 10")
-    words += [difference.sentence() for difference in found if difference.quantity == chief]
-    others = [d for d in found if d.quantity != chief and d.low == d.low]
+    known = [difference for difference in found if difference.mean == difference.mean]
+    words += [difference.sentence() for difference in known if difference.quantity == chief]
+    others = [d for d in known if d.quantity != chief and d.low == d.low and d.planes >= FEW_PLANES]
     if others:
         without = sum(d.leaves_out_zero for d in others)
         words.append(
