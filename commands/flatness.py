@@ -22,6 +22,7 @@ from tetviz.commands.options import (
 
 if TYPE_CHECKING:
     from tetviz.results import Lines
+    from tetviz.summaries import Difference
 
 
 @click.command()
@@ -87,9 +88,9 @@ def sharpness(
         save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
         note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
     if as_json:
-        print_json(flatness_records(results, timestep))
+        print_json(flatness_records(results, timestep, compared(results, timestep)))
     else:
-        report_flatness(results, timestep)
+        report_flatness(results, timestep, compared(results, timestep))
 
 
 @click.command()
@@ -110,6 +111,7 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     from tetviz.commands.console import print_json
     from tetviz.commands.scale_report import report_scaling, scaling_records
     from tetviz.errors import ResultError
+    from tetviz.figures.report.tables_flatness import differences
     from tetviz.results import Lines, ScalingCurve, Surface, load
     from tetviz.summaries import axis_lines
     from tetviz.summaries.scaling import differences_from_first
@@ -129,25 +131,47 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
                 "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
             )
         results.append(found if isinstance(found, Lines) else axis_lines(found))
+    found = differences(results, timestep)
     if as_json:
-        print_json(flatness_records(results, timestep))
+        print_json(flatness_records(results, timestep, found))
     else:
-        report_flatness(results, timestep)
+        report_flatness(results, timestep, found)
 
 
-def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
+def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
+    """How each checkpoint differs from the first, where they were measured on the same noise and samples.
+
+    Args:
+        results: random lines of each checkpoint, measured just now: their tables are shown in any case.
+        timestep: number of timesteps; the training T by default.
+
+    Returns:
+        The differences; none where there can be none, and then says why.
+    """
+    from tetviz.commands.console import note
+    from tetviz.errors import ResultError
+    from tetviz.figures.report.tables_flatness import differences
+
+    try:
+        return differences(results, timestep)
+    except ResultError as error:
+        note(f"no difference is given: {error}")
+        return []
+
+
+def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]") -> None:
     """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints.
 
     Args:
         results: random lines of each checkpoint.
         timestep: number of timesteps; the training T by default.
+        found: their differences.
     """
     from tetviz.figures import format_table
-    from tetviz.figures.report.tables_flatness import differences, flatness_table, flatness_words
+    from tetviz.figures.report.tables_flatness import flatness_table, flatness_words
     from tetviz.summaries.flatness import checkpoint_names
 
     names = checkpoint_names([each.provenance for each in results])
-    found = differences(results, timestep)
     tables = [flatness_table(lines, timestep) for lines in results]
     for name, table in zip(names, tables, strict=True):
         click.echo(f"\n{name}: {table.caption}\n{format_table(table.frame)}")
@@ -155,17 +179,19 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None) -> None:
         click.echo(sentence + "; --json lists them" * sentence.endswith("no test)"))
 
 
-def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[dict[str, Any]]:
+def flatness_records(
+    results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]"
+) -> list[dict[str, Any]]:
     """Every number and every difference as plain values.
 
     Args:
         results: random lines of each checkpoint.
         timestep: number of timesteps; the training T by default.
+        found: their differences.
 
     Returns:
         Records of one checkpoint, and records of a pair with a sentence.
     """
-    from tetviz.figures.report.tables_flatness import differences
     from tetviz.results import default_timestep
     from tetviz.summaries import sharpness_table
 
@@ -176,7 +202,7 @@ def flatness_records(results: "Sequence[Lines]", timestep: int | None) -> list[d
             table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
             head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
             records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]
-    for d in differences(results, timestep):
+    for d in found:
         values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, "sentence": d.sentence()}
         records.append({"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity, **values})
     return records

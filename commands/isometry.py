@@ -159,10 +159,12 @@ def measure_isometry(
         The result.
     """
     from tetviz.analysis import compute_isometry
-    from tetviz.commands.console import progress_bar
+    from tetviz.commands.console import note, progress_bar
 
     training, history = subject.checkpoint.training, subject.checkpoint.history
     trained_on = history[-1].get("loss") if history else training.get("loss")
+    if not (loss or trained_on):
+        note("the checkpoint does not say what it was trained on: gradients are of L_TET; name another with --loss")
     with progress_bar(subject.provenance.label, len(subject.indices)) as (bar, task):
         return compute_isometry(
             subject.model,

@@ -59,7 +59,7 @@ def landscape(
     tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import report_flatness
+    from tetviz.commands.flatness import compared, report_flatness
     from tetviz.commands.probing import open_planes
     from tetviz.results import Surface
     from tetviz.summaries import axis_lines
@@ -77,7 +77,8 @@ def landscape(
     if as_json:
         print_json(records)
     elif options["planes"] > 1:
-        report_flatness([axis_lines(surface) for surface in surfaces], timestep)
+        lines = [axis_lines(surface) for surface in surfaces]
+        report_flatness(lines, timestep, compared(lines, timestep))
 
 
 def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":

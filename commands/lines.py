@@ -51,7 +51,7 @@ def line(
     tetviz line sdt.pt tet.pt --planes 10 --range auto
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import flatness_records, report_flatness
+    from tetviz.commands.flatness import compared, flatness_records, report_flatness
     from tetviz.commands.probing import open_planes, recording
     from tetviz.figures import draw, save_figure
     from tetviz.landscape import compute_lines
@@ -65,6 +65,6 @@ def line(
         save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
         note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
     if as_json:
-        print_json(flatness_records(results, timestep))
+        print_json(flatness_records(results, timestep, compared(results, timestep)))
     else:
-        report_flatness(results, timestep)
+        report_flatness(results, timestep, compared(results, timestep))

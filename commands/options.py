@@ -67,6 +67,31 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
         return str(value)
 
 
+class Reference(click.ParamType):  # type: ignore[type-arg]
+    """A function of someone else's, as ``module:function``."""
+
+    name = "module:function"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Checks how it is written; nothing is imported.
+
+        Args:
+            value: what was given.
+            param: the parameter.
+            ctx: the context.
+
+        Returns:
+            The same.
+        """
+        from tetviz.models.calling import split_reference
+
+        try:
+            split_reference(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 class DataName(Registered):
     """A data set of tetviz, or a function of someone else's."""
 
@@ -93,15 +118,11 @@ class DataName(Registered):
         Returns:
             The name.
         """
-        if ":" not in value:
-            return super().convert(value, param, ctx)
-        from tetviz.models.calling import split_reference
-
-        try:
-            split_reference(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
+        if ":" in value:
+            return str(Reference().convert(value, param, ctx))
+        if "." in value:
+            self.fail(f"{value!r} is no data set; a function is named module:function, with a colon", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class FiniteRange(click.FloatRange):

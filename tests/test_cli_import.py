@@ -425,3 +425,9 @@ def test_training_on_data_of_ones_own(here: Path) -> None:
     assert "own_data:digits: is Python code" in refused("scale", "own.pt", "--tmax", 2)
     tetviz("scale", "own.pt", "--tmax", 2, "--trust")
     tetviz("training-energy", "own.pt", "--samples", 8, "--trust")
+
+
+def test_a_dot_for_the_colon_is_a_usage_error() -> None:
+    for options, word in ((("--factory", "nets.build"), "module:function"), (("--data", "my.digits"), "with a colon")):
+        result = CliRunner().invoke(main, ["import", "w.pth", "--timesteps", "4", "-o", "net.pt", *options])
+        assert result.exit_code == 2 and word in result.stderr and isinstance(result.exception, SystemExit)

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from planted_results import planted_lines
+from planted_results import planted_lines, planted_sharpness
 from sklearn.datasets import load_digits
 
 from tetviz.cli import main
 from tetviz.commands.between import between
+from tetviz.commands.flatness import compared, report_flatness
 from tetviz.landscape import Probe
 from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
@@ -315,6 +316,15 @@ def test_what_networks_do_not_share_is_not_told_of_both(tet: Path, tmp_path: Pat
     both, same = (between(subject, (tet, second)).provenance for second in (other, tet))
     assert both.training == "" and json.loads(same.training)["loss"] == "tet"
     assert both.neurons == same.neurons and json.loads(both.neurons)["neuron"] == "lif"
+
+
+def test_where_no_difference_can_be_given_the_tables_are(capsys: pytest.CaptureFixture[str]) -> None:
+    origins = (Provenance(label=name, network=name, checkpoint_sha256=name) for name in ("one", "other"))
+    results = [replace(planted_sharpness(), provenance=origin) for origin in origins]
+    report_flatness(results, None, compared(results, None))
+    printed = capsys.readouterr()
+    assert "\none: mean over" in printed.out and "\nother: mean over" in printed.out
+    assert "no difference is given: the checkpoints were measured on a different network" in printed.err
 
 
 def weights(path: Path) -> np.ndarray:

@@ -210,7 +210,7 @@ def _read(path: Path, legacy: bool = False) -> Any:
         raise CheckpointError(f"{path}: is a folder, expected a checkpoint")
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: no such file; expected a checkpoint written by `tetviz train` or `tetviz import`"
+            f"{path}: no such file; expected weights, or a checkpoint of `tetviz train` or `tetviz import`"
         )
     try:
         zipped = zipfile.is_zipfile(path)
