@@ -46,7 +46,9 @@ def report(
     from tetviz.errors import OutputError
     from tetviz.results import replacing, writable_target
 
-    if bool(files) == bool(folder):
+    if files and folder:
+        raise click.UsageError("name result files or a folder with --watch, not both")
+    if not (files or folder):
         raise click.UsageError("name result files, or a folder with --watch")
     if folder:
         if output or force:

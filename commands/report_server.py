@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tetviz.errors import TetvizError
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.report.page import read_source, render_report
+from tetviz.figures.report.page import digest_of, read_source, render_report
 from tetviz.figures.report.sections import Memory
 
 SUFFIXES = (".h5", ".hdf5")
@@ -84,15 +84,17 @@ class Watched:
         status = path.stat()
         stamp = status.st_size, status.st_mtime_ns
         before = self._known.get(path)
-        if before and before[0] == stamp and isinstance(before[2], Source) and _is_complete(before[2]):
+        if before and before[0] == stamp and (isinstance(before[2], str) or _is_complete(before[2])):
             return before
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(path)
         if before and before[1] == digest:
             return stamp, digest, before[2]
         try:
-            return stamp, digest, read_source(path)
+            source = read_source(path)
         except TetvizError as error:
-            return stamp, digest, str(error)
+            changed = digest_of(path) != digest  # while it was read: look again
+            return (-1, -1) if changed else stamp, digest, str(error)
+        return stamp, source.sha256, source
 
 
 def _is_complete(source: Source) -> bool:

@@ -66,7 +66,7 @@ def test_bad_input_is_one_line(surface: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.h5").touch()
     for words, code, said in (
         ([], 2, "name result files"),
-        ([surface, "--watch", tmp_path], 2, "name result files"),
+        ([surface, "--watch", tmp_path], 2, "not both"),
         (["--watch", tmp_path, "-o", "a.html"], 2, "leave out -o"),
         (["--watch", tmp_path / "nowhere"], 2, "does not exist"),
         ([tmp_path / "missing.h5", "-o", tmp_path / "r.html"], 1, "no such file"),

@@ -11,6 +11,8 @@ from tetviz.figures.report.blocks import Drawing
 from tetviz.figures.style import paper_style
 
 _INK = ("#262626", "#000000")
+# Greys of grid lines, from the "0.9" and "0.92" of the figures.
+_GRID = ("#e5e5e5", "#e6e6e6", "#ebebeb", "#cccccc")
 _count = itertools.count(1)
 
 
@@ -41,5 +43,6 @@ def drawing(figure: Figure, alt: str) -> Drawing:
     svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{prefix}{found[1]}"' if found[1] in used else "", svg)
     svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}", svg)
     svg = re.sub(rf"(fill|stroke): ({'|'.join(_INK)})", r"\1: currentColor", svg)
+    svg = re.sub(rf"stroke: ({'|'.join(_GRID)})", "stroke: var(--grid)", svg)
     head, rest = svg.split(">", 1)
     return Drawing(alt, re.sub(r' (width|height)="[\d.]+pt"', "", head) + ">" + rest)

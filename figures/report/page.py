@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -15,11 +15,13 @@ from plotly.offline import get_plotlyjs
 
 from tetviz.errors import ResultError
 from tetviz.figures.report.blocks import Section, Source
+from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import all_warnings, findings, origin
 from tetviz.figures.report.sections import Memory, sections
 from tetviz.results.loss_landscape import load_any
 
 TITLE = "What was measured"
+_READINGS = 5
 
 
 def read_sources(paths: Sequence[str | Path]) -> list[Source]:
@@ -49,13 +51,36 @@ def read_source(path: str | Path) -> Source:
         The result, with the digest of its file.
 
     Raises:
-        ResultError: the file is missing, damaged, or no result.
+        ResultError: the file is missing, damaged, or no result, or changes all the while.
     """
-    result = load_any(path)
-    try:
-        return Source(Path(path), result, hashlib.sha256(Path(path).read_bytes()).hexdigest())
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+    for _ in range(_READINGS):  # points may be written to it meanwhile
+        try:
+            before = digest_of(path)
+        except OSError:
+            before = ""
+        result = load_any(path)  # says what is wrong with a file that could not be opened, too
+        try:
+            if digest_of(path) == before:
+                return Source(Path(path), result, before)
+        except OSError as error:
+            raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+    raise ResultError(f"{path}: changes faster than it can be read; try again")
+
+
+def digest_of(path: str | Path) -> str:
+    """SHA-256 of a file.
+
+    Args:
+        path: the file, of any size.
+
+    Returns:
+        Hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def render_report(
@@ -80,7 +105,8 @@ def render_report(
     Returns:
         HTML.
     """
-    shown = sections(sources, memory)
+    read = {source.path: source for source in whole_trainings(sources)}
+    shown = sections(told_apart(list(read.values())), memory)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -89,8 +115,8 @@ def render_report(
     scripts = {"plotly": _inline(get_plotlyjs()), "page": _inline(texts["report.js"])}
     return environment.from_string(texts["report.html.j2"]).render(
         title=title,
-        sections=[_described(index, section) for index, section in enumerate(shown, start=1)],
-        overview=_overview(shown),
+        sections=[_described(index, section, read) for index, section in enumerate(shown, start=1)],
+        overview=_overview(list(read.values())),
         warnings=all_warnings(
             [source for section in shown for source in section.sources],
             [name for each in shown for name in _marked(each)],
@@ -106,21 +132,21 @@ def render_report(
     )
 
 
-def _described(index: int, section: Section) -> dict[str, Any]:
+def _described(index: int, section: Section, read: Mapping[Path, Source]) -> dict[str, Any]:
+    # The provenance as the file has it: a name that tells networks apart is the page's alone.
     return {
         "id": f"s{index}",
         "section": section,
         "origins": [
-            {"name": name, "rows": origin(source), "findings": findings(source)}
+            {"name": name, "rows": origin(read[source.path]), "findings": findings(source)}
             for name, source in zip(section.names, section.sources, strict=True)
         ],
     }
 
 
-def _overview(shown: Sequence[Section]) -> str:
-    count = len({source.path for section in shown for source in section.sources})
-    networks = {name for section in shown for name in section.names}
-    return f"{count} result file{'s' * (count != 1)} of {len(networks)} network{'s' * (len(networks) != 1)}"
+def _overview(sources: Sequence[Source]) -> str:
+    files, networks = len(sources), count_networks(sources)
+    return f"{files} result file{'s' * (files != 1)} of {networks} network{'s' * (networks != 1)}"
 
 
 def _marked(section: Section) -> list[str]:

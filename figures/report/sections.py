@@ -7,7 +7,14 @@ from typing import Any, cast
 from tetviz.errors import ResultError, TetvizError
 from tetviz.figures.choices import require_same_directions
 from tetviz.figures.dispatch import draw
-from tetviz.figures.labels import bn_words, data_context, lines_context, network_names, surface_context
+from tetviz.figures.labels import (
+    bn_words,
+    data_context,
+    lines_context,
+    network_name,
+    network_names,
+    surface_context,
+)
 from tetviz.figures.report import charts, tables_energy, tables_flatness, tables_scaling, tables_training
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, Table, numbered, shared_text
 from tetviz.figures.report.drawings import drawing
@@ -35,6 +42,10 @@ ONE_PLANE = (
     "A random plane is one sample of directions; what two surfaces differ in may be its noise. tetviz sharpness "
     "measures several planes and gives intervals."
 )
+OTHER_ARCHITECTURE = (
+    "These networks differ in their architecture. Directions of the same seed are not the same noise in different "
+    "architectures: the axes have the same unit, but the networks do not move the same way along them."
+)
 LONG_TABLE = 10
 
 
@@ -57,12 +68,17 @@ def sections(sources: Sequence[Source], memory: Memory | None = None) -> list[Se
         # Exactly these kinds: a trajectory is a surface, a sharpness is lines.
         taken = [source for source in sources if type(source.result) in kinds]
         if taken:
-            key = tuple(text for source in taken for text in (str(source.path), source.sha256))
+            key = tuple(text for source in taken for text in (str(source.path), source.sha256, _name(source)))
             made[key] = before[key] if key in before else list(build(taken))
     if memory is not None:
         memory.clear()
         memory.update(made)
     return [section for found in made.values() for section in found]
+
+
+def _name(source: Source) -> str:
+    result: Any = source.result
+    return network_name(result.provenance)
 
 
 def _surfaces(sources: Sequence[Source]) -> Iterable[Section]:
@@ -81,6 +97,7 @@ def _surfaces(sources: Sequence[Source]) -> Iterable[Section]:
             )
         if len({bn_words(surface) for surface in chosen}) > 1:
             blocks.append(Sentences(("These surfaces differ in their batch-norm statistics, see above each.",), True))
+        blocks += _architectures(chosen)
         blocks.append(Sentences(tuple(words)))
         context = shared_text([surface_context(surface) for surface in chosen])
         yield _section("The loss around the network", context, blocks, sources, group, names)
@@ -109,9 +126,14 @@ def _along_directions(sources: Sequence[Source], title: str) -> Iterable[Section
         blocks = _attempt(_drawn, results, f"The loss around {', '.join(names)}, against the distance")
         for lines, name in zip(results, names, strict=True):
             blocks += [_named(table, name) for table in _attempt(tables_flatness.flatness_table, lines)]
-        blocks += _attempt(_flatness_words, results)
+        blocks += [*_architectures(results), *_attempt(_flatness_words, results)]
         context = shared_text([lines_context(lines) for lines in results])
         yield _section(title, context, blocks, sources, group, names)
+
+
+def _architectures(results: Sequence[Surface] | Sequence[Lines]) -> list[Block]:
+    found = {result.provenance.network for result in results}
+    return [Sentences((OTHER_ARCHITECTURE,), warning=True)] if len(found) > 1 else []
 
 
 def _trajectories(sources: Sequence[Source]) -> Iterable[Section]:

@@ -19,6 +19,7 @@ from planted_results import (
     planted_curvature,
     planted_curve,
     planted_history,
+    planted_interpolation,
     planted_lines,
     planted_sharpness,
     planted_surface,
@@ -28,12 +29,15 @@ from planted_training import planted_training
 
 from tetviz.errors import ResultError
 from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Table
+from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import NOT_RECORDED, warnings
 from tetviz.figures.report.origins import origin as rows_of
-from tetviz.figures.report.page import read_sources, render_report
+from tetviz.figures.report.page import digest_of, read_source, read_sources, render_report
 from tetviz.figures.report.sections import sections
 from tetviz.figures.report.surfaces import MOST_STEPS, surface_block
 from tetviz.results import KINDS, Result, Surface, save
+from tetviz.results.loss_landscape import load_any
+from tetviz.results.schema import array_fields
 from tetviz.summaries import sharpness_table, wilson
 
 EVERY_KIND = {
@@ -275,6 +279,11 @@ def test_drawings_take_the_ink_of_the_page() -> None:
     )
 
 
+def test_grid_lines_of_drawings_are_those_of_the_page() -> None:
+    drawn = blocks(sections_of(planted_sharpness())[0], Drawing)[0].svg
+    assert "stroke: var(--grid)" in drawn and not re.search("stroke: #e[0-9a-f]e", drawn)
+
+
 def test_sections_of_unchanged_files_are_not_made_again() -> None:
     memory: Any = {}
     sources = [source(planted_isometry(), "a.h5"), source(planted_surface(size=3), "b.h5")]
@@ -284,9 +293,106 @@ def test_sections_of_unchanged_files_are_not_made_again() -> None:
     assert second[1] is first[1] and second[0] is not first[0] and len(memory) == 2
 
 
+def of_checkpoint(digest: str, label: str = "tet", **fields: str) -> Any:
+    return origin(label=label, checkpoint="tet.pt", checkpoint_sha256=digest, dataset="cifar10", split="test", **fields)
+
+
+def names_on_page(*results: tuple[str, Result]) -> dict[str, str]:
+    sources = told_apart([source(result, path) for path, result in results])
+    found = sections(sources)
+    return {
+        str(each.path): name for section in found for each, name in zip(section.sources, section.names, strict=True)
+    }
+
+
+def test_a_name_means_the_same_network_in_every_section() -> None:
+    results = (
+        ("demo/tet.landscape.h5", planted_surface(size=3, provenance=of_checkpoint("a"))),
+        ("w/tet.landscape.h5", planted_surface(size=3, provenance=of_checkpoint("b"))),
+        ("w/tet.scale.h5", planted_curve(tmax=4, provenance=of_checkpoint("b"))),
+        ("demo/tet.energy.h5", planted_counts(provenance=of_checkpoint("a"))),
+    )
+    names = names_on_page(*results)
+    assert names == {path: "tet #1" if path.startswith("demo") else "tet #2" for path, _ in results}
+    sources = [source(result, path) for path, result in results]
+    page = Elements(render_report(sources)).text
+    assert "4 result files of 2 networks" in page and "tet #2" in page
+    # What the file holds stays what it is.
+    assert "labeltet" in "".join(page.split()) and "labeltet#" not in "".join(page.split())
+    alone = names_on_page(results[1], results[2])
+    assert set(alone.values()) == {"tet"}
+
+
+def test_results_of_one_kind_about_one_network_have_the_names_of_their_files() -> None:
+    first, second = (planted_surface(size=3, provenance=of_checkpoint("a"), low=low) for low in (0.1, 0.2))
+    named = names_on_page(("one.h5", first), ("two.h5", second))
+    assert named == {"one.h5": "tet (one)", "two.h5": "tet (two)"}
+    assert count_networks([source(first), source(second)]) == 1
+
+
+def test_a_path_is_named_by_the_networks_at_its_ends() -> None:
+    ends = planted_interpolation(provenance=of_checkpoint("b, c", "tet to sdt"))
+    first = planted_surface(size=3, provenance=of_checkpoint("a"))
+    assert names_on_page(("a.h5", first), ("b.h5", ends)) == {"a.h5": "tet #1", "b.h5": "tet #2 to sdt"}
+    assert count_networks([source(first), source(ends)]) == 3
+
+
+def test_a_training_goes_with_the_checkpoint_that_it_has_chosen() -> None:
+    run = planted_history(provenance=of_checkpoint("last", training="{}"))
+    best = planted_curve(tmax=4, provenance=of_checkpoint("best", training="{}"))
+    other = planted_curve(tmax=4, provenance=of_checkpoint("other", training="{}"))
+    names = names_on_page(("w/tet.scale.h5", other), ("demo/tet.scale.h5", best), ("demo/tet.epochs.h5", run))
+    assert names["demo/tet.epochs.h5"] == names["demo/tet.scale.h5"] == "tet #2"
+    # Elsewhere, and with nothing recorded of the training, it may be any.
+    best, run = (dataclasses.replace(each, provenance=of_checkpoint(each.kind)) for each in (best, run))
+    assert names_on_page(("w/tet.scale.h5", best), ("demo/tet.epochs.h5", run))["demo/tet.epochs.h5"] == "tet #2"
+
+
+def shortened(run: Any, epochs: int) -> Any:
+    return dataclasses.replace(run, **{name: getattr(run, name)[:epochs] for name in array_fields(type(run))})
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_each_training_is_shown_once(swapped: bool) -> None:
+    run = planted_history()
+    files = [source(run, "w/tet.epochs.h5"), source(run, "w/tet.last.history.h5")]
+    (kept,) = whole_trainings(files[::-1] if swapped else files)
+    assert kept is files[1] and "1 result file of 1 network" in render_report(files)
+    files[1] = source(shortened(run, len(run.epoch) - 1), "w/tet.last.history.h5")
+    (kept,) = whole_trainings(files[::-1] if swapped else files)
+    assert kept is files[0]
+    another = dataclasses.replace(run, test_accuracy=run.test_accuracy / 2)
+    assert len(whole_trainings([source(run), source(another, "b.h5"), source(planted_surface(size=3))])) == 3
+
+
+def test_other_architectures_on_the_same_axes_are_a_warning() -> None:
+    def said(*networks: str) -> bool:
+        surfaces = [planted_surface(size=3, provenance=of_checkpoint(name, name, network=name)) for name in networks]
+        (section,) = sections_of(*surfaces)
+        return any("not the same noise" in line for b in blocks(section, Sentences) if b.warning for line in b.lines)
+
+    assert said("snn5", "vgg") and not said("snn5", "snn5")
+
+
 def test_nothing_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no result file"):
         read_sources([])
     surface = save(tmp_path / "a.h5", planted_surface(size=3))
     assert len(read_sources([surface, surface])) == 1
     assert isinstance(read_sources([surface])[0].result, Surface)
+
+
+def test_a_file_that_is_written_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = planted_surface(size=9)
+    path = save(tmp_path / "run.h5", dataclasses.replace(whole, done=np.zeros((1, 9, 9))))
+    read: list[Any] = []
+
+    def load_slowly(given: Path) -> Any:
+        read.append(load_any(given))
+        if len(read) == 1:
+            save(given, whole)
+        return read[-1]
+
+    monkeypatch.setattr("tetviz.figures.report.page.load_any", load_slowly)
+    source = read_source(path)
+    assert len(read) == 2 and source.result.progress() == (81, 81) and source.sha256 == digest_of(path)

@@ -303,6 +303,8 @@
         step: `Colours, levels, heights and axes are those of this loss at this T${many ? `, shared by ${who}` : ""}; another T or loss has others.`,
         own: "Each network has colours, levels and heights of its own: they cannot be compared by eye.",
       }[this.mode];
+      const planes = this.data.planes > 1 ? `, plane ${this.plane + 1} of ${this.data.planes}` : "";
+      this.element.querySelector(".shown").innerHTML = `${written(this.loss)} at T = ${this.data.timesteps[this.step]}${planes}.`;
       statement.classList.toggle("apart", this.mode === "own");
       for (const panel of this.panels) panel.used = panel.scale();
       const shared = this.panels.map((panel) => panel.used).find(Boolean);
@@ -377,11 +379,34 @@
   setTheme();
   for (const group of groups) group.start();
   // A chart in a closed fold has no width: it is drawn when the fold opens.
-  for (const figure of document.querySelectorAll("figure.chart")) {
-    const fold = figure.closest("details:not([open])");
-    if (fold) fold.addEventListener("toggle", () => chart(figure), { once: true });
-    else chart(figure);
-  }
+  const waiting = new Set(document.querySelectorAll("figure.chart"));
+  const drawWaiting = () => {
+    for (const figure of waiting) if (!figure.closest("details:not([open])")) { waiting.delete(figure); chart(figure); }
+  };
+  for (const fold of document.querySelectorAll("details")) fold.addEventListener("toggle", drawWaiting);
+  drawWaiting();
+
+  // --- print: light, unfolded, as wide as the paper ----------------------------------------------------------------
+  const fit = () => { for (const plot of document.querySelectorAll(".map, .plot")) if (plot.layout) Plotly.relayout(plot, { autosize: true }); };
+  let onScreen = null;
+  addEventListener("beforeprint", () => {
+    if (onScreen) return;
+    onScreen = { theme: root.dataset.theme, dark: isDark(), folds: [...document.querySelectorAll("details:not([open])")] };
+    root.classList.add("printing");
+    for (const fold of onScreen.folds) fold.open = true;
+    drawWaiting();
+    if (onScreen.dark) setTheme("light");
+    fit();
+  });
+  addEventListener("afterprint", () => {
+    if (!onScreen) return;
+    root.classList.remove("printing");
+    for (const fold of onScreen.folds) fold.open = false;
+    if (onScreen.theme) root.dataset.theme = onScreen.theme; else delete root.dataset.theme;
+    if (onScreen.dark) setTheme();
+    onScreen = null;
+    fit();
+  });
   if (before) scrollTo({ top: before.scroll, behavior: "instant" });
   document.getElementById("theme").addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
