@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import Parsed, Reference, combined, data_options
+from tetviz.commands.options import Parsed, combined, data_options
 from tetviz.commands.published import open_published, published_options, take_published
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ _calling_options = combined(
 @click.argument("weights", type=click.Path(path_type=Path))
 @published_options
 @click.option(
-    "--factory", metavar="MODULE:FUNCTION", type=Reference(), help="Function of your own that builds the network."
+    "--factory",
+    metavar="MODULE:FUNCTION",
+    type=Parsed("MODULE:FUNCTION", "tetviz.commands.parsers:parse_reference"),
+    help="Function of your own that builds the network.",
 )
 @click.option(
     "--factory-args",

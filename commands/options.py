@@ -67,31 +67,6 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
         return str(value)
 
 
-class Reference(click.ParamType):  # type: ignore[type-arg]
-    """A function of someone else's, as ``module:function``."""
-
-    name = "module:function"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Checks how it is written; nothing is imported.
-
-        Args:
-            value: what was given.
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The same.
-        """
-        from tetviz.models.calling import split_reference
-
-        try:
-            split_reference(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
-
-
 class DataName(Registered):
     """A data set of tetviz, or a function of someone else's."""
 
@@ -119,7 +94,7 @@ class DataName(Registered):
             The name.
         """
         if ":" in value:
-            return str(Reference().convert(value, param, ctx))
+            return str(Parsed("", "tetviz.commands.parsers:parse_reference").convert(value, param, ctx))
         if "." in value:
             self.fail(f"{value!r} is no data set; a function is named module:function, with a colon", param, ctx)
         return super().convert(value, param, ctx)

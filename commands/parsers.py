@@ -171,3 +171,21 @@ def parse_sensor(text: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
         raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
     return int(height), int(width)
+
+
+def parse_reference(text: str) -> str:
+    """Checks what names a function; nothing is imported.
+
+    Args:
+        text: for example ``mypkg.nets:build``.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    from tetviz.models.calling import split_reference
+
+    split_reference(text)
+    return text

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.patches import Patch
 
-from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, network_names
+from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, names_of, network_names
 from tetviz.figures.scale import Scale
-from tetviz.results import Provenance, Surface, TrainingHistory
+from tetviz.results import Provenance, Surface, TrainingHistory, Trajectory
 from tetviz.results.schema import IntArray
 from tetviz.summaries.runs import architecture_of, loss_of, training_of
 
@@ -32,13 +33,16 @@ def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], conte
     else:
         told = ". ".join(f"{name}: {context}" for name, context in zip(names, contexts, strict=True) if context)
     networks = "; ".join(
-        f"{name}{_in_brackets(result.provenance)}" for name, result in zip(names, results, strict=True)
+        f"{name}{_in_brackets(result.provenance, trained=_of_one_training(result))}"
+        for name, result in zip(names, results, strict=True)
     )
     versions = ", ".join(dict.fromkeys(result.provenance.tetviz_version for result in results))
     made = f"Measured with tetviz {versions}" if versions else ""
     network = "Network" if len(results) == 1 else "Networks"
     choices = f"Data and choices: {told}" if told else ""
-    return " ".join(_sentence(part) for part in (what, f"{network}: {networks}", choices, *notes, made) if part)
+    # What is drawn starts a sentence; a note may start with the name of a network, which stays as it is.
+    parts = (what[:1].upper() + what[1:], f"{network}: {networks}", choices, *notes, made)
+    return " ".join(_sentence(part) for part in parts if part)
 
 
 def training_words(provenance: Provenance) -> str:
@@ -121,7 +125,21 @@ def scale_words(scale: Scale, surface: Surface) -> str:
     unit = axis_label("x", surface.norm).partition(" ")[2].strip("()")
     coordinates = f"; x and y in {unit}" if unit else ""
     levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
-    return f"Levels from {levels}, {spacing}{coordinates}; the cross in the middle is the network itself"
+    return f"Levels from {levels}, {spacing}{coordinates}; the cross at (0, 0) is {_at_the_cross(surface)}"
+
+
+def directions_words(surfaces: Sequence[Surface]) -> str:
+    """Whether directions of the same seed are the same noise for several networks.
+
+    Args:
+        surfaces: one for each network.
+
+    Returns:
+        A sentence where architectures differ, else nothing.
+    """
+    if len({surface.provenance.network for surface in surfaces}) == 1:
+        return ""
+    return "The architectures differ, so directions of the same seed are not the same noise for all networks"
 
 
 def holes_words(keys: Sequence[Patch]) -> str:
@@ -137,10 +155,23 @@ def holes_words(keys: Sequence[Patch]) -> str:
     return f"Hatched: {', '.join(labels)}" if labels else ""
 
 
-def _in_brackets(provenance: Provenance) -> str:
+def _at_the_cross(surface: Surface) -> str:
+    if not isinstance(surface, Trajectory):
+        return "the network itself"
+    names = names_of(surface.names, len(surface.point), "checkpoint")
+    return f"the checkpoint {names[int(np.argmin(surface.distance))]}"
+
+
+def _of_one_training(result: Drawn | TrainingHistory) -> bool:
+    # A file of several networks, such as the ends of a line, records the training of the first alone.
+    return getattr(result, "path", "random") in ("random", "training")
+
+
+def _in_brackets(provenance: Provenance, *, trained: bool) -> str:
     digests = [digest[:_HASH] for digest in provenance.checkpoint_sha256.split(", ") if digest]
     sha = f"SHA-256 {', '.join(digests)}" if digests else ""
-    parts = [architecture_of(provenance), _neuron_words(provenance), training_words(provenance), sha]
+    training = training_words(provenance) if trained else ""
+    parts = [architecture_of(provenance), _neuron_words(provenance), training, sha]
     told = "; ".join(part for part in parts if part)
     return f" ({told})" if told else ""
 
@@ -160,5 +191,4 @@ def _sentence(text: str) -> str:
     text = " ".join(text.split())
     for loss in LOSSES:
         text = text.replace(loss_symbol(loss), f"L_{loss.upper()}")
-    text = text[0].upper() + text[1:] if text[:2].islower() else text
     return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -13,7 +13,7 @@ from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import log2_axis
 from tetviz.figures.style import COLORMAP, paper_style
-from tetviz.figures.venues import COLUMN, WIDTH, inches, text_lines
+from tetviz.figures.venues import COLUMN, WIDTH, figure_title, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.scaling import class_accuracy
 
@@ -67,7 +67,7 @@ def draw_classes(curves: Sequence[ScalingCurve]) -> Picture:
         height = min(inches(_TALLEST), text_lines(8 + 1.2 * max(len(table) for table in tables)))
         figure.set_size_inches(inches(COLUMN, narrow=True) if narrow else inches(WIDTH), height)
         if shared and contexts[0]:
-            figure.suptitle(wrap_evenly(contexts[0], 60 if narrow else 105, narrow=narrow))
+            figure.suptitle(figure_title(wrap_evenly(contexts[0], 60 if narrow else 105, narrow=narrow)))
         figure.caption = compose_caption(
             "Accuracy of the mean output of steps 1..T on the samples of each class, against T",
             curves,

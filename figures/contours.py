@@ -21,6 +21,7 @@ from tetviz.results.schema import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
+LABELLED = 1.5  # inches that a map needs for numbers on its lines
 HOLE: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.55", "hatch": "/////"}
 
 _CENTER: dict[str, Any] = {
@@ -79,7 +80,9 @@ def plane_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> 
     return np.where((surface.done[plane] == 1) & np.isfinite(values), values, np.nan)
 
 
-def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 6.5) -> QuadContourSet:
+def draw_map(
+    axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fontsize: float | None = 6.5
+) -> QuadContourSet:
     """A filled-contour map with labelled lines; where there is no value the hatched background stays visible.
 
     Args:
@@ -87,7 +90,7 @@ def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fon
         surface: gives the coordinates.
         values: (y, x), NaN at holes.
         scale: levels and colours.
-        fontsize: of the labels on the lines, in the design.
+        fontsize: of the labels on the lines, in the design; None for lines without labels.
 
     Returns:
         The filled contours.
@@ -98,12 +101,16 @@ def draw_map(axes: Axes, surface: Surface, values: FloatArray, scale: Scale, fon
     if inner:
         ink = [scale.ink(level) for level in inner]
         grid = (surface.x, surface.y, masked)
-        # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
-        probe = axes.contour(*grid, levels=inner)
-        places = [text.get_position() for text in axes.clabel(probe, fmt="%g", fontsize=points(fontsize), inline=False)]
-        probe.remove()
+        places: list[tuple[float, float]] = []
+        if fontsize is not None:
+            # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
+            probe = axes.contour(*grid, levels=inner)
+            found = axes.clabel(probe, fmt="%g", fontsize=points(fontsize), inline=False)
+            places = _readable([text.get_position() for text in found], surface)
+            probe.remove()
         lines = axes.contour(*grid, levels=inner, colors=ink, linewidths=0.6, alpha=0.8)
-        axes.clabel(lines, fmt="%g", fontsize=points(fontsize), colors=ink, manual=_readable(places, surface))
+        if places:
+            axes.clabel(lines, fmt="%g", fontsize=points(fontsize or 0), colors=ink, manual=places)
     alone = _outside_contours(values)
     if alone.any():
         rows, columns = np.nonzero(alone)

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from tetviz.figures.contours import HOLE
 from tetviz.figures.labels import network_names, wrap, wrap_evenly
-from tetviz.figures.venues import characters
+from tetviz.figures.venues import characters, figure_title
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.intervals import Interval, bootstrap_mean
@@ -252,9 +252,10 @@ def legend_below(figure: Figure, handles: Sequence[Line2D | Patch], caption: str
     columns = min(len(handles), max(1, fit // (longest + 9)))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=3.2)
     rows = -(-sum(1 + label.count("\n") for label in labels) // columns)
-    if caption:
-        figure.suptitle(caption)
-    return rows + caption.count("\n") + bool(caption)
+    title = figure_title(caption)
+    if title:
+        figure.suptitle(title)
+    return rows + title.count("\n") + bool(title)
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -8,12 +8,21 @@ import numpy as np
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, holes_words, scale_words
 from tetviz.figures.choices import chosen_timestep
-from tetviz.figures.contours import center_text, draw_map, hole_key, hole_legend, plane_values, show_hole, with_progress
+from tetviz.figures.contours import (
+    LABELLED,
+    center_text,
+    draw_map,
+    hole_key,
+    hole_legend,
+    plane_values,
+    show_hole,
+    with_progress,
+)
 from tetviz.figures.labels import axis_label, loss_symbol, network_name, surface_context, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import WIDTH, inches, points, text_lines
+from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
 
@@ -114,7 +123,7 @@ def shared_scale(surface: Surface, panels: Sequence[FloatArray]) -> Scale:
     return choose_scale(known)
 
 
-def draw_panel(axes: Any, surface: Surface, values: FloatArray, scale: Scale, fontsize: float = 5.5) -> None:
+def draw_panel(axes: Any, surface: Surface, values: FloatArray, scale: Scale, fontsize: float | None = 5.5) -> None:
     """A map, or its hatched place where nothing is measured yet.
 
     Args:
@@ -122,7 +131,7 @@ def draw_panel(axes: Any, surface: Surface, values: FloatArray, scale: Scale, fo
         surface: gives the coordinates.
         values: (y, x), NaN at holes.
         scale: levels and colours.
-        fontsize: of the labels on the lines.
+        fontsize: of the labels on the lines; None for none.
     """
     if np.isfinite(values).any():
         draw_map(axes, surface, values, scale, fontsize)
@@ -145,18 +154,22 @@ def _small_multiples(
     rows = -(-len(panels) // columns)
     side = inches(min((WIDTH - 2) / columns, 2.6))
     ratio = float(np.clip(np.ptp(surface.y) / np.ptp(surface.x), 0.4, 2))
-    title = f"{wrap(network_name(surface.provenance), 70)}: {loss_symbol(loss)}{at}\n{wrap_evenly(context, 105)}"
+    name = wrap(network_name(surface.provenance), 70)
+    title = figure_title(f"{name}: {loss_symbol(loss)}{at}\n{wrap_evenly(context, 105)}")
     keys = [
         hole_key(surface, values, plane) for values, plane in zip(panels, planes, strict=True) if np.isnan(values).any()
     ]
     with paper_style():
-        height = (side * ratio + text_lines(2.2)) * rows + text_lines(4 + title.count("\n") + 1.2 * bool(keys))
+        told = text_lines(title.count("\n") + bool(title) + 1.2 * bool(keys))
+        # Above an incomplete row the panels have their own x axes.
+        ragged = bool(len(panels) % columns) and rows > 1
+        height = (side * ratio + text_lines(2.2)) * rows + text_lines(3 + 2 * ragged) + told
         figure = Picture(figsize=(inches(WIDTH), height), layout="compressed")
         grid: Any = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(panels) :]:
             axes.remove()
         for axes, name, values in zip(grid.flat, titles, panels, strict=False):
-            draw_panel(axes, surface, values, scale)
+            draw_panel(axes, surface, values, scale, 5.5 if side > LABELLED else None)
             text = center_text(surface, values) if np.isfinite(values).any() else ""
             axes.set_title("\n".join(filter(None, (name, text))), fontsize=points(7.5))
         for axes in grid[-1, : len(panels) - columns * (rows - 1)]:
@@ -173,7 +186,8 @@ def _small_multiples(
         label_colorbar(bar, scale, "loss (nat)")
         if keys:
             hole_legend(figure, keys, "outside lower center")
-        figure.suptitle(title)
+        if title:
+            figure.suptitle(title)
         figure.caption = compose_caption(
             f"Loss surface, L_{loss.upper()}{at}: {', '.join(titles)}; all maps share levels and axes",
             [surface],

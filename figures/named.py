@@ -95,7 +95,7 @@ class Named:
     table: bool = False
 
 
-_SURFACES = "surfaces of tetviz landscape, along the same directions"
+_SURFACES = "surfaces of tetviz landscape, directions of the same seed"
 _CURVES = "files of tetviz scale"
 _RUNS = "files of tetviz scale, one for each trained network"
 _COUNTS = "files of tetviz energy"

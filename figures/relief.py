@@ -8,14 +8,21 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import compose_caption, losses_words, sample_words, scale_words, steps_words
+from tetviz.figures.captions import (
+    compose_caption,
+    directions_words,
+    losses_words,
+    sample_words,
+    scale_words,
+    steps_words,
+)
 from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
 from tetviz.figures.contours import loss_values, set_ticks, with_progress
 from tetviz.figures.labels import axis_label, loss_symbol, network_names, surface_context, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import WIDTH, inches, points, text_lines
+from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
 
@@ -51,7 +58,7 @@ def compare_reliefs(
     y_limits = min(s.y.min() for s in surfaces), max(s.y.max() for s in surfaces)
     with paper_style():
         width, bar = inches(WIDTH), text_lines(7)
-        head = wrap_evenly(contexts[0], 105) if shared else ""
+        head = figure_title(wrap_evenly(contexts[0], 105)) if shared else ""
         headings = [
             wrap(name, fit) if shared else f"{wrap(name, fit)}\n{wrap(context, fit)}"
             for name, context in zip(names, contexts, strict=True)
@@ -97,6 +104,7 @@ def compare_reliefs(
             contexts,
             scale_words(scale, surfaces[0]).partition("; the cross")[0],
             "Points that are not evaluated yet or not finite are left open" if holes else "",
+            directions_words(surfaces),
             sample_words(surfaces),
         )
     return figure

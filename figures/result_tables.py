@@ -21,6 +21,7 @@ from tetviz.results import (
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import (
     EnergyReport,
+    baselines,
     convention_table,
     densities,
     energy_table,
@@ -96,7 +97,9 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
         text = _rounded(frame.drop(columns=["samples", "accuracy low (%)", "accuracy high (%)"]))
         text["accuracy (%)"] = _intervals(frame, "accuracy (%)", "accuracy low (%)", "accuracy high (%)", "{:.2f}")
         shown.append(text)
-    caption = _energy_caption("Energy of a sample and accuracy at every T, summed over steps 1..T", reports)
+    caption = _energy_caption(
+        "Energy of a sample and accuracy at every T, summed over steps 1..T", reports, every=False
+    )
     return Table(pd.concat(frames), f"{caption} In brackets 95 % Wilson intervals over samples.", _all(shown), "energy")
 
 
@@ -129,14 +132,15 @@ def energy_conventions_table(
         pricing: as in :func:`tetviz.figures.draw_energy`.
 
     Returns:
-        A row for each network and convention.
+        A row for each network and convention, and for dense ANNs of the same shapes, with energies in % of the ANN
+        that counts no padding.
     """
     return _by_report(
         counts,
         pricing,
-        "Operations and energy of a sample under each convention",
+        "Operations and energy of a sample under each convention, beside dense ANNs of the same shapes",
         "conventions",
-        lambda r: convention_table(r.counts, r.cost, timestep),
+        lambda r: _beside_anns(r, timestep),
     )
 
 
@@ -299,16 +303,25 @@ def _by_report(
     whole = pd.concat(frames)
     # The caption of each table says the steps that are summed, and what holds for the other conventions.
     notes = dict.fromkeys(f"{of(report).attrs['caption']}." for report in reports)
-    return Table(
-        whole, f"{_energy_caption(what, reports)} {' '.join(notes)}", _rounded(whole.drop(columns="samples")), label
-    )
+    told = _energy_caption(what, reports, every=label == "conventions")
+    return Table(whole, f"{told} {' '.join(notes)}", _rounded(whole.drop(columns="samples")), label)
 
 
-def _energy_caption(what: str, reports: Sequence[EnergyReport]) -> str:
-    contexts = [
-        "; ".join([f"convention {r.convention.label}", r.cost.constants(), data_context(r.counts), *r.notes])
-        for r in reports
-    ]
+def _beside_anns(report: EnergyReport, timestep: int | None) -> pd.DataFrame:
+    table = convention_table(report.counts, report.cost, timestep)
+    anns = baselines(report, timestep).iloc[:-1].assign(AC=0.0)  # the last is in another arithmetic
+    whole: pd.DataFrame = pd.concat([table, anns[table.columns]])
+    whole.index.name = table.index.name
+    whole["of the ANN (%)"] = 100 * whole["energy (nJ)"] / anns["energy (nJ)"].iloc[-1]
+    whole.attrs = table.attrs
+    return whole
+
+
+def _energy_caption(what: str, reports: Sequence[EnergyReport], *, every: bool = False) -> str:
+    contexts = []
+    for r in reports:
+        own = [] if every else [f"convention {r.convention.label}"]  # all of them are rows
+        contexts.append("; ".join([*own, r.cost.constants(), data_context(r.counts), *([] if every else r.notes)]))
     counts = [report.counts for report in reports]
     return compose_caption(what, counts, contexts, "Synaptic operations, by exact counts", sample_words(counts))
 

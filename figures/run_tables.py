@@ -1,7 +1,9 @@
 """Tables over trained networks: Tables 1, 2 and 4 of the TET paper, and one's own rows of Table 3."""
 
+import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -14,8 +16,8 @@ from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
 from tetviz.summaries.runs import Run, mean_and_deviation, runs_of
 
-# Data set, architecture, T and k; then the loss.
-Cells = dict[tuple[str, str, int, float], dict[str, list[Run]]]
+Row = tuple[str, str, int, float]  # data set, architecture, T and k
+Cells = dict[Row, dict[str, list[Run]]]  # then the method: runs that differ in nothing but their seed
 
 _LOSSES = ("sdt", "tet", "total")
 _CELLS = (
@@ -31,22 +33,16 @@ def loss_table(curves: Sequence[ScalingCurve]) -> Table:
         curves: one for each network.
 
     Returns:
-        A row for each data set, architecture and T, a column for each loss, and what the last adds to L_SDT.
+        A row for each data set, architecture and T, a column for each method, and what each adds to L_SDT.
     """
     cells = _grouped(curves)
-    losses = _losses(cells)
-    shown: dict[str, list[str]] = {_head(loss): [] for loss in losses}
-    gains: list[str] = []
-    compare = "sdt" in losses and len(losses) > 1
-    for by_loss in cells.values():
-        for loss in losses:
-            shown[_head(loss)].append(_cell(by_loss.get(loss, [])))
-        if compare:
-            gains.append(_gain(by_loss, losses[-1]))
-    if compare:
-        shown[f"{losses[-1].upper()} minus SDT (points)"] = gains
+    methods = _methods(cells)
+    shown = {f"{method} (%)": [_cell(row.get(method, [])) for row in cells.values()] for method in methods}
+    if "SDT" in methods:
+        others = [method for method in methods if method != "SDT"]
+        shown |= {f"{other} minus SDT (points)": [_gain(row, other) for row in cells.values()] for other in others}
     rows = pd.Index([_row_name(*key) for key in cells], name="data, network, T")
-    caption = _caption(f"Networks trained with {_listed(losses)} (TET paper, Table 1): {_CELLS}", curves, cells)
+    caption = _caption(f"Networks by the loss trained with (TET paper, Table 1): {_CELLS}", curves, cells)
     return Table(_long(cells), caption, pd.DataFrame(shown, index=rows), "losses")
 
 
@@ -61,11 +57,11 @@ def own_rows(curves: Sequence[ScalingCurve]) -> Table:
     """
     cells = _grouped(curves)
     rows = [
-        {"method": loss.upper(), "network": key[1], "T": key[2], "accuracy (%)": _cell(runs), "n": len(runs)}
-        for key, by_loss in cells.items()
-        for loss, runs in by_loss.items()
+        {"method": method, "network": key[1], "T": key[2], "accuracy (%)": _cell(runs)}
+        for key, by_method in cells.items()
+        for method, runs in by_method.items()
     ]
-    names = [key[0] for key, by_loss in cells.items() for _ in by_loss]
+    names = [key[0] for key, by_method in cells.items() for _ in by_method]
     caption = _caption(f"Trained networks (own rows of a table as the TET paper's Table 3): {_CELLS}", curves, cells)
     return Table(_long(cells), caption, pd.DataFrame(rows, index=pd.Index(names, name="data")), "own")
 
@@ -77,7 +73,7 @@ def smooth_table(curves: Sequence[ScalingCurve]) -> Table:
         curves: one for each network, some of them smooth.
 
     Returns:
-        A row for each k, a column for each loss.
+        A row for each k, a column for each method.
 
     Raises:
         ResultError: no network is smooth.
@@ -88,8 +84,7 @@ def smooth_table(curves: Sequence[ScalingCurve]) -> Table:
             "no network has smooth neurons; train some with tetviz ablation, or tetviz train --surrogate sigmoid --k K"
         )
     one = len({key[:3] for key in cells}) == 1
-    losses = _losses(cells)
-    shown = {_head(loss): [_cell(by_loss.get(loss, [])) for by_loss in cells.values()] for loss in losses}
+    shown = {f"{method} (%)": [_cell(row.get(method, [])) for row in cells.values()] for method in _methods(cells)}
     names = [_neurons(key[3]) if one else _row_name(*key) for key in cells]
     caption = _caption(
         f"Smooth neurons, sigmoid(k (u - V_th)), and spiking ones (TET paper, Table 2): {_CELLS}", curves, cells
@@ -114,19 +109,50 @@ def step_table(curves: Sequence[ScalingCurve]) -> Table:
 
 
 def _grouped(curves: Sequence[ScalingCurve]) -> Cells:
-    # NaN is not equal to itself, so spiking networks have k = infinity here: they are the limit of smooth ones.
     if not curves:
         raise ResultError("no scaling curve for a table")
+    runs = runs_of(curves)
     cells: Cells = {}
-    for run in runs_of(curves):
-        k = math.inf if math.isnan(run.k) else run.k
-        cells.setdefault((run.dataset, run.network, run.t_train, k), {}).setdefault(run.loss, []).append(run)
+    for run in sorted(runs, key=_order):
+        peers = [other for other in runs if (_row(other), _loss_words(other)) == (_row(run), _loss_words(run))]
+        method = ", ".join([_loss_words(run), *_unlike(run, peers)])
+        cells.setdefault(_row(run), {}).setdefault(method, []).append(run)
     return dict(sorted(cells.items()))
 
 
-def _losses(cells: Cells) -> list[str]:
-    found = {loss for by_loss in cells.values() for loss in by_loss}
-    return [loss for loss in _LOSSES if loss in found] + sorted(found - set(_LOSSES))
+def _row(run: Run) -> Row:
+    # NaN is not equal to itself, so spiking networks have k = infinity here: they are the limit of smooth ones.
+    return run.dataset, run.network, run.t_train, math.inf if math.isnan(run.k) else run.k
+
+
+def _order(run: Run) -> tuple[int, str, float]:
+    rank = _LOSSES.index(run.loss) if run.loss in _LOSSES else len(_LOSSES)
+    return rank, run.loss, 0.0 if math.isnan(run.lamb) else run.lamb
+
+
+def _loss_words(run: Run) -> str:
+    loss = run.loss.upper().replace(">", ", then ")
+    return f"{loss}, lambda {run.lamb:g}" if run.loss == "total" else loss
+
+
+def _unlike(run: Run, peers: Sequence[Run]) -> list[str]:
+    # The settings of a run that are not those of all runs of the same loss, such as "lr 0.01".
+    known, others = _settings(run), [_settings(peer) for peer in peers]
+    return [
+        f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}".strip()
+        for name, value in known.items()
+        if any(other.get(name) != value for other in others)
+    ]
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    training, neurons = json.loads(run.settings)
+    return {**training, **neurons}
+
+
+def _methods(cells: Cells) -> list[str]:
+    ordered = sorted((_order(runs[0]), method) for row in cells.values() for method, runs in row.items())
+    return list(dict.fromkeys(method for _, method in ordered))
 
 
 def _cell(runs: Sequence[Run]) -> str:
@@ -139,17 +165,17 @@ def _cell(runs: Sequence[Run]) -> str:
     return f"{mean:.2f} [{100 * low[0]:.2f}, {100 * high[0]:.2f}]"
 
 
-def _gain(by_loss: dict[str, list[Run]], loss: str) -> str:
-    if not by_loss.get("sdt") or not by_loss.get(loss):
+def _gain(by_method: dict[str, list[Run]], method: str) -> str:
+    if not by_method.get("SDT") or not by_method.get(method):
         return "-"
-    first, second = (mean_and_deviation(100 * run.accuracy for run in by_loss[name])[0] for name in ("sdt", loss))
+    first, second = (mean_and_deviation(100 * run.accuracy for run in by_method[name])[0] for name in ("SDT", method))
     return f"{second - first:+.2f}"
 
 
 def _long(cells: Cells) -> pd.DataFrame:
     rows = []
-    for (dataset, network, t_train, k), by_loss in cells.items():
-        for loss, runs in by_loss.items():
+    for (dataset, network, t_train, k), by_method in cells.items():
+        for method, runs in by_method.items():
             mean, deviation = mean_and_deviation(100 * run.accuracy for run in runs)
             low, high = wilson([run.accuracy for run in runs], [run.samples for run in runs])
             rows.append(
@@ -158,7 +184,9 @@ def _long(cells: Cells) -> pd.DataFrame:
                     "network": network,
                     "T": t_train,
                     "k": k if math.isfinite(k) else math.nan,
-                    "loss": loss,
+                    "method": method,
+                    "loss": runs[0].loss,
+                    "lambda": runs[0].lamb,
                     "networks": len(runs),
                     "mean accuracy (%)": mean,
                     "standard deviation (points)": deviation,
@@ -174,22 +202,11 @@ def _long(cells: Cells) -> pd.DataFrame:
 
 
 def _caption(what: str, curves: Sequence[ScalingCurve], cells: Cells) -> str:
-    unlike = [
-        runs[0].loss.upper()
-        for by_loss in cells.values()
-        for runs in by_loss.values()
-        if len({(run.settings, run.lamb if run.lamb == run.lamb else None) for run in runs}) > 1
-    ]
-    note = "Networks of one cell differ in more than their seed" if unlike else ""
+    # A switch of the loss and its lambda are settings too, but they are what the loss of such a run is.
+    rows = [{run.settings for runs in row.values() for run in runs if ">" not in run.loss} for row in cells.values()]
+    unlike = any(len(settings) > 1 for settings in rows)
+    note = "Networks of one row differ in more than their loss and seed" if unlike else ""
     return compose_caption(what, curves, [data_context(curve) for curve in curves], note)
-
-
-def _head(loss: str) -> str:
-    return f"{loss.upper().replace('>', ', then ')} (%)"
-
-
-def _listed(losses: Sequence[str]) -> str:
-    return " and ".join(f"L_{loss.upper()}" for loss in losses)
 
 
 def _neurons(k: float) -> str:

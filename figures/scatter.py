@@ -13,7 +13,7 @@ from tetviz.figures.captions import compose_caption
 from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import COLUMN, characters, inches, text_lines
+from tetviz.figures.venues import COLUMN, characters, figure_title, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
@@ -102,7 +102,7 @@ def draw_scatter(
         rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
         figure.set_size_inches(side, side + text_lines(rows))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-        figure.suptitle(wrap_evenly(_caption(curves, told), 62, narrow=True))
+        figure.suptitle(figure_title(wrap_evenly(_caption(curves, told), 62, narrow=True)))
         figure.caption = compose_caption(
             f"Accuracy of the mean output of steps 1..T against the mean accuracy of the single steps 1..T, {told}",
             curves,

@@ -7,10 +7,19 @@ import numpy as np
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import compose_caption, holes_words, losses_words, sample_words, scale_words, steps_words
+from tetviz.figures.captions import (
+    compose_caption,
+    directions_words,
+    holes_words,
+    losses_words,
+    sample_words,
+    scale_words,
+    steps_words,
+)
 from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
 from tetviz.figures.contours import (
     HOLE,
+    LABELLED,
     center_text,
     draw_map,
     hole_key,
@@ -32,7 +41,7 @@ from tetviz.figures.picture import Picture
 from tetviz.figures.relief import draw_relief
 from tetviz.figures.scale import choose_scale, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import VENUES, WIDTH, inches, text_lines, venue
+from tetviz.figures.venues import VENUES, WIDTH, characters, figure_title, inches, text_lines, venue
 from tetviz.results import Surface
 
 
@@ -57,12 +66,12 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
     scale = choose_scale([values])
     name = wrap(network_name(surface.provenance), 70)
     context = wrap_evenly(with_progress(surface, surface_context(surface), plane), 105)
-    title = f"{name}: {loss_symbol(loss)} at T = {timestep}\n{context}"
+    title = figure_title(f"{name}: {loss_symbol(loss)} at T = {timestep}\n{context}")
     holes = bool(np.isnan(values).any())
     ratio = np.ptp(surface.y) / np.ptp(surface.x)
     # In inches. Automatic layout cuts labels beside a 3-D panel, so the places are given.
     width, side, left = inches(WIDTH), inches(2.8), text_lines(3.6)
-    bottom, top = text_lines(3 + 1.5 * holes), text_lines(2.4 + title.count("\n") + 1)
+    bottom, top = text_lines(3 + 1.5 * holes), text_lines(2.4 + title.count("\n") + bool(title))
     body = float(np.clip(side * ratio, inches(1.8), inches(3.2)))
     height = bottom + body + top
     with paper_style():
@@ -86,7 +95,8 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
         relief = cast(Axes3D, figure.add_axes(right, projection="3d"))
         draw_relief(relief, surface, values, scale)
         relief.set_title(f"height: {loss_symbol(loss)} (nat), linear", pad=6)
-        figure.suptitle(title, y=1 - text_lines(0.5) / height, va="top")
+        if title:
+            figure.suptitle(title, y=1 - text_lines(0.5) / height, va="top")
         if holes:
             hole_legend(figure, [hole_key(surface, values, plane)], "lower center")
         figure.caption = compose_caption(
@@ -123,25 +133,27 @@ def compare_surfaces(
     contexts = [with_progress(surface, surface_context(surface), plane) for surface in surfaces]
     shared = len(set(contexts)) == 1
     width = _panels_width(len(surfaces))
-    side = (width - inches(1.4)) / len(surfaces)
+    side = min((width - inches(1.4)) / len(surfaces), inches(2.9))
     fit = side / inches(2.5)
     headings = [
         wrap(name, 34 * fit) if shared else f"{wrap(name, 34 * fit)}\n{wrap(context, 44 * fit)}"
         for name, context in zip(network_names(surfaces), contexts, strict=True)
     ]
-    above = 1 + max(heading.count("\n") for heading in headings)
+    title = figure_title(wrap_evenly(contexts[0], 105 * width / inches(WIDTH))) if shared else ""
+    above = title.count("\n") + bool(title) + max(heading.count("\n") for heading in headings)
     with paper_style():
         ratio = float(np.clip(max(np.ptp(s.y) for s in surfaces) / max(np.ptp(s.x) for s in surfaces), 0.4, 2))
-        height = (side * ratio + text_lines(1.5)) * len(losses)
+        narrow = characters(34 * fit) < 26
+        height = (side * ratio + text_lines(2.5 if narrow else 1.5)) * len(losses)
         figure = Picture(figsize=(width, height + text_lines(above + 3.6)), layout="compressed")
         grid: Any = figure.subplots(len(losses), len(surfaces), sharex=True, sharey=True, squeeze=False)
         for row, column in np.ndindex(grid.shape):
             surface, panel = surfaces[column], values[row][column]
             axes = grid[row, column]
-            filled = draw_map(axes, surface, panel, scale, fontsize=6)
+            filled = draw_map(axes, surface, panel, scale, fontsize=6 if side > LABELLED else None)
             letter = _letter(row * len(surfaces) + column)
             what = f"({letter}) {loss_symbol(losses[row])} at T = {steps[column]}"
-            axes.set_title(", ".join(filter(None, (what, center_text(surface, panel)))))
+            axes.set_title(("\n" if narrow else ", ").join(filter(None, (what, center_text(surface, panel)))))
         for column, heading in enumerate(headings):
             axes = grid[0, column]
             axes.set_title(f"{heading}\n{axes.get_title()}")
@@ -166,8 +178,8 @@ def compare_surfaces(
             keys.append(Patch(**HOLE, label="outside the grid", linewidth=0))
         if keys:
             hole_legend(figure, keys, "outside lower center")
-        if shared:
-            figure.suptitle(wrap_evenly(contexts[0], 105 * width / inches(WIDTH)))
+        if title:
+            figure.suptitle(title)
         figure.caption = compose_caption(
             f"Loss surfaces of {len(surfaces)} networks, a column each, under {losses_words(losses)}, "
             f"{steps_words(surfaces, steps)}; all panels share levels, colours and axes",
@@ -175,15 +187,15 @@ def compare_surfaces(
             contexts,
             scale_words(scale, surfaces[0]),
             holes_words(keys),
+            directions_words(surfaces),
             sample_words(surfaces),
         )
     return figure
 
 
 def _panels_width(count: int) -> float:
-    # Without a venue there is no page that many panels would have to fit on.
-    widest = 2 * WIDTH if venue() is VENUES["tetviz"] else WIDTH
-    return inches(min(2.5 * count + 1.4, widest))
+    # Without a venue there is no page to fill, and none that many panels would have to fit on.
+    return inches(min(2.5 * count + 1.4, 2 * WIDTH) if venue() is VENUES["tetviz"] else WIDTH)
 
 
 def _share_axes(grid: Any, surfaces: Sequence[Surface]) -> bool:

@@ -25,7 +25,7 @@ from tetviz.figures.labels import (
 from tetviz.figures.picture import Picture
 from tetviz.figures.scale import choose_scale, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import WIDTH, inches, points, text_lines
+from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
 
@@ -55,8 +55,8 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
     ratio = float(np.ptp(trajectory.y) / np.ptp(trajectory.x))
     context = wrap_evenly(with_progress(trajectory, surface_context(trajectory)), 105)
     title = f"{wrap(network_name(trajectory.provenance), 70)}: {loss_symbol(loss)} at T = {timestep}\n{context}"
-    title = f"{title}\n{_explained(trajectory)}"
-    rows = title.count("\n") + 1
+    title = figure_title(f"{title}\n{_explained(trajectory)}")
+    rows = title.count("\n") + bool(title)
     with paper_style():
         figure = Picture(layout="constrained")
         if ratio < _FLAT:
@@ -88,7 +88,8 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
         bar.set_ticks([0, 0.5, 1])
         if np.isnan(values).any():
             hole_legend(figure, [hole_key(trajectory, values)], "outside lower center")
-        figure.suptitle(title)
+        if title:
+            figure.suptitle(title)
         figure.caption = compose_caption(
             f"Checkpoints on the plane that fits them, over L_{loss.upper()} at T = {timestep} (map), their losses "
             "beside those at their projections, and how far off the plane they are",

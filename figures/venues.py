@@ -34,6 +34,7 @@ class Venue:
         size: ordinary text of figures, in points.
         fonts: matplotlib's settings of the typeface.
         character: mean width of a character, in those of DejaVu Sans of the same size.
+        captioned: whether a caption stands below each figure, so that a title inside would say the same again.
     """
 
     text: float
@@ -41,6 +42,7 @@ class Venue:
     size: float
     fonts: dict[str, Any]
     character: float
+    captioned: bool = False
 
     def settings(self) -> dict[str, Any]:
         """The venue as settings of matplotlib.
@@ -68,9 +70,9 @@ class Venue:
 
 VENUES: dict[str, Venue] = {
     "tetviz": Venue(WIDTH, COLUMN, SIZE, _SANS, 1.0),
-    "neurips": Venue(5.5, 3.3, 7.0, _TIMES, 0.8),
-    "icml": Venue(6.75, 3.25, 7.5, _TIMES, 0.8),
-    "ieee": Venue(7.16, 3.5, 8.0, _TIMES, 0.8),
+    "neurips": Venue(5.5, 3.3, 7.0, _TIMES, 0.8, captioned=True),
+    "icml": Venue(6.75, 3.25, 7.5, _TIMES, 0.8, captioned=True),
+    "ieee": Venue(7.16, 3.5, 8.0, _TIMES, 0.8, captioned=True),
     "slides": Venue(10.0, 6.0, 12.0, _SANS, 1.0),
 }
 
@@ -106,6 +108,18 @@ def venue() -> Venue:
         tetviz's own outside of :func:`use_style`.
     """
     return _ACTIVE.get()
+
+
+def figure_title(text: str) -> str:
+    """The title over all panels: networks, data and choices, which the caption says too.
+
+    Args:
+        text: what it says.
+
+    Returns:
+        The same, or nothing where the venue prints a caption.
+    """
+    return "" if venue().captioned else text
 
 
 def inches(length: float, *, narrow: bool = False) -> float:

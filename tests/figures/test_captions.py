@@ -1,9 +1,18 @@
 """Captions: what stands beside a figure, and that it is the same from a file."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from every_kind import KINDS, NAMED, trained
-from planted_results import planted_counts, planted_surface
+from planted_results import (
+    planted_counts,
+    planted_history,
+    planted_interpolation,
+    planted_surface,
+    planted_trajectory,
+)
 
 from tetviz.errors import OutputError
 from tetviz.figures import draw
@@ -75,6 +84,35 @@ def test_a_caption_says_how_a_network_was_trained_and_what_differs():
         assert words in caption
     two = [planted_surface(label="a"), planted_surface(label="b", sample=np.arange(9))]
     assert "different samples" in draw(two).caption
+
+
+def test_what_is_of_several_checkpoints_says_no_training_of_one():
+    record = json.dumps({"loss": "sdt", "seed": 0, "stages": ["4:30"]})
+    for result in (
+        planted_interpolation(),
+        planted_interpolation(path="bezier"),
+        planted_trajectory(path="checkpoints"),
+    ):
+        recorded = replace(result, provenance=replace(result.provenance, training=record))
+        assert "trained with" not in draw([recorded]).caption
+    path = planted_trajectory()
+    path = replace(path, provenance=replace(path.provenance, training=record))
+    caption = draw([path]).caption
+    assert "trained with L_SDT" in caption and "the cross at (0, 0) is the checkpoint epoch 5" in caption
+
+
+def test_networks_keep_their_names():
+    histories = [planted_history(label="sdt"), planted_history(label="tet", loss="tet")]
+    caption = draw(histories).caption
+    assert " sdt: SDT" in caption and "Sdt" not in caption and "Tet" not in caption
+
+
+def test_surfaces_of_different_architectures_are_told():
+    one, two = planted_surface(label="a"), planted_surface(label="b")
+    other = replace(two, provenance=replace(two.provenance, network='{"name": "snn5", "width": 0.5}'))
+    for name in ("fig2", "fig5"):
+        assert "not the same noise" in draw_named(name, [one, other]).caption
+        assert "not the same noise" not in draw_named(name, [one, two]).caption
 
 
 def test_a_caption_says_the_convention_and_the_holes():

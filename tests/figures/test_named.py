@@ -1,6 +1,8 @@
 """Figures and tables by name: the registry, what each takes, and what the figures of the TET paper show."""
 
+import json
 import math
+import re
 import statistics
 from dataclasses import replace
 
@@ -29,7 +31,9 @@ def test_a_name_draws_what_it_says_with_a_caption(name):
 @pytest.mark.parametrize("name", NAMED)
 def test_results_of_another_kind_are_refused_with_what_it_takes(name):
     other = [planted_trajectory()]
-    with pytest.raises(ResultError, match=rf"^{name} takes {FIGURES[name].takes}, got results of kind trajectory$"):
+    with pytest.raises(
+        ResultError, match=rf"^{name} takes {re.escape(FIGURES[name].takes)}, got results of kind trajectory$"
+    ):
         draw_named(name, other)
 
 
@@ -155,8 +159,32 @@ def test_a_network_is_counted_once_and_unlike_runs_are_told():
         draw_named("table1", [trained(digest="ab"), trained(seed=1, digest="ab")])
     with pytest.raises(ResultError, match="same run of training"):
         draw_named("table1", [trained(digest="ab"), trained(digest="cd", label="last")])
-    assert "more than their seed" in draw_named("table1", [trained("total", 0, 0.1), trained("total", 1, 0.2)]).caption
-    assert "more than their seed" not in draw_named("table1", NAMED["table1"]()).caption
+
+
+def test_only_runs_that_differ_in_nothing_but_the_seed_are_pooled():
+    curves = [trained("total", seed, lamb) for seed, lamb in ((0, 0.05), (1, 0.05), (0, 0.2))]
+    curves += [trained("sdt", 0), trained("tet", 0), retrained(trained("tet", 1, digest="ab"), lr=0.01)]
+    first, third = draw_named("table1", curves), draw_named("table3", curves)
+    methods = ["SDT", "TET", "TET, lr 0.01", "TOTAL, lambda 0.05", "TOTAL, lambda 0.2"]
+    gains = [f"{method} minus SDT (points)" for method in methods[1:]]
+    assert first.shown.columns.tolist() == [f"{method} (%)" for method in methods] + gains
+    assert third.shown["method"].tolist() == methods and "n" not in third.shown
+    assert [cell.endswith("(n = 2)") for cell in third.shown["accuracy (%)"]] == [False, False, False, True, False]
+    assert third.frame["networks"].tolist() == [1, 1, 1, 2, 1]
+    assert "more than their loss and seed" in first.caption
+    assert "more than their loss and seed" not in draw_named("table1", NAMED["table1"]()).caption
+
+
+def test_switches_at_different_epochs_are_different_methods():
+    switched = [retrained(trained("sdt", seed), switch=f"tet@{at}") for seed, at in ((0, 10), (1, 10), (2, 20))]
+    methods = draw_named("table3", switched).shown["method"].tolist()
+    assert methods == ["SDT, then TET, switch tet@10", "SDT, then TET, switch tet@20"]
+
+
+def retrained(curve, **settings):
+    """The same curve of a network that was trained with other settings."""
+    training = {**json.loads(curve.provenance.training), **settings}
+    return replace(curve, provenance=replace(curve.provenance, training=json.dumps(training)))
 
 
 def test_table_2_has_a_row_for_each_k_with_spikes_last():

@@ -11,7 +11,7 @@ from tetviz.figures import draw, draw_scaling, draw_surface, paper_style, save_f
 from tetviz.figures.named import FIGURES, draw_named
 from tetviz.figures.style import METHOD_STYLES
 from tetviz.figures.tables import Table
-from tetviz.figures.venues import COLUMN, VENUES, WIDTH, use_style, venue
+from tetviz.figures.venues import COLUMN, VENUES, use_style, venue
 
 # Widths of text and column that the authors' kits of the venues have, in inches.
 PUBLISHED = {"neurips": (5.5, None), "icml": (6.75, 3.25), "ieee": (7.16, 3.5)}
@@ -30,7 +30,8 @@ def test_figures_have_the_width_of_the_page_or_of_the_column(style):
         assert wide.get_figwidth() == pytest.approx(VENUES[style].text)
         assert narrow.get_figwidth() == pytest.approx(VENUES[style].column)
         four = draw([planted_surface(label=name) for name in "abcd"])
-    assert four.get_figwidth() <= (2 * WIDTH if style == "tetviz" else VENUES[style].text) + 1e-9
+        assert bool(four.get_suptitle()) == (not VENUES[style].captioned)
+    assert four.get_figwidth() == pytest.approx(10 + 1.4 if style == "tetviz" else VENUES[style].text)
 
 
 @pytest.mark.parametrize("style", ["tetviz", "neurips", "slides"])  # the widest, and those with the largest text for it
@@ -46,6 +47,20 @@ def test_no_text_of_a_named_figure_lies_on_another_in_the_narrowest_style(name):
     with use_style("icml"):
         figure = draw_named(name, NAMED[name]())
         assert not isinstance(figure, Table)
+        assert overlaps(figure) == [] and cut(figure) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_compared_surfaces_fill_the_page_and_no_text_touches_another(count):
+    with use_style("neurips"):
+        figure = draw_named("fig2", [planted_surface(label=name) for name in "abcd"[:count]])
+        assert figure.get_figwidth() == pytest.approx(5.5)
+        assert overlaps(figure) == [] and cut(figure) == []
+
+
+def test_maps_of_an_incomplete_row_are_not_cut():
+    with use_style("neurips"):
+        figure = draw_named("planes", [planted_surface(planes=5)])
         assert overlaps(figure) == [] and cut(figure) == []
 
 
@@ -81,7 +96,7 @@ def test_text_stays_text_in_every_style(tmp_path, caplog):
             figure = draw([planted_surface(label="Net 7")])
             svg = save_figure(figure, tmp_path / f"{style}.svg").read_text()
             pdf = save_figure(figure, tmp_path / f"{style}.pdf").read_bytes()
-        assert "Net 7" in svg and "x (filter norms)" in svg
+        assert ("Net 7" in svg) == (not VENUES[style].captioned) and "x (filter norms)" in svg
         assert b"/Type3" not in pdf
     assert not [record for record in caplog.records if "font" in record.getMessage()]
 
