@@ -75,7 +75,7 @@ _choice_options = combined(
 @click.command()
 @click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_choice_options
-@click.option("--force", is_flag=True, help="Replace an existing figure and its caption.")
+@click.option("--force", is_flag=True, help="Replace an existing figure, and its caption: the .txt of that name.")
 @click.option(
     "-o",
     "--output",

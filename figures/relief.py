@@ -77,6 +77,7 @@ def compare_reliefs(
             axes.patch.set_visible(False)
             draw_relief(axes, surfaces[column], values[row][column], scale, heights)
             axes.set(xlim=x_limits, ylim=y_limits)
+            _fit_box(axes)
             axes.set_xlabel(axis_label("x", surfaces[column].norm), labelpad=points(8) - 9)
             axes.set_ylabel(axis_label("y", surfaces[column].norm), labelpad=points(8) - 9)
             what = f"height: {loss_symbol(losses[row])} (nat) at T = {steps[column]}"
@@ -148,9 +149,7 @@ def draw_relief(
     axes.set_xlim(surface.x.min(), surface.x.max())
     axes.set_ylim(surface.y.min(), surface.y.max())
     axes.set_zlim(*(heights or height_limits([values], scale)))
-    extent = np.array([np.ptp(surface.x), np.ptp(surface.y)])
-    extent = np.maximum(extent / extent.max(), 0.3)
-    axes.set_box_aspect((*extent, 0.65), zoom=1.05)
+    _fit_box(axes)
     axes.view_init(elev=48, azim=-58)
     set_ticks(axes, prune="both")
     axes.zaxis.set_major_locator(MaxNLocator(5, prune="lower"))
@@ -158,3 +157,9 @@ def draw_relief(
     axes.tick_params(pad=0.4 * points(8) - 5.2)
     axes.set_xlabel("x", labelpad=points(8) - 13)
     axes.set_ylabel("y", labelpad=points(8) - 13)
+
+
+def _fit_box(axes: Axes3D) -> None:
+    # From the limits, so that panels which share them are alike and a loss is as high in each.
+    extent = np.array([np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())])
+    axes.set_box_aspect((*np.maximum(extent / extent.max(), 0.3), 0.65), zoom=1.05)

@@ -90,9 +90,9 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
     for name, report in zip(network_names(counts), reports, strict=True):
         frame = _of_network(name, energy_table(report).reset_index())
         low, high = wilson(report.counts.accuracy, report.samples)
-        frame.insert(3, "accuracy low (%)", 100 * low)
-        frame.insert(4, "accuracy high (%)", 100 * high)
-        frame.insert(2, "samples", report.samples)
+        frame.insert(2, "accuracy low (%)", 100 * low)
+        frame.insert(3, "accuracy high (%)", 100 * high)
+        frame.insert(1, "samples", report.samples)
         frames.append(frame)
         text = _rounded(frame.drop(columns=["samples", "accuracy low (%)", "accuracy high (%)"]))
         text["accuracy (%)"] = _intervals(frame, "accuracy (%)", "accuracy low (%)", "accuracy high (%)", "{:.2f}")

@@ -1,5 +1,7 @@
 """Surfaces beside one another: one scale, or a figure that says otherwise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,3 +59,10 @@ def test_a_hole_is_open_in_every_panel_and_said():
         for s in (planted_surface(size=7), surface)
     )
     assert whole - holed == 4 + 8  # the cells around each hole; one of both losses, one of L_TET alone
+
+
+def test_the_same_loss_is_as_high_in_every_relief():
+    wide, flat = planted_surface(size=7), planted_surface(size=7, label="b")
+    flat = dataclasses.replace(flat, y=flat.y / 2)
+    boxes = [tuple(axes._box_aspect) for axes in compare_reliefs([wide, flat]).axes if axes.name == "3d"]
+    assert len(boxes) == 4 and len(set(boxes)) == 1
