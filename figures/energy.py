@@ -62,8 +62,8 @@ def draw_energy(
     names, captions = network_names(counts), list(map(_context, reports, steps))
     shared = len(set(captions)) == 1
     factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
-    by_convention = list(map(_by_convention, reports, steps))
-    rows = list(dict.fromkeys(label for each in by_convention for label in each))
+    per_convention = list(map(by_convention, reports, steps))
+    rows = list(dict.fromkeys(label for each in per_convention for label in each))
     with paper_style():
         heights = [inches(2.2), text_lines(1.2 * len(rows)), *map(layer_height, reports)]
         figure = Picture(layout="constrained")
@@ -74,7 +74,7 @@ def draw_energy(
         labels = [wrap(name if shared else f"{name}; {text}", 105) for name, text in zip(names, captions, strict=True)]
         handles: list[Line2D | Patch] = []
         handles += _draw_curves(curves, reports, labels, factor)
-        for index, (energies, style) in enumerate(zip(by_convention, styles, strict=True)):
+        for index, (energies, style) in enumerate(zip(per_convention, styles, strict=True)):
             places = np.arange(len(rows)) + 0.6 * ((index + 0.5) / len(reports) - 0.5)
             pj = _positive(np.array([energies.get(label, np.nan) for label in rows]))
             choices.plot(pj / factor, places, **{**style, "linestyle": "none"}, gid="conventions")
@@ -216,8 +216,16 @@ def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> N
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
-    # In pJ; the headline is one of the four unless some choice of it is not that of its preset.
+def by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
+    """The same spikes under each convention; the headline is one of the four unless it differs from its preset.
+
+    Args:
+        report: the energy.
+        timestep: T.
+
+    Returns:
+        Energy of a sample in pJ by convention and first layer.
+    """
     table = convention_table(report.counts, report.cost, timestep)["energy (nJ)"]
     shown = {str(label): 1e3 * float(energy) for label, energy in table.items()}
     return {**shown, report.convention.label: float(report.total_pj[timestep - 1])}

@@ -100,7 +100,9 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
     caption = _energy_caption(
         "Energy of a sample and accuracy at every T, summed over steps 1..T", reports, every=False
     )
-    return Table(pd.concat(frames), f"{caption} In brackets 95 % Wilson intervals over samples.", _all(shown), "energy")
+    return Table(
+        pd.concat(frames), f"{caption} In brackets 95 % Wilson intervals over samples.", pd.concat(shown), "energy"
+    )
 
 
 def energy_layers_table(
@@ -328,10 +330,6 @@ def _energy_caption(what: str, reports: Sequence[EnergyReport], *, every: bool =
 
 def _of_network(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(pd.Index([name] * len(frame), name="network"))
-
-
-def _all(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames)
 
 
 def _intervals(frame: pd.DataFrame, mean: str, low: str, high: str, form: str) -> list[str]:

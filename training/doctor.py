@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork
+from tetviz.models.resting import close
 from tetviz.training.doctor_causal import causality
-from tetviz.training.doctor_probe import CANNOT_RUN, clone, close, generators_kept, listed, logits, reason, watching
+from tetviz.training.doctor_probe import CANNOT_RUN, clone, generators_kept, listed, logits, reason, watching
 from tetviz.training.doctor_spikes import firing, precision
 from tetviz.training.doctor_state import find_causes, find_graph, find_train_mode
 from tetviz.training.doctor_tensors import tied_tensors

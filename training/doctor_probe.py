@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.models.hosting import generators_kept as generators_kept
+from tetviz.models.resting import close
 from tetviz.training.profile import evaluating, outputs
 
 # What a module may raise that was written for other inputs or another precision, or that its state no longer fits.
@@ -132,26 +133,6 @@ def logits(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
     """
     with evaluating(model):
         return torch.cat(list(outputs(model, x.clone(), timesteps)))
-
-
-def close(a: Tensor, b: Tensor, tolerance: float = 0.0) -> bool:
-    """Whether two tensors agree; NaN equals NaN.
-
-    Args:
-        a: a tensor.
-        b: a tensor.
-        tolerance: of the difference, relative to the largest value; 0 asks for the same numbers.
-
-    Returns:
-        Whether the shapes are the same and every pair of elements agrees.
-    """
-    if a.shape != b.shape:
-        return False
-    equal = (a == b) | (a.isnan() & b.isnan())
-    if bool(equal.all()) or not tolerance:
-        return bool(equal.all())
-    allowed = tolerance * torch.nan_to_num(b.double(), posinf=0.0, neginf=0.0).abs().max()
-    return bool((equal | ((a.double() - b.double()).abs() <= allowed)).all())
 
 
 def listed(model: nn.Module, names: Iterable[str], shown: int = 4) -> str:

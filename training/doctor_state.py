@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from tetviz.training.doctor_probe import clone, close, generators_kept, held, listed, logits
+from tetviz.models.resting import close
+from tetviz.training.doctor_probe import clone, generators_kept, held, listed, logits
 from tetviz.training.profile import Batch, a_parameter, evaluating
 
 

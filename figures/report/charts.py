@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tetviz.figures.energy import by_convention
 from tetviz.figures.labels import LOSSES, network_names
 from tetviz.figures.report import marks
 from tetviz.figures.report.blocks import Chart
 from tetviz.figures.report.marks import Trace
 from tetviz.figures.style import energy_unit, series_styles
 from tetviz.results import ScalingCurve, TrainingHistory, default_timestep
-from tetviz.summaries import EnergyReport, baselines, convention_table, exit_curve, wilson
+from tetviz.summaries import EnergyReport, baselines, exit_curve, wilson
 from tetviz.summaries.exits import RULES
 
 WIDE = 8.0  # a loss over a wider range has a logarithmic axis
@@ -146,7 +147,7 @@ def energy_charts(reports: Sequence[EnergyReport]) -> list[Chart]:
         curves.append(marks.curve(energy, 100 * counts.accuracy, name, style, texts, shown=True, every=True))
         at = counts.timestep == counts.t_train
         curves.append(marks.ring(energy[at], 100 * counts.accuracy[at], name, style))
-        tables.append((report, name, style, _by_convention(report, t)))
+        tables.append((report, name, style, _beside_anns(report, t)))
     labels = list(dict.fromkeys(label for *_, rows in tables for label in rows))
     for index, (_, name, style, rows) in enumerate(tables):
         # Side by side in a row, as networks often cost the same.
@@ -178,16 +179,10 @@ def energy_charts(reports: Sequence[EnergyReport]) -> list[Chart]:
     ]
 
 
-def _by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
+def _beside_anns(report: EnergyReport, timestep: int) -> dict[str, float]:
     # In pJ, with the ANNs in the same arithmetic.
-    table = convention_table(report.counts, report.cost, timestep)["energy (nJ)"]
     anns = baselines(report, timestep)["energy (nJ)"].iloc[:-1]
-    own = {report.convention.label: float(report.total_pj[timestep - 1])}
-    return (
-        {str(label): 1e3 * float(nj) for label, nj in table.items()}
-        | own
-        | {str(a): 1e3 * float(nj) for a, nj in anns.items()}
-    )
+    return by_convention(report, timestep) | {str(ann): 1e3 * float(nj) for ann, nj in anns.items()}
 
 
 def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:

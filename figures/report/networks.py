@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def _begins(source: Source, other: Source) -> bool:
     one, whole = _origin(source), _origin(other)
     if (network_name(one), one.training) != (network_name(whole), whole.training):
         return False
-    epochs = len(getattr(source.result, "epoch"))  # noqa: B009
+    epochs = len(cast(TrainingHistory, source.result).epoch)
     return all(
         np.array_equal(getattr(source.result, name), getattr(other.result, name)[:epochs], equal_nan=True)
         for name in array_fields(TrainingHistory)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def findings(source: Source) -> list[tuple[str, str, str]]:
     Returns:
         Check, verdict and message of each; empty where none are recorded.
     """
-    entries = listed(getattr(source.result, "provenance").doctor)  # noqa: B009
+    entries = listed(cast(Any, source.result).provenance.doctor)
     return [(str(e[0]), str(e[1]), str(e[2])) for e in entries if isinstance(e, list) and len(e) == 3]
 
 

@@ -18,7 +18,7 @@ from tetviz.figures.labels import (
 from tetviz.figures.report import charts, tables_energy, tables_flatness, tables_scaling, tables_training
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, Table, numbered, shared_text
 from tetviz.figures.report.drawings import drawing
-from tetviz.figures.report.surfaces import comparable, surface_block
+from tetviz.figures.report.surfaces import surface_block
 from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
 from tetviz.results import (
     BlockIsometry,
@@ -83,7 +83,7 @@ def _name(source: Source) -> str:
 
 def _surfaces(sources: Sequence[Source]) -> Iterable[Section]:
     surfaces = [cast(Surface, source.result) for source in sources]
-    groups = comparable(surfaces)
+    groups = _groups(sources, require_same_directions)
     for group in groups:
         chosen = [surfaces[position] for position in group]
         names = network_names(chosen)

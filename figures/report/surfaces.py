@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.figures.choices import require_same_directions
 from tetviz.figures.labels import LOSSES, axis_label, network_names, surface_context
 from tetviz.figures.report.blocks import Surfaces
 from tetviz.figures.scale import choose_scale
@@ -18,29 +17,6 @@ from tetviz.results.schema import FloatArray
 
 MOST_STEPS = 16
 _VALUES = ("sdt_loss", "tet_loss", "sdt_loss_se", "tet_loss_se", "accuracy")
-
-
-def comparable(surfaces: Sequence[Surface]) -> list[list[int]]:
-    """Which surfaces may stand side by side: those along the same directions.
-
-    Args:
-        surfaces: any.
-
-    Returns:
-        Positions, in groups; a surface that fits no group makes one of its own.
-    """
-    groups: list[list[int]] = []
-    for position, surface in enumerate(surfaces):
-        for group in groups:
-            try:
-                require_same_directions([*(surfaces[each] for each in group), surface])
-            except ResultError:
-                continue
-            group.append(position)
-            break
-        else:
-            groups.append([position])
-    return groups
 
 
 def surface_block(surfaces: Sequence[Surface]) -> Surfaces:
