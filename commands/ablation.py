@@ -98,8 +98,8 @@ def ablation(
 
     For every --k, and for spiking neurons (with --surrogate and --gamma), trains a network with L_SDT and one with
     L_TET, all else the same: FOLDER/sdt-k10.pt and so on, as `tetviz train --surrogate sigmoid --k 10` does. Then
-    measures all of them on the test split, the smooth ones with spiking neurons too, and writes FOLDER/ablation.csv
-    and FOLDER/ablation.md: the TET paper's Table 2. The same command goes on where it was stopped.
+    measures all of them on the test split, the smooth ones with spiking neurons too, and writes FOLDER/ablation.csv,
+    .md and .tex: the TET paper's Table 2. The same command goes on where it was stopped.
 
     \b
     tetviz ablation --data digits --width 0.25 --epochs 5 -o ablation
@@ -110,6 +110,7 @@ def ablation(
     from tetviz.commands.console import TrainingProgress, note, print_json, warn_at_chance
     from tetviz.commands.subject import pick_device
     from tetviz.figures import format_table, to_markdown
+    from tetviz.figures.tables import Table, to_latex
     from tetviz.results import replacing
     from tetviz.training import fit
 
@@ -119,7 +120,7 @@ def ablation(
     config, train_set, test_set = prepare(loss=LOSSES[0], **options)
     runs = _plan(ks, config, output)
     output.mkdir(parents=True, exist_ok=True)
-    tables = output / "ablation.csv", output / "ablation.md"
+    tables = [output / f"ablation{suffix}" for suffix in (".csv", ".md", ".tex")]
     _check_outputs(runs, tables, force)
     rows = []
     try:
@@ -144,7 +145,8 @@ def ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    texts = _csv(rows), f"{CAPTION}\n\n{to_markdown(table)}\n"
+    latex = to_latex(Table(table, CAPTION, label="ablation"))
+    texts = _csv(rows), f"{CAPTION}\n\n{to_markdown(table)}\n", latex
     for path, text in zip(tables, texts, strict=True):
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -152,7 +154,7 @@ def ablation(
         print_json(rows)
     else:
         click.echo(f"{CAPTION}\n{format_table(table)}")
-    note(f"wrote {tables[0]} and {tables[1]}")
+    note(f"wrote {', '.join(map(str, tables))}")
 
 
 def _plan(ks: Sequence[float], config: "TrainingConfig", folder: Path) -> list[Run]:

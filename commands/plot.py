@@ -75,7 +75,7 @@ _choice_options = combined(
 @click.command()
 @click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_choice_options
-@click.option("--force", is_flag=True, help="Replace an existing figure, and its caption: the .txt of that name.")
+@click.option("--force", is_flag=True, help="Replace an existing figure or table, and the caption beside it.")
 @click.option(
     "-o",
     "--output",
@@ -99,7 +99,7 @@ def plot(
     output: Path,
     **flags: bool,
 ) -> None:
-    """Draw result files, without measuring anything: figures and tables, and a caption as text beside each.
+    """Draw result files, without measuring anything: figures and tables, with captions for a paper.
 
     What is drawn follows from the files. One surface gives a map and a 3-D view; several surfaces of the same
     directions give panels that share levels and axes; scaling curves, energies, histories, sharpnesses, training
@@ -108,7 +108,8 @@ def plot(
     --list shows all of them. A name that ends in .tex, .csv or .md asks for a table.
 
     A surface file of loss-landscape is drawn too, and so is a file that is still being written: what is missing is
-    hatched. Beside figure2.pdf stands figure2.txt: what is shown, of which networks, under which conventions.
+    hatched. Beside figure2.pdf stands figure2.txt: what is shown, of which networks, under which conventions. A .tex
+    or .md has its caption inside, a .csv beside it (table4.csv.txt).
 
     \b
     tetviz plot sdt.landscape.h5 tet.landscape.h5 --figure fig2 --style neurips -o figure2.pdf
@@ -132,7 +133,7 @@ def plot(
     _check_groups(name, groups)
     tabular = FIGURES[name].table if name else output.suffix.lower() in TABLE_SUFFIXES
     if not animated:
-        check_suffix(output, name or "this", table=tabular)
+        check_suffix(output, name or "", table=tabular)
     pricing = {"cost": cost, "convention": convention, "first_layer": first_layer, "pool": pool}
     choices = Choices(
         loss=loss,

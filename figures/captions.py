@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.patches import Patch
 
+from tetviz.figures.contours import shows_origin
 from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, names_of, network_names
 from tetviz.figures.scale import Scale
 from tetviz.results import Provenance, Surface, TrainingHistory, Trajectory
@@ -13,6 +14,7 @@ from tetviz.results.schema import IntArray
 from tetviz.summaries.runs import architecture_of, loss_of, training_of
 
 _HASH = 12
+_FEW = 4  # networks, of which a caption in a paper says each
 
 
 def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], contexts: Sequence[str], *notes: str) -> str:
@@ -25,51 +27,37 @@ def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], conte
         *notes: further sentences; empty ones are left out.
 
     Returns:
-        Sentences in one line.
+        Two paragraphs of one line each: what is shown, of which networks, under which choices; and the checkpoints by
+        the first digits of their SHA-256, with the version of tetviz. Where there are more than four networks, the
+        second says what each is.
     """
-    names = network_names(results)
-    if len(set(contexts)) == 1:
-        told = contexts[0]
-    else:
-        told = ". ".join(f"{name}: {context}" for name, context in zip(names, contexts, strict=True) if context)
-    networks = "; ".join(
-        f"{name}{_in_brackets(result.provenance, trained=_of_one_training(result))}"
-        for name, result in zip(names, results, strict=True)
-    )
+    names, few = network_names(results), len(results) <= _FEW
+    traits = [_traits(result) for result in results]
+    shared = [trait for trait in traits[0] if all(trait in each for each in traits)] if len(results) > 1 else []
+    own = ["; ".join(trait for trait in each if trait not in shared) for each in traits]
+    networks = [_listed(names, own) if few else str(len(names)), f"all of them {'; '.join(shared)}" if shared else ""]
+    told = {
+        context: [name for name, other in zip(names, contexts, strict=True) if other == context] for context in contexts
+    }
+    choices = ". ".join(told if len(told) == 1 else (f"{', '.join(which)}: {text}" for text, which in told.items()))
+    hashes = [_hashes(result.provenance) for result in results]
+    known = hashes if few else ["; ".join(filter(None, pair)) for pair in zip(own, hashes, strict=True)]
     versions = ", ".join(dict.fromkeys(result.provenance.tetviz_version for result in results))
-    made = f"Measured with tetviz {versions}" if versions else ""
-    network = "Network" if len(results) == 1 else "Networks"
-    choices = f"Data and choices: {told}" if told else ""
-    # What is drawn starts a sentence; a note may start with the name of a network, which stays as it is.
-    parts = (what[:1].upper() + what[1:], f"{network}: {networks}", choices, *notes, made)
-    return " ".join(_sentence(part) for part in parts if part)
-
-
-def training_words(provenance: Provenance) -> str:
-    """How a network was trained, in words.
-
-    Args:
-        provenance: of a result.
-
-    Returns:
-        Such as ``"trained with L_TET, T:epochs 4:30, seed 0"``; empty where it is not known.
-    """
-    training = training_of(provenance)
-    if not training.get("loss"):
-        return ""
-    losses = ", then ".join(f"L_{name.upper()}" for name in loss_of(provenance).split(">"))
-    switch, stages = str(training.get("switch", "")), training.get("stages", [])
-    parts = [
-        f"trained with {losses}",
-        f"switched after epoch {switch.partition('@')[2]}" if switch else "",
-        f"lambda {training['lamb']:g}" if "lamb" in training and "total" in loss_of(provenance) else "",
-        f"T:epochs {', '.join(map(str, stages))}" if stages else "",
-        f"seed {training['seed']}" if "seed" in training else "",
+    shown = [
+        what[:1].upper() + what[1:],  # what starts a sentence; a note may start with a name, which stays as it is
+        f"{'Network' if len(names) == 1 else 'Networks'}: {'; '.join(filter(None, networks))}",
+        f"Data and choices: {choices}" if any(told) else "",
+        *notes,
+        sample_words(results),
     ]
-    return ", ".join(part for part in parts if part)
+    origin = [
+        f"Checkpoints: {_listed(names, known)}" if any(known) else "",
+        f"Measured with tetviz {versions}" if versions else "",
+    ]
+    return "\n\n".join(" ".join(map(_sentence, filter(None, part))) for part in (shown, origin) if any(part))
 
 
-def sample_words(results: Sequence[Drawn]) -> str:
+def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
     """Whether several networks were measured on the same samples.
 
     Args:
@@ -78,9 +66,9 @@ def sample_words(results: Sequence[Drawn]) -> str:
     Returns:
         A sentence where they were not, else nothing.
     """
-    samples: list[IntArray] = [result.sample for result in results]
+    samples: list[IntArray] = [each.sample for each in results if not isinstance(each, TrainingHistory)]
     known = [each for each in samples if len(each)]
-    same = all(len(each) == len(known[0]) and bool((each == known[0]).all()) for each in known)
+    same = all(np.array_equal(each, known[0]) for each in known)
     return "" if same else "The networks were measured on different samples"
 
 
@@ -112,7 +100,7 @@ def steps_words(results: Sequence[Drawn], steps: Sequence[int]) -> str:
 
 
 def scale_words(scale: Scale, surface: Surface) -> str:
-    """How the maps of a figure are to be read: levels, coordinates, the mark in the middle.
+    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0).
 
     Args:
         scale: of all maps.
@@ -125,7 +113,8 @@ def scale_words(scale: Scale, surface: Surface) -> str:
     unit = axis_label("x", surface.norm).partition(" ")[2].strip("()")
     coordinates = f"; x and y in {unit}" if unit else ""
     levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
-    return f"Levels from {levels}, {spacing}{coordinates}; the cross at (0, 0) is {_at_the_cross(surface)}"
+    cross = f"; the cross at (0, 0) is {_at_the_cross(surface)}" if shows_origin(surface) else ""
+    return f"Levels from {levels}, {spacing}{coordinates}{cross}"
 
 
 def directions_words(surfaces: Sequence[Surface]) -> str:
@@ -167,13 +156,41 @@ def _of_one_training(result: Drawn | TrainingHistory) -> bool:
     return getattr(result, "path", "random") in ("random", "training")
 
 
-def _in_brackets(provenance: Provenance, *, trained: bool) -> str:
+def _listed(names: Sequence[str], about: Sequence[str]) -> str:
+    return "; ".join(f"{name} ({text})" if text else name for name, text in zip(names, about, strict=True))
+
+
+def _traits(result: Drawn | TrainingHistory) -> list[str]:
+    origin = result.provenance
+    training = _training(origin) if _of_one_training(result) else []
+    return [trait for trait in (architecture_of(origin), _neuron_words(origin), *training) if trait]
+
+
+def _hashes(provenance: Provenance) -> str:
     digests = [digest[:_HASH] for digest in provenance.checkpoint_sha256.split(", ") if digest]
-    sha = f"SHA-256 {', '.join(digests)}" if digests else ""
-    training = training_words(provenance) if trained else ""
-    parts = [architecture_of(provenance), _neuron_words(provenance), training, sha]
-    told = "; ".join(part for part in parts if part)
-    return f" ({told})" if told else ""
+    return f"SHA-256 {', '.join(digests)}" if digests else ""
+
+
+def _training(provenance: Provenance) -> list[str]:
+    training = training_of(provenance)
+    if not training.get("loss"):
+        return []
+    losses = ", then ".join(f"L_{name.upper()}" for name in loss_of(provenance).split(">"))
+    switch, stages = str(training.get("switch", "")), training.get("stages", [])
+    parts = [
+        f"trained with {losses}",
+        f"switched after epoch {switch.partition('@')[2]}" if switch else "",
+        f"lambda {training['lamb']:g}" if "lamb" in training and "total" in loss_of(provenance) else "",
+        ", then ".join(map(_stage_words, stages)),
+        f"seed {training['seed']}" if "seed" in training else "",
+    ]
+    return [part for part in parts if part]
+
+
+def _stage_words(stage: str) -> str:
+    timesteps, _, rest = stage.partition(":")
+    epochs, _, rate = rest.partition("@")
+    return f"{epochs} epoch{'s' * (epochs != '1')} at T = {timesteps}" + (f" and learning rate {rate}" if rate else "")
 
 
 def _neuron_words(provenance: Provenance) -> str:
@@ -182,9 +199,8 @@ def _neuron_words(provenance: Provenance) -> str:
         return ""
     if known.get("surrogate") == "sigmoid":
         return f"smooth neurons, k = {1 / known['gamma']:g}"
-    return (
-        f"{known.get('neuron', '')}, leak {known.get('leak', float('nan')):g}, {known.get('surrogate', '')} surrogate"
-    )
+    neuron, leak = str(known.get("neuron", "")).upper(), known.get("leak", float("nan"))
+    return f"{neuron} neurons, leak {leak:g}, {known.get('surrogate', '')} surrogate"
 
 
 def _sentence(text: str) -> str:

@@ -7,21 +7,18 @@ from typing import Any
 from tetviz.errors import ResultError, unknown
 from tetviz.figures.classes import draw_classes
 from tetviz.figures.energy import Pricing, draw_accuracy_per_energy
+from tetviz.figures.energy_tables import (
+    accuracy_energy_table,
+    energy_conventions_table,
+    energy_layers_table,
+    training_cost_table,
+)
 from tetviz.figures.exits import draw_exits
 from tetviz.figures.history import draw_history
 from tetviz.figures.multiples import draw_planes, draw_timesteps
 from tetviz.figures.picture import Picture
 from tetviz.figures.relief import compare_reliefs
-from tetviz.figures.result_tables import (
-    accuracy_energy_table,
-    block_table,
-    energy_conventions_table,
-    energy_layers_table,
-    flatness_table,
-    history_table,
-    scale_table,
-    training_cost_table,
-)
+from tetviz.figures.result_tables import block_table, flatness_table, history_table, scale_table
 from tetviz.figures.run_tables import loss_table, own_rows, smooth_table, step_table
 from tetviz.figures.scaling import draw_accuracy, draw_scaling
 from tetviz.figures.scatter import draw_scatter
@@ -99,7 +96,7 @@ _SURFACES = "surfaces of tetviz landscape, directions of the same seed"
 _CURVES = "files of tetviz scale"
 _RUNS = "files of tetviz scale, one for each trained network"
 _COUNTS = "files of tetviz energy"
-_SHARP = "files of tetviz sharpness or lines"
+_SHARP = "files of tetviz sharpness or line"
 
 FIGURES: dict[str, Named] = {
     "fig2": Named(
@@ -312,7 +309,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
     if name not in FIGURES:
         raise ValueError(unknown("figure", name, FIGURES))
     chosen, choices = FIGURES[name], choices or Choices()
-    others = sorted({result.kind for result in results if not _fits(result, chosen.kinds)})
+    others = sorted({_kind(result) for result in results if not _fits(result, chosen.kinds)})
     if others:
         raise ResultError(f"{name} takes {chosen.takes}, got results of kind {', '.join(others)}")
     count = len(results)
@@ -341,10 +338,21 @@ def default_table(results: Sequence[Result]) -> str:
     for name in _DEFAULT_TABLES:
         if results and all(_fits(result, FIGURES[name].kinds) for result in results):
             return name
-    kinds = ", ".join(sorted({result.kind for result in results})) or "none"
+    found = sorted(set(map(_kind, results)))
+    if len(found) > 1:
+        raise ResultError(f"a table takes results of one kind, got {' and '.join(found)}")
+    kinds = ", ".join(found) or "none"
     raise ResultError(f"results of kind {kinds} have no table; one that has a name is chosen with --figure")
 
 
 def _fits(result: Result, kinds: tuple[type[Result], ...]) -> bool:
     # A trajectory lies in a plane of its own, so it is no surface here; lines between checkpoints are no sharpness.
-    return isinstance(result, kinds) and not isinstance(result, Trajectory)
+    return isinstance(result, kinds) and not isinstance(result, Trajectory) and not _is_between(result)
+
+
+def _is_between(result: Result) -> bool:
+    return isinstance(result, Lines) and result.path != "random"
+
+
+def _kind(result: Result) -> str:
+    return f"{result.kind} between checkpoints" if _is_between(result) else result.kind

@@ -1,8 +1,6 @@
-"""A figure or a table as files: itself, and its caption beside it."""
+"""A figure or a table as files, with its caption."""
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from tetviz.errors import OutputError
 from tetviz.figures.picture import Picture
@@ -16,7 +14,7 @@ def check_suffix(path: Path, what: str, *, table: bool) -> None:
 
     Args:
         path: the file to write.
-        what: is to be written, such as ``"table4"``.
+        what: is to be written, such as ``"table4"``; empty where that follows from the name.
         table: whether it is a table.
 
     Raises:
@@ -25,17 +23,18 @@ def check_suffix(path: Path, what: str, *, table: bool) -> None:
     known = TABLE_SUFFIXES if table else SUFFIXES
     if path.suffix.lower() not in known:
         kind = "table" if table else "figure"
-        raise OutputError(
-            f"{path}: {what} is a {kind}, written as {', '.join(known)}, got {path.suffix or 'no suffix'!r}; choose "
-            "another name"
-        )
+        about = f"{what} is a {kind}, written as {', '.join(known)}"
+        if not what:
+            about = f"a figure is written as {', '.join(SUFFIXES)}, a table as {', '.join(TABLE_SUFFIXES)}"
+        raise OutputError(f"{path}: {about}, got {path.suffix or 'no suffix'!r}; choose another name")
 
 
 def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool = False) -> list[Path]:
-    """Writes a figure or a table, and its caption as text beside it: ``figure2.pdf`` and ``figure2.txt``.
+    """Writes a figure or a table, with its caption.
 
-    A caption that is there already, word for word, is left as it is, so that one figure may be written in several
-    formats.
+    A caption is text beside a figure, ``figure2.txt`` for ``figure2.pdf``; one that is there already, word for word, is
+    left as it is, so that one figure may be written in several formats. Of a table it is within .tex and .md, and
+    beside a .csv, which has no place for it: ``table4.csv.txt``. So a figure and a table may have the same stem.
 
     Args:
         drawn: a figure of tetviz, or a table.
@@ -49,17 +48,18 @@ def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool =
         OutputError: a file cannot be written, or exists and ``force`` is off; nothing is written then.
     """
     path = writable_target(path, force)
-    beside = write_caption(path, drawn.caption, force=force, write=False)
-    written = save_figure(drawn, path) if isinstance(drawn, Figure) else save_table(drawn, path)
-    write_caption(path, drawn.caption, force=True)
-    return [written, beside]
+    if isinstance(drawn, Table) and path.suffix.lower() != ".csv":
+        return [save_table(drawn, path)]
+    write_caption(path, drawn.caption, force=force, write=False)
+    written = save_table(drawn, path) if isinstance(drawn, Table) else save_figure(drawn, path)
+    return [written, write_caption(path, drawn.caption, force=True)]
 
 
 def write_caption(path: Path, caption: str, *, force: bool = False, write: bool = True) -> Path:
-    """Writes the caption of a picture beside it.
+    """Writes the caption of a picture or a .csv beside it.
 
     Args:
-        path: of the picture.
+        path: of the picture or the table.
         caption: its text.
         force: whether another caption may be replaced.
         write: whether to write at all, or only to check that it can be.
@@ -70,10 +70,11 @@ def write_caption(path: Path, caption: str, *, force: bool = False, write: bool 
     Raises:
         OutputError: it cannot be written, or another one is there and ``force`` is off.
     """
-    beside, text = path.with_suffix(".txt"), f"{caption}\n"
+    beside = path.with_name(f"{path.name}.txt") if path.suffix.lower() == ".csv" else path.with_suffix(".txt")
+    text = f"{caption}\n"
     same = beside.is_file() and beside.read_bytes() == text.encode()
     target = writable_target(beside, force or same)
     if write and not same:
-        with replacing(target) as partial:
-            partial.write_text(text, encoding="utf-8")
+        with replacing(target) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     return beside

@@ -20,9 +20,9 @@ Row = tuple[str, str, int, float]  # data set, architecture, T and k
 Cells = dict[Row, dict[str, list[Run]]]  # then the method: runs that differ in nothing but their seed
 
 _LOSSES = ("sdt", "tet", "total")
-_CELLS = (
-    "accuracy at the training T in %, mean ± sample standard deviation over n networks; of a single network with the "
-    "95 % Wilson interval over samples"
+_TRANSFER = (
+    "What the weights of smooth neurons do when the neurons spike is another measurement, of tetviz ablation, which "
+    "writes it to ablation.csv and .tex"
 )
 
 
@@ -33,17 +33,18 @@ def loss_table(curves: Sequence[ScalingCurve]) -> Table:
         curves: one for each network.
 
     Returns:
-        A row for each data set, architecture and T, a column for each method, and what each adds to L_SDT.
+        A row for each data set, architecture, T and method, with what the method adds to L_SDT.
     """
     cells = _grouped(curves)
-    methods = _methods(cells)
-    shown = {f"{method} (%)": [_cell(row.get(method, [])) for row in cells.values()] for method in methods}
-    if "SDT" in methods:
-        others = [method for method in methods if method != "SDT"]
-        shown |= {f"{other} minus SDT (points)": [_gain(row, other) for row in cells.values()] for other in others}
-    rows = pd.Index([_row_name(*key) for key in cells], name="data, network, T")
-    caption = _caption(f"Networks by the loss trained with (TET paper, Table 1): {_CELLS}", curves, cells)
-    return Table(_long(cells), caption, pd.DataFrame(shown, index=rows), "losses")
+    rows, names = [], []
+    for key, by_method in cells.items():
+        for method, runs in by_method.items():
+            gain = {"minus SDT (points)": _gain(by_method, method)} if "SDT" in _methods(cells) else {}
+            rows.append({"trained with": method, "accuracy (%)": _cell(runs), **gain})
+            names.append(_row_name(*key))
+    caption = _caption("Networks by the loss trained with (TET paper, Table 1)", curves, cells)
+    shown = pd.DataFrame(rows, index=pd.Index(names, name="data, network, T"))
+    return Table(_long(cells), caption, shown, "losses")
 
 
 def own_rows(curves: Sequence[ScalingCurve]) -> Table:
@@ -62,7 +63,7 @@ def own_rows(curves: Sequence[ScalingCurve]) -> Table:
         for method, runs in by_method.items()
     ]
     names = [key[0] for key, by_method in cells.items() for _ in by_method]
-    caption = _caption(f"Trained networks (own rows of a table as the TET paper's Table 3): {_CELLS}", curves, cells)
+    caption = _caption("Trained networks (own rows of a table as the TET paper's Table 3)", curves, cells)
     return Table(_long(cells), caption, pd.DataFrame(rows, index=pd.Index(names, name="data")), "own")
 
 
@@ -86,9 +87,8 @@ def smooth_table(curves: Sequence[ScalingCurve]) -> Table:
     one = len({key[:3] for key in cells}) == 1
     shown = {f"{method} (%)": [_cell(row.get(method, [])) for row in cells.values()] for method in _methods(cells)}
     names = [_neurons(key[3]) if one else _row_name(*key) for key in cells]
-    caption = _caption(
-        f"Smooth neurons, sigmoid(k (u - V_th)), and spiking ones (TET paper, Table 2): {_CELLS}", curves, cells
-    )
+    what = "Smooth neurons, sigmoid(k (u - V_th)), and spiking ones (TET paper, Table 2)"
+    caption = _caption(what, curves, cells, _TRANSFER)
     return Table(_long(cells), caption, pd.DataFrame(shown, index=pd.Index(names, name="neurons")), "smooth")
 
 
@@ -105,7 +105,8 @@ def step_table(curves: Sequence[ScalingCurve]) -> Table:
     heads = {name: f"{name} (%^2)" if name.startswith("var") else name for name in map(str, frame.columns)}
     shown = frame.rename(columns={**heads, "T_train": "trained at T"})
     contexts = [data_context(curve) for curve in curves]
-    return Table(frame, compose_caption(TABLE_CAPTION, curves, contexts), shown, "steps")
+    caption = compose_caption(TABLE_CAPTION, curves, contexts)
+    return Table(frame, caption, shown, "steps")
 
 
 def _grouped(curves: Sequence[ScalingCurve]) -> Cells:
@@ -138,11 +139,13 @@ def _loss_words(run: Run) -> str:
 def _unlike(run: Run, peers: Sequence[Run]) -> list[str]:
     # The settings of a run that are not those of all runs of the same loss, such as "lr 0.01".
     known, others = _settings(run), [_settings(peer) for peer in peers]
-    return [
-        f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}".strip()
-        for name, value in known.items()
-        if any(other.get(name) != value for other in others)
-    ]
+    return [_words(name, value) for name, value in known.items() if any(each.get(name) != value for each in others)]
+
+
+def _words(name: str, value: object) -> str:
+    if name == "switch":
+        return f"switched after epoch {str(value).partition('@')[2]}"
+    return f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}".strip()
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -166,7 +169,7 @@ def _cell(runs: Sequence[Run]) -> str:
 
 
 def _gain(by_method: dict[str, list[Run]], method: str) -> str:
-    if not by_method.get("SDT") or not by_method.get(method):
+    if "SDT" not in by_method or method == "SDT":
         return "-"
     first, second = (mean_and_deviation(100 * run.accuracy for run in by_method[name])[0] for name in ("SDT", method))
     return f"{second - first:+.2f}"
@@ -201,12 +204,18 @@ def _long(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("dataset")
 
 
-def _caption(what: str, curves: Sequence[ScalingCurve], cells: Cells) -> str:
+def _caption(what: str, curves: Sequence[ScalingCurve], cells: Cells, *notes: str) -> str:
     # A switch of the loss and its lambda are settings too, but they are what the loss of such a run is.
     rows = [{run.settings for runs in row.values() for run in runs if ">" not in run.loss} for row in cells.values()]
     unlike = any(len(settings) > 1 for settings in rows)
-    note = "Networks of one row differ in more than their loss and seed" if unlike else ""
-    return compose_caption(what, curves, [data_context(curve) for curve in curves], note)
+    counts = {len(runs) for row in cells.values() for runs in row.values()}
+    spread = "mean ± sample standard deviation over n networks" if max(counts) > 1 else ""
+    single = "of a single network " if spread else ""
+    wilson_words = f"{single}with the 95 % Wilson interval over samples" if min(counts) == 1 else ""
+    cell = "; ".join(part for part in (spread, wilson_words) if part)
+    what = f"{what}: accuracy at the training T in %, {cell}"
+    note = "Networks of one architecture and T differ in more than their loss and seed" if unlike else ""
+    return compose_caption(what, curves, [data_context(curve) for curve in curves], *notes, note)
 
 
 def _neurons(k: float) -> str:

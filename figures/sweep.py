@@ -9,10 +9,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import finish, legend_below
-from tetviz.figures.labels import data_context, wrap, wrap_evenly
+from tetviz.figures.labels import data_context, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import COLUMN, inches, text_lines
+from tetviz.figures.venues import COLUMN, inches, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
 from tetviz.summaries.runs import Run, runs_of
@@ -22,7 +22,9 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
     """Accuracy at the training T against lambda, a point for each network: Figure 6 of the TET paper.
 
     Lambda is that of L_TOTAL = (1 - lambda) L_TET + lambda L_MSE; a network of L_TET has lambda 0. A line joins the
-    means of networks that differ in lambda and seed alone. Bars are 95 % Wilson intervals over samples.
+    means of networks that differ in lambda and seed alone. Bars are 95 % Wilson intervals over samples. The mean of
+    networks of L_SDT, which has no lambda, that differ from those in loss and seed alone is a dashed line; networks of
+    another loss, or of other settings than any with a lambda, are left out, which the caption says.
 
     Args:
         curves: one for each network.
@@ -33,26 +35,29 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
     Raises:
         ResultError: fewer than two values of lambda, or a file that does not say with which its network was trained.
     """
-    runs = runs_of(curves)
-    for run in runs:
-        if np.isnan(run.lamb):
-            raise ResultError(
-                f"the network {run.name} was trained with L_{run.loss.upper()}, which has no lambda; this figure takes "
-                "networks of --loss total, and of --loss tet as lambda = 0"
-            )
+    given = runs_of(curves)
+    runs = [run for run in given if not np.isnan(run.lamb)]
     values = sorted({run.lamb for run in runs})
     if len(values) < 2:
-        raise ResultError(f"all networks were trained with lambda = {values[0]:g}; a sweep takes two values or more")
+        found = " and ".join(f"{value:g}" for value in values) or "no lambda"
+        raise ResultError(
+            "a sweep takes networks of two values of lambda or more, of --loss total, or of --loss tet as lambda = 0; "
+            f"got {found} in {len(given)} network{'s' * (len(given) > 1)}"
+        )
     groups: dict[tuple[str, str, int, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.network, run.dataset, run.t_train, run.settings), []).append(run)
+        groups.setdefault(_key(run), []).append(run)
+    beside = [[run for run in given if run.loss == "sdt" and _key(run) == key] for key in groups]
+    shown = {id(run) for run in [*runs, *(run for each in beside for run in each)]}
+    left = [run.name for run in given if id(run) not in shown]
+    curves = [curve for curve, run in zip(curves, given, strict=True) if id(run) in shown]
     labels = [_label(group[0], number, len(groups)) for number, group in enumerate(groups.values(), 1)]
     contexts = [data_context(curve) for curve in curves]
     with paper_style():
         figure = Picture(layout="constrained")
         axes = figure.subplots()
         handles = []
-        for group, label, style in zip(groups.values(), labels, series_styles(labels), strict=True):
+        for group, plain, label, style in zip(groups.values(), beside, labels, series_styles(labels), strict=True):
             lamb, percent = np.array([(run.lamb, 100 * run.accuracy) for run in group]).T
             low, high = wilson([run.accuracy for run in group], [run.samples for run in group])
             axes.vlines(lamb, 100 * low, 100 * high, color=style["color"], linewidth=0.7, alpha=0.6, gid="interval")
@@ -60,6 +65,14 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
             own = np.unique(lamb)
             axes.plot(own, [percent[lamb == each].mean() for each in own], **{**style, "marker": ""}, gid="mean")
             handles.append(Line2D([], [], **style, label=wrap(label, 60, narrow=True)))
+            if plain:
+                mean = 100 * float(np.mean([run.accuracy for run in plain]))
+                line = {"color": style["color"], "linewidth": 0.9, "linestyle": (0, (4, 2))}
+                axes.axhline(mean, **line, zorder=1.5, gid="SDT")
+                told = f"{label}: " if len(groups) > 1 else ""
+                count = f"{len(plain)} networks" if len(plain) > 1 else "a network"
+                text = f"{told}{loss_symbol('sdt')}, which has no lambda ({count})"
+                handles.append(Line2D([], [], **line, label=text))
         smallest = min(value for value in values if value > 0)
         axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
         axes.set_xlim(-smallest / 2 if values[0] == 0 else smallest / 1.5, values[-1] * 1.5)
@@ -69,19 +82,25 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
         axes.set_xlabel(r"weight $\lambda$ of the regulariser")
         axes.set_ylabel("accuracy at the training T (%)")
         finish(axes)
-        handles.append(Line2D([], [], color="0.5", linewidth=0.7, label="95 % Wilson interval over samples"))
+        handles.append(Line2D([], [], color="0.5", linewidth=0.7, label="95 % Wilson interval"))
         shared = contexts[0] if len(set(contexts)) == 1 else ""
         rows = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True)
-        figure.set_size_inches(inches(COLUMN, narrow=True), inches(2.6, narrow=True) + text_lines(rows))
+        figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.6, narrow=True) + text_lines(rows))
         figure.caption = compose_caption(
             "Accuracy at the training T against the weight lambda of the regulariser, L_TOTAL = (1 - lambda) L_TET + "
             "lambda L_MSE; lambda = 0 is L_TET",
             curves,
             contexts,
             "A point is a network; lines join the means over seeds; bars are 95 % Wilson intervals over samples",
+            "Dashed: the mean of networks of L_SDT, which has no lambda" if any(beside) else "",
+            f"Left out, for they have no lambda: {', '.join(left)}" if left else "",
             "Lambda is spaced by logarithm, linear below the smallest",
         )
     return figure
+
+
+def _key(run: Run) -> tuple[str, str, int, str]:
+    return run.network, run.dataset, run.t_train, run.settings
 
 
 def _label(run: Run, number: int, groups: int) -> str:

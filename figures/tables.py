@@ -1,8 +1,6 @@
 """Tables: their text for a terminal, Markdown and LaTeX, and the files that hold them."""
 
-import re
 from dataclasses import dataclass, field
-from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -10,31 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import OutputError
+from tetviz.figures.latex import latex_table
 from tetviz.results import replacing, writable_target
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
-
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "λ": r"$\lambda$",
-}
-# What tables write in plain text and papers as formulas.
-_FORMULAS = (
-    (re.compile(r"\bL_(SDT|TET|TOTAL|MSE)\b"), r"$\\mathcal{L}_{\\mathrm{\1}}$"),
-    (re.compile(r"\^([0-9]+)"), r"$^{\1}$"),
-)
 
 
 @dataclass(frozen=True)
@@ -43,7 +20,7 @@ class Table:
 
     Attributes:
         frame: the numbers, as precise as they are known; units stand in the heads.
-        caption: what it shows and what that rests on.
+        caption: what it shows and what that rests on; after an empty line, where it is from.
         shown: the same for people: rounded, with intervals; by default ``frame``.
         label: what LaTeX refers to it by, after ``tab:``.
     """
@@ -91,39 +68,22 @@ def save_table(table: Table, path: str | Path) -> Path:
         text = f"{table.caption}\n\n{to_markdown(table.for_people())}\n"
     else:
         text = to_latex(table)
-    with replacing(writable_target(path, force=True)) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with replacing(writable_target(path, force=True)) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return path
 
 
 def to_latex(table: Table) -> str:
-    """A table in LaTeX, for the package booktabs.
+    """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it.
 
     Args:
         table: any table.
 
     Returns:
-        A ``table`` environment with caption and label; text is escaped, losses and squares are formulas.
+        A ``table`` environment with caption and label; where the numbers are from is a comment above it.
     """
-    header, *body = [[_latex(cell) for cell in row] for row in _cells(table.for_people(), 2)]
-    rows = [" & ".join(row) + r" \\" for row in body]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            f"  \\caption{{{_latex(table.caption)}}}",
-            f"  \\label{{tab:{table.label}}}",
-            f"  \\begin{{tabular}}{{{_alignment(body)}}}",
-            r"    \toprule",
-            "    " + " & ".join(header) + r" \\",
-            r"    \midrule",
-            *(f"    {row}" for row in rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    caption, _, origin = table.caption.partition("\n\n")
+    return latex_table(_cells(table.for_people(), 2), caption, table.label, origin)
 
 
 def to_html(frame: pd.DataFrame, caption: str = "") -> str:
@@ -145,26 +105,6 @@ def to_html(frame: pd.DataFrame, caption: str = "") -> str:
         row = "".join(f"<td {style}>{cell}</td>" for cell in cells)
         lines.append(f'<tr><th scope="row" {style}>{name}</th>{row}</tr>')
     return f"<table>{told}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _alignment(body: list[list[str]]) -> str:
-    # Columns of numbers to the right, with their intervals; text to the left.
-    number = re.compile(r"(-|[+-]?[0-9].*|)")
-    columns = list(zip(*body, strict=True))[1:]
-    return "l" + "".join("r" if all(number.fullmatch(cell) for cell in column) else "l" for column in columns)
-
-
-def _latex(text: str) -> str:
-    formulas: list[str] = []
-
-    def keep(template: str, match: re.Match[str]) -> str:
-        formulas.append(match.expand(template))
-        return f"\0{len(formulas) - 1}\0"
-
-    for pattern, template in _FORMULAS:
-        text = pattern.sub(partial(keep, template), text)
-    text = "".join(_ESCAPES.get(character, character) for character in text)
-    return re.sub("\0([0-9]+)\0", lambda match: formulas[int(match[1])], text)
 
 
 def format_table(frame: pd.DataFrame, decimals: int = 2) -> str:

@@ -173,7 +173,7 @@ def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
     missing += [name for name in attribute_fields(kind) if name not in file.attrs]
     missing += [] if isinstance(file.get("provenance"), h5py.Group) else ["provenance"]
     if missing:
-        raise ResultError(f"{path}: damaged, a {kind.kind} file must hold {', '.join(missing)}; measure again")
+        raise ResultError(f"{path}: damaged, a file of kind {kind.kind} must hold {', '.join(missing)}; measure again")
     return names
 
 

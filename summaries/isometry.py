@@ -43,10 +43,11 @@ def gradient_growth(result: BlockIsometry) -> FloatArray:
         result: the measurement.
 
     Returns:
-        The measured counterpart of :func:`running_product`; NaN where no gradient reaches the output.
+        The measured counterpart of :func:`running_product`; NaN where none reaches the output, or both overflowed.
     """
     entering, leaving = gradient_norm(result.input_gradient), gradient_norm(result.output_gradient)
-    growth: FloatArray = (entering / (leaving[-1] or np.nan)) ** 2
+    with np.errstate(invalid="ignore"):  # gradients that overflowed have no growth
+        growth: FloatArray = (entering / (leaving[-1] or np.nan)) ** 2
     return growth
 
 

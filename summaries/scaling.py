@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from tetviz.errors import ResultError
-from tetviz.results import ScalingCurve, default_timestep
+from tetviz.results import OperationCounts, ScalingCurve, default_timestep
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.flatness import checkpoint_names, data_settings
 from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, tail
@@ -53,11 +53,11 @@ def is_right(curve: ScalingCurve) -> npt.NDArray[np.bool_]:
     return np.asarray(curve.prediction == curve.label[:, None])
 
 
-def table_timesteps(curve: ScalingCurve) -> list[int]:
+def table_timesteps(curve: ScalingCurve | OperationCounts) -> list[int]:
     """The numbers of timesteps that a table has rows for.
 
     Args:
-        curve: a scaling curve.
+        curve: a scaling curve, or operation counts.
 
     Returns:
         The powers of two, the training T and the last, as far as they were measured.
@@ -150,7 +150,7 @@ class AccuracyDifference:
         mean, low, high = (100 * float(each[t - 1]) for each in (self.mean, self.low, self.high))
         words = self.words(t)
         if words:
-            size = f"{mean:+.2f} points [{low:+.2f}, {high:+.2f}]"
+            size = f"{mean:+.2f} points" + f" [{low:+.2f}, {high:+.2f}]" * bool(np.isfinite(low))
             return f"T = {t}: accuracy of {self.second} minus {self.first}: {size}, {words}"
         better, worse = (self.second, self.first) if mean > 0 else (self.first, self.second)
         low, high = sorted((abs(low), abs(high)))

@@ -199,6 +199,13 @@ def test_the_table_is_what_its_checkpoints_measure(ablated: tuple[Path, Result],
     assert [row["checkpoint"] for row in rows] == [f"{name}.pt" for name in NAMES]
     printed = [line for line in result.stdout.splitlines() if line.startswith(("k = ", "spikes"))]
     marked = [line for line in (folder / "ablation.md").read_text().splitlines() if line.startswith(("| k", "| spi"))]
+    latex = (folder / "ablation.tex").read_text().splitlines()
+    typeset = [line.strip() for line in latex if line.strip().startswith(("k = ", "spikes"))]
+    for line, plain in zip(typeset, marked, strict=True):
+        cells = [
+            cell.strip(" |\\") for cell in line.replace("$-$", "-").replace("$+$", "+").replace("--", "-").split("&")
+        ]
+        assert cells == [cell.strip() for cell in plain.strip("| ").split("|")]
     for index, row in enumerate(rows):
         checkpoint = Checkpoint.load(folder / row["checkpoint"])
         smooth = "spikes" not in row["checkpoint"]

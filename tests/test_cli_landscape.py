@@ -339,7 +339,7 @@ def test_trajectory_prints_what_it_stores(tet: Path, measured: dict[str, Result]
     np.testing.assert_allclose(found.distance, [np.linalg.norm(w - kept[-1]) for w in kept], rtol=1e-5)
     for k, row in enumerate(rows):
         assert row["x"] == found.point_x[k] and row["residual"] == found.residual[k]
-        assert row["L_SDT"] == found.true_sdt_loss[k, -1] and row["on plane"] == found.projected_sdt_loss[k, -1]
+        assert row["L_SDT"] == found.true_sdt_loss[k, -1] and row["L_SDT on plane"] == found.projected_sdt_loss[k, -1]
         assert row["L_TET"] == found.true_tet_loss[k, -1] and row["accuracy"] == found.true_accuracy[k, -1]
         assert f"{row['L_SDT']:.4f}" in measured["trajectory"].stdout
         off = math.hypot(row["x"], row["y"]) ** 2 + (row["residual"] * row["distance"]) ** 2

@@ -55,7 +55,10 @@ def test_a_suffix_of_tables_gives_the_table_that_fits(files, tmp_path):
     assert plot(files["scaling"], "-o", tmp_path / "a.csv").exit_code == 0
     assert plot(files["scaling"], "--figure", "scale-table", "-o", tmp_path / "b.csv").exit_code == 0
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    assert (tmp_path / "a.txt").read_text().startswith("Accuracy at T timesteps")
+    assert (tmp_path / "a.csv.txt").read_text().startswith("Accuracy at T timesteps")
+    assert plot(files["scaling"], "-o", tmp_path / "a.pdf").exit_code == 0
+    assert plot(files["scaling"], "-o", tmp_path / "a.tex").exit_code == 0
+    assert (tmp_path / "a.txt").read_text().startswith("Accuracy")
 
 
 def test_an_animation_has_a_caption_too(files, tmp_path):
@@ -77,6 +80,8 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["energy"], ["--cost", "45nm-fp33"], "a.pdf", "45nm-fp33", 1),
         (["surface"], [], "a.tex", "kind surface have no table", 1),
         (["surface"], ["--style", "nips"], "a.pdf", "'nips'", 2),
+        (["energy", "scaling"], [], "a.csv", "a table takes results of one kind, got energy and scaling", 1),
+        (["energy"], [], "a.doc", "a figure is written as .png, .pdf, .svg, a table as .tex, .csv, .md", 1),
         (["surface", "scaling"], ["--figure", "fig2"], "a.pdf", "got results of kind scaling", 1),
     ],
 )

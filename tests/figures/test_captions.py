@@ -80,7 +80,7 @@ def test_a_caption_names_all_networks_data_and_the_program(kind):
 
 def test_a_caption_says_how_a_network_was_trained_and_what_differs():
     caption = draw([trained("total", 3, 0.05, label="net")]).caption
-    for words in ("resnet19", "L_TOTAL", "lambda 0.05", "seed 3", "T:epochs 4:30", "SHA-256"):
+    for words in ("resnet19", "L_TOTAL", "lambda 0.05", "seed 3", "30 epochs at T = 4", "SHA-256"):
         assert words in caption
     two = [planted_surface(label="a"), planted_surface(label="b", sample=np.arange(9))]
     assert "different samples" in draw(two).caption
@@ -136,3 +136,31 @@ def test_the_caption_stands_beside_the_picture_and_nothing_is_overwritten(tmp_pa
         save_with_caption(figure, tmp_path / "figure2.pdf")
     save_with_caption(other, tmp_path / "figure2.png", force=True)
     assert paths[1].read_text() == f"{other.caption}\n"
+
+
+def test_a_table_and_a_figure_may_have_one_stem(tmp_path):
+    figure, table = draw(KINDS["energy"]()), draw_named("energy-table", KINDS["energy"]())
+    beside = save_with_caption(figure, tmp_path / "en.pdf")[1]
+    assert [path.name for path in save_with_caption(table, tmp_path / "en.tex")] == ["en.tex"]
+    assert [path.name for path in save_with_caption(table, tmp_path / "en.md")] == ["en.md"]
+    assert [path.name for path in save_with_caption(table, tmp_path / "en.csv")] == ["en.csv", "en.csv.txt"]
+    assert beside.read_text() == f"{figure.caption}\n"
+    assert (tmp_path / "en.csv.txt").read_text() == f"{table.caption}\n"
+    assert table.caption in (tmp_path / "en.md").read_text()
+
+
+def test_what_networks_share_is_said_once_and_many_are_counted():
+    few = [trained("total", seed, label=f"net {seed}") for seed in range(4)]
+    shown, origin = draw_named("fig7", few).caption.split("\n\n")
+    assert shown.count("resnet19") == 1 and "net 3 (seed 3); all of them resnet19" in shown
+    assert all(curve.provenance.checkpoint_sha256[:12] in origin for curve in few)
+    many = [trained("total", seed, label=f"net {seed}") for seed in range(9)]
+    shown, origin = draw_named("fig7", many).caption.split("\n\n")
+    assert "Networks: 9; all of them resnet19" in shown and "net 3" not in shown
+    assert "net 3 (seed 3; SHA-256" in origin and "resnet19" not in origin
+
+
+def test_choices_that_differ_are_told_by_network():
+    curves = [trained("total", seed, label=f"net {seed}") for seed in range(3)]
+    curves[1] = replace(curves[1], provenance=replace(curves[1].provenance, split="train"))
+    assert "net 0, net 2: cifar10 test" in draw_named("fig7", curves).caption

@@ -25,7 +25,9 @@ def test_every_name_is_tried_here():
 def test_a_name_draws_what_it_says_with_a_caption(name):
     drawn = draw_named(name, NAMED[name]())
     assert isinstance(drawn, Table) == FIGURES[name].table
-    assert drawn.caption.endswith(".") and "\n" not in drawn.caption and "$" not in drawn.caption
+    shown, origin = drawn.caption.split("\n\n")
+    assert all(text.endswith(".") and "\n" not in text and "$" not in text for text in (shown, origin))
+    assert "SHA-256" not in shown and "Measured with tetviz" in origin
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -116,11 +118,43 @@ def test_figure_6_joins_means_over_seeds_and_counts_l_tet_as_lambda_0():
     assert "lambda" in axes.get_xlabel() and "%" in axes.get_ylabel()
 
 
+def test_figure_6_has_l_sdt_as_a_line_and_says_what_it_leaves_out():
+    swept = [trained("total", lamb=lamb) for lamb in (0.01, 0.1)]
+    plain = [trained("sdt", seed, top=top) for seed, top in ((0, 0.7), (1, 0.8))]
+    switched = retrained(trained("sdt", label="sw", digest="ab"), switch="tet@10")
+    others = [trained("sdt", k=10.0, label="smooth"), switched]
+    figure = draw_named("fig6", [*swept, *plain, *others])
+    (line,) = [line for line in figure.axes[0].lines if line.get_gid() == "SDT"]
+    assert line.get_ydata()[0] == pytest.approx(50 * sum(curve.accuracy[3] for curve in plain))
+    assert "no lambda: smooth, sw." in figure.caption and "Networks: " in figure.caption
+    alone = draw_named("fig6", swept)
+    assert "no lambda" not in alone.caption and not [x for x in alone.axes[0].lines if x.get_gid() == "SDT"]
+
+
+def test_lines_between_checkpoints_are_no_sharpness():
+    path = KINDS["interpolation"]()
+    with pytest.raises(ResultError, match="sharpness or line, got results of kind lines between checkpoints"):
+        draw_named("sharpness-table", path)
+    with pytest.raises(ResultError, match="kind lines between checkpoints have no table"):
+        default_table(path)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMED if FIGURES[name].most != 1 and name not in ("fig3", "history-table")]
+)
+def test_samples_that_are_others_of_the_same_number_are_told(name):
+    one, *rest = NAMED[name]()
+    count = len(one.sample)
+    other = replace(one, sample=np.arange(count) + 10_000)
+    assert "measured on different samples" in draw_named(name, [other, *rest]).caption
+    assert "measured on different samples" not in draw_named(name, [one, *rest]).caption
+
+
 @pytest.mark.parametrize(
     ("curves", "words"),
     [
-        ([trained("total", lamb=0.1), trained("sdt")], "trained with L_SDT, which has no lambda"),
-        ([trained("total", 0), trained("total", 1)], "two values or more"),
+        ([trained("sdt", 0), trained("sdt", 1)], "got no lambda in 2 networks"),
+        ([trained("total", 0), trained("total", 1)], "two values of lambda or more"),
         ([planted_curve(), planted_curve()], "does not say how the network was trained"),
         (
             [trained("total", lamb=0.1), replace(trained("total", lamb=0.2), t_train=9)],
@@ -166,8 +200,11 @@ def test_only_runs_that_differ_in_nothing_but_the_seed_are_pooled():
     curves += [trained("sdt", 0), trained("tet", 0), retrained(trained("tet", 1, digest="ab"), lr=0.01)]
     first, third = draw_named("table1", curves), draw_named("table3", curves)
     methods = ["SDT", "TET", "TET, lr 0.01", "TOTAL, lambda 0.05", "TOTAL, lambda 0.2"]
-    gains = [f"{method} minus SDT (points)" for method in methods[1:]]
-    assert first.shown.columns.tolist() == [f"{method} (%)" for method in methods] + gains
+    assert first.shown["trained with"].tolist() == methods and len(set(first.shown.index)) == 1
+    assert (
+        first.shown["minus SDT (points)"].tolist()[0] == "-"
+        and "-" not in first.shown["minus SDT (points)"].tolist()[1:]
+    )
     assert third.shown["method"].tolist() == methods and "n" not in third.shown
     assert [cell.endswith("(n = 2)") for cell in third.shown["accuracy (%)"]] == [False, False, False, True, False]
     assert third.frame["networks"].tolist() == [1, 1, 1, 2, 1]
@@ -178,7 +215,7 @@ def test_only_runs_that_differ_in_nothing_but_the_seed_are_pooled():
 def test_switches_at_different_epochs_are_different_methods():
     switched = [retrained(trained("sdt", seed), switch=f"tet@{at}") for seed, at in ((0, 10), (1, 10), (2, 20))]
     methods = draw_named("table3", switched).shown["method"].tolist()
-    assert methods == ["SDT, then TET, switch tet@10", "SDT, then TET, switch tet@20"]
+    assert methods == ["SDT, then TET, switched after epoch 10", "SDT, then TET, switched after epoch 20"]
 
 
 def retrained(curve, **settings):

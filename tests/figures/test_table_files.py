@@ -3,6 +3,9 @@
 import csv
 import io
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,14 +14,16 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history
+from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
 from planted_training import planted_training
 
 from tetviz.errors import OutputError
+from tetviz.figures.energy_tables import in_unit
 from tetviz.figures.named import FIGURES, draw_named
+from tetviz.figures.style import energy_unit
 from tetviz.figures.tables import Table, save_table, to_latex
 from tetviz.results import TrainingOperations
-from tetviz.summaries import wilson
+from tetviz.summaries import baselines, estimate_energy, wilson
 from tetviz.summaries.training import training_table
 
 TABLES = [name for name in NAMED if FIGURES[name].table]
@@ -32,34 +37,93 @@ def unescaped(text):
         (r"\textasciicircum{}", "^"),
         (r"\textless{}", "<"),
         (r"\textgreater{}", ">"),
+        (r"\textbar{}", "|"),
+        ("-{}", "-"),
     ):
         text = text.replace(command, f"\0{ord(character)}\0")
+    text = re.sub(r"^\{([\[*])\}", r"\1", text)
     text = re.sub(r"\\([&%$#_{}])", r"\1", text)
     return re.sub("\0([0-9]+)\0", lambda match: chr(int(match[1])), text)
 
 
+def rows_of(latex):
+    """The cells of each line of all parts of a table, without the names of heads and lines between groups."""
+    bodies = re.findall(r"\\midrule\n(.*?) *\\bottomrule", latex, re.DOTALL)
+    lines = [line.strip() for body in bodies for line in body.strip().splitlines()]
+    return [re.split(r"(?<!\\)&", line) for line in lines if line != r"\addlinespace"]
+
+
 @pytest.mark.parametrize("name", TABLES)
-def test_latex_has_a_row_for_each_and_as_many_cells_as_heads(name):
+def test_latex_has_a_row_for_each_and_as_many_cells_as_columns(name):
     table = draw_named(name, NAMED[name]())
     text = to_latex(table)
     columns = re.search(r"begin\{tabular\}\{([lr]+)\}", text)[1]
-    body = re.search(r"\\toprule\n(.*)\\bottomrule", text, re.DOTALL)[1].replace("    \\midrule\n", "")
-    rows = [re.split(r"(?<!\\)&", row) for row in body.strip().splitlines()]
-    assert len(rows) == 1 + len(table.for_people())
+    rows = rows_of(text)
+    assert len(rows) == len(table.for_people())
     assert {len(row) for row in rows} == {len(columns)}
     assert all(row[-1].endswith(r"\\") for row in rows)
-    assert text.count(r"\begin{") == text.count(r"\end{") == 2 and r"\caption{" in text
+    assert text.count(r"\begin{") == text.count(r"\end{") and r"\caption{" in text
+    digests = {result.provenance.checkpoint_sha256[:12] for result in NAMED[name]()} - {""}
+    told, shown = text.partition(r"\begin{table")[::2]
+    assert all(digest in told and digest not in shown for digest in digests)
+    assert all(line.startswith("%") for line in told.splitlines())
 
 
-# Without what becomes a formula: squares, and the names of losses.
-PLAIN = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=20)
-
-
-@given(PLAIN.filter(lambda text: not re.search(r"\^[0-9]|L_", text)))
+@given(st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=20))
 def test_latex_escapes_any_name(name):
     frame = pd.DataFrame({"x": [1.0]}, index=pd.Index([name], name="network"))
-    row = to_latex(Table(frame, "c")).splitlines()[8].removeprefix("    ")
-    assert unescaped(row.removesuffix(r" & 1.00 \\")) == name
+    ((cell, _),) = rows_of(to_latex(Table(frame, "c")))
+    assert unescaped(cell.strip()) == name
+
+
+def test_latex_sets_signs_powers_ranges_and_units():
+    values = ["-0.5 [-1e-05, +2.5]", "3 ± 1", "-"]
+    frame = pd.DataFrame({"d_in (\N{MICRO SIGN}J)": values}, index=["lambda 0.05", "rise at 1..4", "nat/r^2"])
+    text = to_latex(Table(frame, "From -0.25 to 1..8, seed-2, L_TET"))
+    assert [row[1].strip() for row in rows_of(text)] == [
+        r"$-$0.5 [$-$1$\times 10^{-5}$, $+$2.5] \\",
+        r"3 $\pm$ 1 \\",
+        r"-- \\",
+    ]
+    assert [row[0].strip() for row in rows_of(text)] == [r"$\lambda$ 0.05", "rise at 1--4", "nat/r$^{2}$"]
+    assert r"\caption{From $-$0.25 to 1--8, seed-2, $\mathcal{L}_{\mathrm{TET}}$}" in text
+    assert r"$d_{\mathrm{in}}$" in text and r"($\mu$J)" in text
+
+
+def test_a_table_longer_than_a_page_goes_on_under_its_number():
+    frame = pd.DataFrame({"x": range(100)}, index=pd.Index(["a"] * 60 + ["b"] * 40, name="network"))
+    text = to_latex(Table(frame, "c"))
+    assert len(rows_of(text)) == 100 and text.count(r"\begin{table}") == 3
+    assert text.count(r"\addtocounter{table}{-1}") == 2 and text.count(r"\label{") == 1
+    names = [row[0].strip() for row in rows_of(text) if row[0].strip()]
+    assert names == ["a", "a", "b", "b"]  # again at the head of each part
+
+
+ODD = ("a_b 50% & #1 $x$ ~ ^2 \\ {z} -- | <é ü ñ> αΩ±", "[best] *net* 1..4 L_SDT")
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed: no table is compiled")
+def test_every_table_compiles_and_fits_its_page(tmp_path):
+    parts = []
+    for name in TABLES:
+        results = NAMED[name]()
+        labels = [ODD[index % 2] + str(index // 2) for index in range(len(results))]
+        odd = [
+            replace(result, provenance=replace(result.provenance, label=label, dataset="d_1 & 2"))
+            for result, label in zip(results, labels, strict=True)
+        ]
+        save_table(draw_named(name, odd), tmp_path / f"{name}.tex")
+        parts.append(f"\\input{{{name}}}\\clearpage")
+    for options in ("", "[twocolumn]"):
+        text = "\n".join(
+            [rf"\documentclass{options}{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}", *parts]
+        )
+        (tmp_path / "all.tex").write_text(f"{text}\n\\end{{document}}\n")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+        log = (tmp_path / "all.log").read_text(errors="replace")
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Overfull" not in log and "too large" not in log and "Missing character" not in log
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -96,6 +160,42 @@ def test_the_scale_table_has_wilson_intervals_at_every_t():
     np.testing.assert_allclose(frame["accuracy low (%)"], 100 * low)
     np.testing.assert_allclose(frame["accuracy high (%)"], 100 * high)
     assert frame.index.tolist() == list(range(1, 9)) and set(frame["samples"]) == {len(curve.sample)}
+
+
+def test_the_convention_table_has_the_anns_of_the_summaries_in_the_unit_of_the_commands():
+    counts = planted_counts()
+    report = estimate_energy(counts)
+    table = draw_named("convention-table", [counts])
+    frame = table.frame.set_index("convention, first layer")
+    dense = baselines(report).loc[["ANN, padded", "ANN, in-bounds"]]
+    assert frame.index[-2:].tolist() == dense.index.tolist() and (frame.loc[dense.index, "AC"] == 0).all()
+    for column in ("MAC", "energy (nJ)"):
+        np.testing.assert_array_equal(frame.loc[dense.index, column], dense[column])
+    share = 100 * frame["energy (nJ)"] / dense.loc["ANN, in-bounds", "energy (nJ)"]
+    np.testing.assert_allclose(frame["of the ANN (%)"], share)
+    factor, unit = energy_unit(float(report.total_pj[-1]))
+    shown = [float(cell.replace(",", "")) for cell in table.shown[f"energy ({unit})"]]
+    np.testing.assert_allclose(shown, frame["energy (nJ)"] * 1e3 / factor, rtol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e3, 1e6, 1e9])
+def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
+    frame = pd.DataFrame({"energy (nJ)": [2.0e6], "right per uJ": [0.5e-3]})
+    unit = energy_unit(factor)[1]
+    energy, right = in_unit(frame, factor, unit).iloc[0]
+    larger = energy_unit(1e3 * factor)[0]
+    assert energy * factor == pytest.approx(2e9) and right / larger == pytest.approx(0.5e-3 / 1e6)
+
+
+def test_the_sharpness_table_puts_networks_side_by_side():
+    one, two = planted_sharpness(label="quantity"), planted_sharpness(label="b")
+    table = draw_named("sharpness-table", [one, two])
+    assert table.shown.columns.tolist() == ["quantity", "quantity", "b"]
+    assert set(table.shown.index) == {"L_SDT", "L_TET"}
+    alone = draw_named("sharpness-table", [two])
+    assert alone.shown.columns.tolist() == ["L_SDT", "L_TET"]
+    for loss in ("L_SDT", "L_TET"):
+        assert table.shown.loc[loss, "b"].tolist() == [cell for cell in alone.shown[loss] if cell != "-"]
 
 
 def test_the_training_table_adds_up_to_its_total():
