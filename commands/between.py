@@ -187,34 +187,16 @@ def report_path(lines: "Lines", target: Path, as_json: bool) -> None:
         target: the HDF5 file that holds them.
         as_json: print JSON in place of a table.
     """
-    import pandas as pd
-
     from tetviz.commands.console import note, print_json
     from tetviz.figures import draw, format_table, save_figure
+    from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table
     from tetviz.results import default_timestep
-    from tetviz.summaries import barriers, mean_along
 
-    step = default_timestep(lines)
     save_figure(draw([lines]), target.with_suffix(".png"))
     note(f"wrote {target} and {target.with_suffix('.png')}")
-    records = []
-    for loss in ("sdt", "tet"):
-        ends = getattr(lines, f"end_{loss}_loss")[:, step - 1].tolist()
-        means = mean_along(lines, loss, step)
-        for name, height in barriers(lines, loss, step).items():
-            records.append(
-                {
-                    "loss": f"L_{loss.upper()}",
-                    "timesteps": step,
-                    "line": name,
-                    "at 0": ends[0],
-                    "at 1": ends[1],
-                    "barrier": height,
-                    "mean along": means[name],
-                }
-            )
-    if as_json:
-        print_json(records)
+    if not as_json:
+        click.echo(format_table(barrier_table(lines).frame))
         return
-    frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {step}"))
-    click.echo(format_table(frame.drop(columns=["loss", "timesteps"]), decimals=4))
+    numbers = barrier_numbers(lines).reset_index(names="loss")
+    numbers.insert(1, "timesteps", default_timestep(lines))
+    print_json([{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")])

@@ -201,33 +201,8 @@ def report(result: "Curvature") -> None:
     Args:
         result: a finished curvature.
     """
-    import pandas as pd
-
     from tetviz.figures import format_table
+    from tetviz.figures.report.tables_flatness import curvature_table
 
-    hessian, *radii = curvature_records(result)
-    name, size = f"L_{result.loss.upper()} at T = {hessian['timesteps']}", result.parameters
-    if result.note:
-        click.echo(f"surrogate Hessian of {name}: {result.note}")
-    else:
-        values = ", ".join(f"{value:.4g}" for value in hessian["eigenvalues"])
-        click.echo(
-            f"surrogate Hessian of {name} (not the curvature of the measured loss), {size:,} parameters:\n"
-            f"  largest eigenvalues {values} (residuals up to {max(hessian['residuals']):.1g})\n"
-            f"  trace {hessian['trace']:.4g} +- {hessian['trace_se']:.2g}, over n {hessian['trace'] / size:.4g}"
-        )
-    rows = [
-        {
-            "curvature of the true loss": _interval(r["curvature"], r["curvature_low"], r["curvature_high"]),
-            "surrogate": f"{hessian['mean_curvature']:.4g}",
-            "cosine of the gradients": _interval(r["cosine"], r["low"], r["high"]),
-            "correlation of slopes": f"{r['correlation']:.3f}",
-        }
-        for r in radii
-    ]
-    index = pd.Index([f"{r['radius']:g}" for r in radii], name=f"radius, of |w| = {result.weight_norm:.4g}")
-    click.echo(format_table(pd.DataFrame(rows, index=index)))
-
-
-def _interval(mean: float, low: float, high: float) -> str:
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]" if low == low else "not resolved"
+    table = curvature_table(result)
+    click.echo("\n".join([*table.feet, format_table(table.frame)]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tetviz.figures.report.blocks import Table
+    from tetviz.figures.report.blocks import TextTable
     from tetviz.summaries import EnergyReport
 
 
@@ -35,10 +35,11 @@ def report_energy(reports: "Sequence[EnergyReport]") -> None:
         click.echo(f"\n{_lines(tables.networks_together(reports, names))}")
 
 
-def _lines(table: "Table") -> str:
+def _lines(table: "TextTable") -> str:
     from tetviz.figures import format_table
+    from tetviz.figures.style import plain_units
 
-    return "\n".join(part for part in (table.caption, format_table(table.frame), *table.feet) if part)
+    return plain_units("\n".join(part for part in (table.caption, format_table(table.frame), *table.feet) if part))
 
 
 def energy_record(report: "EnergyReport") -> dict[str, Any]:

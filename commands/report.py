@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 
 @click.command()
@@ -43,9 +44,10 @@ def report(
     tetviz report sdt.landscape.h5 tet.landscape.h5 sdt.scale.h5 tet.scale.h5 -o report.html
     tetviz report --watch .
     """
-    from tetviz.errors import OutputError
+    from tetviz.errors import OutputError, ResultError
     from tetviz.results import replacing, writable_target
 
+    given = click.get_current_context().get_parameter_source
     if files and folder:
         raise click.UsageError("name result files or a folder with --watch, not both")
     if not (files or folder):
@@ -53,8 +55,15 @@ def report(
     if folder:
         if output or force:
             raise click.UsageError("--watch writes no file: leave out -o and --force")
+        if not host.strip():
+            raise click.UsageError("--host: is empty, expected an address of this machine such as 127.0.0.1")
         watch(folder, host, port, title)
         return
+    if ParameterSource.COMMANDLINE in (given("host"), given("port")):
+        raise click.UsageError("--host and --port say where --watch serves: name a folder with it")
+    for file in files:
+        if file.is_dir():
+            raise ResultError(f"{file}: is a folder, expected a result file; --watch {file} shows what is in it")
     target = output or Path("report.html")
     if target.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{target}: a report is written as .html; choose another name with -o")

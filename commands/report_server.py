@@ -147,8 +147,12 @@ class ReportServer(ThreadingHTTPServer):
             True for an address, ``localhost`` and the name that is served at.
         """
         try:
-            name = urlsplit(f"//{host}").hostname or ""
+            parts = urlsplit(f"//{host}")
+            name, _ = parts.hostname or "", parts.port
         except ValueError:
+            return False
+        # A host and a port, and nothing else: no user, path or query.
+        if parts.netloc != host or "@" in host:
             return False
         if name in ("localhost", self.host.lower()):
             return True

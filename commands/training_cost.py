@@ -246,8 +246,9 @@ def format_training(result: "TrainingOperations") -> str:
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import training_energies
+    from tetviz.figures.style import plain_units
 
     energies, densities = training_energies(result)
     head = f"{network_name(result.provenance)}: {energies.caption}"
     tables = [format_table(energies.frame), "", format_table(densities.frame), ""]
-    return "\n".join([head, *tables, *energies.feet])
+    return plain_units("\n".join([head, *tables, *energies.feet]))

@@ -18,7 +18,6 @@ from tetviz.commands.options import (
 
 if TYPE_CHECKING:
     from tetviz.landscape import Waypoint
-    from tetviz.results import Trajectory
 
 
 @click.command()
@@ -97,6 +96,7 @@ def _measure(
     from tetviz.commands.console import note, print_json
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.figures import draw, format_table, save_figure
+    from tetviz.figures.report.tables_paths import checkpoint_numbers, checkpoint_table
     from tetviz.landscape import compute_trajectory, plane_through
     from tetviz.landscape.trajectory import displacements
     from tetviz.results import Trajectory
@@ -110,17 +110,12 @@ def _measure(
         result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
     save_figure(draw([result]), target.with_suffix(".png"))
     note(f"wrote {target} and {target.with_suffix('.png')}")
-    frame = trajectory_table(result)
     if as_json:
-        print_json([{"name": name, **row} for name, row in zip(frame.index, frame.to_dict("records"), strict=True)])
+        rows = checkpoint_numbers(result).reset_index(names="name").to_dict("records")
+        print_json([{str(name): value for name, value in row.items()} for row in rows])
         return
-    click.echo(format_table(frame, decimals=4))
-    if path == "training":
-        shares, centred = (" + ".join(f"{v:.1%}" for v in a) for a in (result.explained, result.explained_centred))
-        click.echo(
-            f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}), which "
-            "says little: believe the loss drawn at a checkpoint only where 'on plane' is near its true loss"
-        )
+    table = checkpoint_table(result)
+    click.echo("\n".join([format_table(table.frame), *table.feet]))
 
 
 def require_same_run(run: Path, kept: Path) -> None:
@@ -176,33 +171,3 @@ def waypoint(path: Path, kind: str) -> "Waypoint":
     return Waypoint(
         f"epoch {checkpoint.epoch}" if kind == "training" else path.stem, checkpoint.epoch, checkpoint.state
     )
-
-
-def trajectory_table(result: "Trajectory") -> Any:
-    """What the plane hides, checkpoint by checkpoint.
-
-    Args:
-        result: a trajectory.
-
-    Returns:
-        A table with a row for each checkpoint.
-    """
-    import json
-
-    import pandas as pd
-
-    from tetviz.results import default_timestep
-
-    step = default_timestep(result) - 1
-    columns = {
-        "x": result.point_x,
-        "y": result.point_y,
-        "distance": result.distance,
-        "residual": result.residual,
-        "L_SDT": result.true_sdt_loss[:, step],
-        "on plane": result.projected_sdt_loss[:, step],
-        "L_TET": result.true_tet_loss[:, step],
-        "on plane ": result.projected_tet_loss[:, step],
-        "accuracy": result.true_accuracy[:, step],
-    }
-    return pd.DataFrame(columns, index=pd.Index(json.loads(result.names), name=f"T = {step + 1}"))

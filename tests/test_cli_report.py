@@ -69,10 +69,13 @@ def test_bad_input_is_one_line(surface: Path, tmp_path: Path) -> None:
         ([surface, "--watch", tmp_path], 2, "not both"),
         (["--watch", tmp_path, "-o", "a.html"], 2, "leave out -o"),
         (["--watch", tmp_path / "nowhere"], 2, "does not exist"),
+        (["--watch", tmp_path, "--host", ""], 2, "--host: is empty"),
+        ([surface, "--port", 8765], 2, "name a folder"),
+        ([surface, "--host", "127.0.0.1", "-o", tmp_path / "r.html"], 2, "name a folder"),
         ([tmp_path / "missing.h5", "-o", tmp_path / "r.html"], 1, "no such file"),
         ([surface, tmp_path / "text.h5", "-o", tmp_path / "r.html"], 1, "text.h5"),
         ([tmp_path / "empty.h5", "-o", tmp_path / "r.html"], 1, "empty.h5"),
-        ([tmp_path, "-o", tmp_path / "r.html"], 1, str(tmp_path)),
+        ([tmp_path, "-o", tmp_path / "r.html"], 1, f"{tmp_path}: is a folder"),
         ([surface, "-o", tmp_path / "r.pdf"], 1, ".html"),
         ([surface, "-o", tmp_path / "no" / "r.html"], 1, "does not exist"),
     ):
@@ -125,7 +128,14 @@ def test_the_page_and_nothing_else_is_served(server: ReportServer, surface: Path
     assert server.is_local
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "", "127.0.0.1.evil.example", "[::1", "a b"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:8765", "", "127.0.0.1.evil.example", "[::1", "a b"),
+        *("user@127.0.0.1", "@localhost", "evil.example@127.0.0.1:8765", "127.0.0.1/x", "localhost?x", "localhost#x"),
+        *("127.0.0.1:port", "127.0.0.1:99999"),
+    ],
+)
 def test_other_names_of_this_machine_are_refused(server: ReportServer, host: str) -> None:
     for path in ("/", "/state"):
         status, text = ask(server, path, host)

@@ -1,7 +1,6 @@
 """What a report is made of: sections of tables, charts, pictures and surfaces."""
 
-import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from tetviz.results import Result
+
+_WORD = re.compile("[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class TextTable:
     """A table whose cells are texts.
 
     Attributes:
@@ -40,6 +41,11 @@ class Table:
     frame: pd.DataFrame
     feet: tuple[str, ...] = ()
     kind: str = "table"
+
+    @property
+    def are_words(self) -> list[bool]:
+        """For each column whether it holds words, which are read from the left, and no numbers."""
+        return [any(_WORD.match(text) for text in self.frame.iloc[:, at].tolist()) for at in range(self.frame.shape[1])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,7 @@ class Fold:
     kind: str = "fold"
 
 
-Block = Table | Chart | Drawing | Surfaces | Sentences | Fold
+Block = TextTable | Chart | Drawing | Surfaces | Sentences | Fold
 
 
 @dataclass(frozen=True)
@@ -123,61 +129,14 @@ class Section:
 
     Attributes:
         title: the question that they answer.
-        context: data and choices that they share.
+        contexts: data and choices that they rest on, once where all share them.
         blocks: what is shown, in order.
         sources: the results.
         names: what their networks are called.
     """
 
     title: str
-    context: str
+    contexts: tuple[str, ...]
     blocks: tuple[Block, ...]
     sources: tuple[Source, ...]
     names: tuple[str, ...]
-
-
-def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
-    """A table of texts: numbers with so many digits, a dash where there is none.
-
-    Args:
-        frame: any table.
-        digits: format of the numbers that are not whole.
-
-    Returns:
-        A table of the same shape.
-    """
-
-    def text(value: Any) -> str:
-        if isinstance(value, float):
-            return "-" if value != value else format(value, digits)
-        return str(value)
-
-    return frame.map(text)
-
-
-def listed(text: str) -> list[Any]:
-    """A list that a file holds as JSON.
-
-    Args:
-        text: such as ``'["a"]'``; empty where nothing is recorded.
-
-    Returns:
-        The list; an empty one if it cannot be read.
-    """
-    try:
-        found = json.loads(text or "[]")
-    except json.JSONDecodeError:
-        return []
-    return found if isinstance(found, list) else []
-
-
-def shared_text(texts: Sequence[str]) -> str:
-    """What several networks have in common.
-
-    Args:
-        texts: one for each.
-
-    Returns:
-        The text if all have the same, else nothing.
-    """
-    return texts[0] if len(set(texts)) == 1 else ""

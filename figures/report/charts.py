@@ -11,11 +11,14 @@ from tetviz.figures.labels import LOSSES, network_names
 from tetviz.figures.report import marks
 from tetviz.figures.report.blocks import Chart
 from tetviz.figures.report.marks import Trace
+from tetviz.figures.report.tables_scaling import threshold_words
 from tetviz.figures.style import energy_unit, series_styles
+from tetviz.figures.texts import number, shares
 from tetviz.results import ScalingCurve, TrainingHistory, default_timestep
 from tetviz.summaries import EnergyReport, baselines, exit_curve, wilson
 from tetviz.summaries.exits import RULES
 
+FEW_EPOCHS = 10  # each has a tick: plotly would put others between them
 WIDE = 8.0  # a loss over a wider range has a logarithmic axis
 
 
@@ -32,13 +35,15 @@ def scaling_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
     accuracy: list[Trace] = []
     growth: list[Trace] = []
     for curve, name, style in zip(curves, names, series_styles(names), strict=True):
-        low, high = wilson(curve.accuracy, len(curve.sample))
+        samples = len(curve.sample)
+        low, high = wilson(curve.accuracy, samples)
+        whole, alone = (shares(accuracy, samples) for accuracy in (curve.accuracy, curve.step_accuracy))
         texts = [
-            f"T = {t}<br>accuracy {p:.2%} [{100 * a:.2f}, {100 * b:.2f}]<br>step {t} alone {alone:.2%}"
-            for t, p, a, b, alone in zip(curve.timestep, curve.accuracy, low, high, curve.step_accuracy, strict=True)
+            f"T = {t}<br>accuracy {share}<br>step {t} alone {step}"
+            for t, share, step in zip(curve.timestep, whole, alone, strict=True)
         ]
         grown = [
-            f"T = {t}<br>relative growth {value:+.2%}"
+            f"T = {t}<br>relative growth {number(value, '+.2%')}"
             for t, value in zip(curve.timestep, curve.relative_growth, strict=True)
         ]
         accuracy.append(marks.band(curve.timestep, low, high, name, style))
@@ -90,17 +95,16 @@ def exit_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
         traces: list[Trace] = []
         for curve, name, style in zip(curves, names, series_styles(names), strict=True):
             found = exit_curve(curve, rule)
-            sign = "at least" if rule == "margin" else "at most"
             texts = [
-                f"{rule} {sign} {threshold:.4g}<br>mean T {mean:.2f}<br>accuracy {p:.2%} [{100 * a:.2f}, {100 * b:.2f}]"
-                for threshold, mean, p, a, b in zip(
-                    found.threshold, found.mean_timesteps, found.accuracy, found.low, found.high, strict=True
+                f"exit: {rule} {html.escape(threshold_words(threshold, rule))}<br>mean T {mean:.2f}<br>accuracy {share}"
+                for threshold, mean, share in zip(
+                    found.threshold, found.mean_timesteps, shares(found.accuracy, found.samples), strict=True
                 )
             ]
             traces.append(marks.band(found.mean_timesteps, found.low, found.high, name, style))
             fixed = [
-                f"T = {t} for every sample<br>accuracy {p:.2%}"
-                for t, p in zip(curve.timestep, curve.accuracy, strict=True)
+                f"T = {t} for every sample<br>accuracy {number(share, '.2%')}"
+                for t, share in zip(curve.timestep, curve.accuracy, strict=True)
             ]
             traces.append(marks.curve(curve.timestep, 100 * curve.accuracy, name, style, fixed, thin=True))
             traces.append(marks.curve(found.mean_timesteps, 100 * found.accuracy, name, style, texts, shown=True))
@@ -140,8 +144,8 @@ def energy_charts(reports: Sequence[EnergyReport]) -> list[Chart]:
         energy = np.where(report.total_pj > 0, report.total_pj, np.nan) / factor
         low, high = wilson(counts.accuracy, report.samples)
         texts = [
-            f"T = {step}<br>{pj:,.4g} {unit} a sample<br>accuracy {p:.2%} [{100 * a:.2f}, {100 * b:.2f}]"
-            for step, pj, p, a, b in zip(counts.timestep, energy, counts.accuracy, low, high, strict=True)
+            f"T = {step}<br>{number(pj, ',.4g')} {unit} a sample<br>accuracy {share}"
+            for step, pj, share in zip(counts.timestep, energy, shares(counts.accuracy, report.samples), strict=True)
         ]
         curves.append(marks.band(energy, low, high, name, style))
         curves.append(marks.curve(energy, 100 * counts.accuracy, name, style, texts, shown=True, every=True))
@@ -195,22 +199,26 @@ def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:
         A chart for the accuracy and one for each loss.
     """
     names = network_names(histories)
+    last = max(int(run.epoch[-1]) for run in histories)
+    epochs = {"title": "epoch", "tickformat": "d", **({"dtick": 1} if last <= FEW_EPOCHS else {})}
     charts = []
     for row in ("accuracy", *LOSSES):
         field, factor = ("test_accuracy", 100) if row == "accuracy" else (f"test_{row}_loss", 1)
         what = "accuracy" if row == "accuracy" else f"L_{row.upper()}"
         traces: list[Trace] = []
         shapes: list[dict[str, Any]] = []
+        has_training = False
         for run, name, style in zip(histories, names, series_styles(names), strict=True):
             values = getattr(run, field)
             texts = [
                 f"epoch {epoch}, T = {steps}, trained on {html.escape(loss)}<br>{what} "
-                + (f"{value:.2%}" if row == "accuracy" else f"{value:.4f}")
+                + number(value, ".2%" if row == "accuracy" else ".4f")
                 for epoch, steps, loss, value in zip(run.epoch, run.timesteps, run.trained_on(), values, strict=True)
             ]
             trained = np.where(np.array(run.trained_on()) == row, run.train_loss, np.nan)
             if np.isfinite(trained).any():
                 traces.append(marks.curve(run.epoch, trained, name, style, None, thin=True))
+                has_training = True
             traces.append(marks.curve(run.epoch, factor * values, name, style, texts, shown=True))
             at = run.epoch == run.best_epoch
             traces.append(marks.ring(run.epoch[at], factor * values[at], name, style))
@@ -221,7 +229,7 @@ def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:
                     for end in run.ends(ends)
                 ]
         keys = [marks.key("chosen epoch", ring=True)]
-        keys += [marks.key("training loss", thin=True)] * (row != "accuracy")
+        keys += [marks.key("training loss", thin=True)] * has_training
         title = f"{what} {'(%)' if row == 'accuracy' else '(nat)'}"
         drawn = [trace["y"] for trace in traces]
         known = np.concatenate(drawn)
@@ -233,7 +241,7 @@ def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:
             f"Test {what} of {', '.join(names)} after every epoch; a dashed line is a switch of the loss, a "
             "dotted one a new stage.",
             [*traces, *keys],
-            {"title": "epoch", "tickformat": "d"},
+            epochs,
             marks.logarithmic(title, drawn) if wide else {"title": title, "nticks": 6},
         )
         chart.figure["layout"]["shapes"] = shapes

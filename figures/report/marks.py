@@ -12,7 +12,17 @@ from tetviz.figures.report.blocks import Chart
 from tetviz.results.schema import FloatArray
 
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
-_SYMBOLS = {"o": "circle", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x"}
+_OPEN = {"full": "", "none": "-open", "left": "-open-dot"}  # markers of networks beyond the first of one colour
+_SYMBOLS = {
+    "o": "circle",
+    "s": "square",
+    "D": "diamond",
+    "v": "triangle-down",
+    "^": "triangle-up",
+    "<": "triangle-left",
+    "P": "cross",
+    "X": "x",
+}
 _GREY = "#8a8a8a"  # to be seen on white and on black
 
 Trace = dict[str, Any]
@@ -71,6 +81,8 @@ def curve(
     """
     colour = colour_of(style)
     sizes = [7 if every or position & (position - 1) == 0 else 0 for position in range(1, len(x) + 1)]
+    width = 2 * float(style.get("linewidth", 1.5)) / 1.5
+    filling = "none" if "markerfacecolor" in style else str(style.get("fillstyle", "full"))
     safe = html.escape(name, quote=False)
     trace: Trace = {
         "type": "scatter",
@@ -80,17 +92,17 @@ def curve(
         "legendgroup": safe,
         "showlegend": shown,
         "mode": "lines" if thin else "lines+markers",
-        "line": {"color": colour, "width": 1 if thin else 2, "dash": _DASHES.get(str(style["linestyle"]), "longdash")},
+        "line": {"color": colour, "width": 1 if thin else width, "dash": _dash(style["linestyle"])},
         "opacity": 0.5 if thin else 1,
         "hoverinfo": "skip",
     }
     if not thin:
         trace["marker"] = {
             "color": colour,
-            "symbol": _SYMBOLS.get(str(style["marker"]), "circle"),
+            "symbol": _SYMBOLS.get(str(style["marker"]), "circle") + _OPEN[filling],
             "size": sizes,
             "opacity": 1,
-            "line": {"width": 0},
+            "line": {"width": 0 if filling == "full" else 1.5},
         }
     if texts is not None:
         trace |= {"text": list(texts), "hovertemplate": f"{safe}<br>%{{text}}<extra></extra>", "hoverinfo": "text"}
@@ -223,6 +235,13 @@ def logarithmic(title: str, values: Iterable[Any]) -> dict[str, Any]:
         "ticktext": [f"{tick:g}" for tick in ticks],
         "range": [low, high],
     }
+
+
+def _dash(linestyle: Any) -> str:
+    # matplotlib gives lengths in widths of the line.
+    if isinstance(linestyle, tuple):
+        return ",".join(f"{2 * length}px" for length in linestyle[1])
+    return _DASHES[str(linestyle)]
 
 
 def colour_of(style: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from tetviz.figures.report.blocks import Source, listed
-from tetviz.results import BlockIsometry, Curvature, Surface
-from tetviz.results.schema import attribute_fields
+from tetviz.figures.report.blocks import Source
+from tetviz.figures.texts import counted, listed, number
+from tetviz.results import BlockIsometry, Curvature, Lines, Result, Surface, TrainingHistory, Trajectory
+from tetviz.results.schema import FloatArray, attribute_fields
 
 NOT_RECORDED = "not recorded"
 # Kinds that move a network, whose commands examine it first.
@@ -51,7 +52,7 @@ def origin(source: Source) -> list[tuple[str, str]]:
     for name in attribute_fields(type(result)):
         if name not in _NOT_SHOWN:
             value = getattr(result, name)
-            text = format(value, ".6g") if isinstance(value, float) else str(value)
+            text = number(value, ".6g") if isinstance(value, float) else str(value)
             rows.append((name.replace("_", " "), text or NOT_RECORDED))
     found = findings(source)
     rows.append(("doctor", "; ".join(f"{check}: {verdict}" for check, verdict, _ in found) or NOT_RECORDED))
@@ -87,8 +88,7 @@ def warnings(source: Source) -> list[str]:
     done, total = result.progress()
     if done < total:
         said.append(f"half-written: {done:,} of {total:,} points are measured; the same command goes on with it")
-    if isinstance(result, Surface):
-        said += _holes(result)
+    said += _not_finite(result)
     for name, what in (("warnings", ""), ("not_counted", "not counted: "), ("not_measured", "not measured: ")):
         said += [f"{what}{sentence}" for sentence in listed(getattr(result, name, ""))]
     if isinstance(result, Curvature) and result.note:
@@ -98,14 +98,36 @@ def warnings(source: Source) -> list[str]:
     return said
 
 
-def _holes(surface: Surface) -> list[str]:
-    done = (surface.done == 1)[..., None]
+def _not_finite(result: Result) -> list[str]:
+    # Holes: a loss that is in no point was not measured, and by statistics of the batch a shorter run is another one.
+    said = []
+    if isinstance(result, TrainingHistory):
+        said += [
+            f"{name} on the test split is not finite in {counted(count, 'epoch')}"
+            for name, count in _lost(result.test_sdt_loss[:, None], result.test_tet_loss[:, None])
+        ]
+    if isinstance(result, Trajectory):
+        said += [
+            f"{name} is not finite at {counted(count, 'checkpoint')}, at some T"
+            for name, count in _lost(result.true_sdt_loss, result.true_tet_loss)
+        ]
+    if isinstance(result, Surface | Lines) and result.bn != "batch":
+        done = result.done == 1
+        said += [
+            f"{name} is not finite at {counted(count, 'measured point')}, at some T"
+            for name, count in _lost(result.sdt_loss[done], result.tet_loss[done])
+        ]
+    return said
+
+
+def _lost(sdt: FloatArray, tet: FloatArray) -> list[tuple[str, int]]:
+    # Losses over something and T.
     lost = {
-        f"L_{loss.upper()}": int((done & ~np.isfinite(values)).any(-1).sum())
-        for loss, values in (("sdt", surface.sdt_loss), ("tet", surface.tet_loss))
-        if np.isfinite(values).any() and surface.bn != "batch"
+        name: int((~np.isfinite(values)).any(-1).sum())
+        for name, values in (("L_SDT", sdt), ("L_TET", tet))
+        if np.isfinite(values).any()
     }
-    return [f"{name} is not finite at {count:,} measured points, at some T" for name, count in lost.items() if count]
+    return [(name, count) for name, count in lost.items() if count]
 
 
 def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from tetviz.errors import ResultError
 from tetviz.figures.report.blocks import Section, Source
+from tetviz.figures.report.colours import ON_DARK
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import all_warnings, findings, origin
 from tetviz.figures.report.sections import Memory, sections
@@ -127,6 +128,7 @@ def render_report(
         made=datetime.now(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
         version=version("tetviz"),
         css=Markup(texts["report.css"]),
+        on_dark=ON_DARK,
         scripts={name: Markup(text) for name, text in scripts.items()},
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
     )

@@ -16,6 +16,7 @@ from tetviz.results import Surface, default_timestep
 from tetviz.results.schema import FloatArray
 
 MOST_STEPS = 16
+NO_ORIGIN = "The network itself, at (0, 0), is no point of this grid."
 _VALUES = ("sdt_loss", "tet_loss", "sdt_loss_se", "tet_loss_se", "accuracy")
 
 
@@ -157,11 +158,13 @@ def _colours(count: int = 17) -> list[str]:
 
 
 def _words(surface: Surface, name: str, shared: bool) -> dict[str, str]:
-    points = f"{len(surface.x)} x {len(surface.y)} points"
-    what = f"of {name} on {points} around the checkpoint; the two sliders below read it off at any point"
+    x, y = surface.x, surface.y
+    where = f"{len(x)} x {len(y)} points, x from {x[0]:g} to {x[-1]:g}, y from {y[0]:g} to {y[-1]:g}"
+    what = f"of {name} on {where}; the two sliders below read it off at any point"
     return {
         "name": name,
         "context": "" if shared else surface_context(surface),
+        "origin": "" if 0 in x and 0 in y else NO_ORIGIN,
         "relief": f"Loss surface {what}.",
         "map": f"Contour map of the loss {what}.",
     }

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from tetviz.figures.report.blocks import Table, numbered
+from tetviz.figures.report.blocks import TextTable
 from tetviz.figures.style import energy_unit
+from tetviz.figures.texts import NO_NUMBER, amounts, counted, number, numbered
 from tetviz.results import default_timestep
 from tetviz.summaries import (
     MEMORY_AWARE_BAND,
@@ -21,10 +22,10 @@ from tetviz.summaries import (
 )
 from tetviz.summaries.conventions import SIDE_COSTS
 
-_PREFIXES = ("pJ", "nJ", "uJ", "mJ", "J", "kJ")
+_PREFIXES = ("pJ", "nJ", "\N{MICRO SIGN}J", "mJ", "J", "kJ")
 
 
-def conventions_beside_anns(report: EnergyReport) -> Table:
+def conventions_beside_anns(report: EnergyReport) -> TextTable:
     """The same spikes under each convention, beside ANNs of the same shapes, at the T of training.
 
     Args:
@@ -41,13 +42,13 @@ def conventions_beside_anns(report: EnergyReport) -> Table:
     networks = baselines(report, t)
     dense, quantised = networks.iloc[:-1], networks.iloc[-1]
     factor, unit = unit_of(report)
-    spent = [*table["energy (nJ)"], *dense["energy (nJ)"]]
+    spent, ann = [*table["energy (nJ)"], *dense["energy (nJ)"]], float(dense["energy (nJ)"].iloc[-1])
     frame = pd.DataFrame(
         {
-            "MAC": numbers([*table["MAC"], *dense["MAC"]]),
-            "AC": numbers([*table["AC"], *(0 for _ in dense.index)]),
+            "MAC": amounts([*table["MAC"], *dense["MAC"]]),
+            "AC": amounts([*table["AC"], *(0 for _ in dense.index)]),
             f"energy ({unit})": energies(spent, factor / 1e3),
-            "of the ANN": [f"{part / dense['energy (nJ)'].iloc[-1]:.1%}" for part in spent],
+            "of the ANN": [number(part / ann, ".1%") if ann else NO_NUMBER for part in spent],
         },
         index=pd.Index(
             [*(f"{label}{' (headline)' * (label == headline)}" for label in table.index), *dense.index],
@@ -57,21 +58,22 @@ def conventions_beside_anns(report: EnergyReport) -> Table:
     low, high = MEMORY_AWARE_BAND
     *each, overall = layer_table(report, t)["spikes/synapse"]
     spiking = sum(spikes == spikes for spikes in each)
-    return Table(
+    return TextTable(
         table.attrs["caption"],
         frame,
         (
             f"{networks.index[-1]}: {quantised['energy (nJ)'] * 1e3 / factor:.3f} {unit}, the SNN in its arithmetic "
             f"(45nm-int8-acc32) {quantised['SNN (nJ)'] * 1e3 / factor:.3f} {unit}; an ANN is another network, of "
             "another accuracy",
-            f"spikes per synapse per inference: {overall:.4g} in the {spiking} of {len(each)} layers that take spikes; "
-            f"break-even {break_even(report.cost):.4g} by compute, {low} to {high} with memory (Dampfhoffer et al. "
+            f"spikes per synapse per inference: {number(overall, '.4g')} in the {spiking} of "
+            f"{counted(len(each), 'layer')} that take{'s' * (len(each) == 1)} spikes; break-even "
+            f"{number(break_even(report.cost), '.4g')} by compute, {low} to {high} with memory (Dampfhoffer et al. "
             "2022)",
         ),
     )
 
 
-def energy_by_timestep(report: EnergyReport) -> Table:
+def energy_by_timestep(report: EnergyReport) -> TextTable:
     """Energy against accuracy at every T.
 
     Args:
@@ -83,14 +85,14 @@ def energy_by_timestep(report: EnergyReport) -> Table:
     table, counts = energy_table(report), report.counts
     factor, unit = unit_of(report)
     frame = in_unit(table.drop(columns="right per uJ"), factor, unit)
-    frame["accuracy (%)"] = [f"{percent:.2f}" for percent in table["accuracy (%)"]]
+    frame["accuracy (%)"] = [number(percent, ".2f") for percent in table["accuracy (%)"]]
     larger = _PREFIXES[_PREFIXES.index(unit) + 1]
     frame.insert(4, f"right per {larger}", energies(report.accuracy_per_joule, 1e9 / factor))
     frame.index = frame.index.map(lambda t: f"{t} (trained)" if t == counts.t_train else str(t))
-    return Table(table.attrs["caption"], frame.rename_axis("T"))
+    return TextTable(table.attrs["caption"], frame.rename_axis("T"))
 
 
-def layers(report: EnergyReport) -> Table:
+def layers(report: EnergyReport) -> TextTable:
     """The layers with weights.
 
     Args:
@@ -103,13 +105,13 @@ def layers(report: EnergyReport) -> Table:
     factor, unit = unit_of(report)
     dense = counts.dense_mac[:, :t].sum(1) / report.samples
     frame = in_unit(table, factor, unit)
-    frame["spikes/synapse"] = ["-" if s != s else f"{s:.3f}" for s in table["spikes/synapse"]]
-    frame["share (%)"] = [f"{share:.1f}" for share in table["share (%)"]]
-    frame.insert(1, "dense MAC", numbers([*dense[(counts.dense_mac > 0).any(1)], dense.sum()]))
-    return Table(table.attrs["caption"], frame)
+    frame["spikes/synapse"] = [number(spikes, ".3f") for spikes in table["spikes/synapse"]]
+    frame["share (%)"] = [number(share, ".1f") for share in table["share (%)"]]
+    frame.insert(1, "dense MAC", amounts([*dense[(counts.dense_mac > 0).any(1)], dense.sum()]))
+    return TextTable(table.attrs["caption"], frame)
 
 
-def beside_synapses(report: EnergyReport) -> Table:
+def beside_synapses(report: EnergyReport) -> TextTable:
     """What is in no headline: operations beside synaptic ones, and memory.
 
     Args:
@@ -126,19 +128,23 @@ def beside_synapses(report: EnergyReport) -> Table:
     spent = [totals[name] * each[name] for name in done]
     frame = pd.DataFrame(
         {
-            "operations": [*numbers([totals[name] for name in done]), "-"],
-            "pJ each": [*(f"{each[name]:g}" for name in done), "-"],
+            "operations": [*amounts([totals[name] for name in done]), NO_NUMBER],
+            "pJ each": [*(f"{each[name]:g}" for name in done), NO_NUMBER],
             f"energy ({unit})": energies([*spent, report.total_side_pj[t - 1]], factor),
         },
         index=pd.Index([*(name.replace("_", " ") for name in done), "total"], name="not in the headline"),
     )
     for bound, pj in (("low", report.total_memory_low_pj), ("high", report.total_memory_high_pj)):
         if report.cost.memory is not None:
-            frame.loc[f"memory {report.cost.memory.name}, {bound}"] = ["-", "-", *energies([pj[t - 1]], factor)]
-    return Table("", frame)
+            frame.loc[f"memory {report.cost.memory.name}, {bound}"] = [
+                NO_NUMBER,
+                NO_NUMBER,
+                *energies([pj[t - 1]], factor),
+            ]
+    return TextTable("", frame)
 
 
-def spikes(report: EnergyReport) -> Table:
+def spikes(report: EnergyReport) -> TextTable:
     """How much the neurons of each layer fire.
 
     Args:
@@ -149,13 +155,13 @@ def spikes(report: EnergyReport) -> Table:
     """
     table = spike_table(report.counts)
     frame = numbered(table.astype({"neurons": "int64"}), ".2f")
-    frame["spikes/neuron"] = ["-" if s != s else f"{s:.4f}" for s in table["spikes/neuron"]]
-    average = table["spikes/neuron"].iloc[-1]
-    foot = f"on average {average:.4f} spikes per neuron per inference (the measure of arXiv 2201.07209)"
-    return Table(table.attrs["caption"], frame, (foot,))
+    frame["spikes/neuron"] = [number(spikes, ".4f") for spikes in table["spikes/neuron"]]
+    average = number(table["spikes/neuron"].iloc[-1], ".4f")
+    foot = f"on average {average} spikes per neuron per inference (the measure of arXiv 2201.07209)"
+    return TextTable(table.attrs["caption"], frame, (foot,))
 
 
-def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> Table:
+def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> TextTable:
     """Energy and accuracy of several checkpoints at every T.
 
     Args:
@@ -169,13 +175,13 @@ def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> 
     steps = range(1, 1 + max(len(report.counts.timestep) for report in reports))
     columns = {}
     for name, report in zip(names, reports, strict=True):
-        missing = ["-"] * (len(steps) - len(report.counts.timestep))
-        columns[f"{name} (%)"] = [*(f"{100 * a:.2f}" for a in report.counts.accuracy), *missing]
+        missing = [NO_NUMBER] * (len(steps) - len(report.counts.timestep))
+        columns[f"{name} (%)"] = [*(number(100 * share, ".2f") for share in report.counts.accuracy), *missing]
         columns[f"{name} ({unit})"] = [*energies(report.total_pj, factor), *missing]
     kinds = dict.fromkeys(f"{report.cost.constants()}, {report.convention.label}" for report in reports)
     notes = [f"{name}: {text}" for name, report in zip(names, reports, strict=True) for text in report.notes]
     head = f"Accuracy and energy per sample of synaptic operations, summed over steps 1..T; {'; '.join(kinds)}"
-    return Table("\n".join([head, *notes]), pd.DataFrame(columns, index=pd.Index(steps, name="T")))
+    return TextTable("\n".join([head, *notes]), pd.DataFrame(columns, index=pd.Index(steps, name="T")))
 
 
 def unit_of(report: EnergyReport) -> tuple[float, str]:
@@ -207,20 +213,8 @@ def in_unit(table: pd.DataFrame, factor: float, unit: str) -> pd.DataFrame:
         if title.endswith("(nJ)"):
             columns[title.replace("(nJ)", f"({unit})")] = energies(column, factor / 1e3)
         else:
-            columns[title] = numbers(column) if title in ("MAC", "AC") else column.tolist()
+            columns[title] = amounts(column) if title in ("MAC", "AC") else column.tolist()
     return pd.DataFrame(columns, index=table.index)
-
-
-def numbers(values: Iterable[float]) -> list[str]:
-    """Counts per sample.
-
-    Args:
-        values: the counts, means over samples.
-
-    Returns:
-        Such as ``1,518,680``, or ``12.25`` for a small mean.
-    """
-    return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
 
 
 def energies(values: Iterable[float], factor: float) -> list[str]:
@@ -233,4 +227,4 @@ def energies(values: Iterable[float], factor: float) -> list[str]:
     Returns:
         Texts of three decimals.
     """
-    return ["-" if value != value else f"{value / factor:,.3f}" for value in values]
+    return [number(value / factor, ",.3f") for value in values]

@@ -1,4 +1,4 @@
-"""Flatness as tables and sentences, and what the other ways around a network say."""
+"""Flatness and curvature as tables and sentences."""
 
 import math
 from collections.abc import Sequence
@@ -6,25 +6,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.labels import names_of
-from tetviz.figures.report.blocks import Table
-from tetviz.results import Curvature, Lines, Trajectory, default_timestep
+from tetviz.figures.labels import LOSSES
+from tetviz.figures.report.blocks import TextTable
+from tetviz.figures.texts import counted, interval, number
+from tetviz.results import Curvature, Lines, default_timestep
 from tetviz.summaries import (
     Difference,
-    barriers,
     bootstrap_mean,
     compare_sharpness,
     finite_curvature,
-    mean_along,
     sharpness_table,
     slope_agreement,
 )
 from tetviz.summaries.flatness import FEW_PLANES, table_radii
 
-LOSSES = ("sdt", "tet")
 
-
-def flatness_table(lines: Lines, timestep: int | None = None) -> Table:
+def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:
     """The sharpness table of a checkpoint, for both losses.
 
     Args:
@@ -38,18 +35,12 @@ def flatness_table(lines: Lines, timestep: int | None = None) -> Table:
     columns = {}
     for loss in LOSSES:
         table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
-        columns[f"L_{loss.upper()}"] = [_cell(*row) for row in table.itertuples(index=False)]
+        columns[f"L_{loss.upper()}"] = [interval(*row) for row in table.itertuples(index=False)]
         index = table.index
     frame = pd.DataFrame(columns, index=pd.Index(index, name=f"T = {step}"))
     planes = len(lines.line) // 2
     over = f"mean over {planes} planes [95 % interval]" if planes > 1 else "one plane"
-    return Table(f"{over}, BN {lines.bn}", frame[~(frame == "-").all(axis=1)])
-
-
-def _cell(mean: float, low: float, high: float) -> str:
-    if mean != mean:
-        return "-"
-    return f"{mean:.4g}" if low != low else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+    return TextTable(f"{over}, BN {lines.bn}", frame[~(frame == "-").all(axis=1)])
 
 
 def differences(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:
@@ -104,69 +95,13 @@ def flatness_words(results: Sequence[Lines], found: Sequence[Difference]) -> lis
     if others:
         without = sum(d.leaves_out_zero for d in others)
         words.append(
-            f"of the {len(others)} other differences {without} have an interval without 0 (by chance alone about "
-            f"{0.05 * len(others):.0f} would; they hang together, so this is no test)"
+            f"of {counted(len(others), 'other difference')} {without} {'has' if without == 1 else 'have'} an interval "
+            f"without 0 (by chance alone about {0.05 * len(others):.0f} would; they hang together, so this is no test)"
         )
     return words
 
 
-def path_table(lines: Lines, timestep: int | None = None) -> Table:
-    """The barriers on the lines between two checkpoints.
-
-    Args:
-        lines: of path ``linear`` or ``bezier``.
-        timestep: number of timesteps; the training T by default.
-
-    Returns:
-        A row for each loss and line.
-    """
-    step = timestep or default_timestep(lines)
-    rows, index = [], []
-    for loss in LOSSES:
-        ends = getattr(lines, f"end_{loss}_loss")[:, step - 1].tolist()
-        means = mean_along(lines, loss, step)
-        for name, height in barriers(lines, loss, step).items():
-            rows.append([name, *(_decimals(value) for value in (*ends, height, means[name]))])
-            index.append(f"L_{loss.upper()}")
-    columns = ["line", "at 0", "at 1", "barrier", "mean along"]
-    return Table("", pd.DataFrame(rows, index=pd.Index(index, name=f"T = {step}"), columns=columns))
-
-
-def path_points(result: Trajectory) -> Table:
-    """What the plane of a trajectory hides, checkpoint by checkpoint.
-
-    Args:
-        result: the trajectory.
-
-    Returns:
-        A row for each checkpoint: where its projection is, how far it is off the plane, and its true losses beside
-        those on the plane.
-    """
-    step = default_timestep(result) - 1
-    columns = {
-        "x": result.point_x,
-        "y": result.point_y,
-        "distance": result.distance,
-        "residual": result.residual,
-        "L_SDT": result.true_sdt_loss[:, step],
-        "L_SDT on plane": result.projected_sdt_loss[:, step],
-        "L_TET": result.true_tet_loss[:, step],
-        "L_TET on plane": result.projected_tet_loss[:, step],
-        "accuracy": result.true_accuracy[:, step],
-    }
-    names = names_of(result.names, len(result.point), "checkpoint")
-    frame = pd.DataFrame(columns, index=pd.Index(names, name=f"T = {step + 1}")).map(_decimals)
-    feet: tuple[str, ...] = ()
-    if result.path == "training":
-        shares, centred = (" + ".join(f"{v:.1%}" for v in a) for a in (result.explained, result.explained_centred))
-        feet = (
-            f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}), which "
-            "says little: believe the loss drawn at a checkpoint only where 'on plane' is near its true loss",
-        )
-    return Table("", frame, feet)
-
-
-def curvature_table(result: Curvature) -> Table:
+def curvature_table(result: Curvature) -> TextTable:
     """The curvature of the measured loss beside that of the surrogate Hessian.
 
     Args:
@@ -177,34 +112,30 @@ def curvature_table(result: Curvature) -> Table:
     """
     step = default_timestep(result)
     bend, slopes = bootstrap_mean(finite_curvature(result, step)), slope_agreement(result)
-    surrogate = f"{float(result.surrogate_curvature.mean()):.4g}"
+    surrogate = number(float(result.surrogate_curvature.mean()), ".4g")
     rows = [
         {
             "curvature of the true loss": _resolved(bend.mean[i], bend.low[i], bend.high[i]),
             "surrogate": surrogate,
             "cosine of the gradients": _resolved(*(slopes[name][i] for name in ("cosine", "low", "high"))),
-            "correlation of slopes": _decimals(float(slopes["correlation"][i])),
+            "correlation of slopes": number(float(slopes["correlation"][i]), ".4f"),
         }
         for i in range(len(result.radius))
     ]
     index = pd.Index([f"{r:g}" for r in result.radius], name=f"radius, of |w| = {result.weight_norm:.4g}")
     name = f"surrogate Hessian of L_{result.loss.upper()} at T = {step}"
     if result.note:
-        return Table("", pd.DataFrame(rows, index=index), (f"{name}: {result.note}",))
+        return TextTable("", pd.DataFrame(rows, index=index), (f"{name}: {result.note}",))
     probes, trace = len(result.trace_estimate), float(result.trace_estimate.mean())
-    error = float(result.trace_estimate.std(ddof=1) / np.sqrt(probes)) if probes > 1 else math.nan
+    error = f" +- {result.trace_estimate.std(ddof=1) / np.sqrt(probes):.2g}" if probes > 1 else ""
     values = ", ".join(f"{value:.4g}" for value in result.eigenvalue)
     feet = (
-        f"{name} (not the curvature of the measured loss), {result.parameters:,} parameters: largest eigenvalues "
-        f"{values} (residuals up to {result.eigenvalue_residual.max():.1g})",
-        f"trace {trace:.4g} +- {error:.2g}, over n {trace / result.parameters:.4g}",
+        f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: largest "
+        f"eigenvalues {values} (residuals up to {result.eigenvalue_residual.max():.1g})",
+        f"trace {trace:.4g}{error}, over n {trace / result.parameters:.4g}",
     )
-    return Table("", pd.DataFrame(rows, index=index), feet)
+    return TextTable("", pd.DataFrame(rows, index=index), feet)
 
 
 def _resolved(mean: float, low: float, high: float) -> str:
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]" if low == low else "not resolved"
-
-
-def _decimals(value: float) -> str:
-    return "-" if value != value else f"{value:.4f}"
+    return interval(mean, low, high) if math.isfinite(low) else "not resolved"

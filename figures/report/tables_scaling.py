@@ -1,21 +1,22 @@
 """Scaling curves as tables: every T, every step, differences, early exit, classes."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.report.blocks import Table, numbered
+from tetviz.figures.report.blocks import TextTable
+from tetviz.figures.texts import NO_NUMBER, counted, interval, number, numbered, shares
 from tetviz.results import ScalingCurve
-from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
+from tetviz.summaries import AccuracyDifference, class_accuracy
 from tetviz.summaries.exits import exit_curve, table_points
 from tetviz.summaries.scaling import table_timesteps
 
 NOT_SEEDS = "the intervals are over samples: another training seed would give another network"
 
 
-def curve_table(curve: ScalingCurve, timestep: int | None = None) -> Table:
+def curve_table(curve: ScalingCurve, timestep: int | None = None) -> TextTable:
     """A scaling curve at the powers of two and the T of training.
 
     Args:
@@ -32,37 +33,24 @@ def curve_table(curve: ScalingCurve, timestep: int | None = None) -> Table:
         {
             "accuracy": shares(curve.accuracy[at], len(curve.sample)),
             "step T alone": shares(curve.step_accuracy[at], len(curve.sample)),
-            "growth": ["-" if value != value else f"{value:+.2%}" for value in curve.relative_growth[at]],
+            "growth": [number(value, "+.2%") for value in curve.relative_growth[at]],
             **{
-                symbol: ["-" if value != value else f"{value:.4f}" for value in values[at]]
+                symbol: [number(value, ".4f") for value in values[at]]
                 for symbol, values in (("L_SDT", curve.sdt_loss), ("L_TET", curve.tet_loss))
             },
         },
         index=pd.Index([f"{t} (trained)" if t == trained else str(t) for t in shown], name="T"),
     )
-    caption = f"{len(curve.sample):,} samples [95 % Wilson interval]"
+    caption = f"{counted(len(curve.sample), 'sample')} [95 % Wilson interval]"
     if timestep:
-        return Table(caption, frame)
+        return TextTable(caption, frame)
     if trained + 1 >= tmax:
         foot = f"variance of the step accuracy: needs two steps beyond the T of training, {trained}"
     else:
-        variance = f"{1e4 * curve.temporal_variance:.4f} %^2"
+        variance = number(1e4 * curve.temporal_variance, ".4f")
+        variance = "not recorded" if variance == NO_NUMBER else f"{variance} %^2"
         foot = f"variance of the step accuracy over t = {trained + 1}..{tmax}: {variance}"
-    return Table(caption, frame, (foot,))
-
-
-def shares(accuracy: Any, samples: Any) -> list[str]:
-    """Accuracies with their intervals.
-
-    Args:
-        accuracy: fractions.
-        samples: number of samples of each.
-
-    Returns:
-        Such as ``99.16% [97.57, 99.71]``.
-    """
-    ends = zip(accuracy, *wilson(accuracy, samples), strict=True)
-    return ["-" if p != p else f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" for p, low, high in ends]
+    return TextTable(caption, frame, (foot,))
 
 
 def shown_timesteps(curves: Sequence[ScalingCurve], difference: AccuracyDifference, other: int) -> list[int]:
@@ -80,7 +68,7 @@ def shown_timesteps(curves: Sequence[ScalingCurve], difference: AccuracyDifferen
     return sorted(t for t in shared if t <= len(difference.mean))
 
 
-def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -> Table:
+def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -> TextTable:
     """A difference of accuracies.
 
     Args:
@@ -91,21 +79,21 @@ def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -
         A row for each T.
     """
     at, d = [t - 1 for t in timesteps], difference
-    ends = zip(100 * d.mean[at], 100 * d.low[at], 100 * d.high[at], strict=True)
+    gaps = zip(100 * d.mean[at], 100 * d.low[at], 100 * d.high[at], strict=True)
     columns = {
-        d.first: [f"{value:.2%}" for value in d.first_accuracy[at]],
-        d.second: [f"{value:.2%}" for value in d.second_accuracy[at]],
-        "difference": [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in ends],
+        d.first: [number(share, ".2%") for share in d.first_accuracy[at]],
+        d.second: [number(share, ".2%") for share in d.second_accuracy[at]],
+        "difference": [interval(*gap, "+.2f") for gap in gaps],
         "": [d.words(t) for t in timesteps],
     }
-    return Table(
-        f"{d.second} minus {d.first}, in points of accuracy [95 % paired bootstrap over the same {d.samples:,} "
-        "samples]",
+    return TextTable(
+        f"{d.second} minus {d.first}, in points of accuracy [95 % paired bootstrap over the same "
+        f"{counted(d.samples, 'sample')}]",
         pd.DataFrame(columns, index=pd.Index(list(map(str, timesteps)), name="T")),
     )
 
 
-def exit_table(curve: ScalingCurve, rule: str) -> Table:
+def exit_table(curve: ScalingCurve, rule: str) -> TextTable:
     """Early exit at the thresholds that give round mean T.
 
     Args:
@@ -117,17 +105,30 @@ def exit_table(curve: ScalingCurve, rule: str) -> Table:
     """
     found = exit_curve(curve, rule)
     at = table_points(found)
-    sign = ">=" if rule == "margin" else "<="
-    labels = [f"{sign} {abs(t):.4g}" if abs(t) < float("inf") else "never" for t in found.threshold[at]]
+    labels = [threshold_words(threshold, rule) for threshold in found.threshold[at]]
     columns = {
-        "mean T": [f"{mean:.2f}" for mean in found.mean_timesteps[at]],
+        "mean T": [number(mean, ".2f") for mean in found.mean_timesteps[at]],
         "accuracy": shares(found.accuracy[at], found.samples),
-        f"unsure at T = {len(curve.timestep)}": [f"{share:.2%}" for share in found.unsure[at]],
+        f"unsure at T = {len(curve.timestep)}": [number(share, ".2%") for share in found.unsure[at]],
     }
-    return Table("", pd.DataFrame(columns, index=pd.Index(labels, name=f"exit: {rule}")))
+    return TextTable("", pd.DataFrame(columns, index=pd.Index(labels, name=f"exit: {rule}")))
 
 
-def class_table(curve: ScalingCurve) -> Table:
+def threshold_words(threshold: float, rule: str) -> str:
+    """Where a rule of early exit stops a sample.
+
+    Args:
+        threshold: of the rule; infinite where no sample stops before the last step.
+        rule: ``margin`` or ``entropy``.
+
+    Returns:
+        Such as ``>= 0.6``, or ``never``.
+    """
+    sign = ">=" if rule == "margin" else "<="
+    return f"{sign} {abs(threshold):.4g}" if math.isfinite(threshold) else "never"
+
+
+def class_table(curve: ScalingCurve) -> TextTable:
     """Accuracy of every class at the powers of two and the T of training.
 
     Args:
@@ -141,4 +142,4 @@ def class_table(curve: ScalingCurve) -> Table:
     names = [f"T={t}{' (trained)' * (t == curve.t_train)}" for t in shown]
     frame = numbered(pd.DataFrame(table.to_numpy(), index=table.index, columns=pd.Index(names)), ".2f")
     frame.insert(0, "samples", list(map(str, np.bincount(curve.label, minlength=curve.num_classes))))
-    return Table("", frame)
+    return TextTable("", frame)

@@ -1,12 +1,14 @@
 """Training histories, training energy and block isometry as tables."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tetviz.figures.labels import network_names
-from tetviz.figures.report.blocks import Table, numbered
+from tetviz.figures.labels import bn_words, network_names
+from tetviz.figures.report.blocks import TextTable
 from tetviz.figures.style import energy_unit
+from tetviz.figures.texts import counted, number, numbered
 from tetviz.results import BlockIsometry, TrainingHistory, TrainingOperations
 from tetviz.summaries.isometry import depth_summary, isometry_table
 from tetviz.summaries.training import (
@@ -19,7 +21,7 @@ from tetviz.summaries.training import (
 )
 
 
-def history_table(run: TrainingHistory) -> Table:
+def history_table(run: TrainingHistory) -> TextTable:
     """The first, last and chosen epoch of a run, and those around a change.
 
     Args:
@@ -35,19 +37,19 @@ def history_table(run: TrainingHistory) -> Table:
         {
             "T": list(map(str, run.timesteps[at])),
             "loss": [run.trained_on()[index] for index in at],
-            "training loss": [_decimals(value) for value in run.train_loss[at]],
-            "held out": [_percent(value) for value in run.val_accuracy[at]],
-            "test": [_percent(value) for value in run.test_accuracy[at]],
-            "L_SDT": [_decimals(value) for value in run.test_sdt_loss[at]],
-            "L_TET": [_decimals(value) for value in run.test_tet_loss[at]],
+            "training loss": [number(value, ".4f") for value in run.train_loss[at]],
+            "held out": [number(value, ".2%") for value in run.val_accuracy[at]],
+            "test": [number(value, ".2%") for value in run.test_accuracy[at]],
+            "L_SDT": [number(value, ".4f") for value in run.test_sdt_loss[at]],
+            "L_TET": [number(value, ".4f") for value in run.test_tet_loss[at]],
         },
         index=pd.Index([f"{e} (chosen)" if e == run.best_epoch else str(e) for e in shown], name="epoch"),
     )
     left = run.planned_epochs - len(run.epoch)
-    return Table("", frame, (f"{len(run.epoch)} of {run.planned_epochs} epochs",) * (left > 0))
+    return TextTable("", frame, (f"{len(run.epoch)} of {counted(run.planned_epochs, 'epoch')}",) * (left > 0))
 
 
-def training_energies(result: TrainingOperations) -> tuple[Table, Table]:
+def training_energies(result: TrainingOperations) -> tuple[TextTable, TextTable]:
     """What training on a sample costs, and what is not 0 in it.
 
     Args:
@@ -59,13 +61,13 @@ def training_energies(result: TrainingOperations) -> tuple[Table, Table]:
     table = training_table(result)
     factor, unit = energy_unit(float(table["dense"].max()))
     energies = numbered((table / factor).rename_axis(f"energy ({unit})"), ".4f")
-    shares = densities(result).map(lambda share: "-" if share != share else f"{share:.1%}")
+    shares = densities(result).map(lambda share: number(share, ".1%"))
     shares.insert(0, "FP and WU", ["AC" if spiking else "MAC" for spiking in result.spiking])
     head = (
         f"training on a sample, L_{result.loss.upper()}, T = {result.timestep[-1]}, BN {result.bn}, {result.cost} "
         f"({result.mac_pj:g} pJ a MAC, {result.ac_pj:g} pJ an AC)"
     )
-    return Table(head, energies, (*_outside(result), _run(result))), Table("", shares)
+    return TextTable(head, energies, (*_outside(result), _run(result))), TextTable("", shares)
 
 
 def _outside(result: TrainingOperations) -> list[str]:
@@ -77,7 +79,7 @@ def _outside(result: TrainingOperations) -> list[str]:
     if result.optimizer:
         lines[0] += (
             f", {shown(optimizer_energy(result) / result.train_batch_size)} for {result.optimizer} "
-            f"({result.parameters:,} parameters x {result.optimizer_mac} multiply-adds for a batch of "
+            f"({counted(result.parameters, 'parameter')} x {result.optimizer_mac} multiply-adds for a batch of "
             f"{result.train_batch_size})"
         )
     if result.normalised and result.bn == "frozen":
@@ -86,7 +88,7 @@ def _outside(result: TrainingOperations) -> list[str]:
             "is 0 (--bn batch)"
         )
     if result.normalised:
-        lines.append(f"not counted: normalising {result.normalised:,} values a sample, forward and backward")
+        lines.append(f"not counted: normalising {counted(result.normalised, 'value')} a sample, forward and backward")
     return lines
 
 
@@ -94,18 +96,18 @@ def _run(result: TrainingOperations) -> str:
     stages = result.schedule()
     if not stages:
         return "the run: not recorded in the checkpoint"
-    parts = " + ".join(f"{epochs} epochs at T = {timesteps}" for timesteps, epochs in stages)
+    parts = " + ".join(f"{counted(epochs, 'epoch')} at T = {timesteps}" for timesteps, epochs in stages)
     longest, epochs = max(timesteps for timesteps, _ in stages), sum(epochs for _, epochs in stages)
     whole = schedule_cost([(longest, epochs)])
     against = f" ({schedule_cost(stages) / whole:.0%} of {whole:,} at T = {longest})" if len(stages) > 1 else ""
     return (
-        f"this run: {parts} = {schedule_cost(stages):,} timestep-epochs{against}; {result.train_samples:,} samples an "
-        f"epoch, {run_energy(result):.4g} J if every epoch and step costs what these do"
-        f"{', batch norm a constant map' * (result.bn == 'frozen')}"
+        f"this run: {parts} = {counted(schedule_cost(stages), 'timestep-epoch')}{against}; "
+        f"{counted(result.train_samples, 'sample')} an epoch, {run_energy(result):.4g} J if every epoch and "
+        f"step costs what these do{', batch norm a constant map' * (result.bn == 'frozen')}"
     )
 
 
-def block_table(result: BlockIsometry) -> Table:
+def block_table(result: BlockIsometry) -> TextTable:
     """A block isometry, block by block.
 
     Args:
@@ -115,37 +117,34 @@ def block_table(result: BlockIsometry) -> Table:
         A row for each block; below, what the whole depth does.
     """
     table = isometry_table(result)
-    errors = zip(table["phi"], table["se"], table["phi run"], table["se run"], strict=True)
-    phis = [(f"{phi:#.4g} [{se:.1g}]", f"{run:#.4g} [{run_se:.1g}]") for phi, se, run, run_se in errors]
     frame = pd.DataFrame(
         {
             "type": table["type"].tolist(),
-            "phi [1 s.e.]": [phi for phi, _ in phis],
+            "phi [1 s.e.]": _with_errors(table["phi"], table["se"]),
             "closed form": [_digits(value) for value in table["closed form"]],
-            "phi of the run": [run for _, run in phis],
+            "phi of the run": _with_errors(table["phi run"], table["se run"]),
             "product": [_digits(value) for value in table["product"]],
             "growth": [_digits(value) for value in table["growth"]],
             "gradient": [_digits(value) for value in table["gradient"]],
         },
         index=table.index,
     )
-    bn = {"batch": "BN statistics of each batch", "frozen": "BN statistics frozen"}.get(result.bn, f"BN {result.bn}")
     head = (
-        f"L_{result.loss.upper()}, T = {len(result.timestep)}, {len(result.sample):,} samples, {result.probes} probes, "
-        f"{bn}"
+        f"L_{result.loss.upper()}, T = {len(result.timestep)}, {counted(len(result.sample), 'sample')}, "
+        f"{counted(result.probes, 'probe')}, {bn_words(result)}"
     )
     whole = depth_summary(result)
     error = whole["closed form error"]
     foot = (
-        f"{len(table)} block{'s' * (len(table) != 1)}: phi {_span(whole)}"
-        f"{f', closed form off by {error:.1%} on average' if error == error else ''}; the gradient grows "
+        f"{counted(len(table), 'block')}: phi {_span(whole)}"
+        f"{f', closed form off by {error:.1%} on average' if math.isfinite(error) else ''}; the gradient grows "
         f"{_digits(whole['growth'])} times from the last output to the first input, the product says "
         f"{_digits(whole['product'])}"
     )
-    return Table(head, frame, (foot,))
+    return TextTable(head, frame, (foot,))
 
 
-def depth_table(results: Sequence[BlockIsometry]) -> Table:
+def depth_table(results: Sequence[BlockIsometry]) -> TextTable:
     """Networks, of several depths perhaps, side by side.
 
     Args:
@@ -160,14 +159,14 @@ def depth_table(results: Sequence[BlockIsometry]) -> Table:
         {
             "blocks": [str(int(each["blocks"])) for each in summaries],
             "phi": [_span(each) for each in summaries],
-            "closed form off": [_share(each["closed form error"]) for each in summaries],
+            "closed form off": [number(each["closed form error"], ".1%") for each in summaries],
             "gradient grows": [_digits(each["growth"]) for each in summaries],
             "by the product": [_digits(each["product"]) for each in summaries],
-            "firing rate": [_share(each["rate"]) for each in summaries],
+            "firing rate": [number(each["rate"], ".1%") for each in summaries],
         },
         index=pd.Index(network_names(results), name="network"),
     )
-    return Table("", frame)
+    return TextTable("", frame)
 
 
 def _span(summary: dict[str, float]) -> str:
@@ -175,17 +174,10 @@ def _span(summary: dict[str, float]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-def _share(share: float) -> str:
-    return "-" if share != share else f"{share:.1%}"
+def _with_errors(values: Iterable[float], errors: Iterable[float]) -> list[str]:
+    pairs = zip(values, errors, strict=True)
+    return [_digits(value) + f" [{error:.1g}]" * math.isfinite(error) for value, error in pairs]
 
 
 def _digits(value: float) -> str:
-    return "-" if value != value else f"{value:#.4g}".rstrip(".")
-
-
-def _decimals(value: float) -> str:
-    return "-" if value != value else f"{value:.4f}"
-
-
-def _percent(share: float) -> str:
-    return "-" if share != share else f"{share:.2%}"
+    return number(value, "#.4g").rstrip(".")

@@ -6,6 +6,7 @@ Takes Chromium: $CHROMIUM, or chromium on the path. Without it, or without playw
 import dataclasses
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -25,12 +26,18 @@ from planted_results import (
 )
 
 from tetviz.commands.report_server import ReportServer, Watched
+from tetviz.figures.report.colours import ON_DARK
 from tetviz.figures.report.page import read_sources, render_report
 from tetviz.results import Surface, load, open_result, save
 
 SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --use-angle=swiftshader --enable-unsafe-swiftshader"
+)
+MAPS_DRAWN = "document.querySelectorAll('.map .contourlayer').length > 0"
+ALL_DRAWN = (
+    "[...document.querySelectorAll('.plot')].filter(each => !each.closest('details:not([open])'))"
+    ".every(each => each.querySelector('.main-svg .legend'))"
 )
 NAMES = ("VGGSNN SDT", "VGGSNN TET", "<script>alert(1)</script>")
 
@@ -91,7 +98,7 @@ class Opened:
     def __init__(self, browser: Any) -> None:
         self.browser, self.said, self.requests, self.pages = browser, [], [], []
 
-    def open(self, url: str, width: int = 1280, scheme: str = "light") -> Any:
+    def open(self, url: str, width: int = 1280, scheme: str = "light", until: str = MAPS_DRAWN) -> Any:
         page = self.browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.set_default_timeout(60_000)
         page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
@@ -99,7 +106,7 @@ class Opened:
         page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.requests.append(request.url))
         page.goto(url)
-        page.wait_for_function("document.querySelectorAll('.map .contourlayer').length > 0")
+        page.wait_for_function(until)
         self.pages.append(page)
         return page
 
@@ -280,7 +287,7 @@ def test_all_can_be_done_by_keyboard(page: Any, results: Path) -> None:
 
 def assert_fits(page: Any, width: int) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    page.wait_for_timeout(300)
+    page.wait_for_function(ALL_DRAWN)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     boxes = page.evaluate(
         """() => [...document.querySelectorAll(
@@ -292,8 +299,8 @@ def assert_fits(page: Any, width: int) -> None:
     for box in boxes:
         assert box["left"] >= -0.5 and box["right"] <= width + 0.5, box
     # Blocks that follow each other must not cover each other.
-    covered = page.evaluate(
-        """() => [...document.querySelectorAll('main, section, .blocks, .panel, .panels, .pair, .surfaces, figure')]
+    covered = """() => [...document.querySelectorAll(
+            'main, section, .blocks, .panel, .panels, .pair, .surfaces, figure')]
           .flatMap(parent => {
             const boxes = [...parent.children].map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()]);
             const of = boxes.filter(([, b]) => b.width * b.height);
@@ -302,8 +309,11 @@ def assert_fits(page: Any, width: int) -> None:
               .filter(([, b]) => both(a, b, 'left', 'right') && both(a, b, 'top', 'bottom'))
               .map(([f]) => `${e} and ${f}`));
           })"""
-    )
-    assert covered == []
+
+    def apart() -> None:
+        assert page.evaluate(covered) == []
+
+    eventually(page, apart)
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = false; })")
 
 
@@ -329,6 +339,85 @@ def test_all_fits_a_narrow_page_whose_colours_follow_the_system_and_the_button(
 
     eventually(page, light)
     opened.assert_quiet(report.as_uri())
+
+
+PRINTED = """() => ({
+  theme: document.documentElement.dataset.theme || '',
+  printing: document.documentElement.classList.contains('printing'),
+  closed: document.querySelectorAll('details:not([open])').length,
+  ink: document.querySelector('.plot').layout.font.color,
+  widths: [...document.querySelectorAll('.map')].map(each => Math.round(each.getBoundingClientRect().width)),
+  reliefs: [...document.querySelectorAll('.relief')].filter(each => each.checkVisibility()).length,
+})"""
+
+
+def test_a_dark_page_is_printed_light_unfolded_and_as_wide_as_the_paper(opened: Opened, report: Path) -> None:
+    page = opened.open(report.as_uri(), 1280, "dark")
+    before = page.evaluate(PRINTED)
+    assert (before["theme"], before["printing"], before["reliefs"]) == ("", False, 3) and before["closed"] > 5
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    def printed() -> None:
+        now = page.evaluate(PRINTED)
+        assert (now["theme"], now["printing"], now["reliefs"], now["closed"]) == ("light", True, 0, 0)
+        assert now["ink"] != before["ink"] and max(now["widths"]) <= 680
+
+    eventually(page, printed)
+    page.wait_for_function(ALL_DRAWN)
+    page.emulate_media(media="print")
+    shown = "[...document.querySelectorAll('{}')].filter(each => each.checkVisibility()).length"
+    assert [page.evaluate(shown.format(each)) for each in (".controls, #theme, nav", ".shown")] == [0, 1]
+    told(page, ".shown", "LTET at T = 4")
+    # Nothing is cut: on paper nobody scrolls.
+    edges = (
+        "[...document.querySelectorAll('table, .drawing svg, .plot .main-svg, .map .main-svg')]"
+        ".map(each => each.getBoundingClientRect().right)"
+    )
+
+    def uncut() -> None:
+        found = page.evaluate(edges)
+        assert len(found) > 20 and max(found) <= 680.5
+
+    eventually(page, uncut)
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+
+    def restored() -> None:
+        assert page.evaluate(PRINTED) == before
+
+    eventually(page, restored)
+    paper = page.pdf(format="A4", print_background=True)
+    assert paper.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", paper)) > 5
+    eventually(page, restored)
+    opened.assert_quiet(report.as_uri())
+
+
+def test_colours_of_networks_are_seen_on_a_dark_page(opened: Opened, tmp_path: Path) -> None:
+    # The seventh that is neither SDT nor TET is indigo.
+    for index in range(7):
+        save(tmp_path / f"{index}.h5", planted_curve(tmax=4, label=f"network {index}"))
+    path = tmp_path / "report.html"
+    path.write_text(render_report(read_sources(sorted(tmp_path.glob("*.h5")))), encoding="utf-8")
+    page = opened.open(path.as_uri(), 1280, "dark", until=ALL_DRAWN)
+    colours = "document.querySelector('.plot').data.map(trace => (trace.line || {}).color || '')"
+    dark = page.evaluate(colours)
+    assert "#332288" not in dark and ON_DARK["#332288"] in dark
+    page.click("#theme")
+
+    def printable() -> None:
+        assert "#332288" in page.evaluate(colours) and ON_DARK["#332288"] not in page.evaluate(colours)
+
+    eventually(page, printable)
+    # The legend of many networks takes none of the room of the curves.
+    sizes = (
+        "[...document.querySelectorAll('.plot')].filter(each => each._fullLayout).map(each => each._fullLayout._size.h)"
+    )
+
+    def roomy() -> None:
+        assert min(page.evaluate(sizes)) > 200
+
+    eventually(page, roomy)
+    opened.assert_quiet(path.as_uri())
 
 
 def test_kinds_are_shown_and_names_are_only_text(page: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 from planted_isometry import planted_isometry
 from planted_results import (
     origin,
@@ -28,13 +29,17 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
-from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Table
+from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, TextTable
+from tetviz.figures.report.colours import CONTRAST, DARK_PAPER, ON_DARK, contrast
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import NOT_RECORDED, warnings
 from tetviz.figures.report.origins import origin as rows_of
 from tetviz.figures.report.page import digest_of, read_source, read_sources, render_report
+from tetviz.figures.report.parts import MANY
 from tetviz.figures.report.sections import sections
-from tetviz.figures.report.surfaces import MOST_STEPS, surface_block
+from tetviz.figures.report.surfaces import MOST_STEPS, NO_ORIGIN, surface_block
+from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table, checkpoint_numbers, checkpoint_table
+from tetviz.figures.style import series_styles
 from tetviz.results import KINDS, Result, Surface, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.schema import array_fields
@@ -118,7 +123,7 @@ def test_every_kind_has_a_section_that_shows_it(kind: str) -> None:
     assert shown and section.title and [each.result.kind for each in section.sources] == [kind]
     assert all(block.alt for block in shown if not isinstance(block, Surfaces))
     assert not [block for block in section.blocks if isinstance(block, Sentences) and block.warning]
-    assert kind == "surface" or blocks(section, Table)
+    assert kind == "surface" or blocks(section, TextTable)
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
@@ -227,7 +232,7 @@ def test_charts_hold_the_numbers_of_the_summaries() -> None:
 
 def test_the_flatness_table_holds_the_numbers_of_the_summary() -> None:
     lines = planted_sharpness()
-    (table,) = blocks(sections_of(lines)[0], Table)
+    (table,) = blocks(sections_of(lines)[0], TextTable)
     row = sharpness_table([lines], "sdt", 4).droplevel(0, axis=1).loc["rise at r = 0.5"]
     assert table.frame.loc["rise at r = 0.5", "L_SDT"] == f"{row['mean']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
 
@@ -237,6 +242,160 @@ def test_two_that_were_measured_on_other_samples_are_not_compared() -> None:
     (section,) = sections_of(one, other)
     assert any("sample" in line for block in blocks(section, Sentences) if block.warning for line in block.lines)
     assert len(blocks(section, Chart)) == 4
+
+
+def warned(section: Section) -> str:
+    return " ".join(line for block in blocks(section, Sentences) if block.warning for line in block.lines)
+
+
+@pytest.mark.parametrize("kind", ["surface", "sharpness", "scaling", "energy", "training-energy", "isometry"])
+def test_other_samples_of_equal_number_are_a_warning(kind: str) -> None:
+    one = EVERY_KIND[kind](provenance=of_checkpoint("a", "a"))
+    same = dataclasses.replace(one, provenance=of_checkpoint("b", "b"))
+    other = dataclasses.replace(same, sample=one.sample + 1)
+    (alike,), (unlike,) = sections_of(one, same), sections_of(one, other)
+    assert "different samples" not in warned(alike) and "measured on different samples." in warned(unlike)
+    assert len(unlike.contexts) == 1  # the numbers do not tell
+
+
+def test_where_choices_differ_each_is_told_with_its_networks() -> None:
+    curves = [planted_curve(tmax=4, sample=np.arange(count), label=f"n{count}") for count in (1, 20)]
+    (section,) = sections_of(*curves, dataclasses.replace(curves[1], provenance=origin_like(curves[1], "other")))
+    assert section.contexts == ("n1: cifar10 test, 1 sample", "n20, other: cifar10 test, 20 samples")
+    (alone,) = sections_of(curves[0])
+    assert alone.contexts == ("cifar10 test, 1 sample",) and "1 samples" not in repr(texts_of(alone))
+
+
+def origin_like(result: Any, label: str) -> Any:
+    return dataclasses.replace(result.provenance, label=label)
+
+
+def texts_of(section: Section) -> list[str]:
+    """All that is to be read in tables, sentences and at points of charts."""
+    found = [*section.contexts]
+    for table in blocks(section, TextTable):
+        found += [table.caption, *table.feet, *table.frame.to_numpy().ravel().tolist(), *map(str, table.frame.index)]
+    found += [line for block in blocks(section, Sentences) for line in block.lines]
+    for chart in blocks(section, Chart):
+        found += [text for trace in chart.figure["data"] for text in trace.get("text", ())]
+    assert all(isinstance(text, str) for text in found)
+    return found
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", [kind for kind in EVERY_KIND if kind != "surface"])
+def test_a_number_that_is_not_finite_is_a_dash(kind: str, value: float) -> None:
+    result = EVERY_KIND[kind]()
+    # Only losses grow beyond all bounds; the checkpoints at the ends of a line are sound.
+    measured = ("loss",) if np.isinf(value) else ("loss", "gradient", "phi", "accuracy", "growth")
+    poisoned = {}
+    for name in array_fields(type(result)):
+        array = np.array(getattr(result, name))
+        if any(word in name for word in measured) and array.dtype.kind == "f" and not name.startswith("end_"):
+            array.reshape(-1)[::2] = value
+            poisoned[name] = array
+    (section,) = sections_of(dataclasses.replace(result, **poisoned))
+    for text in texts_of(section):
+        assert not re.search(r"(?<![A-Za-z])(nan|inf)(?![A-Za-z])", text), text
+
+
+def test_the_page_says_what_a_dash_is() -> None:
+    assert "A dash is where there is no number" in Elements(render_report([source(planted_history())])).text
+
+
+def test_a_difference_of_a_single_sample_has_no_interval() -> None:
+    one = planted_curve(tmax=4, sample=np.arange(1), label="a")
+    (section,) = sections_of(one, dataclasses.replace(one, provenance=origin_like(one, "b")))
+    table = blocks(section, TextTable)[3]
+    assert set(table.frame["difference"]) == {"+0.00"} and "the same 1 sample]" in table.caption
+    assert any("+0.00 points, one sample has no interval" in text for text in texts_of(section))
+
+
+def test_a_threshold_that_stops_no_sample_is_never() -> None:
+    (section,) = sections_of(planted_curve(tmax=4))
+    charts = [chart for chart in blocks(section, Chart) if chart.title.startswith("Early exit")]
+    for chart, sign in zip(charts, ("&gt;=", "&lt;="), strict=True):
+        texts = next(trace["text"] for trace in chart.figure["data"] if "exit:" in str(trace.get("text", "")))
+        assert "never" in texts[-1] and all(sign in text for text in texts[:-1])
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(1, 1), (3, 1), (10, 1), (30, None)])
+def test_ticks_are_whole_epochs(epochs: int, step: int | None) -> None:
+    (section,) = sections_of(dataclasses.replace(shortened(planted_history(), epochs), best_epoch=epochs))
+    assert [chart.figure["layout"]["xaxis"].get("dtick") for chart in blocks(section, Chart)] == [step] * 3
+
+
+def test_tables_of_paths_hold_the_numbers_that_commands_print() -> None:
+    lines, trajectory = planted_interpolation(), planted_trajectory()
+    for numbers, table in (
+        (barrier_numbers(lines), barrier_table(lines)),
+        (checkpoint_numbers(trajectory), checkpoint_table(trajectory)),
+    ):
+        assert table.frame.index.equals(numbers.index) and list(table.frame.columns) == list(numbers.columns)
+        for name, column in numbers.items():
+            shown = table.frame[name].tolist()
+            if name == "line":
+                assert shown == column.tolist()
+            elif name == "accuracy":
+                assert shown == [f"{100 * share:.2f}%" for share in column]
+            else:
+                np.testing.assert_allclose(np.array(shown, float), column, atol=5.1e-5)
+
+
+def test_the_tables_of_many_networks_are_folded() -> None:
+    def folds(count: int) -> list[str]:
+        (section,) = sections_of(*(planted_curve(tmax=4, label=f"n{index}") for index in range(count)))
+        return [block.title for block in section.blocks if isinstance(block, Fold)]
+
+    assert len(folds(MANY)) == 2
+    assert folds(MANY + 1)[:2] == ["Each network at every T", "Each network and n0, at every T"]
+
+
+def test_columns_of_words_are_told_from_columns_of_numbers() -> None:
+    words = dict(zip((table := barrier_table(planted_interpolation())).frame.columns, table.are_words, strict=True))
+    assert words == {"line": True, "at 0": False, "at 1": False, "barrier": False, "mean along": False}
+
+
+def test_a_grid_without_the_network_says_so() -> None:
+    surface = planted_surface(size=5)
+    (alone,) = surface_block([dataclasses.replace(surface, x=np.linspace(0.1, 1, 5))]).panels
+    (whole,) = surface_block([surface]).panels
+    assert alone["origin"] == NO_ORIGIN and whole["origin"] == ""
+    assert "x from 0.1 to 1, y from -1 to 1" in alone["relief"] and "around" not in alone["map"]
+    page = Elements(render_report([source(dataclasses.replace(surface, x=np.linspace(0.1, 1, 5)))])).text
+    assert NO_ORIGIN in page and "in the middle" not in page
+
+
+def test_colours_of_networks_are_seen_on_both_pages() -> None:
+    for style in series_styles(["sdt", "tet", *map(str, range(8))]):
+        colour = to_hex(style["color"])
+        assert contrast(ON_DARK.get(colour, colour), DARK_PAPER) >= CONTRAST
+    drawn = blocks(sections_of(*(planted_isometry(label=f"n{i}") for i in range(6)))[0], Drawing)[0].svg
+    assert f"light-dark(#332288, {ON_DARK['#332288']})" in drawn
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+
+
+def test_a_name_on_a_map_keeps_its_ink_on_its_halo() -> None:
+    drawn = blocks(sections_of(planted_trajectory())[0], Drawing)[0].svg
+    assert drawn.count("#010101") >= 2 and "currentColor" in drawn  # the path and the names of its ends
+
+
+def test_what_diverged_is_a_warning() -> None:
+    run, path, lines = planted_history(), planted_trajectory(), planted_lines()
+    loss, true, along = run.test_sdt_loss.copy(), path.true_tet_loss.copy(), lines.sdt_loss.copy()
+    loss[-1], true[1, 0], along[0, 0, 0], along[0, 2, 1] = np.nan, np.inf, np.inf, np.nan
+    said = [
+        *warnings(source(dataclasses.replace(run, test_sdt_loss=loss))),
+        *warnings(source(dataclasses.replace(path, true_tet_loss=true))),
+        *warnings(source(dataclasses.replace(lines, sdt_loss=along))),
+    ]
+    for sentence in (
+        "L_SDT on the test split is not finite in 1 epoch",
+        "L_TET is not finite at 1 checkpoint, at some T",
+        "L_SDT is not finite at 2 measured points, at some T",
+    ):
+        assert sentence in said
+    assert not [each for result in (run, path, lines) for each in warnings(source(result)) if "finite" in each]
 
 
 def test_provenance_is_all_there_and_says_what_is_not_recorded() -> None:

@@ -23,6 +23,9 @@
       modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--muted"), activecolor: css("--accent") },
     };
   }
+  // Colours of networks that would not be seen on a dark page.
+  const onDark = Object.entries(JSON.parse(document.getElementById("on-dark").textContent));
+  const lightened = (text) => onDark.reduce((done, [dark, light]) => done.replaceAll(`"${dark}"`, `"${light}"`), text);
   function setTheme(theme) {
     if (theme) root.dataset.theme = theme;
     const button = document.getElementById("theme");
@@ -35,7 +38,8 @@
   // --- curves --------------------------------------------------------------------------------------------------
   function chart(figure) {
     const plot = figure.querySelector(".plot");
-    const { data, layout } = JSON.parse(figure.querySelector("script.data").textContent);
+    const text = figure.querySelector("script.data").textContent, { layout } = JSON.parse(text);
+    const data = () => JSON.parse(isDark() ? lightened(text) : text).data;
     const axes = () => ({
       xaxis: { ...layout.xaxis, ...axisColours(), automargin: true, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: css("--rule") },
       yaxis: { ...layout.yaxis, ...axisColours(), automargin: true, fixedrange: true, zeroline: Boolean(layout.yaxis.zeroline) },
@@ -44,12 +48,14 @@
       ...layout, ...layoutColours(), ...axes(), margin: { l: 56, r: 12, t: 12, b: 40 }, hovermode: "closest",
       legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 12 } },
     });
-    // The legend begins below the axis title, whose distance is in pixels; its rows change the height of the plot.
+    // The legend begins below the axis title, whose distance is in pixels; its rows make the drawing higher.
     const settle = async () => {
-      for (let i = 0; i < 3; i++) await Plotly.relayout(plot, { "legend.y": -54 / plot._fullLayout._size.h });
+      const rows = plot.querySelector(".legend");
+      plot.style.height = `${Math.max(380, 330 + (rows ? rows.getBoundingClientRect().height : 0))}px`;
+      for (let i = 0; i < 3; i++) await Plotly.relayout(plot, { autosize: true, "legend.y": -54 / plot._fullLayout._size.h });
     };
-    Plotly.newPlot(plot, data, whole(), { ...CONFIG, displayModeBar: false }).then(settle);
-    drawn.add(() => Plotly.react(plot, data, { ...whole(), legend: plot.layout.legend }, { ...CONFIG, displayModeBar: false }));
+    Plotly.newPlot(plot, data(), whole(), { ...CONFIG, displayModeBar: false }).then(settle);
+    drawn.add(() => Plotly.react(plot, data(), { ...whole(), legend: plot.layout.legend }, { ...CONFIG, displayModeBar: false }));
   }
 
   // --- surfaces ------------------------------------------------------------------------------------------------
@@ -164,10 +170,12 @@
     surfaceLayout() {
       const axis = { ...axisColours(), showbackground: false, showspikes: false, tickfont: { size: 11 }, title: { font: { size: 12 } }, nticks: 5 };
       const span = (r) => r[1] - r[0], x = this.limits("x"), y = this.limits("y"), most = Math.max(span(x), span(y));
-      const far = this.relief.clientWidth < 420 ? 1.2 : 1; // room for the labels of a narrow drawing
+      const far = this.relief.clientWidth < 420 ? 1.45 : 1; // room for the labels of a narrow drawing
+      // Room below, or the lowest height would lie on a number of x.
+      const [low, high] = this.used ? this.used.height : [], height = this.used ? { range: [low - 0.12 * (high - low), high] } : {};
       const scene = {
         xaxis: { ...axis, title: { text: "x", font: { size: 12 } }, range: x }, yaxis: { ...axis, title: { text: "y", font: { size: 12 } }, range: y },
-        zaxis: { ...axis, title: { text: symbol(this.group.loss), font: { size: 12 } }, ...(this.used ? { range: this.used.height } : {}) },
+        zaxis: { ...axis, title: { text: symbol(this.group.loss), font: { size: 12 } }, ...height },
         aspectmode: "manual", aspectratio: { x: Math.max(0.4, span(x) / most), y: Math.max(0.4, span(y) / most), z: 0.7 },
         camera: this.camera || { eye: { x: 1.1 * far, y: -1.2 * far, z: 0.85 * far }, center: { x: 0, y: 0, z: -0.14 } },
       };
@@ -298,8 +306,9 @@
     state() {
       const many = this.panels.length > 1, both = this.data.losses.length > 1, statement = this.element.querySelector(".statement");
       const who = many ? `${this.panels.length} networks` : "";
+      const shared_by = [who, both ? "both losses" : "", this.data.timesteps.length > 1 ? "every T" : ""].filter(Boolean);
       statement.textContent = {
-        all: `Colours, levels, heights and axes are shared by ${[who, both ? "both losses" : "", "every T"].filter(Boolean).join(", ").replace(/, ([^,]*)$/, " and $1")}.`,
+        all: shared_by.length ? `Colours, levels, heights and axes are shared by ${shared_by.join(", ").replace(/, ([^,]*)$/, " and $1")}.` : "",
         step: `Colours, levels, heights and axes are those of this loss at this T${many ? `, shared by ${who}` : ""}; another T or loss has others.`,
         own: "Each network has colours, levels and heights of its own: they cannot be compared by eye.",
       }[this.mode];

@@ -1,0 +1,139 @@
+"""What sections of a report are put together from: groups that compare, blocks that may fail, words for all."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tetviz.errors import ResultError, TetvizError
+from tetviz.figures.captions import sample_words
+from tetviz.figures.dispatch import draw
+from tetviz.figures.labels import network_names
+from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
+from tetviz.figures.report.drawings import drawing
+from tetviz.results import Result, TrainingHistory
+
+MANY = 4
+
+
+def groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
+    """Results that can be drawn together.
+
+    Args:
+        sources: results of one kind.
+        check: raises a :class:`~tetviz.errors.ResultError` for results that cannot.
+
+    Returns:
+        The groups, in the order of their first results.
+    """
+    found: list[list[Source]] = []
+    for source in sources:
+        for group in found:
+            try:
+                check([*results_of(group), source.result])
+            except ResultError:
+                continue
+            group.append(source)
+            break
+        else:
+            found.append([source])
+    return found
+
+
+def results_of(sources: Sequence[Source]) -> list[Any]:
+    """What files hold.
+
+    Args:
+        sources: results of one kind.
+
+    Returns:
+        The results.
+    """
+    return [source.result for source in sources]
+
+
+def attempt(build: Callable[..., Block | list[Block]], *given: Any) -> list[Block]:
+    """Blocks about results; of one that holds too little, that it does: the others stay.
+
+    Args:
+        build: makes a block or several.
+        *given: what it is made from.
+
+    Returns:
+        The blocks, or a warning.
+    """
+    try:
+        made = build(*given)
+        return made if isinstance(made, list) else [made]
+    except TetvizError as error:
+        return [Sentences((str(error),), warning=True)]
+
+
+def picture(results: Sequence[Result], alt: str) -> Block:
+    """The figure that fits some results.
+
+    Args:
+        results: results of one kind.
+        alt: what it shows.
+
+    Returns:
+        The drawing.
+    """
+    return drawing(draw(results), alt)
+
+
+def of_network(block: Block, name: str) -> Block:
+    """A table whose caption says which network it is about.
+
+    Args:
+        block: a table; anything else stays as it is.
+        name: of the network.
+
+    Returns:
+        The table.
+    """
+    if not isinstance(block, TextTable):
+        return block
+    return dataclasses.replace(block, caption=": ".join(part for part in (name, block.caption) if part))
+
+
+def of_each(title: str, blocks: Iterable[Block], networks: int) -> list[Block]:
+    """Blocks for each network, which are shown when they are asked for if there are many.
+
+    Args:
+        title: what they are.
+        blocks: the blocks.
+        networks: number of networks.
+
+    Returns:
+        The blocks, or one that holds them.
+    """
+    return [Fold(title, tuple(blocks))] if networks > MANY else list(blocks)
+
+
+def section(title: str, sources: Sequence[Source], blocks: Iterable[Block], contexts: Sequence[str]) -> Section:
+    """A section, with what its results rest on above it, and that their samples differ if they do.
+
+    Args:
+        title: the question that it answers.
+        sources: the results.
+        blocks: what is shown.
+        contexts: data and choices of each result; none where the blocks tell them.
+
+    Returns:
+        The section.
+    """
+    results = results_of(sources)
+    names = network_names(results)
+    words = sample_words([result for result in results if not isinstance(result, TrainingHistory)])
+    warned = [Sentences((f"{words}.",), warning=True)] if words else []
+    return Section(title, _told(contexts, names), (*warned, *blocks), tuple(sources), tuple(names))
+
+
+def _told(contexts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    # What all rest on once; where they differ a line for each, with the names of those that it is about.
+    if len(set(contexts)) < 2:
+        return tuple(context for context in contexts[:1] if context)
+    about: dict[str, list[str]] = {}
+    for context, name in zip(contexts, names, strict=True):
+        about.setdefault(context or "data not recorded", []).append(name)
+    return tuple(f"{', '.join(named)}: {context}" for context, named in about.items())

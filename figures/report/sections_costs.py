@@ -1,0 +1,146 @@
+"""Sections about timesteps, energy, training and depth."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tetviz.errors import ResultError
+from tetviz.figures.labels import data_context, network_names
+from tetviz.figures.report import charts, tables_energy, tables_scaling, tables_training
+from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
+from tetviz.figures.report.parts import attempt, groups, of_each, of_network, picture, results_of, section
+from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
+from tetviz.figures.texts import counted, numbered
+from tetviz.results import BlockIsometry, OperationCounts, ScalingCurve, TrainingHistory, TrainingOperations
+from tetviz.summaries import estimate_energy
+from tetviz.summaries.exits import RULES
+from tetviz.summaries.scaling import differences_from_first
+from tetviz.summaries.stored_costs import cost_of
+
+LONG_TABLE = 10
+
+
+def scaling(sources: Sequence[Source]) -> Iterable[Section]:
+    """Accuracy against the number of timesteps.
+
+    Args:
+        sources: scaling curves.
+
+    Yields:
+        A section for all on the same data.
+    """
+    for group in groups(sources, _require_same_data):
+        curves: list[ScalingCurve] = results_of(group)
+        named = list(zip(curves, network_names(curves), strict=True))
+        blocks: list[Block] = [*charts.scaling_charts(curves)]
+        tables = [of_network(tables_scaling.curve_table(curve), name) for curve, name in named]
+        blocks += of_each("Each network at every T", tables, len(curves))
+        blocks.append(TextTable(TABLE_CAPTION, numbered(step_accuracy_table(curves), ".2f")))
+        if len(curves) > 1:
+            blocks += attempt(_scaling_differences, curves)
+        exits: list[Block] = [*charts.exit_charts(curves)]
+        classes: list[Block] = []
+        for curve, name in named:
+            exits += [of_network(tables_scaling.exit_table(curve, rule), name) for rule in RULES]
+            classes.append(of_network(tables_scaling.class_table(curve), f"{name}: accuracy of each class, in %"))
+        blocks.append(Fold("Early exit: each sample stops as soon as the network is sure of it", tuple(exits)))
+        blocks.append(Fold("Accuracy of each class", tuple(classes)))
+        yield section("Fewer and more timesteps", group, blocks, [data_context(curve) for curve in curves])
+
+
+def energy(sources: Sequence[Source]) -> Iterable[Section]:
+    """What inference costs.
+
+    Args:
+        sources: operation counts.
+
+    Yields:
+        A section for all on the same data.
+    """
+    for group in groups(sources, _require_same_data):
+        counts: list[OperationCounts] = results_of(group)
+        yield section("What it costs", group, attempt(_priced, counts), [data_context(each) for each in counts])
+
+
+def histories(sources: Sequence[Source]) -> Iterable[Section]:
+    """Losses and accuracy over training.
+
+    Args:
+        sources: training histories.
+
+    Yields:
+        A section for all on the same data.
+    """
+    for group in groups(sources, _require_same_data):
+        runs: list[TrainingHistory] = results_of(group)
+        blocks: list[Block] = [*charts.history_charts(runs)]
+        named = zip(runs, network_names(runs), strict=True)
+        tables = [of_network(tables_training.history_table(run), name) for run, name in named]
+        blocks += of_each("Each training in numbers", tables, len(runs))
+        yield section("Over training", group, blocks, [f"{runs[0].provenance.dataset} test split".strip()])
+
+
+def training_energy(sources: Sequence[Source]) -> Iterable[Section]:
+    """What training costs.
+
+    Args:
+        sources: training energies.
+
+    Yields:
+        One section.
+    """
+    results: list[TrainingOperations] = results_of(sources)
+    names = network_names(results)
+    blocks = attempt(picture, results, f"Energy of a training step of {', '.join(names)}, by phase and layer")
+    for result, name in zip(results, names, strict=True):
+        blocks += [of_network(table, name) for table in tables_training.training_energies(result)]
+    yield section("What training costs", sources, blocks, [data_context(result) for result in results])
+
+
+def isometries(sources: Sequence[Source]) -> Iterable[Section]:
+    """What depth does to gradients.
+
+    Args:
+        sources: block isometries.
+
+    Yields:
+        One section.
+    """
+    results: list[BlockIsometry] = results_of(sources)
+    names = network_names(results)
+    blocks = attempt(picture, results, f"How much the blocks of {', '.join(names)} stretch gradients")
+    if len(results) > 1:
+        blocks.append(tables_training.depth_table(results))
+    for result, name in zip(results, names, strict=True):
+        table = tables_training.block_table(result)
+        count, shown = len(table.frame), of_network(table, name)
+        blocks.append(Fold(f"{name}: {counted(count, 'block')}", (shown,)) if count > LONG_TABLE else shown)
+    yield section("What depth does to gradients", sources, blocks, [data_context(result) for result in results])
+
+
+def _scaling_differences(curves: Sequence[ScalingCurve]) -> list[Block]:
+    found = differences_from_first(curves)
+    blocks: list[Block] = [
+        tables_scaling.difference_table(difference, tables_scaling.shown_timesteps(curves, difference, other))
+        for other, difference in enumerate(found, start=1)
+    ]
+    words = Sentences((*(each.sentence() for each in found), tables_scaling.NOT_SEEDS))
+    return [words, *of_each(f"Each network and {found[0].first}, at every T", blocks, len(curves))]
+
+
+def _priced(counts: Sequence[OperationCounts]) -> list[Block]:
+    tables, names = tables_energy, network_names(counts)
+    reports = [estimate_energy(each, cost_of(each)) for each in counts]
+    blocks: list[Block] = [*charts.energy_charts(reports)]
+    if len(reports) > 1:
+        blocks.append(tables.networks_together(reports, names))
+    each: list[Block] = []
+    for report, name in zip(reports, names, strict=True):
+        parts = (tables.energy_by_timestep, tables.layers, tables.beside_synapses, tables.spikes)
+        each.append(of_network(tables.conventions_beside_anns(report), name))
+        each.append(Fold(f"{name}: every T, layers, spikes", tuple(part(report) for part in parts)))
+    return blocks + of_each("Each network under every convention", each, len(reports))
+
+
+def _require_same_data(results: Sequence[Any]) -> None:
+    if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
+        raise ResultError("accuracies on different data do not compare")
