@@ -48,9 +48,8 @@ _measure_options = combined(
     click.option(
         "--depth",
         type=click.Choice(["absolute", "relative"]),
-        default="absolute",
-        show_default=True,
-        help="Of the figures: number of the block, or its share of all.",
+        help="Of the figures: number of the block, or its share of all.  [default: the share where networks differ in "
+        "their number of blocks]",
     ),
 )
 
@@ -69,7 +68,7 @@ def isometry(
     blocks: str | None,
     probes: int,
     bn: str,
-    depth: str,
+    depth: str | None,
     output: Path | None,
     force: bool,
     as_json: bool,

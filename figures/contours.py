@@ -126,13 +126,25 @@ def draw_map(
         )
     if np.isnan(values).any():
         show_hole(axes)
-    if surface.x.min() <= 0 <= surface.x.max() and surface.y.min() <= 0 <= surface.y.max():
+    if shows_origin(surface):
         axes.plot(0, 0, **_CENTER, gid="center")
     axes.set_aspect("equal")
     axes.set_xlim(surface.x.min(), surface.x.max())
     axes.set_ylim(surface.y.min(), surface.y.max())
     set_ticks(axes)
     return filled
+
+
+def shows_origin(surface: Surface) -> bool:
+    """Whether (0, 0), where the network itself is, lies on the map.
+
+    Args:
+        surface: a surface.
+
+    Returns:
+        Whether a cross marks it.
+    """
+    return bool(all(axis.min() <= 0 <= axis.max() for axis in (surface.x, surface.y)))
 
 
 def set_ticks(axes: Axes, prune: Literal["both"] | None = None) -> None:
@@ -214,14 +226,14 @@ def center_text(surface: Surface, values: FloatArray) -> str:
         values: (y, x).
 
     Returns:
-        Such as ``"centre 0.052"``; an empty text where the grid has no point (0, 0).
+        Such as ``"0.052 at (0, 0)"``; an empty text where the grid has no point (0, 0).
     """
     column = np.flatnonzero(np.isclose(surface.x, 0, atol=1e-9))
     row = np.flatnonzero(np.isclose(surface.y, 0, atol=1e-9))
     if not (len(row) and len(column)):
         return ""
     value = float(values[row[0], column[0]])
-    return f"centre {value:.4g}" if np.isfinite(value) else "centre without a value"
+    return f"{value:.4g} at (0, 0)" if np.isfinite(value) else "no value at (0, 0)"
 
 
 def _readable(places: list[tuple[float, float]], surface: Surface) -> list[tuple[float, float]]:

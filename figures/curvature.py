@@ -23,7 +23,7 @@ from tetviz.figures.curves import (
 from tetviz.figures.labels import data_context, loss_symbol, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import WIDTH, inches, points, text_lines
+from tetviz.figures.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
 
@@ -67,7 +67,7 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
         bands = [band_key("directions")] * (len(curvature.direction) > 1)
         keys = [*keys, *more_keys, *bands, *[gap_key()] * (gaps or more_gaps)]
         rows = legend_below(figure, keys, _caption(curvature, timestep))
-        figure.set_size_inches(inches(WIDTH), inches(2.4) + text_lines(rows))
+        figure.set_size_inches(inches(WIDTH), tall(2.4) + text_lines(rows))
         figure.caption = compose_caption(
             f"Spectral density of the surrogate Hessian of L_{loss.upper()} (left), curvature of the true loss by "
             "second differences at finite radii (middle), and cosine between the surrogate gradient and the gradient "

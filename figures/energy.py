@@ -10,21 +10,21 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, sample_words
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import finish, legend_below
 from tetviz.figures.energy_layers import draw_layers, layer_height, layer_keys
+from tetviz.figures.energy_steps import name_steps
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import draw_interval, interval_key, ring
 from tetviz.figures.style import energy_unit, paper_style, series_styles
-from tetviz.figures.venues import COLUMN, WIDTH, inches, points, text_lines
+from tetviz.figures.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import EnergyReport, baselines, convention_table, estimate_energy, wilson
 
 # Dense ANNs of the same shapes, rows of the table of baselines.
 _ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, (1, 1.5))}
-_EVERY_T = 10
 _MARKS = (
     "Energy of synaptic operations alone, by exact counts; bands are 95 % Wilson intervals of the accuracy over "
     "samples, rings the training T"
@@ -90,13 +90,13 @@ def draw_energy(
         handles += layer_keys(reports)
         below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 105))
         figure.set_size_inches(inches(WIDTH), sum(heights) + text_lines(3 + below))
+        name_steps(curves, reports, factor)
         figure.caption = compose_caption(
             f"Accuracy against the energy of a sample ({unit}) at every T, the energy {_at_words(steps)} under each "
             "convention and of dense ANNs of the same shapes, and below, by layer, energy and spikes per synapse",
             counts,
             captions,
             _MARKS,
-            sample_words(counts),
         )
     return figure
 
@@ -131,14 +131,14 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
         _energy_axis(axes, axes)
         axes.set_xlabel(f"energy of a sample ({unit}), at every T")
         below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 60, narrow=True), narrow=True)
-        figure.set_size_inches(inches(COLUMN, narrow=True), inches(2.75, narrow=True) + text_lines(below))
+        figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(below))
+        name_steps(axes, reports, factor)
         figure.caption = compose_caption(
             f"Accuracy against the energy of a sample ({unit}) at every T; vertical lines are dense ANNs of the same "
             "shapes, which run once",
             counts,
             captions,
             _MARKS,
-            sample_words(counts),
         )
     return figure
 
@@ -167,9 +167,8 @@ def _at_words(steps: Sequence[int]) -> str:
 
 def _draw_curves(axes: Axes, reports: Sequence[EnergyReport], labels: Sequence[str], factor: float) -> list[Line2D]:
     styles = series_styles(network_names([report.counts for report in reports]))
-    for index, (report, style) in enumerate(zip(reports, styles, strict=True)):
+    for report, style in zip(reports, styles, strict=True):
         _draw_curve(axes, report, factor, style)
-        _name_steps(axes, reports, index, factor, style["color"])
     axes.set_ylabel("accuracy (%)")
     return [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
 
@@ -182,27 +181,6 @@ def _draw_curve(axes: Axes, report: EnergyReport, factor: float, style: dict[str
     at = counts.timestep == counts.t_train
     if at.any():
         axes.plot(energy[at], percent[at], **ring(), color=style["color"], gid="training T")
-
-
-def _name_steps(axes: Axes, reports: Sequence[EnergyReport], index: int, factor: float, colour: str) -> None:
-    # Above the better networks and below the others, where their curves run side by side.
-    counts = reports[index].counts
-    longest = int(counts.timestep[-1])
-    for t, x, y in zip(counts.timestep.tolist(), reports[index].total_pj / factor, counts.accuracy, strict=True):
-        others = [each.counts.accuracy[t - 1] for each in reports if t in each.counts.timestep]
-        below = sum(other > y for other in others) >= len(others) / 2
-        if (longest <= _EVERY_T or t & (t - 1) == 0 or t == longest) and x > 0 and np.isfinite(y):
-            axes.annotate(
-                str(t),
-                (x, 100 * y),
-                (0, -6 if below else 6),
-                textcoords="offset points",
-                ha="center",
-                va="top" if below else "bottom",
-                fontsize=points(6.5),
-                color=colour,
-                gid="T",
-            )
 
 
 def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> None:

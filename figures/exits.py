@@ -8,20 +8,22 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, sample_words
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import faint, finish, legend_below, marked
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import draw_interval, interval_key, log2_axis, ring
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import COLUMN, WIDTH, inches, text_lines
+from tetviz.figures.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.exits import RULES, exit_curve
 
+# Without mathematics, which is set in other distances, so that both titles are on one line.
 _TITLES = {
-    "margin": "stop where the softmax margin $p_1 - p_2$ is large",
-    "entropy": r"stop where the entropy of the softmax is small",
+    "margin": "stop where the softmax margin is large",
+    "entropy": "stop where the entropy of the softmax is small",
 }
+_WORDS = {"margin": "the margin p_1 - p_2 between the largest values of the softmax", "entropy": "its entropy"}
 
 
 def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> Picture:
@@ -67,17 +69,14 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
             handles.append(Line2D([], [], **ring(), color="0.3", label="training T"))
         handles.append(interval_key())
         rows = legend_below(figure, handles, wrap_evenly(contexts[0], fit, narrow=narrow) if shared else "", narrow)
-        figure.set_size_inches(
-            inches(COLUMN, narrow=True) if narrow else inches(WIDTH), inches(2.75) + text_lines(rows)
-        )
+        figure.set_size_inches(inches(COLUMN, narrow=True) if narrow else inches(WIDTH), tall(2.75) + text_lines(rows))
         figure.caption = compose_caption(
             "Early exit: accuracy against the mean number of timesteps, over all thresholds on "
-            + " (left) and ".join({"margin": "the softmax margin", "entropy": "the entropy"}[rule] for rule in rules)
+            + " (left) and ".join(_WORDS[rule] for rule in rules)
             + " (right)" * (len(rules) > 1),
             curves,
             contexts,
             "Thin lines are a fixed T for every sample, rings the training T, bands 95 % Wilson intervals over samples",
-            sample_words(curves),
         )
     return figure
 

@@ -17,7 +17,7 @@ from tetviz.figures.labels import LOSSES, loss_symbol, network_names, wrap, wrap
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import ring
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import WIDTH, inches, text_lines
+from tetviz.figures.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.results import TrainingHistory
 
 _KEYS = ("training loss, of the loss trained on", "chosen epoch", "switch of the loss", "new stage")
@@ -29,14 +29,15 @@ _NOTES = (
 )
 _SWITCH: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.9}
 _STAGE: dict[str, Any] = {"linestyle": ":", "linewidth": 0.9}
-_TRAINING: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.45}
+_TRAINING: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.6, "marker": ".", "markersize": 3}
 
 
 def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) -> Picture:
     """Both losses and the accuracy on the test split against the epoch: Figure 3 of the TET paper.
 
     A thin line is the training loss, drawn on the panel of the loss that was trained on. Vertical lines mark where
-    the loss was switched and where a stage of another T began, a ring the epoch that was chosen.
+    the loss was switched, and from which to which, and where a stage of another T began, a ring the epoch that was
+    chosen. Runs have the colour of the loss that they were trained on; a run that switched has another.
 
     Args:
         histories: one for each run.
@@ -52,7 +53,7 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
         raise ResultError("no training history to draw")
     losses = LOSSES if loss is None else (known_loss(loss),)
     names = network_names(histories)
-    styles = series_styles(names)
+    styles = series_styles([" ".join(history.trained_on()) for history in histories])
     with paper_style():
         figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
@@ -63,7 +64,7 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
         handles = [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
         keys = {label: line for label in _KEYS for line in extra if line.get_label() == label}
         rows = legend_below(figure, [*handles, *keys.values()], wrap_evenly(caption, 105))
-        figure.set_size_inches(inches(WIDTH), inches(2.5) + text_lines(rows))
+        figure.set_size_inches(inches(WIDTH), tall(2.5) + text_lines(rows))
         sources = [f"{history.provenance.dataset} test split, which chooses nothing".strip() for history in histories]
         shown = f"{losses_words(losses)} (nat) and accuracy"
         keyed = [dict(_NOTES)[label] for label in _KEYS if label in keys]
@@ -84,7 +85,8 @@ def _draw_panel(
         axes.plot(history.epoch, values, **style, markersize=3.5, markevery=marked(len(values)), gid="test")
         trained = np.where(np.array(history.trained_on()) == row, history.train_loss, np.nan)
         if np.isfinite(trained).any():
-            axes.plot(history.epoch, trained, color=style["color"], **_TRAINING, gid="training")
+            line = {**_TRAINING, "markevery": marked(len(values))}
+            axes.plot(history.epoch, trained, color=style["color"], **line, gid="training")
             drawn.append(trained)
             extra.append(Line2D([], [], color="0.3", **_TRAINING, label=_KEYS[0]))
         chosen = history.epoch == history.best_epoch
@@ -93,6 +95,7 @@ def _draw_panel(
             extra.append(Line2D([], [], **ring(), color="0.3", label=_KEYS[1]))
         extra += _mark(axes, history.ends("loss_index"), style["color"], _SWITCH, _KEYS[2])
         extra += _mark(axes, history.ends("stage"), style["color"], _STAGE, _KEYS[3])
+    _name_switches(axes, histories)
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy (%)" if row == "accuracy" else f"{loss_symbol(row)} (nat)")
     last = max(int(history.epoch[-1]) for history in histories)
@@ -112,6 +115,28 @@ def _mark(axes: Axes, ends: Sequence[int], color: str, style: dict[str, Any], la
     for epoch in ends:
         axes.axvline(epoch + 0.5, color=color, **style, zorder=0, gid=label)
     return [Line2D([], [], color="0.3", **style, label=label)] * bool(ends)
+
+
+def _name_switches(axes: Axes, histories: Sequence[TrainingHistory]) -> None:
+    # Above the panel, where no curve is; once where runs switch alike.
+    named: dict[int, list[str]] = {}
+    for history in histories:
+        losses = history.trained_on()
+        for epoch in history.ends("loss_index"):
+            at = int(np.flatnonzero(history.epoch == epoch)[0])
+            named.setdefault(epoch, []).append(" \N{RIGHTWARDS ARROW} ".join(losses[at : at + 2]).upper())
+    for epoch, texts in named.items():
+        axes.annotate(
+            "\n".join(dict.fromkeys(texts)),
+            (epoch + 0.5, 1),
+            (0, points(2)),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=points(7),
+            gid="switch",
+        )
 
 
 def _captions(histories: Sequence[TrainingHistory], names: Sequence[str]) -> tuple[str, list[str]]:

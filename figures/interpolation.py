@@ -12,7 +12,7 @@ from tetviz.figures.curves import draw_gaps, finish, gap_key, legend_below, scal
 from tetviz.figures.labels import LOSSES, lines_context, loss_symbol, names_of, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import WIDTH, inches, text_lines
+from tetviz.figures.venues import WIDTH, inches, tall, text_lines
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import barrier
@@ -72,12 +72,13 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
             holes |= draw_gaps(axes, lines.x, list(values))
             axes.set_ylabel("accuracy (%)" if factor == 100 else f"{loss_symbol(what[:3])} (nat)")
             axes.set_xlabel("position (checkpoints at 0, 1)")
-            axes.set_xlim(lines.x.min(), lines.x.max())
+            margin = 0.03 * np.ptp(lines.x)  # room for the marks at the ends
+            axes.set_xlim(lines.x.min() - margin, lines.x.max() + margin)
             if factor == 1:
                 scale_values(axes, [values, ends])
             finish(axes)
         handles: list[Any] = [
-            Line2D([], [], **style, label=f"{wrap(name, 60)}: barrier {', '.join(texts)}")
+            Line2D([], [], **style, label=f"{wrap(name, 60)}: barrier of {', of '.join(texts)}")
             for name, texts, style in zip(names, barriers, styles, strict=True)
         ]
         handles += [Line2D([], [], **_END, label="the checkpoints themselves, with their own BN statistics")]
@@ -85,14 +86,14 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
         context = wrap_evenly(with_points(lines, lines_context(lines)), 105)
         caption = f"{wrap(network_name(lines.provenance), 80)}, T = {timestep}\n{context}"
         rows = legend_below(figure, handles, caption)
-        figure.set_size_inches(inches(WIDTH), inches(2.6) + text_lines(rows))
-        found = "; ".join(f"{name} {', '.join(texts)}" for name, texts in zip(names, barriers, strict=True))
+        figure.set_size_inches(inches(WIDTH), tall(2.6) + text_lines(rows))
+        found = "; ".join(f"{name}, {' and '.join(texts)}" for name, texts in zip(names, barriers, strict=True))
         figure.caption = compose_caption(
             f"{losses_words(losses)} (nat) and accuracy along {_PATHS[lines.path]} from one "
             f"checkpoint (position 0) to the other (position 1), at T = {timestep}",
             [lines],
             [with_points(lines, lines_context(lines))],
-            f"Barriers: {found}",
+            f"Barriers, the highest loss between the checkpoints minus the mean of theirs: {found}",
             "Rings are the checkpoints themselves, with their own batch-norm statistics",
             "Hatched: not evaluated yet or not finite" if holes else "",
         )

@@ -9,31 +9,34 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, sample_words
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import faint, finish, legend_below, scale_values
 from tetviz.figures.labels import isometry_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import WIDTH, inches, text_lines
+from tetviz.figures.venues import WIDTH, inches, text_lines, venue
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.isometry import gradient_norm, running_product
 
-_PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.3, "marker": "", "zorder": 1.8}
+_PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1, "marker": "", "zorder": 1.8}
 _MARKERS = 12
+_FEW = 2
 DEPTHS = ("absolute", "relative")
 
 
-def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> Picture:
+def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) -> Picture:
     """Phi of every block, the gradient at its input, and the firing rate of every layer of neurons, over depth.
 
     Dotted are the predictions: phi by the closed form, the gradient by the product of phi over the blocks behind, from
     the one measured at the output of the last. Bands are 95 % intervals of phi. Of a single network of several
-    blocks and steps, faint lines are the gradient at each step.
+    blocks and steps, faint lines are the gradient at each step. Of more than two networks the firing rate is the mean
+    over the layers of each block, because the layers of a block take turns.
 
     Args:
         results: one for each network.
-        depth: ``absolute`` for the number of the block and of the layer, ``relative`` for its share of all.
+        depth: ``absolute`` for the number of the block and of the layer, ``relative`` for its share of all; None
+            takes the latter where networks have different numbers of blocks.
 
     Returns:
         The figure.
@@ -44,22 +47,25 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
     """
     if not results:
         raise ResultError("no block isometry to draw")
-    if depth not in DEPTHS:
+    if depth not in (None, *DEPTHS):
         raise ValueError(f"unknown depth {depth!r}; known: {', '.join(DEPTHS)}")
-    names, relative = network_names(results), depth == "relative"
+    names = network_names(results)
+    relative = depth == "relative" or (depth is None and len({len(result.block) for result in results}) > 1)
+    by_block = len(results) > _FEW and all(np.isfinite(block_rates(result)).any() for result in results)
     steps = len(results) == 1 and min(len(results[0].block), len(results[0].timestep)) > 1
     # Dotted is what is predicted, so all that is measured is solid; networks differ in colour and marker.
     styles = [{**style, "linestyle": "-", "linewidth": 1.1} for style in series_styles(names)]
     contexts = [isometry_context(result) for result in results]
     shared = contexts[0] if len(set(contexts)) == 1 else ""
+    slide = venue().slide  # which has no height for two rows
     with paper_style():
         figure = Picture(layout="constrained")
-        panels: Any = figure.subplot_mosaic("PP;GR", height_ratios=[1.15, 1])
+        panels: Any = figure.subplot_mosaic("PGR" if slide else "PP;GR", height_ratios=None if slide else [1.15, 1])
         for result, style in zip(results, styles, strict=True):
             _draw_phi(panels["P"], result, style, relative)
             _draw_gradients(panels["G"], result, style, relative, steps)
-            _draw_rates(panels["R"], result, style, relative)
-        _label(panels, results, relative)
+            _draw_rates(panels["R"], result, style, relative, by_block)
+        _label(panels, results, relative, by_block)
         labels = [name if shared else f"{name}; {context}" for name, context in zip(names, contexts, strict=True)]
         handles = [Line2D([], [], **style, label=wrap(label, 105)) for label, style in zip(labels, styles, strict=True)]
         grey: dict[str, Any] = {"color": "0.4"}
@@ -69,15 +75,15 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str = "absolute") -> 
             handles.append(Line2D([], [], **faint({**grey, "linestyle": "-"}), label="gradient at each step"))
         caption = "; ".join(part for part in (names[0] if len(results) == 1 else "", shared) if part)
         rows = legend_below(figure, handles, wrap_evenly(caption, 105))
-        figure.set_size_inches(inches(WIDTH), inches(4.6) + text_lines(rows))
+        figure.set_size_inches(inches(WIDTH), inches(2.9 if slide else 4.6) + text_lines(rows))
+        phi, gradients, rates = ("left", "middle", "right") if slide else ("top", "bottom left", "bottom right")
         figure.caption = compose_caption(
-            "Block dynamical isometry over depth: phi(JJ^T) of every block within a step (top), the gradient at its "
-            "input (bottom left), firing rates of the layers of neurons (bottom right)",
+            f"Block dynamical isometry over depth: phi(JJ^T) of every block within a step ({phi}), the gradient at its "
+            f"input ({gradients}), firing rates of the {'blocks' if by_block else 'layers of neurons'} ({rates})",
             results,
             contexts,
             "Bands are 95 % intervals of phi; dotted are the closed form of phi, and the gradient that the product of "
             "phi predicts",
-            sample_words(results),
         )
     return figure
 
@@ -109,7 +115,25 @@ def _predicted(style: dict[str, Any], blocks: int) -> dict[str, Any]:
     return {**style, **_PREDICTED, **single}
 
 
-def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
+def block_rates(result: BlockIsometry) -> FloatArray:
+    """The mean firing rate of the layers of neurons of every block.
+
+    Args:
+        result: a block isometry, in which the neurons of a block are named after it.
+
+    Returns:
+        Fractions of steps (block), NaN for a block without neurons.
+    """
+    rates, owners = result.rate.mean(1), result.listed("neuron_names")
+    inside = [[name.startswith(f"{block}.") for name in owners] for block in result.listed("names")]
+    return np.array([rates[chosen].mean() if any(chosen) else np.nan for chosen in inside])
+
+
+def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool, by_block: bool) -> None:
+    if by_block:
+        x, every = places(len(result.block), relative), max(1, len(result.block) // _MARKERS)
+        axes.plot(x, 100 * block_rates(result), **style, markevery=every, gid="rate")
+        return
     x = places(len(result.neuron), relative)
     # No line: from one layer of a block to the next, rates jump.
     axes.plot(
@@ -117,7 +141,7 @@ def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relati
     )
 
 
-def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: bool) -> None:
+def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: bool, by_block: bool) -> None:
     of_blocks = "depth of the block (share of all blocks)" if relative else "block, in order of execution"
     of_neurons = "depth of the neurons (share of all layers)" if relative else "layer of neurons, in order of execution"
     phis = [values for result in results for values in (result.step_phi, result.closed_form.mean(1))]
@@ -127,14 +151,17 @@ def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: 
     panels["G"].set_yscale("log")
     panels["G"].set_ylabel("gradient at its input (nat)")
     panels["R"].set_ylabel("firing rate (% of steps)")
+    of_rates = of_blocks if by_block else of_neurons
     for key, axes in panels.items():
-        axes.set_xlabel(of_neurons if key == "R" else of_blocks)
-        most = max(len(result.neuron if key == "R" else result.block) for result in results)
+        axes.set_xlabel(wrap(of_rates if key == "R" else of_blocks, 34 if venue().slide else 105))
+        most = max(len(result.neuron if key == "R" and not by_block else result.block) for result in results)
         axes.set_xlim(*((0, 1) if relative else (0.5, most + 0.5)))
         if not relative:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         finish(axes)
-    panels["R"].set_ylim(bottom=0)
+    low, high = panels["R"].get_ylim()
+    if low < high / 2:  # else nothing could be told apart
+        panels["R"].set_ylim(bottom=0)
     low, high = panels["G"].get_ylim()
     if high < 10 * low:  # else the axis has no power of 10, or none but its own
         middle = np.sqrt(low * high)

@@ -1,6 +1,7 @@
 """What figures and tables call things: networks, losses, the choices a number rests on."""
 
 import json
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from tetviz.results import (
 LOSSES = ("sdt", "tet")
 Drawn = Surface | Lines | Curvature | ScalingCurve | OperationCounts | TrainingOperations | BlockIsometry
 
+_PLAIN_LOSS = re.compile(r"\bL_(SDT|TET|TOTAL)\b")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _UNITS = {"unit": "L2 distance", "none": "", "": ""}
 
 
@@ -188,7 +191,7 @@ def names_of(listed: str, count: int, what: str) -> list[str]:
 
 
 def wrap(text: str, width: float, *, narrow: bool = False) -> str:
-    """Text as it is shown: broken into lines, with no accidental mathematics.
+    """Text as it is shown: broken into lines, best after a semicolon; losses as symbols, no accidental mathematics.
 
     Args:
         text: plain text, such as a name that a user chose.
@@ -198,7 +201,8 @@ def wrap(text: str, width: float, *, narrow: bool = False) -> str:
     Returns:
         Text for matplotlib.
     """
-    return _lines(text, characters(width, narrow=narrow))
+    fit = characters(width, narrow=narrow)
+    return _lines(_held(text, fit), fit)
 
 
 def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
@@ -213,11 +217,23 @@ def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
         Text for matplotlib.
     """
     fit = characters(width, narrow=narrow)
-    lines = len(textwrap.wrap(text, fit))
-    while fit > 20 and len(textwrap.wrap(text, fit - 1)) == lines:
+    text = _held(text, fit)
+    lines = len(_broken(text, fit))
+    while fit > 20 and len(_broken(text, fit - 1)) == lines:
         fit -= 1
     return _lines(text, fit)
 
 
 def _lines(text: str, fit: int) -> str:
-    return "\n".join(textwrap.wrap(text, fit) or [""]).replace("$", r"\$")
+    shown = "\n".join(_broken(text, fit) or [""]).replace("$", r"\$").replace(_NO_BREAK, " ")
+    return _PLAIN_LOSS.sub(lambda found: loss_symbol(found[1]), shown)
+
+
+def _broken(text: str, fit: int) -> list[str]:
+    # At hyphens only where a word does not fit otherwise.
+    return textwrap.wrap(text, fit, break_on_hyphens=any(len(word) > fit for word in text.split()))
+
+
+def _held(text: str, fit: int) -> str:
+    # What stands between two semicolons is kept on one line, unless it is long.
+    return "; ".join(part.replace(" ", _NO_BREAK) if len(part) < 0.7 * fit else part for part in text.split("; "))

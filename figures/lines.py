@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, losses_words, sample_words, steps_words
+from tetviz.figures.captions import compose_caption, losses_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
     band_key,
@@ -21,7 +21,7 @@ from tetviz.figures.curves import (
 from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_names
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import WIDTH, inches, text_lines
+from tetviz.figures.venues import WIDTH, inches, tall, text_lines
 from tetviz.results import Lines
 
 
@@ -72,13 +72,12 @@ def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int 
         contexts = [planes_context(lines, lines_context(lines)) for lines in results]
         extra = [band_key()] * any(len(lines.line) > 2 for lines in results) + [gap_key()] * holes
         rows = name_networks(figure, results, steps, contexts, styles, extra)
-        figure.set_size_inches(inches(WIDTH), inches(2.5) + text_lines(rows))
+        figure.set_size_inches(inches(WIDTH), tall(2.5) + text_lines(rows))
         figure.caption = compose_caption(
             f"{losses_words(losses)} (nat) and accuracy along random directions, {steps_words(results, steps)}",
             results,
             contexts,
             "Faint lines are the directions, thick ones their mean; bands are 95 % bootstrap intervals over planes",
             "Hatched: no network has a value there" if holes else "",
-            sample_words(results),
         )
     return figure

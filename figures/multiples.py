@@ -169,7 +169,7 @@ def _small_multiples(
         for axes in grid.flat[len(panels) :]:
             axes.remove()
         for axes, name, values in zip(grid.flat, titles, panels, strict=False):
-            draw_panel(axes, surface, values, scale, 5.5 if side > LABELLED else None)
+            draw_panel(axes, surface, values, scale, 5.5 if side > points(LABELLED) else None)
             text = center_text(surface, values) if np.isfinite(values).any() else ""
             axes.set_title("\n".join(filter(None, (name, text))), fontsize=points(7.5))
         for axes in grid[-1, : len(panels) - columns * (rows - 1)]:
@@ -183,7 +183,7 @@ def _small_multiples(
         bar = figure.colorbar(
             colors_of(scale), ax=list(grid.flat[: len(panels)]), boundaries=scale.levels, fraction=0.04, pad=0.015
         )
-        label_colorbar(bar, scale, "loss (nat)")
+        label_colorbar(bar, scale, "loss (nat)", rows * side * ratio)
         if keys:
             hole_legend(figure, keys, "outside lower center")
         if title:

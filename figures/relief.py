@@ -1,9 +1,10 @@
 """Loss surfaces in 3-D: one on a panel, or several side by side with one vertical axis: Figure 5 of the TET paper."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
@@ -12,15 +13,14 @@ from tetviz.figures.captions import (
     compose_caption,
     directions_words,
     losses_words,
-    sample_words,
     scale_words,
     steps_words,
 )
-from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
-from tetviz.figures.contours import loss_values, set_ticks, with_progress
-from tetviz.figures.labels import axis_label, loss_symbol, network_names, surface_context, wrap, wrap_evenly
+from tetviz.figures.compared import compare, grid_shape
+from tetviz.figures.contours import hole_key, set_ticks
+from tetviz.figures.labels import axis_label, loss_symbol, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
-from tetviz.figures.scale import Scale, choose_scale, colors_of, label_colorbar
+from tetviz.figures.scale import Scale, colors_of, label_colorbar
 from tetviz.figures.style import paper_style
 from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Surface
@@ -44,71 +44,93 @@ def compare_reliefs(
     Returns:
         The figure.
     """
-    require_same_directions(surfaces)
-    losses = held_losses(surfaces, loss)
-    steps = [chosen_timestep(surface, timestep) for surface in surfaces]
-    values = [[loss_values(s, row, t, plane) for s, t in zip(surfaces, steps, strict=True)] for row in losses]
-    panels = [panel for row in values for panel in row]
-    scale = choose_scale(panels)
-    heights = height_limits(panels, scale)
-    contexts = [with_progress(surface, surface_context(surface), plane) for surface in surfaces]
-    names, shared = network_names(surfaces), len(set(contexts)) == 1
-    fit = 90 / len(surfaces)
+    shown = compare(surfaces, timestep, loss, plane)
+    losses, steps, scale = shown.losses, shown.steps, shown.scale
+    heights = height_limits(shown.panels, scale)
+    rows, columns = grid_shape(len(losses), len(surfaces))
+    fit = 90 / columns
     x_limits = min(s.x.min() for s in surfaces), max(s.x.max() for s in surfaces)
     y_limits = min(s.y.min() for s in surfaces), max(s.y.max() for s in surfaces)
     with paper_style():
         width, bar = inches(WIDTH), text_lines(7)
-        head = figure_title(wrap_evenly(contexts[0], 105)) if shared else ""
+        head = figure_title(wrap_evenly(shown.shared, 105))
         headings = [
-            wrap(name, fit) if shared else f"{wrap(name, fit)}\n{wrap(context, fit)}"
-            for name, context in zip(names, contexts, strict=True)
+            wrap(name, fit) if shown.shared else f"{wrap(name, fit)}\n{wrap(context, fit)}"
+            for name, context in zip(shown.names, shown.contexts, strict=True)
         ]
+        told = [f"height: {loss_symbol(name)} (nat)" for name in losses]
+        side = min((width - bar) / columns, inches(3.0))
+        small = side < inches(2.0)  # too small for the names of the axes
+        unit = axis_label("x and y", surfaces[0].norm) if small else ""
+        missing = _missing(surfaces, shown.panels, plane)
+        notes = "\n".join(wrap_evenly(note, 105) for note in (unit, missing) if note)
         above = text_lines(3.5 + head.count("\n") + max(heading.count("\n") for heading in headings))
-        side = min((width - bar) / len(surfaces), inches(3.0))
-        left = (width - bar - side * len(surfaces)) / 2
+        below = text_lines(1.5 + notes.count("\n")) if notes else 0.0
+        left = (width - bar - side * columns) / 2
         row_height = side + text_lines(2.5)
-        height = above + row_height * len(losses)
+        height = above + row_height * rows + below
         figure = Picture(figsize=(width, height))
-        for row, column in np.ndindex(len(losses), len(surfaces)):
+        for index, values in enumerate(shown.panels):
+            row, column = divmod(index, columns)
+            of_loss, network = divmod(index, len(surfaces))
+            surface = surfaces[network]
             bottom = height - above - row_height * (row + 1) + text_lines(2)
             # Narrower than its place, because the ticks of a 3-D panel stand outside of it.
             place = ((left + side * (column + 0.02)) / width, bottom / height, 0.86 * side / width, 0.9 * side / height)
             axes = cast(Axes3D, figure.add_axes(place, projection="3d"))
             axes.patch.set_visible(False)
-            draw_relief(axes, surfaces[column], values[row][column], scale, heights)
+            draw_relief(axes, surface, values, scale, heights)
             axes.set(xlim=x_limits, ylim=y_limits)
             _fit_box(axes)
-            axes.set_xlabel(axis_label("x", surfaces[column].norm), labelpad=points(8) - 9)
-            axes.set_ylabel(axis_label("y", surfaces[column].norm), labelpad=points(8) - 9)
-            what = f"height: {loss_symbol(losses[row])} (nat) at T = {steps[column]}"
+            if small:
+                axes.zaxis.set_major_locator(MaxNLocator(3, prune="lower"))
+            else:
+                axes.set_xlabel(axis_label("x", surface.norm), labelpad=points(8) - 9)
+                axes.set_ylabel(axis_label("y", surface.norm), labelpad=points(8) - 9)
+            what = f"{told[of_loss]}{', ' if columns < 4 else chr(10)}T = {steps[network]}"
             figure.text(
                 (left + side * (column + 0.47)) / width,
                 (bottom + 0.93 * side) / height,
-                f"{headings[column]}\n{what}" if row == 0 else what,
+                f"{headings[network]}\n{what}" if row == 0 else what,
                 ha="center",
                 va="bottom",
                 fontsize=points(8),
                 gid="heading",
             )
         beside = figure.add_axes(
-            ((left + side * len(surfaces) + text_lines(0.5)) / width, 0.15, text_lines(0.9) / width, 0.6)
+            ((left + side * columns + text_lines(0.5)) / width, 0.15, text_lines(0.9) / width, 0.6)
         )
         label_colorbar(figure.colorbar(colors_of(scale), cax=beside, boundaries=scale.levels), scale, "loss (nat)")
         if head:
             figure.suptitle(head, y=1 - text_lines(0.5) / height, va="top")
-        holes = any(np.isnan(panel).any() for panel in panels)
+        if notes:
+            figure.text(0.5, text_lines(0.5) / height, notes, ha="center", va="bottom", fontsize=points(8), gid="notes")
         figure.caption = compose_caption(
             f"Loss surfaces of {len(surfaces)} networks in 3-D, a column each, under {losses_words(losses)}, "
             f"{steps_words(surfaces, steps)}; heights are linear in nat, and all panels share them, the colours and x "
             "and y",
             surfaces,
-            contexts,
+            shown.contexts,
             scale_words(scale, surfaces[0]).partition("; the cross")[0],
-            "Points that are not evaluated yet or not finite are left open" if holes else "",
+            missing,
             directions_words(surfaces),
-            sample_words(surfaces),
         )
     return figure
+
+
+def _missing(surfaces: Sequence[Surface], panels: Sequence[FloatArray], plane: int) -> str:
+    # An open place says nothing by itself, as the hatches of a map do.
+    of_panels = zip([*surfaces] * (len(panels) // len(surfaces)), panels, strict=True)
+    why = [str(hole_key(s, values, plane).get_label()) for s, values in of_panels if np.isnan(values).any()]
+    if not why:
+        return ""
+    measured = [
+        f"{int(surface.done[plane].sum()):,} of {surface.done[plane].size:,} points of {name} are measured"
+        for surface, name in zip(surfaces, network_names(surfaces), strict=True)
+        if not surface.done[plane].all()
+    ]
+    words = ["a square is a point between open places", *measured]
+    return f"Open places are {', or '.join(dict.fromkeys(why))}; {'; '.join(words)}"
 
 
 def height_limits(panels: Sequence[FloatArray], scale: Scale) -> tuple[float, float]:
@@ -134,7 +156,7 @@ def draw_relief(
     Args:
         axes: where to draw.
         surface: gives the coordinates.
-        values: (y, x), NaN at holes, which stay open.
+        values: (y, x), NaN at holes, which stay open; a point whose cells are all open is a square.
         scale: levels and colours.
         heights: ends of the vertical axis; by default those of the values.
     """
@@ -146,6 +168,9 @@ def draw_relief(
     cells = cells[np.isfinite(cells[..., 2]).all(axis=1)]
     faces = colors_of(scale).to_rgba(cells[..., 2].mean(axis=1))
     axes.add_collection3d(Poly3DCollection(cells, facecolors=faces, edgecolors=(0, 0, 0, 0.35), linewidths=0.25))
+    if (alone := without_cell(values)).any():
+        dots: Any = {"c": colors_of(scale).to_rgba(values[alone]), "marker": "s", "s": 4, "linewidths": 0}
+        axes.scatter(x[alone], y[alone], values[alone], **dots, depthshade=False, gid="alone")
     axes.set_xlim(surface.x.min(), surface.x.max())
     axes.set_ylim(surface.y.min(), surface.y.max())
     axes.set_zlim(*(heights or height_limits([values], scale)))
@@ -157,6 +182,21 @@ def draw_relief(
     axes.tick_params(pad=0.4 * points(8) - 5.2)
     axes.set_xlabel("x", labelpad=points(8) - 13)
     axes.set_ylabel("y", labelpad=points(8) - 13)
+
+
+def without_cell(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Points that have a value but stand at no cell whose four corners have one.
+
+    Args:
+        values: (y, x), NaN at holes.
+
+    Returns:
+        Whether a point is such a one (y, x).
+    """
+    known = np.isfinite(values)
+    cells = known[:-1, :-1] & known[:-1, 1:] & known[1:, 1:] & known[1:, :-1]
+    around = np.pad(cells, 1)
+    return known & ~(around[:-1, :-1] | around[:-1, 1:] | around[1:, 1:] | around[1:, :-1])
 
 
 def _fit_box(axes: Axes3D) -> None:

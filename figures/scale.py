@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from tetviz.figures.style import COLORMAP
+from tetviz.figures.venues import text_lines
 from tetviz.results.schema import FloatArray
 
 LOG_SPAN = 20.0
@@ -85,15 +86,21 @@ def choose_scale(values: Sequence[FloatArray]) -> Scale:
     return Scale(levels, LogNorm(levels[0], levels[-1]))
 
 
-def label_colorbar(bar: Colorbar, scale: Scale, text: str) -> None:
+def label_colorbar(bar: Colorbar, scale: Scale, text: str, height: float = np.inf) -> None:
     """Ticks at the levels, and a label that says how they are spaced.
 
     Args:
         bar: the colour bar of a map.
         scale: its levels.
         text: what the values are.
+        height: of the bar in inches; on a low one, levels next to others are not labelled.
     """
-    bar.set_ticks(list(scale.levels), labels=[f"{level:g}" for level in scale.levels])
+    last, labels = -np.inf, []
+    for level, place in zip(scale.levels, np.asarray(scale.norm(scale.levels)), strict=True):
+        room = place - last >= text_lines(1) / height
+        labels.append(f"{level:g}" if room else "")
+        last = place if room else last
+    bar.set_ticks(list(scale.levels), labels=labels)
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.set_label(f"{text}, log levels" if scale.is_log else text)
 

@@ -10,12 +10,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, sample_words
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import finish, legend_below
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import COLUMN, WIDTH, inches, points, text_lines
+from tetviz.figures.venues import COLUMN, WIDTH, inches, points, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.scaling import wilson
@@ -55,13 +55,12 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Picture:
         finish(right)
         _widen(right, 1)
         rows = legend_below(figure, handles, caption)
-        figure.set_size_inches(inches(WIDTH), inches(2.75) + text_lines(rows))
+        figure.set_size_inches(inches(WIDTH), tall(2.75) + text_lines(rows))
         figure.caption = compose_caption(
             "Accuracy (left) and its growth relative to the training T (right) against the number of timesteps T",
             curves,
             [data_context(curve) for curve in curves],
             _MARKS,
-            sample_words(curves),
         )
     return figure
 
@@ -87,13 +86,12 @@ def draw_accuracy(curves: Sequence[ScalingCurve], last: int = 8) -> Picture:
         axes.set_xlim(0.6, min(last, max(int(curve.timestep[-1]) for curve in curves)) + 0.4)
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
         rows = legend_below(figure, handles, caption, narrow=True)
-        figure.set_size_inches(inches(COLUMN, narrow=True), inches(2.75, narrow=True) + text_lines(rows))
+        figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(rows))
         figure.caption = compose_caption(
             f"Accuracy against the number of timesteps T, up to {last}, of networks that were trained with one T",
             curves,
             [data_context(curve) for curve in curves],
             _MARKS,
-            sample_words(curves),
         )
     return figure
 
@@ -180,7 +178,7 @@ def interval_key() -> Patch:
     Returns:
         A grey patch.
     """
-    return Patch(color="0.5", alpha=0.25, linewidth=0, label="95 % Wilson interval over samples")
+    return Patch(color="0.5", alpha=0.25, linewidth=0, label="95 % Wilson interval")
 
 
 def log2_axis(axes: Axes, t_max: int) -> None:

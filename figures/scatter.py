@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
@@ -13,7 +14,7 @@ from tetviz.figures.captions import compose_caption
 from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import COLUMN, characters, figure_title, inches, text_lines
+from tetviz.figures.venues import COLUMN, characters, figure_title, inches, text_lines, venue
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
@@ -81,9 +82,8 @@ def draw_scatter(
     members = _members([network_name(curve.provenance) for curve in curves], groups) if groups else _by_loss(curves)
     styled = [name for name in members if name != _REST]
     looks = [{**style, "linestyle": "none"} for style in series_styles(styled)] + [_PLAIN] * (_REST in members)
-    side = inches(COLUMN, narrow=True)
     with paper_style():
-        figure = Picture((side, side), layout="constrained")
+        figure = Picture(layout="constrained")
         axes = figure.subplots()
         handles = [Line2D([], [], color="0.5", linewidth=0.8, label="no gain over single steps")]
         low, high = wilson([overall for _, overall, _ in points], [len(curve.sample) for curve in curves])
@@ -93,15 +93,12 @@ def draw_scatter(
             axes.plot(steps, overall, **look, alpha=0.8, gid="group")
             count = f"{len(indices)} network{'s' * (len(indices) != 1)}"
             label = f"{name}, {count}" if len(members) > 1 or groups else count
-            handles.append(Line2D([], [], **look, label=wrap(label, 60, narrow=True)))
+            handles.append(Line2D([], [], **look, label=wrap(label, 25 if venue().slide else 60, narrow=True)))
         handles.insert(1, Line2D([], [], color="0.5", **_BAR, label="95 % Wilson interval"))
         _square(axes, 100 * np.concatenate([low, high, [steps for _, _, steps in points]]))
         axes.set_xlabel("mean accuracy of the single steps 1..T (%)")
         axes.set_ylabel("accuracy of the mean output of steps 1..T (%)")
-        columns = 2 if max(len(str(handle.get_label())) for handle in handles) < characters(32, narrow=True) else 1
-        rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
-        figure.set_size_inches(side, side + text_lines(rows))
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        _place_legend(figure, handles)
         figure.suptitle(figure_title(wrap_evenly(_caption(curves, told), 62, narrow=True)))
         figure.caption = compose_caption(
             f"Accuracy of the mean output of steps 1..T against the mean accuracy of the single steps 1..T, {told}",
@@ -112,6 +109,18 @@ def draw_scatter(
             "outputs over time is better than the single steps are on average",
         )
     return figure
+
+
+def _place_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    width = inches(COLUMN, narrow=True)
+    if venue().slide:  # beside the square panel, whose height is all of the figure's
+        figure.set_size_inches(width, 9 / 16 * width)
+        figure.legend(handles=list(handles), loc="outside right center")
+        return
+    columns = 2 if max(len(str(handle.get_label())) for handle in handles) < characters(32, narrow=True) else 1
+    rows = sum(1 + str(handle.get_label()).count("\n") for handle in handles) / columns
+    figure.set_size_inches(width, width + text_lines(rows))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
 
 
 def _members(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, losses_words, sample_words, steps_words
+from tetviz.figures.captions import compose_caption, losses_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
     band_key,
@@ -25,7 +25,7 @@ from tetviz.figures.curves import (
 from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names, wrap
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
-from tetviz.figures.venues import WIDTH, inches, text_lines
+from tetviz.figures.venues import WIDTH, inches, tall, text_lines
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
 
@@ -111,7 +111,7 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
         extra += [band_key("planes or steps")] * any(len(result.line) > 2 for result in results) + [gap_key()] * holes
         contexts = [_with_steps(result, planes_context(result, lines_context(result))) for result in results]
         rows = name_networks(figure, results, steps, contexts, styles, extra)
-        figure.set_size_inches(inches(WIDTH), inches(2.0) * len(losses) + text_lines(3 + rows))
+        figure.set_size_inches(inches(WIDTH), tall(2.0 * len(losses)) + text_lines(3 + rows))
         figure.caption = compose_caption(
             f"Rise of {losses_words(losses)} (nat) around networks, {steps_words(results, steps)}: the mean at "
             "distance r (left), after one step of length rho along the surrogate gradient or in random directions "
@@ -120,7 +120,6 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             contexts,
             "Bands are 95 % bootstrap intervals over planes or steps; rho is a share of the L2 norm of the weights",
             "Hatched: no network has a value there" if holes else "",
-            sample_words(results),
         )
     return figure
 

@@ -19,7 +19,8 @@ SUFFIXES = (".png", ".pdf", ".svg")
 COLORMAP = "viridis"
 
 # The colour-blind palette of seaborn. SDT and TET differ in lightness too, so they stay apart in grey.
-_BLUE, _ORANGE, _GREEN, _PINK, _BROWN = (seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 2, 4, 5))
+_BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN = seaborn.color_palette("colorblind").as_hex()[:6]
+_INDIGO = "#332288"  # of Paul Tol's muted palette
 METHOD_STYLES: dict[str, dict[str, Any]] = {
     "sdt": {"color": _BLUE, "marker": "o", "linestyle": "-"},
     "tet": {"color": _ORANGE, "marker": "s", "linestyle": "--"},
@@ -29,6 +30,8 @@ _OTHER_STYLES: list[dict[str, Any]] = [
     {"color": _PINK, "marker": "v", "linestyle": ":"},
     {"color": _BROWN, "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
     {"color": "0.25", "marker": "X", "linestyle": (0, (8, 2))},
+    {"color": _INDIGO, "marker": "^", "linestyle": (0, (3, 1, 1, 1))},
+    {"color": _RED, "marker": "<", "linestyle": (0, (2, 1))},
 ]
 _REPEATS: list[dict[str, Any]] = [
     {},
@@ -64,7 +67,7 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))
+_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1.0, "pJ"))
 
 
 def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -126,6 +129,18 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(writable_target(path, force=True)) as partial, paper_style():
         figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     return path
+
+
+def plain_units(text: str) -> str:
+    """A text for a terminal, which may know no letters but those of ASCII.
+
+    Args:
+        text: with units of :func:`energy_unit`.
+
+    Returns:
+        The same with ``uJ`` for microjoules.
+    """
+    return text.replace("\N{MICRO SIGN}J", "uJ")
 
 
 def energy_unit(pj: float) -> tuple[float, str]:

@@ -12,11 +12,11 @@ from tetviz.figures.captions import (
     directions_words,
     holes_words,
     losses_words,
-    sample_words,
     scale_words,
     steps_words,
 )
-from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
+from tetviz.figures.choices import chosen_timestep
+from tetviz.figures.compared import compare, grid_shape
 from tetviz.figures.contours import (
     HOLE,
     LABELLED,
@@ -32,7 +32,6 @@ from tetviz.figures.labels import (
     axis_label,
     loss_symbol,
     network_name,
-    network_names,
     surface_context,
     wrap,
     wrap_evenly,
@@ -41,7 +40,7 @@ from tetviz.figures.picture import Picture
 from tetviz.figures.relief import draw_relief
 from tetviz.figures.scale import choose_scale, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import VENUES, WIDTH, characters, figure_title, inches, text_lines, venue
+from tetviz.figures.venues import VENUES, WIDTH, characters, figure_title, inches, points, text_lines, venue
 from tetviz.results import Surface
 
 
@@ -125,39 +124,36 @@ def compare_surfaces(
     Returns:
         The figure.
     """
-    require_same_directions(surfaces)
-    losses = held_losses(surfaces, loss)
-    steps = [chosen_timestep(surface, timestep) for surface in surfaces]
-    values = [[loss_values(s, row, t, plane) for s, t in zip(surfaces, steps, strict=True)] for row in losses]
-    scale = choose_scale([panel for row in values for panel in row])
-    contexts = [with_progress(surface, surface_context(surface), plane) for surface in surfaces]
-    shared = len(set(contexts)) == 1
-    width = _panels_width(len(surfaces))
-    side = min((width - inches(1.4)) / len(surfaces), inches(2.9))
+    shown = compare(surfaces, timestep, loss, plane)
+    losses, steps, scale = shown.losses, shown.steps, shown.scale
+    rows, columns = grid_shape(len(losses), len(surfaces))
+    width = _panels_width(columns)
+    side = min((width - inches(1.4)) / columns, inches(2.9))
     fit = side / inches(2.5)
     headings = [
-        wrap(name, 34 * fit) if shared else f"{wrap(name, 34 * fit)}\n{wrap(context, 44 * fit)}"
-        for name, context in zip(network_names(surfaces), contexts, strict=True)
+        wrap(name, 34 * fit) if shown.shared else f"{wrap(name, 34 * fit)}\n{wrap(context, 44 * fit)}"
+        for name, context in zip(shown.names, shown.contexts, strict=True)
     ]
-    title = figure_title(wrap_evenly(contexts[0], 105 * width / inches(WIDTH))) if shared else ""
+    title = figure_title(wrap_evenly(shown.shared, 105 * width / inches(WIDTH))) if shown.shared else ""
     above = title.count("\n") + bool(title) + max(heading.count("\n") for heading in headings)
     with paper_style():
         ratio = float(np.clip(max(np.ptp(s.y) for s in surfaces) / max(np.ptp(s.x) for s in surfaces), 0.4, 2))
         narrow = characters(34 * fit) < 26
-        height = (side * ratio + text_lines(2.5 if narrow else 1.5)) * len(losses)
+        height = (side * ratio + text_lines(2.5 if narrow else 1.5)) * rows
         figure = Picture(figsize=(width, height + text_lines(above + 3.6)), layout="compressed")
-        grid: Any = figure.subplots(len(losses), len(surfaces), sharex=True, sharey=True, squeeze=False)
-        for row, column in np.ndindex(grid.shape):
-            surface, panel = surfaces[column], values[row][column]
-            axes = grid[row, column]
-            filled = draw_map(axes, surface, panel, scale, fontsize=6 if side > LABELLED else None)
-            letter = _letter(row * len(surfaces) + column)
-            what = f"({letter}) {loss_symbol(losses[row])} at T = {steps[column]}"
-            axes.set_title(("\n" if narrow else ", ").join(filter(None, (what, center_text(surface, panel)))))
-        for column, heading in enumerate(headings):
-            axes = grid[0, column]
-            axes.set_title(f"{heading}\n{axes.get_title()}")
-            grid[-1, column].set_xlabel(axis_label("x", surfaces[column].norm))
+        grid: Any = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        keys = []
+        for index, (axes, values) in enumerate(zip(grid.flat, shown.panels, strict=True)):
+            of_loss, network = divmod(index, len(surfaces))
+            surface = surfaces[network]
+            filled = draw_map(axes, surface, values, scale, fontsize=6 if side > points(LABELLED) else None)
+            what = f"({_letter(index)}) {loss_symbol(losses[of_loss])} at T = {steps[network]}"
+            heading = f"{headings[network]}\n" if index < columns else ""
+            told = filter(None, (what, center_text(surface, values)))
+            axes.set_title(heading + ("\n" if narrow else ", ").join(told))
+            keys += [hole_key(surface, values, plane)] * bool(np.isnan(values).any())
+        for axes in grid[-1]:
+            axes.set_xlabel(axis_label("x", surfaces[0].norm))
         for axes in grid[:, 0]:
             axes.set_ylabel(axis_label("y", surfaces[0].norm))
         bar = figure.colorbar(
@@ -167,13 +163,7 @@ def compare_surfaces(
             pad=text_lines(0.6) / width,
             aspect=height / text_lines(0.9),
         )
-        label_colorbar(bar, scale, "loss (nat)")
-        keys = [
-            hole_key(surface, panel, plane)
-            for row_values in values
-            for surface, panel in zip(surfaces, row_values, strict=True)
-            if np.isnan(panel).any()
-        ]
+        label_colorbar(bar, scale, "loss (nat)", rows * side * ratio)
         if _share_axes(grid, surfaces):
             keys.append(Patch(**HOLE, label="outside the grid", linewidth=0))
         if keys:
@@ -184,11 +174,10 @@ def compare_surfaces(
             f"Loss surfaces of {len(surfaces)} networks, a column each, under {losses_words(losses)}, "
             f"{steps_words(surfaces, steps)}; all panels share levels, colours and axes",
             surfaces,
-            contexts,
+            shown.contexts,
             scale_words(scale, surfaces[0]),
             holes_words(keys),
             directions_words(surfaces),
-            sample_words(surfaces),
         )
     return figure
 
@@ -203,10 +192,10 @@ def _share_axes(grid: Any, surfaces: Sequence[Surface]) -> bool:
     x_low, _, y_low, _ = limits.min(axis=0)
     _, x_high, _, y_high = limits.max(axis=0)
     smaller = (limits != (x_low, x_high, y_low, y_high)).any(axis=1)
-    for row, column in np.ndindex(grid.shape):
-        grid[row, column].set(xlim=(x_low, x_high), ylim=(y_low, y_high))
-        if smaller[column]:
-            show_hole(grid[row, column])
+    for index, axes in enumerate(grid.flat):
+        axes.set(xlim=(x_low, x_high), ylim=(y_low, y_high))
+        if smaller[index % len(surfaces)]:
+            show_hole(axes)
     return bool(smaller.any())
 
 

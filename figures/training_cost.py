@@ -133,8 +133,9 @@ def _draw_densities(axes: Axes, result: TrainingOperations) -> None:
     colours = matplotlib.colormaps[COLORMAP]
     for (row, column), value in np.ndenumerate(values):
         text = "-" if np.isnan(value) else f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
-        dark = not np.isnan(value) and float(np.dot(colours(value)[:3], (0.299, 0.587, 0.114))) < 0.55
-        axes.text(column, row, text, ha="center", va="center", fontsize=points(6.5), color="white" if dark else "black")
+        light = float(np.dot(colours(value)[:3], (0.299, 0.587, 0.114))) >= 0.55
+        colour = "0.15" if np.isnan(value) else "black" if light else "white"
+        axes.text(column, row, text, ha="center", va="center", fontsize=points(6.5), color=colour)
     axes.set_xticks(range(len(_COLUMNS)), list(_COLUMNS.values()))
     axes.xaxis.tick_top()
     axes.set_yticks([])

@@ -25,7 +25,7 @@ from tetviz.figures.labels import (
 from tetviz.figures.picture import Picture
 from tetviz.figures.scale import choose_scale, label_colorbar
 from tetviz.figures.style import paper_style
-from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines
+from tetviz.figures.venues import WIDTH, figure_title, inches, points, text_lines, venue
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
 
@@ -55,16 +55,15 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
     ratio = float(np.ptp(trajectory.y) / np.ptp(trajectory.x))
     context = wrap_evenly(with_progress(trajectory, surface_context(trajectory)), 105)
     title = f"{wrap(network_name(trajectory.provenance), 70)}: {loss_symbol(loss)} at T = {timestep}\n{context}"
-    title = figure_title(f"{title}\n{_explained(trajectory)}")
+    title = figure_title(title if venue().slide else f"{title}\n{_explained(trajectory)}")
     rows = title.count("\n") + bool(title)
     with paper_style():
         figure = Picture(layout="constrained")
         if ratio < _FLAT:
-            body = inches(float(np.clip((WIDTH - 1.6) * ratio, 1.4, 3.5))) + text_lines(3)
-            places: Any = figure.subplot_mosaic(
-                [["map", "map"], ["loss", "residual"]], height_ratios=(body, inches(1.9))
-            )
-            figure.set_size_inches(inches(WIDTH), body + inches(1.8) + text_lines(3 + rows))
+            body = inches(float(np.clip((WIDTH - 1.6) * ratio, 1.4, 2.0 if venue().slide else 3.5))) + text_lines(3)
+            below = inches(1.4 if venue().slide else 1.9)
+            places: Any = figure.subplot_mosaic([["map", "map"], ["loss", "residual"]], height_ratios=(body, below))
+            figure.set_size_inches(inches(WIDTH), body + below + text_lines(2.4 + rows))
         else:
             places = figure.subplot_mosaic([["map", "loss"], ["map", "residual"]], width_ratios=(1.45, 1))
             body = inches(float(np.clip(3.1 * ratio, 2.9, 4.6)))
@@ -86,6 +85,7 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
             _label_points(panel, trajectory)
         bar = figure.colorbar(_RESIDUAL, cax=places["residual"].inset_axes((1.03, 0, 0.05, 1)))
         bar.set_ticks([0, 0.5, 1])
+        bar.set_label("residual (share)")
         if np.isnan(values).any():
             hole_legend(figure, [hole_key(trajectory, values)], "outside lower center")
         if title:
@@ -96,6 +96,7 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
             [trajectory],
             [with_progress(trajectory, surface_context(trajectory))],
             " ".join(_explained(trajectory).split()),
+            "A residual is the distance of a checkpoint from the plane, as a share of its distance from the reference",
             scale_words(scale, trajectory),
             holes_words([hole_key(trajectory, values)] * bool(np.isnan(values).any())),
         )
@@ -166,8 +167,7 @@ def _draw_residuals(axes: Axes, trajectory: Trajectory) -> None:
     colors = _RESIDUAL.to_rgba(np.nan_to_num(trajectory.residual))
     axes.scatter(where, trajectory.residual, c=colors, **_dots(trajectory), zorder=3)
     axes.set_ylim(-0.06, 1.06)
-    axes.set_ylabel("residual")
-    axes.set_title("colours as on the map", fontsize=points(7))
+    axes.set_ylabel("residual\n(share of distance)")
 
 
 def _label_points(axes: Axes, trajectory: Trajectory) -> None:

@@ -14,6 +14,7 @@ from tetviz.errors import unknown
 
 WIDTH, COLUMN, SIZE = 7.2, 4.2, 8.0
 _LINE = 0.165  # inches that a line of text takes in the design
+_SLIDE = 0.42  # of the width that panels on a slide are high; titles and legends take the rest of 16:9
 
 # Bundled with matplotlib, so that a figure is the same everywhere; an SVG names what a viewer may have instead.
 _SANS: dict[str, Any] = {"font.family": ["DejaVu Sans"]}
@@ -35,6 +36,7 @@ class Venue:
         fonts: matplotlib's settings of the typeface.
         character: mean width of a character, in those of DejaVu Sans of the same size.
         captioned: whether a caption stands below each figure, so that a title inside would say the same again.
+        slide: whether a figure is shown on a screen, which is wider than high.
     """
 
     text: float
@@ -43,6 +45,7 @@ class Venue:
     fonts: dict[str, Any]
     character: float
     captioned: bool = False
+    slide: bool = False
 
     def settings(self) -> dict[str, Any]:
         """The venue as settings of matplotlib.
@@ -73,7 +76,7 @@ VENUES: dict[str, Venue] = {
     "neurips": Venue(5.5, 3.3, 7.0, _TIMES, 0.8, captioned=True),
     "icml": Venue(6.75, 3.25, 7.5, _TIMES, 0.8, captioned=True),
     "ieee": Venue(7.16, 3.5, 8.0, _TIMES, 0.8, captioned=True),
-    "slides": Venue(10.0, 6.0, 12.0, _SANS, 1.0),
+    "slides": Venue(10.0, 8.0, 12.0, _SANS, 1.0, slide=True),
 }
 
 _ACTIVE: ContextVar[Venue] = ContextVar("venue", default=VENUES["tetviz"])
@@ -133,6 +136,20 @@ def inches(length: float, *, narrow: bool = False) -> float:
         Inches.
     """
     return length * (venue().column / COLUMN if narrow else venue().text / WIDTH)
+
+
+def tall(length: float, *, narrow: bool = False) -> float:
+    """The height of all panels of a figure; on a slide no more than leaves the figure wider than high.
+
+    Args:
+        length: in inches of the design.
+        narrow: whether the figure stands in a column.
+
+    Returns:
+        Inches.
+    """
+    most = _SLIDE * (COLUMN if narrow else WIDTH)
+    return inches(min(length, most) if venue().slide else length, narrow=narrow)
 
 
 def points(size: float) -> float:

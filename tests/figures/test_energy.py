@@ -1,6 +1,6 @@
 import dataclasses
 import json
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from planted_results import planted_counts, planted_curve
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_energy
+from tetviz.figures.energy import draw_accuracy_per_energy
 from tetviz.figures.style import METHOD_STYLES, energy_unit
 from tetviz.summaries import (
     COSTS,
@@ -207,3 +208,17 @@ def test_what_the_counts_do_not_hold_is_refused(drawing, options, message):
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ResultError, match="no operation counts"):
         draw_energy([])
+
+
+def test_no_name_of_a_point_lies_on_another():
+    counts = planted_counts(timesteps=8)
+    figure = draw_accuracy_per_energy([counts, planted_counts(timesteps=8, label="SDT"), planted_counts(timesteps=8)])
+    named = [text for text in figure.axes[0].texts if text.get_gid() == "T"]
+    boxes = [text.get_window_extent() for text in named]
+    assert len(named) >= 8 and not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert {text.get_va() for text in named} == {"bottom", "top"}  # equals too are told apart
+
+
+def test_microjoules_are_written_with_a_micro_sign():
+    figure = draw_accuracy_per_energy([planted_counts(timesteps=8, cost="45nm-fp32")])
+    assert energy_unit(4.6e6) == (1e6, "\N{MICRO SIGN}J") and "uJ" not in figure.axes[0].get_xlabel()

@@ -9,6 +9,7 @@ from planted_results import planted_curve
 from tetviz.errors import ResultError
 from tetviz.figures import draw_classes, draw_exits, save_figure
 from tetviz.figures.style import METHOD_STYLES
+from tetviz.figures.venues import use_style
 from tetviz.summaries import class_accuracy, exit_curve
 
 
@@ -37,7 +38,7 @@ def test_a_panel_for_each_rule_has_the_curve_its_band_and_fixed_t():
         "VGGSNN TET",
         "the same T for every sample",
         "training T",
-        "95 % Wilson interval over samples",
+        "95 % Wilson interval",
     ]
     assert figure.get_suptitle() == "cifar10 test, 1,000 samples"
 
@@ -90,3 +91,12 @@ def test_the_legend_covers_no_axes():
 def test_nothing_to_draw_is_refused(draw):
     with pytest.raises(ResultError, match="no scaling curve"):
         draw([])
+
+
+@pytest.mark.parametrize("style", ["icml", "ieee"])
+def test_titles_of_both_panels_are_equally_high(style):
+    with use_style(style):
+        figure = draw_exits([planted_curve()])
+        figure.draw_without_rendering()
+        one, two = (axes.title.get_window_extent() for axes in figure.axes)
+        assert (one.y0, one.y1) == pytest.approx((two.y0, two.y1), abs=0.01)

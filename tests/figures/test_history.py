@@ -126,3 +126,19 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
     for here, there in zip(draw_history([run]).axes, draw_history([loaded]).axes, strict=True):
         for mine, other in zip(here.lines, there.lines, strict=True):
             np.testing.assert_array_equal(mine.get_xydata(), other.get_xydata())
+
+
+def test_the_switch_says_from_which_loss_to_which_and_colours_are_those_of_the_losses():
+    runs = [planted_history(label="a"), planted_history(label="b", loss="tet"), switched(label="sdt")]
+    for axes in draw_history(runs).axes:
+        assert [text.get_text() for text in axes.texts if text.get_gid() == "switch"] == [
+            "SDT \N{RIGHTWARDS ARROW} TET"
+        ]
+        colors = [line.get_color() for line in of(axes, "test")]
+        assert colors[:2] == [METHOD_STYLES[loss]["color"] for loss in ("sdt", "tet")] and len(set(colors)) == 3
+
+
+def test_a_single_epoch_has_marks():
+    sdt, _, accuracy = draw_history([planted_history(stages=("4:1",))]).axes
+    for line in (*of(sdt, "test"), *of(sdt, "training"), *of(accuracy, "test")):
+        assert line.get_marker() not in ("", "None") and np.isfinite(line.get_ydata()).all()

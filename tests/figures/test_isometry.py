@@ -1,5 +1,7 @@
 """The figure of block isometries shows what the results say."""
 
+import json
+
 import numpy as np
 import pytest
 from planted_isometry import planted_isometry
@@ -29,7 +31,7 @@ def test_every_number_is_where_it_belongs():
     assert len(lines(gradient, "step")) == 2 and gradient.get_yscale() == "log"
     assert lines(phi, "isometry")[0].get_ydata() == [1, 1]
     assert figure.get_suptitle() == (
-        "plain-20; L_TET; T = 2; cifar10 test, 16 samples; BN statistics of each batch; 4 probes"
+        r"plain-20; $L_{\mathrm{TET}}$; T = 2; cifar10 test, 16 samples; BN statistics of each batch; 4 probes"
     )
 
 
@@ -117,3 +119,29 @@ def test_draw_finds_the_figure():
         draw_isometry([])
     with pytest.raises(ValueError, match="depth"):
         draw_isometry([planted_isometry()], "deep")
+
+
+def test_networks_of_other_depths_stand_on_a_relative_axis_by_themselves():
+    deep = planted_isometry(label="ms-110", blocks=54)
+    assert "share" in panel(draw_isometry([planted_isometry(), deep]), "phi").get_xlabel()
+    assert "share" not in panel(draw_isometry([planted_isometry(), deep], "absolute"), "phi").get_xlabel()
+    assert "share" not in panel(draw_isometry([deep]), "phi").get_xlabel()
+
+
+def test_six_networks_differ_in_colour_and_marker():
+    figure = draw_isometry([planted_isometry(label=f"net {k}") for k in range(6)])
+    looks = [(line.get_color(), line.get_marker()) for line in lines(panel(figure, "phi"), "phi")]
+    assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 6
+
+
+def test_of_many_networks_the_rate_is_the_mean_of_each_block():
+    owners = [f"{block}.lif{k}" for block in planted_isometry(blocks=11).listed("names") for k in (1, 2)]
+    rate = np.random.default_rng(0).uniform(size=(len(owners) + 1, 2))
+    changes = {"neuron": np.arange(len(rate)), "neuron_names": json.dumps([*owners, "neck"]), "rate": rate}
+    changes |= {name: np.ones_like(rate) for name in ("potential_mean", "potential_std", "mass")}
+    (first, *_) = lines(panel(draw_isometry([planted_isometry(blocks=11, **changes)] * 3), "rate"), "rate")
+    np.testing.assert_allclose(first.get_ydata(), 100 * rate[:-1].reshape(11, -1).mean(1))
+    # Neurons that are named after no block are drawn one by one.
+    alien = planted_isometry(blocks=11, **{**changes, "neuron_names": json.dumps([f"n{k}" for k in range(len(rate))])})
+    (first, *_) = lines(panel(draw_isometry([alien] * 3), "rate"), "rate")
+    np.testing.assert_allclose(first.get_ydata(), 100 * alien.rate.mean(1))

@@ -129,7 +129,7 @@ def test_an_interpolation_shows_its_lines_ends_and_barriers():
     held = barrier(lines.x, lines.sdt_loss[0, :, -1], np.array([0.1, 0.3]))
     assert held == pytest.approx(0.1 + 0.2 * 0.5 + 1 - 0.2, abs=0.01)
     texts = labels(figure)
-    assert texts[0] == (r"held: barrier $L_{\mathrm{SDT}}$ 1.00 nat, $L_{\mathrm{TET}}$ 1.10 nat")
+    assert texts[0] == (r"held: barrier of $L_{\mathrm{SDT}}$ 1.00 nat, of $L_{\mathrm{TET}}$ 1.10 nat")
     assert [text.split(":")[0] for text in texts[:3]] == ["held", "interpolated", "recalibrated"]
 
 
@@ -172,3 +172,11 @@ def test_legend_and_labels_do_not_overlap():
         legend = figure.legends[0].get_window_extent()
         assert figure.bbox.x0 <= legend.x0 and legend.x1 <= figure.bbox.x1
         assert not any(legend.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+
+
+def test_the_marks_at_the_ends_of_a_path_are_whole():
+    lines = planted_interpolation()
+    for axes in draw_interpolation(lines).axes:
+        low, high = axes.get_xlim()
+        assert low < lines.x.min() and high > lines.x.max()
+    assert "the highest loss between the checkpoints minus the mean of theirs" in draw_interpolation(lines).caption

@@ -32,7 +32,7 @@ def test_all_planes_share_levels_and_colours():
     figure = draw_planes(surface)
     panels = maps(figure)
     assert [axes.get_title().splitlines()[0] for axes in panels] == [f"plane {k} of 5" for k in range(1, 6)]
-    assert [axes.get_title().splitlines()[1] for axes in panels] == [f"centre {0.055 * k:.4g}" for k in range(1, 6)]
+    assert [axes.get_title().splitlines()[1] for axes in panels] == [f"{0.055 * k:.4g} at (0, 0)" for k in range(1, 6)]
     first = filled(panels[0])[0]
     for axes in panels:
         np.testing.assert_array_equal(filled(axes)[0].levels, first.levels)

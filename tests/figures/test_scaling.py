@@ -90,7 +90,7 @@ def test_the_legend_names_every_network_once():
         "VGGSNN TET #2 (trained at T=4)",
         r"SDT \$x\$ (trained at T=4)",
         "output of step t alone",
-        "95 % Wilson interval over samples",
+        "95 % Wilson interval",
         "training T",
     ]
     assert figure.get_suptitle() == "cifar10 test, 1,000 samples"

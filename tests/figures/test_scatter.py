@@ -8,6 +8,7 @@ from scipy import stats
 
 from tetviz.errors import ResultError
 from tetviz.figures import draw_scatter
+from tetviz.figures.classes import draw_classes
 from tetviz.figures.scatter import overall_and_steps
 from tetviz.figures.style import METHOD_STYLES
 
@@ -115,3 +116,11 @@ def test_both_axes_have_one_scale_that_holds_all():
 def test_what_does_not_fit_is_refused(curves, timestep, groups, message):
     with pytest.raises(ResultError, match=message):
         draw_scatter(curves, timestep, groups)
+
+
+@pytest.mark.parametrize("draw_it", [draw_scatter, draw_classes])
+def test_networks_measured_on_different_samples_are_told(draw_it):
+    one = planted_curve()
+    other = planted_curve(label="other", sample=one.sample + 1)
+    assert "different samples" in draw_it([one, other]).caption
+    assert "different samples" not in draw_it([one, planted_curve(label="other")]).caption

@@ -1,10 +1,13 @@
+import re
 import subprocess
 import sys
 import time
 
 import matplotlib
 import pytest
+from every_kind import KINDS
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from planted_results import (
     planted_curvature,
     planted_curve,
@@ -17,6 +20,7 @@ from planted_results import (
 
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import compare_surfaces, draw, draw_scaling, draw_surface, paper_style, save_figure
+from tetviz.figures.labels import loss_symbol, wrap
 from tetviz.figures.style import METHOD_STYLES, method_of, series_styles
 
 
@@ -168,3 +172,18 @@ def test_draw_picks_the_figure():
 def test_draw_refuses_what_the_results_do_not_hold(results, options, message):
     with pytest.raises(ResultError, match=message):
         draw(results, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_set_as_symbols_in_every_figure(kind):
+    drawn = draw(KINDS[kind]())
+    assert not [t.get_text() for t in drawn.findobj(Text) if re.search(r"\bL_[A-Z]", t.get_text())]
+    assert "$" not in getattr(drawn, "caption", "")
+
+
+def test_titles_break_at_semicolons_and_not_within_words():
+    assert wrap("digits test, 100 samples; plane seed 0; BN frozen", 34) == (
+        "digits test, 100 samples;\nplane seed 0; BN frozen"
+    )
+    assert wrap("the 45nm-fp32 model", 12) == "the\n45nm-fp32\nmodel"
+    assert wrap("L_TET of $x$, L_SDT_x", 60) == rf"{loss_symbol('tet')} of \$x\$, L_SDT_x"

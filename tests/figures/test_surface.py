@@ -2,6 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from matplotlib.colors import LogNorm
 from matplotlib.contour import QuadContourSet
 from matplotlib.path import Path
@@ -11,7 +14,9 @@ from planted_results import planted_surface
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import compare_surfaces, draw_surface, save_figure
+from tetviz.figures.relief import compare_reliefs, without_cell
 from tetviz.figures.scale import choose_scale
+from tetviz.figures.venues import use_style
 
 
 def maps(figure):
@@ -108,7 +113,7 @@ def test_the_centre_is_marked_with_its_value():
     figure = draw_surface(planted_surface(low=0.05))
     (mark,) = [line for line in maps(figure)[0].lines if line.get_gid() == "center"]
     assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([0], [0])
-    assert maps(figure)[0].get_title() == "centre 0.055"
+    assert maps(figure)[0].get_title() == "0.055 at (0, 0)"
     beside = draw_surface(planted_surface(x_range=(0.5, 1.5)))
     assert maps(beside)[0].get_title() == "" and not maps(beside)[0].lines
     between = draw_surface(planted_surface(size=12))
@@ -128,7 +133,7 @@ def test_holes_stay_holes():
     cells = relief_cells(figure)
     assert len(cells) == 144 - 3 * 4 and np.isfinite(cells).all()
     assert axes.patch.get_hatch() and figure.legends[0].get_texts()[0].get_text() == "not finite"
-    assert axes.get_title() == "centre without a value"
+    assert axes.get_title() == "no value at (0, 0)"
     assert maps(draw_surface(planted_surface()))[0].patch.get_hatch() is None
 
 
@@ -178,7 +183,7 @@ def test_compared_surfaces_share_levels_colours_and_axes():
     titles = [axes.get_title().splitlines()[-1] for axes in panels]
     assert [title[:3] for title in titles] == ["(a)", "(b)", "(c)", "(d)"]
     assert [r"\mathrm{SDT}" in title for title in titles] == [True, True, False, False]
-    assert [title.rsplit(" ", 1)[1] for title in titles] == ["2", "0.05", "2.2", "0.055"]
+    assert [title.split(", ")[1].split()[0] for title in titles] == ["2", "0.05", "2.2", "0.055"]
     assert "VGGSNN SDT" in panels[0].get_title() and "VGGSNN TET" in panels[1].get_title()
     assert panels[1].patch.get_hatch() and not panels[0].patch.get_hatch()
     assert figure.legends[0].get_texts()[0].get_text() == "outside the grid"
@@ -240,3 +245,43 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
     assert here.get_suptitle() == there.get_suptitle()
     first = save_figure(here, tmp_path / "a.png").read_bytes()
     assert first == save_figure(there, tmp_path / "b.png").read_bytes()
+
+
+def test_a_relief_says_what_is_open_and_draws_points_between_holes():
+    done = np.zeros((1, 13, 13))
+    done[0, ::2, ::2] = 1
+    surface = planted_surface(done=done)
+    figure = compare_reliefs([surface, planted_surface(label="whole")])
+    (notes,) = [text.get_text() for text in figure.texts if text.get_gid() == "notes"]
+    assert "not evaluated yet" in notes and "49 of 169 points of VGGSNN TET are measured" in " ".join(notes.split())
+    (dots,) = [c for c in figure.axes[0].collections if c.get_gid() == "alone"]
+    np.testing.assert_array_equal(np.sort(dots._offsets3d[2]), np.sort(surface.sdt_loss[0, ::2, ::2, 3].ravel()))
+    assert not [text for text in compare_reliefs([planted_surface()]).texts if text.get_gid() == "notes"]
+
+
+@given(arrays(bool, st.tuples(st.integers(2, 6), st.integers(2, 6))))
+def test_a_point_is_alone_where_no_whole_cell_holds_it(known):
+    cells = [
+        (i, j)
+        for i in range(known.shape[0] - 1)
+        for j in range(known.shape[1] - 1)
+        if known[i : i + 2, j : j + 2].all()
+    ]
+    held = {(i + a, j + b) for i, j in cells for a in (0, 1) for b in (0, 1)}
+    alone = without_cell(np.where(known, 1.0, np.nan))
+    assert {(int(i), int(j)) for i, j in np.argwhere(alone)} == {(int(i), int(j)) for i, j in np.argwhere(known)} - held
+
+
+def test_the_cross_is_told_of_only_where_it_is():
+    figure = draw_surface(planted_surface(x_range=(0.5, 2)))
+    assert "the cross at (0, 0)" not in figure.caption and maps(figure)[0].get_title() == ""
+    assert "the cross at (0, 0)" in draw_surface(planted_surface(x_range=(-0.2, 1))).caption
+
+
+def test_on_a_slide_figures_are_wider_than_high():
+    pair = [planted_surface(), planted_surface(label="SDT")]
+    with use_style("slides"):
+        for figure in (compare_surfaces(pair), compare_reliefs(pair), draw_surface(pair[0])):
+            width, height = figure.get_size_inches()
+            assert width / height > 1.5
+        assert [axes.get_title().split("\n")[0] for axes in maps(compare_surfaces(pair))] == ["VGGSNN TET", "SDT"] * 2

@@ -9,6 +9,7 @@ from planted_training import planted_training
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_training_cost
+from tetviz.figures.labels import loss_symbol
 from tetviz.figures.style import energy_unit
 from tetviz.summaries.training import densities, phase_energy, training_table
 
@@ -63,10 +64,10 @@ def test_networks_are_named_and_what_they_share_is_said_once():
     figure = draw_training_cost([planted_training(), other])
     assert len(figure.axes) == 4
     titles = [axes.get_title().splitlines()[0] for axes in figure.axes[::2]]
-    assert titles == ["VGGSNN TET; L_TET", "SDT; L_SDT"]
+    assert titles == [f"VGGSNN TET; {loss_symbol('tet')}", f"SDT; {loss_symbol('sdt')}"]
     assert figure.get_suptitle().startswith("T = 2; cifar10 train, 10 samples; BN as a constant map; 45nm-fp32 (4.6 pJ")
     alone = draw_training_cost([other])
-    assert alone.get_suptitle().startswith("SDT; L_SDT; T = 2;")
+    assert alone.get_suptitle().startswith(f"SDT; {loss_symbol('sdt')}; T = 2;")
 
 
 def test_a_run_that_is_not_recorded_is_said():
@@ -104,7 +105,7 @@ def test_what_cannot_be_drawn_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("pj", "unit"), [(0.5, "pJ"), (999, "pJ"), (1e3, "nJ"), (4.6e6, "uJ"), (1e9, "mJ"), (3e12, "J")]
+    ("pj", "unit"), [(0.5, "pJ"), (999, "pJ"), (1e3, "nJ"), (4.6e6, "\N{MICRO SIGN}J"), (1e9, "mJ"), (3e12, "J")]
 )
 def test_energies_have_units_in_which_they_are_at_least_1(pj, unit):
     factor, name = energy_unit(pj)

@@ -90,3 +90,10 @@ def test_a_single_point_and_trajectories_compared():
     assert len(draw_trajectory(planted_trajectory(points=1)).axes) == 3
     with pytest.raises(ResultError, match="cannot be compared"):
         compare_surfaces([planted_trajectory(), planted_trajectory()])
+
+
+def test_the_bar_of_the_residuals_says_what_they_are():
+    figure = draw_trajectory(planted_trajectory())
+    labels = [child.get_ylabel() for axes in figure.axes for child in axes.child_axes]
+    assert "residual (share)" in labels
+    assert "A residual is the distance of a checkpoint from the plane" in figure.caption

@@ -1,0 +1,84 @@
+"""What surfaces drawn side by side share: their losses, numbers of timesteps, levels and choices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
+from tetviz.figures.contours import loss_values, with_progress
+from tetviz.figures.labels import network_names, surface_context
+from tetviz.figures.scale import Scale, choose_scale
+from tetviz.figures.venues import venue
+from tetviz.results import Surface
+from tetviz.results.schema import FloatArray
+
+_IN_A_ROW = 4
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a figure of several surfaces draws: a row for each loss, a column for each network.
+
+    Attributes:
+        losses: ``"sdt"``, ``"tet"`` or both.
+        steps: number of timesteps of each surface.
+        values: (y, x) in nat, by loss and surface.
+        scale: of all of them.
+        names: of the networks.
+        contexts: choices of each surface, and how much of it is measured.
+    """
+
+    losses: tuple[str, ...]
+    steps: list[int]
+    values: list[list[FloatArray]]
+    scale: Scale
+    names: list[str]
+    contexts: list[str]
+
+    @property
+    def panels(self) -> list[FloatArray]:
+        """All values, row by row."""
+        return [panel for row in self.values for panel in row]
+
+    @property
+    def shared(self) -> str:
+        """The choices, where they are the same for all surfaces; else nothing."""
+        return self.contexts[0] if len(set(self.contexts)) == 1 else ""
+
+
+def grid_shape(losses: int, networks: int) -> tuple[int, int]:
+    """How the panels of a comparison stand: a row for each loss, but on a slide a few in a single row.
+
+    Args:
+        losses: how many.
+        networks: how many.
+
+    Returns:
+        Rows and columns.
+    """
+    return (1, losses * networks) if venue().slide and losses * networks <= _IN_A_ROW else (losses, networks)
+
+
+def compare(surfaces: Sequence[Surface], timestep: int | None, loss: str | None, plane: int) -> Compared:
+    """What to draw of surfaces side by side.
+
+    Args:
+        surfaces: surfaces along the same directions.
+        timestep: number of timesteps; None takes each network's training T.
+        loss: ``"sdt"`` or ``"tet"`` for that one alone; None takes all that every surface holds.
+        plane: position along the plane axis.
+
+    Returns:
+        Values, and what describes them. What cannot be compared, or is not held, is a ``ResultError``.
+    """
+    require_same_directions(surfaces)
+    losses = held_losses(surfaces, loss)
+    steps = [chosen_timestep(surface, timestep) for surface in surfaces]
+    values = [[loss_values(s, row, t, plane) for s, t in zip(surfaces, steps, strict=True)] for row in losses]
+    return Compared(
+        losses,
+        steps,
+        values,
+        choose_scale([panel for row in values for panel in row]),
+        network_names(surfaces),
+        [with_progress(surface, surface_context(surface), plane) for surface in surfaces],
+    )
