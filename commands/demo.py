@@ -138,7 +138,7 @@ def _landscape_words(flatness: "dict[str, Sharpness]") -> list[str]:
 def _scaling_words(curves: "dict[str, ScalingCurve]") -> str:
     parts = [
         f"{name.upper()} goes from {curve.accuracy[TIMESTEPS - 1]:.2%} at T = {TIMESTEPS} to {curve.accuracy[-1]:.2%} "
-        f"at T = {TMAX} ({curve.relative_growth[-1]:+.2%}) and has {curve.accuracy[0]:.2%} at T = 1"
+        f"at T = {TMAX} (relative growth {curve.relative_growth[-1]:+.2%}) and has {curve.accuracy[0]:.2%} at T = 1"
         for name, curve in curves.items()
     ]
     return f"Time (figure8.png): {'; '.join(parts)}."
@@ -160,7 +160,7 @@ def _energy_words(counts: "dict[str, OperationCounts]") -> str:
     parts = []
     for preset in ("tet", "strict"):
         spent = [1e-6 * estimate_energy(each, convention=preset).total_pj[TIMESTEPS - 1] for each in counts.values()]
-        parts.append(f"{spent[0]:.2f} uJ (SDT) and {spent[1]:.2f} uJ (TET) as {preset} counts")
+        parts.append(f"{spent[0]:.2f} uJ (SDT) and {spent[1]:.2f} uJ (TET) under the convention {preset}")
     ann = baselines(estimate_energy(counts["sdt"]), TIMESTEPS)["energy (nJ)"].to_dict()["ANN, in-bounds"] / 1e3
     return (
         f"Energy (figure4b.png): at T = {TIMESTEPS} a sample takes {', '.join(parts)}, and a dense ANN of the same "

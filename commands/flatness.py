@@ -203,6 +203,7 @@ def flatness_records(
             head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
             records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]
     for d in found:
-        values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, "sentence": d.sentence()}
+        steps = dict(zip(("first_timesteps", "second_timesteps"), d.timesteps, strict=True))
+        values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, **steps, "sentence": d.sentence()}
         records.append({"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity, **values})
     return records

@@ -99,7 +99,7 @@ def plot(
     output: Path,
     **flags: bool,
 ) -> None:
-    """Draw result files, without measuring anything: figures and tables, with captions for a paper.
+    """Draw result files, without measuring anything: figures and tables, with their captions.
 
     What is drawn follows from the files. One surface gives a map and a 3-D view; several surfaces of the same
     directions give panels that share levels and axes; scaling curves, energies, histories, sharpnesses, training
@@ -108,8 +108,8 @@ def plot(
     --list shows all of them. A name that ends in .tex, .csv or .md asks for a table.
 
     A surface file of loss-landscape is drawn too, and so is a file that is still being written: what is missing is
-    hatched. Beside figure2.pdf stands figure2.txt: what is shown, of which networks, under which conventions. A .tex
-    or .md has its caption inside, a .csv beside it (table4.csv.txt).
+    hatched. Beside figure2.pdf stands figure2.txt, plain text: what is shown, of which networks, under which
+    conventions. A .tex or .md has its caption inside, a .csv beside it (table4.csv.txt).
 
     \b
     tetviz plot sdt.landscape.h5 tet.landscape.h5 --figure fig2 --style neurips -o figure2.pdf
@@ -134,6 +134,9 @@ def plot(
     tabular = FIGURES[name].table if name else output.suffix.lower() in TABLE_SUFFIXES
     if not animated:
         check_suffix(output, name or "", table=tabular)
+    twice = [str(file) for number, file in enumerate(files) if file.resolve() in map(Path.resolve, files[:number])]
+    if twice:
+        raise click.UsageError(f"{twice[0]} is given twice: a figure takes each network once")
     pricing = {"cost": cost, "convention": convention, "first_layer": first_layer, "pool": pool}
     choices = Choices(
         loss=loss,

@@ -1,5 +1,6 @@
 """``tetviz report``: one page for results, as a file, or served and drawn again as they grow."""
 
+import errno
 from pathlib import Path
 
 import click
@@ -95,10 +96,12 @@ def watch(folder: Path, host: str, port: int, title: str | None) -> None:
 
     try:
         server = ReportServer(Watched(folder, title or TITLE), host, port)
-    except OSError as error:
-        raise OutputError(
-            f"{host}:{port}: cannot be served at ({error.strerror}); choose another --port, or 0 for a free one"
-        ) from error
+    except (OSError, TypeError) as error:  # bind refuses letters that no name of a machine has by a TypeError
+        cure = "--host must be an address of this machine, such as 127.0.0.1"
+        if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EADDRINUSE:
+            cure = "choose another --port, or 0 for a free one"
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{host}:{port}: cannot be served at ({reason}); {cure}") from error
     if not server.is_local:
         click.echo(f"warning: whoever reaches {host} over the network can read these results", err=True)
     click.echo(f"{server.address} shows the results under {folder}; Ctrl-C stops", err=True)

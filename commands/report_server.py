@@ -148,11 +148,11 @@ class ReportServer(ThreadingHTTPServer):
         """
         try:
             parts = urlsplit(f"//{host}")
-            name, _ = parts.hostname or "", parts.port
+            name, port = (parts.hostname or "").lower(), parts.port
         except ValueError:
             return False
-        # A host and a port, and nothing else: no user, path or query.
-        if parts.netloc != host or "@" in host:
+        # A host and a port, and nothing else: no user, path or query, nothing beside the brackets of an address.
+        if host.lower() not in (rebuilt := f"[{name}]" if ":" in name else name, f"{rebuilt}:{port}"):
             return False
         if name in ("localhost", self.host.lower()):
             return True

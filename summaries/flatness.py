@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
-from tetviz.results import Lines, Provenance, Sharpness, Surface
+from tetviz.results import Lines, Provenance, Sharpness, Surface, default_timestep
 from tetviz.results.schema import FloatArray, IntArray, attribute_fields
 from tetviz.summaries.intervals import bootstrap_mean
 
@@ -33,6 +33,7 @@ class Difference:
         low: lower end of its 95 % interval; NaN for a single plane.
         high: upper end.
         planes: number of planes.
+        timesteps: T of the first and of the second.
     """
 
     quantity: str
@@ -43,6 +44,7 @@ class Difference:
     low: float
     high: float
     planes: int
+    timesteps: tuple[int, int]
 
     @property
     def leaves_out_zero(self) -> bool:
@@ -58,31 +60,37 @@ class Difference:
         """The difference in words.
 
         Returns:
-            Which of the two is flatter and by how much, or that the noise of the directions hides it.
+            Which of the two is flatter and by how much, or that the noise of the directions hides it; with their T
+            where these differ.
         """
+        first, second = self._names()
         where = f"L_{self.loss.upper()}, {self.quantity}"
         over = f"over {self.planes} plane{'s' * (self.planes != 1)}"
         if math.isnan(self.low):
             return (
-                f"{where}: {self.second} minus {self.first} is {self.mean:.4g} {over}; an interval takes at least "
+                f"{where}: {second} minus {first} is {self.mean:.4g} {over}; an interval takes at least "
                 "two planes with a value, so nothing is said about the noise of the directions"
             )
         size = f"[{self.low:.4g}, {self.high:.4g}] {over}"
         if self.leaves_out_zero and not self.is_resolved:
             return (
-                f"{where}: {self.second} minus {self.first} is {self.mean:.4g} {size}; fewer than {FEW_PLANES} planes "
+                f"{where}: {second} minus {first} is {self.mean:.4g} {size}; fewer than {FEW_PLANES} planes "
                 "are too few to tell it from the noise of the directions"
             )
         if not self.is_resolved:
             return (
-                f"{where}: the difference {self.second} minus {self.first}, {self.mean:.4g} {size}, is within the "
+                f"{where}: the difference {second} minus {first}, {self.mean:.4g} {size}, is within the "
                 "noise of the directions"
             )
-        smaller, larger = (self.second, self.first) if self.mean < 0 else (self.first, self.second)
+        smaller, larger = (second, first) if self.mean < 0 else (first, second)
         flatter, other = (larger, smaller) if self.quantity.startswith("width") else (smaller, larger)
         what = "smoother" if self.quantity == "roughness" else "flatter"
         low, high = sorted((abs(self.low), abs(self.high)))
         return f"{where}: {flatter} is {what} than {other} by {abs(self.mean):.4g} [{low:.4g}, {high:.4g}] {over}"
+
+    def _names(self) -> tuple[str, ...]:
+        named = zip((self.first, self.second), self.timesteps, strict=True)
+        return tuple(f"{name} at T = {t}" if len(set(self.timesteps)) > 1 else name for name, t in named)
 
 
 def axis_lines(surface: Surface) -> Lines:
@@ -220,7 +228,7 @@ def sharpness_table(
 
 
 def compare_sharpness(
-    first: Lines, second: Lines, loss: str, timestep: int, radii: Sequence[float] | None = None
+    first: Lines, second: Lines, loss: str, timestep: int | None = None, radii: Sequence[float] | None = None
 ) -> list[Difference]:
     """Differences between two checkpoints along the same noise, plane by plane (paired).
 
@@ -228,7 +236,7 @@ def compare_sharpness(
         first: random lines of a checkpoint.
         second: of another, along directions of the same seeds.
         loss: ``sdt`` or ``tet``.
-        timestep: number of timesteps.
+        timestep: number of timesteps; by default the training T of each.
         radii: distances r, as in :func:`plane_values`.
 
     Returns:
@@ -258,14 +266,15 @@ def compare_sharpness(
         if a != b and (name != "batch_size" or first.bn != "frozen"):
             raise ResultError(f"the checkpoints were measured on a different {name} ({a!r} and {b!r})")
     one, other = checkpoint_names([first.provenance, second.provenance])
-    before, after = (plane_values(each, loss, timestep, radii) for each in (first, second))
+    steps = timestep or default_timestep(first), timestep or default_timestep(second)
+    before, after = (plane_values(each, loss, t, radii) for each, t in zip((first, second), steps, strict=True))
     # What is the same on every plane has no interval.
     single = (AT_CHECKPOINT, "SAM")
     shared = [column for column in before.columns if column in after.columns and not column.startswith(single)]
     gaps = (after[shared] - before[shared]).to_numpy()
     interval = bootstrap_mean(gaps)
     rows = zip(shared, interval.mean.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)
-    return [Difference(name, one, other, loss, mean, low, high, len(gaps)) for name, mean, low, high in rows]
+    return [Difference(name, one, other, loss, mean, low, high, len(gaps), steps) for name, mean, low, high in rows]
 
 
 def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:

@@ -21,7 +21,8 @@ class Run:
         network: its architecture, such as ``"resnet19"`` or ``"snn5, width 0.25"``.
         dataset: what it was measured on.
         loss: ``"sdt"``, ``"tet"``, ``"total"`` or, where the loss was switched, ``"sdt>tet"``.
-        lamb: weight lambda of the regulariser, 0 for L_TET; NaN where the loss has none.
+        lamb: weight lambda of the regulariser of L_TOTAL, also where the loss was switched to or from it; 0 for L_TET
+            alone; NaN where the loss has none.
         k: sharpness of smooth neurons, sigmoid(k (u - V_th)); NaN where they spike.
         seed: seed of training.
         t_train: T of training.
@@ -111,7 +112,7 @@ def run_of(curve: ScalingCurve) -> Run:
         ResultError: the file does not say how the network was trained, or lacks the accuracy at its training T.
     """
     origin = curve.provenance
-    name = origin.label or Path(origin.checkpoint).stem or "unnamed network"
+    name = _name(origin)
     training = training_of(origin)
     if "loss" not in training or "seed" not in training or "between" in training:
         raise ResultError(
@@ -125,9 +126,8 @@ def run_of(curve: ScalingCurve) -> Run:
             "larger --tmax"
         )
     loss = loss_of(origin)
-    lamb = float(training.get("lamb", np.nan)) if loss == "total" else 0.0 if loss == "tet" else float("nan")
-    own = ("seed", "loss") if ">" in loss else ("seed", "loss", "lamb")
-    others = {key: value for key, value in training.items() if key not in own}
+    lamb = float(training.get("lamb", np.nan)) if "total" in loss else 0.0 if loss == "tet" else float("nan")
+    others = {key: value for key, value in training.items() if key not in ("seed", "loss", "lamb")}
     return Run(
         name=name,
         network=architecture_of(origin),
@@ -153,19 +153,36 @@ def runs_of(curves: Sequence[ScalingCurve]) -> list[Run]:
         A row for each.
 
     Raises:
-        ResultError: as :func:`run_of`, or two are the same checkpoint, or of one run (as ``net.pt`` and
-            ``net.last.pt`` are): they would count as two seeds.
+        ResultError: as :func:`run_of` and :func:`require_once`.
     """
     runs = [run_of(curve) for curve in curves]
-    seen: dict[str, str] = {}
-    for curve, run in zip(curves, runs, strict=True):
-        lamb = run.lamb if run.lamb == run.lamb else None
-        of_run = json.dumps([run.network, run.dataset, run.t_train, run.loss, lamb, run.seed, run.settings])
-        for what, key in (("checkpoint", curve.provenance.checkpoint_sha256), ("run of training", of_run)):
-            if key and key in seen:
-                raise ResultError(f"{seen[key]} and {run.name} are of the same {what}; give each network once")
-            seen[key] = run.name
+    require_once(curves)
     return runs
+
+
+def require_once(curves: Sequence[ScalingCurve]) -> None:
+    """Checks that no network is counted twice.
+
+    Args:
+        curves: one for each network.
+
+    Raises:
+        ResultError: two are of the same checkpoint and data, or of one run of training (as ``net.pt`` and
+            ``net.last.pt`` are): they would count as two seeds.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    for curve in curves:
+        origin = curve.provenance
+        measured = (origin.dataset, origin.split)
+        trained = origin.training if "seed" in training_of(origin) else ""
+        for what, known in (
+            ("checkpoint", (origin.checkpoint_sha256,)),
+            ("run of training", (trained, origin.network, origin.neurons, str(curve.t_train))),
+        ):
+            key = (*known, *measured)
+            if known[0] and key in seen:
+                raise ResultError(f"{seen[key]} and {_name(origin)} are of the same {what}; give each network once")
+            seen[key] = _name(origin)
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
@@ -179,6 +196,10 @@ def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     """
     found = np.array(list(values))
     return float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+
+
+def _name(provenance: Provenance) -> str:
+    return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
 
 
 def _record(text: str) -> Mapping[str, Any]:

@@ -134,6 +134,7 @@ def test_the_page_and_nothing_else_is_served(server: ReportServer, surface: Path
         *("evil.example", "evil.example:8765", "", "127.0.0.1.evil.example", "[::1", "a b"),
         *("user@127.0.0.1", "@localhost", "evil.example@127.0.0.1:8765", "127.0.0.1/x", "localhost?x", "localhost#x"),
         *("127.0.0.1:port", "127.0.0.1:99999"),
+        *("[::1]evil.com", "[::1]evil.com:8765", "[localhost]"),
     ],
 )
 def test_other_names_of_this_machine_are_refused(server: ReportServer, host: str) -> None:
@@ -145,6 +146,18 @@ def test_other_names_of_this_machine_are_refused(server: ReportServer, host: str
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8765"])
 def test_addresses_are_not_refused(server: ReportServer, host: str) -> None:
     assert ask(server, "/state", host)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["a..b", "nowhere.invalid", "192.0.2.1", "\N{LATIN SMALL LETTER U WITH DIAERESIS}..b"])
+def test_a_host_that_is_not_of_this_machine_is_what_is_named(tmp_path: Path, host: str) -> None:
+    result = report("--watch", tmp_path, "--host", host, "--port", 0)
+    assert result.exit_code == 1 and "--host must be an address of this machine" in result.stderr
+    assert "--port" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_what_is_named(server: ReportServer, tmp_path: Path) -> None:
+    result = report("--watch", tmp_path, "--port", server.server_address[1])
+    assert result.exit_code == 1 and "choose another --port" in result.stderr and "--host" not in result.stderr
 
 
 def test_the_state_changes_when_a_result_does_and_only_then(

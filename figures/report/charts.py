@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tetviz.figures.energy import by_convention
+from tetviz.figures.history import history_styles
 from tetviz.figures.labels import LOSSES, network_names
 from tetviz.figures.report import marks
 from tetviz.figures.report.blocks import Chart
@@ -208,7 +209,7 @@ def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:
         traces: list[Trace] = []
         shapes: list[dict[str, Any]] = []
         has_training = False
-        for run, name, style in zip(histories, names, series_styles(names), strict=True):
+        for run, name, style in zip(histories, names, history_styles(histories), strict=True):
             values = getattr(run, field)
             texts = [
                 f"epoch {epoch}, T = {steps}, trained on {html.escape(loss)}<br>{what} "

@@ -1,14 +1,26 @@
 """Where the numbers of a report come from, and what is to be said against them."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
+from tetviz.figures.labels import LOSSES
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.texts import counted, listed, number
-from tetviz.results import BlockIsometry, Curvature, Lines, Result, Surface, TrainingHistory, Trajectory
+from tetviz.figures.texts import counted, number
+from tetviz.results import (
+    BlockIsometry,
+    Curvature,
+    Lines,
+    Result,
+    ScalingCurve,
+    Sharpness,
+    Surface,
+    TrainingHistory,
+    Trajectory,
+)
 from tetviz.results.schema import FloatArray, attribute_fields
 
 NOT_RECORDED = "not recorded"
@@ -68,7 +80,7 @@ def findings(source: Source) -> list[tuple[str, str, str]]:
     Returns:
         Check, verdict and message of each; empty where none are recorded.
     """
-    entries = listed(cast(Any, source.result).provenance.doctor)
+    entries = _listed(cast(Any, source.result).provenance.doctor)
     return [(str(e[0]), str(e[1]), str(e[2])) for e in entries if isinstance(e, list) and len(e) == 3]
 
 
@@ -90,7 +102,7 @@ def warnings(source: Source) -> list[str]:
         said.append(f"half-written: {done:,} of {total:,} points are measured; the same command goes on with it")
     said += _not_finite(result)
     for name, what in (("warnings", ""), ("not_counted", "not counted: "), ("not_measured", "not measured: ")):
-        said += [f"{what}{sentence}" for sentence in listed(getattr(result, name, ""))]
+        said += [f"{what}{sentence}" for sentence in _listed(getattr(result, name, ""))]
     if isinstance(result, Curvature) and result.note:
         said.append(result.note)
     if isinstance(result, BlockIsometry) and not np.isfinite(result.phi).all():
@@ -99,35 +111,48 @@ def warnings(source: Source) -> list[str]:
 
 
 def _not_finite(result: Result) -> list[str]:
-    # Holes: a loss that is in no point was not measured, and by statistics of the batch a shorter run is another one.
     said = []
-    if isinstance(result, TrainingHistory):
-        said += [
-            f"{name} on the test split is not finite in {counted(count, 'epoch')}"
-            for name, count in _lost(result.test_sdt_loss[:, None], result.test_tet_loss[:, None])
-        ]
-    if isinstance(result, Trajectory):
-        said += [
-            f"{name} is not finite at {counted(count, 'checkpoint')}, at some T"
-            for name, count in _lost(result.true_sdt_loss, result.true_tet_loss)
-        ]
-    if isinstance(result, Surface | Lines) and result.bn != "batch":
-        done = result.done == 1
-        said += [
-            f"{name} is not finite at {counted(count, 'measured point')}, at some T"
-            for name, count in _lost(result.sdt_loss[done], result.tet_loss[done])
-        ]
+    for of, where, what, losses in _losses(result):
+        for name, values in losses.items():
+            lost = ~np.isfinite(values)
+            count = int(lost.any(-1).sum() if lost.ndim > 1 else lost.sum())
+            if count and _was_measured(name, losses):
+                said.append(f"{name}{of} is not finite {where} {counted(count, what)}{', at some T' * (lost.ndim > 1)}")
     return said
 
 
-def _lost(sdt: FloatArray, tet: FloatArray) -> list[tuple[str, int]]:
-    # Losses over something and T.
-    lost = {
-        name: int((~np.isfinite(values)).any(-1).sum())
-        for name, values in (("L_SDT", sdt), ("L_TET", tet))
-        if np.isfinite(values).any()
-    }
-    return [(name, count) for name, count in lost.items() if count]
+def _losses(result: Any) -> Iterator[tuple[str, str, str, Mapping[str, FloatArray]]]:
+    # Losses that were measured together, over places alone or over places and T, and what the places are.
+    # By statistics of the batch a shorter run is another one, which has no value.
+    steps = slice(-1, None) if getattr(result, "bn", "") == "batch" else slice(None)
+
+    def pair(prefix: str, done: Any = slice(None)) -> dict[str, FloatArray]:
+        both = {f"L_{loss.upper()}": getattr(result, f"{prefix}{loss}_loss")[done] for loss in LOSSES}
+        return {name: values[..., steps] if values.ndim > 1 else values for name, values in both.items()}
+
+    if isinstance(result, TrainingHistory):
+        yield " on the test split", "in", "epoch", pair("test_")
+        yield "", "in", "epoch", {"the training loss": result.train_loss}
+        if not np.isnan(result.val_sdt_loss).all():  # else nothing was held out
+            yield " on held-out samples", "in", "epoch", pair("val_")
+    if isinstance(result, ScalingCurve):
+        yield "", "at", "timestep", {**pair(""), "the loss of a step alone": result.step_loss}
+    if isinstance(result, Trajectory) and result.done.any():  # its checkpoints come first
+        yield "", "at", "checkpoint", pair("true_")
+        yield " on the plane", "at", "checkpoint", pair("projected_")
+    if isinstance(result, Surface | Lines | Curvature):
+        yield "", "at", "measured point", pair("", result.done == 1)
+    if isinstance(result, Curvature):
+        yield " around random points nearby", "at", "measured point", pair("shifted_", result.shifted_done == 1)
+    if isinstance(result, Sharpness):
+        yield " after a step up its gradient", "at", "length", pair("sam_", result.sam_done == 1)
+        yield " after random steps", "at", "step", pair("average_", result.average_done == 1)
+
+
+def _was_measured(name: str, losses: Mapping[str, FloatArray]) -> bool:
+    # A file of another program may hold one loss alone; what diverged has lost all of them.
+    missing = [np.isnan(values).all() for values in losses.values()]
+    return all(missing) or not np.isnan(losses[name]).all()
 
 
 def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, list[str]]:
@@ -145,3 +170,12 @@ def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, l
         for sentence in warnings(source):
             found.setdefault(sentence, []).append(name)
     return found
+
+
+def _listed(text: str) -> list[Any]:
+    # A list that a file holds as JSON; an empty one where nothing is recorded, or nothing that can be read.
+    try:
+        found = json.loads(text or "[]")
+    except json.JSONDecodeError:
+        return []
+    return found if isinstance(found, list) else []

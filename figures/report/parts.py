@@ -10,6 +10,7 @@ from tetviz.figures.dispatch import draw
 from tetviz.figures.labels import network_names
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
 from tetviz.figures.report.drawings import drawing
+from tetviz.figures.texts import told
 from tetviz.results import Result, TrainingHistory
 
 MANY = 4
@@ -126,14 +127,4 @@ def section(title: str, sources: Sequence[Source], blocks: Iterable[Block], cont
     names = network_names(results)
     words = sample_words([result for result in results if not isinstance(result, TrainingHistory)])
     warned = [Sentences((f"{words}.",), warning=True)] if words else []
-    return Section(title, _told(contexts, names), (*warned, *blocks), tuple(sources), tuple(names))
-
-
-def _told(contexts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    # What all rest on once; where they differ a line for each, with the names of those that it is about.
-    if len(set(contexts)) < 2:
-        return tuple(context for context in contexts[:1] if context)
-    about: dict[str, list[str]] = {}
-    for context, name in zip(contexts, names, strict=True):
-        about.setdefault(context or "data not recorded", []).append(name)
-    return tuple(f"{', '.join(named)}: {context}" for context, named in about.items())
+    return Section(title, told(contexts, names), (*warned, *blocks), tuple(sources), tuple(names))

@@ -1,15 +1,15 @@
 """Sections about timesteps, energy, training and depth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import data_context, network_names
+from tetviz.figures.labels import data_context, history_context, network_names
 from tetviz.figures.report import charts, tables_energy, tables_scaling, tables_training
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
 from tetviz.figures.report.parts import attempt, groups, of_each, of_network, picture, results_of, section
 from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
-from tetviz.figures.texts import counted, numbered
+from tetviz.figures.texts import counted, numbered, told
 from tetviz.results import BlockIsometry, OperationCounts, ScalingCurve, TrainingHistory, TrainingOperations
 from tetviz.summaries import estimate_energy
 from tetviz.summaries.exits import RULES
@@ -17,6 +17,10 @@ from tetviz.summaries.scaling import differences_from_first
 from tetviz.summaries.stored_costs import cost_of
 
 LONG_TABLE = 10
+OTHER_PRICES = (
+    "These networks are priced by other cost models or conventions, so their energies do not compare; price them alike "
+    "with tetviz plot --cost, --convention, --first-layer and --pool."
+)
 
 
 def scaling(sources: Sequence[Source]) -> Iterable[Section]:
@@ -76,7 +80,7 @@ def histories(sources: Sequence[Source]) -> Iterable[Section]:
         named = zip(runs, network_names(runs), strict=True)
         tables = [of_network(tables_training.history_table(run), name) for run, name in named]
         blocks += of_each("Each training in numbers", tables, len(runs))
-        yield section("Over training", group, blocks, [f"{runs[0].provenance.dataset} test split".strip()])
+        yield section("Over training", group, blocks, list(map(history_context, runs)))
 
 
 def training_energy(sources: Sequence[Source]) -> Iterable[Section]:
@@ -88,12 +92,13 @@ def training_energy(sources: Sequence[Source]) -> Iterable[Section]:
     Yields:
         One section.
     """
-    results: list[TrainingOperations] = results_of(sources)
-    names = network_names(results)
-    blocks = attempt(picture, results, f"Energy of a training step of {', '.join(names)}, by phase and layer")
-    for result, name in zip(results, names, strict=True):
-        blocks += [of_network(table, name) for table in tables_training.training_energies(result)]
-    yield section("What training costs", sources, blocks, [data_context(result) for result in results])
+
+    def tables(results: Sequence[TrainingOperations], names: Sequence[str]) -> Iterable[Block]:
+        for result, name in zip(results, names, strict=True):
+            yield from (of_network(table, name) for table in tables_training.training_energies(result))
+
+    alt = "Energy of a training step of {}, by phase and layer"
+    yield _pictured("What training costs", alt, tables, sources)
 
 
 def isometries(sources: Sequence[Source]) -> Iterable[Section]:
@@ -105,16 +110,24 @@ def isometries(sources: Sequence[Source]) -> Iterable[Section]:
     Yields:
         One section.
     """
-    results: list[BlockIsometry] = results_of(sources)
+
+    def tables(results: Sequence[BlockIsometry], names: Sequence[str]) -> Iterable[Block]:
+        if len(results) > 1:
+            yield tables_training.depth_table(results)
+        for result, name in zip(results, names, strict=True):
+            table = tables_training.block_table(result)
+            count, shown = len(table.frame), of_network(table, name)
+            yield Fold(f"{name}: {counted(count, 'block')}", (shown,)) if count > LONG_TABLE else shown
+
+    yield _pictured("What depth does to gradients", "How much the blocks of {} stretch gradients", tables, sources)
+
+
+def _pictured(title: str, alt: str, tables: Callable[..., Iterable[Block]], sources: Sequence[Source]) -> Section:
+    # The figure of all networks, whose names its alternative text takes, and what their tables say.
+    results = results_of(sources)
     names = network_names(results)
-    blocks = attempt(picture, results, f"How much the blocks of {', '.join(names)} stretch gradients")
-    if len(results) > 1:
-        blocks.append(tables_training.depth_table(results))
-    for result, name in zip(results, names, strict=True):
-        table = tables_training.block_table(result)
-        count, shown = len(table.frame), of_network(table, name)
-        blocks.append(Fold(f"{name}: {counted(count, 'block')}", (shown,)) if count > LONG_TABLE else shown)
-    yield section("What depth does to gradients", sources, blocks, [data_context(result) for result in results])
+    blocks = [*attempt(picture, results, alt.format(", ".join(names))), *tables(results, names)]
+    return section(title, sources, blocks, [data_context(result) for result in results])
 
 
 def _scaling_differences(curves: Sequence[ScalingCurve]) -> list[Block]:
@@ -130,7 +143,10 @@ def _scaling_differences(curves: Sequence[ScalingCurve]) -> list[Block]:
 def _priced(counts: Sequence[OperationCounts]) -> list[Block]:
     tables, names = tables_energy, network_names(counts)
     reports = [estimate_energy(each, cost_of(each)) for each in counts]
-    blocks: list[Block] = [*charts.energy_charts(reports)]
+    prices = told([tables.price_words(report) for report in reports], names)
+    unlike = len(prices) > 1
+    blocks: list[Block] = [Sentences((OTHER_PRICES, *prices) if unlike else prices, warning=unlike)]
+    blocks += charts.energy_charts(reports)
     if len(reports) > 1:
         blocks.append(tables.networks_together(reports, names))
     each: list[Block] = []

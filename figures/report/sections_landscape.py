@@ -1,6 +1,6 @@
 """Sections about the loss around networks, between them and along a training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tetviz.figures.choices import require_same_directions
@@ -72,11 +72,8 @@ def lines(sources: Sequence[Source]) -> Iterable[Section]:
         A section for all that share their directions, and one for each that is between two networks.
     """
     yield from _along_directions([each for each in sources if _is_random(each)], "Lines through the network")
-    for source in sources:
-        if not _is_random(source):
-            result: Any = source.result
-            blocks = attempt(picture, [result], "Losses on the way") + attempt(tables_paths.barrier_table, result)
-            yield section("From one network to another", [source], blocks, [lines_context(result)])
+    between = [each for each in sources if not _is_random(each)]
+    yield from _of_each(between, "From one network to another", tables_paths.barrier_table, lines_context)
 
 
 def trajectories(sources: Sequence[Source]) -> Iterable[Section]:
@@ -91,8 +88,7 @@ def trajectories(sources: Sequence[Source]) -> Iterable[Section]:
     for source in sources:
         result: Any = source.result
         title = "The path of a training" if result.path == "training" else "The plane through several networks"
-        blocks = attempt(picture, [result], title) + attempt(tables_paths.checkpoint_table, result)
-        yield section(title, [source], blocks, [surface_context(result)])
+        yield from _of_each([source], title, tables_paths.checkpoint_table, surface_context)
 
 
 def curvatures(sources: Sequence[Source]) -> Iterable[Section]:
@@ -104,10 +100,15 @@ def curvatures(sources: Sequence[Source]) -> Iterable[Section]:
     Yields:
         A section for each.
     """
+    yield from _of_each(sources, "Curvature", tables_flatness.curvature_table, data_context)
+
+
+def _of_each(
+    sources: Sequence[Source], title: str, table: Callable[[Any], Block], context: Callable[[Any], str]
+) -> Iterable[Section]:
     for source in sources:
         result: Any = source.result
-        blocks = attempt(picture, [result], "Curvature") + attempt(tables_flatness.curvature_table, result)
-        yield section("Curvature", [source], blocks, [data_context(result)])
+        yield section(title, [source], attempt(picture, [result], title) + attempt(table, result), [context(result)])
 
 
 def _along_directions(sources: Sequence[Source], title: str) -> Iterable[Section]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from tetviz.figures.energy_tables import in_unit
 from tetviz.figures.report.blocks import TextTable
 from tetviz.figures.style import energy_unit
-from tetviz.figures.texts import NO_NUMBER, amounts, counted, number, numbered
+from tetviz.figures.texts import NO_NUMBER, amounts, counted, number, numbered, told
 from tetviz.results import default_timestep
 from tetviz.summaries import (
     MEMORY_AWARE_BAND,
@@ -21,8 +22,6 @@ from tetviz.summaries import (
     spike_table,
 )
 from tetviz.summaries.conventions import SIDE_COSTS
-
-_PREFIXES = ("pJ", "nJ", "\N{MICRO SIGN}J", "mJ", "J", "kJ")
 
 
 def conventions_beside_anns(report: EnergyReport) -> TextTable:
@@ -84,10 +83,10 @@ def energy_by_timestep(report: EnergyReport) -> TextTable:
     """
     table, counts = energy_table(report), report.counts
     factor, unit = unit_of(report)
-    frame = in_unit(table.drop(columns="right per uJ"), factor, unit)
+    frame = _texts(in_unit(table, factor, unit))
     frame["accuracy (%)"] = [number(percent, ".2f") for percent in table["accuracy (%)"]]
-    larger = _PREFIXES[_PREFIXES.index(unit) + 1]
-    frame.insert(4, f"right per {larger}", energies(report.accuracy_per_joule, 1e9 / factor))
+    (right,) = (column for column in frame.columns if column.startswith("right per"))
+    frame.insert(4, right, frame.pop(right))
     frame.index = frame.index.map(lambda t: f"{t} (trained)" if t == counts.t_train else str(t))
     return TextTable(table.attrs["caption"], frame.rename_axis("T"))
 
@@ -104,7 +103,7 @@ def layers(report: EnergyReport) -> TextTable:
     table, t, counts = layer_table(report), default_timestep(report.counts), report.counts
     factor, unit = unit_of(report)
     dense = counts.dense_mac[:, :t].sum(1) / report.samples
-    frame = in_unit(table, factor, unit)
+    frame = _texts(in_unit(table, factor, unit))
     frame["spikes/synapse"] = [number(spikes, ".3f") for spikes in table["spikes/synapse"]]
     frame["share (%)"] = [number(share, ".1f") for share in table["share (%)"]]
     frame.insert(1, "dense MAC", amounts([*dense[(counts.dense_mac > 0).any(1)], dense.sum()]))
@@ -178,10 +177,22 @@ def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> 
         missing = [NO_NUMBER] * (len(steps) - len(report.counts.timestep))
         columns[f"{name} (%)"] = [*(number(100 * share, ".2f") for share in report.counts.accuracy), *missing]
         columns[f"{name} ({unit})"] = [*energies(report.total_pj, factor), *missing]
-    kinds = dict.fromkeys(f"{report.cost.constants()}, {report.convention.label}" for report in reports)
+    prices = told([price_words(report) for report in reports], names)
     notes = [f"{name}: {text}" for name, report in zip(names, reports, strict=True) for text in report.notes]
-    head = f"Accuracy and energy per sample of synaptic operations, summed over steps 1..T; {'; '.join(kinds)}"
+    head = f"Accuracy and energy per sample of synaptic operations, summed over steps 1..T; {'; '.join(prices)}"
     return TextTable("\n".join([head, *notes]), pd.DataFrame(columns, index=pd.Index(steps, name="T")))
+
+
+def price_words(report: EnergyReport) -> str:
+    """What an operation costs and what counts as one.
+
+    Args:
+        report: the energy.
+
+    Returns:
+        Such as ``45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC), tet, per-step``.
+    """
+    return f"{report.cost.constants()}, {report.convention.label}"
 
 
 def unit_of(report: EnergyReport) -> tuple[float, str]:
@@ -196,22 +207,13 @@ def unit_of(report: EnergyReport) -> tuple[float, str]:
     return energy_unit(float(report.total_pj[-1]))
 
 
-def in_unit(table: pd.DataFrame, factor: float, unit: str) -> pd.DataFrame:
-    """A table whose energies and counts are texts.
-
-    Args:
-        table: with energies in columns that end in ``(nJ)``, and counts in ``MAC`` and ``AC``.
-        factor: how many pJ the unit of the energies shall be.
-        unit: its name.
-
-    Returns:
-        A table of the same columns.
-    """
+def _texts(table: pd.DataFrame) -> pd.DataFrame:
+    # Counts, and what is in joules or per so many of them.
     columns: dict[str, Any] = {}
     for name, column in table.items():
         title = str(name)
-        if title.endswith("(nJ)"):
-            columns[title.replace("(nJ)", f"({unit})")] = energies(column, factor / 1e3)
+        if title.endswith("J)") or title.startswith("right per"):
+            columns[title] = energies(column, 1)
         else:
             columns[title] = amounts(column) if title in ("MAC", "AC") else column.tolist()
     return pd.DataFrame(columns, index=table.index)

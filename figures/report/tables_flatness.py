@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.labels import LOSSES
+from tetviz.errors import ResultError
+from tetviz.figures.labels import LOSSES, network_name
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import counted, interval, number
+from tetviz.figures.texts import NO_NUMBER, counted, interval, number
 from tetviz.results import Curvature, Lines, default_timestep
 from tetviz.summaries import (
     Difference,
@@ -30,6 +31,9 @@ def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:
 
     Returns:
         A row for each number that is known.
+
+    Raises:
+        ResultError: none is known, because planes are not complete or the loss is not finite on them.
     """
     step = timestep or default_timestep(lines)
     columns = {}
@@ -38,9 +42,16 @@ def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:
         columns[f"L_{loss.upper()}"] = [interval(*row) for row in table.itertuples(index=False)]
         index = table.index
     frame = pd.DataFrame(columns, index=pd.Index(index, name=f"T = {step}"))
-    planes = len(lines.line) // 2
+    known, planes = frame[~(frame == NO_NUMBER).all(axis=1)], len(lines.line) // 2
+    if known.empty:
+        whole = int((lines.done == 1).reshape(planes, -1).all(1).sum())
+        raise ResultError(
+            f"{network_name(lines.provenance)} has no number at T = {step} yet: each takes finite losses on all "
+            f"{counted(planes, 'plane')}, of which {whole} {'is' if whole == 1 else 'are'} complete; finish the "
+            "measurement first"
+        )
     over = f"mean over {planes} planes [95 % interval]" if planes > 1 else "one plane"
-    return TextTable(f"{over}, BN {lines.bn}", frame[~(frame == "-").all(axis=1)])
+    return TextTable(f"{over}, BN {lines.bn}", known)
 
 
 def differences(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:
@@ -48,7 +59,7 @@ def differences(results: Sequence[Lines], timestep: int | None = None) -> list[D
 
     Args:
         results: random lines of each checkpoint.
-        timestep: number of timesteps; the training T by default.
+        timestep: number of timesteps; by default the training T of each, as in the tables.
 
     Returns:
         The differences, for both losses.
@@ -57,7 +68,7 @@ def differences(results: Sequence[Lines], timestep: int | None = None) -> list[D
         difference
         for loss in LOSSES
         for other in results[1:]
-        for difference in compare_sharpness(results[0], other, loss, timestep or default_timestep(results[0]))
+        for difference in compare_sharpness(results[0], other, loss, timestep)
     ]
 
 
@@ -83,12 +94,15 @@ def flatness_words(results: Sequence[Lines], found: Sequence[Difference]) -> lis
         found: their differences.
 
     Returns:
-        Sentences: whether the planes are too few, the headline of each pair, and how many of the others say more.
+        Sentences: whether the planes are too few or the T differ, the headline of each pair, and how many of the others
+        say more.
     """
     chief, planes = headline(results[0]), len(results[0].line) // 2
     words = []
     if planes < FEW_PLANES:
         words.append(f"{planes} plane{'s are' * (planes > 1) or ' is'} too few for an interval to trust; take 10")
+    if any(len(set(difference.timesteps)) > 1 for difference in found):
+        words.append("the networks are compared each at its own T of training; tetviz compare --t N takes one T")
     known = [difference for difference in found if difference.mean == difference.mean]
     words += [difference.sentence() for difference in known if difference.quantity == chief]
     others = [d for d in known if d.quantity != chief and d.low == d.low and d.planes >= FEW_PLANES]
@@ -126,13 +140,15 @@ def curvature_table(result: Curvature) -> TextTable:
     name = f"surrogate Hessian of L_{result.loss.upper()} at T = {step}"
     if result.note:
         return TextTable("", pd.DataFrame(rows, index=index), (f"{name}: {result.note}",))
-    probes, trace = len(result.trace_estimate), float(result.trace_estimate.mean())
+    probes = len(result.trace_estimate)
+    trace = float(result.trace_estimate.mean()) if probes else math.nan
     error = f" +- {result.trace_estimate.std(ddof=1) / np.sqrt(probes):.2g}" if probes > 1 else ""
     values = ", ".join(f"{value:.4g}" for value in result.eigenvalue)
+    found = f"largest eigenvalues {values} (residuals up to {result.eigenvalue_residual.max(initial=0):.1g})"
     feet = (
-        f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: largest "
-        f"eigenvalues {values} (residuals up to {result.eigenvalue_residual.max():.1g})",
-        f"trace {trace:.4g}{error}, over n {trace / result.parameters:.4g}",
+        f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: "
+        + (found if values else "its eigenvalues are not recorded"),
+        f"trace {trace:.4g}{error}, over n {trace / result.parameters:.4g}" if probes else "its trace is not recorded",
     )
     return TextTable("", pd.DataFrame(rows, index=index), feet)
 

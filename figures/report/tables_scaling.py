@@ -44,7 +44,9 @@ def curve_table(curve: ScalingCurve, timestep: int | None = None) -> TextTable:
     caption = f"{counted(len(curve.sample), 'sample')} [95 % Wilson interval]"
     if timestep:
         return TextTable(caption, frame)
-    if trained + 1 >= tmax:
+    if not trained:
+        foot = "variance of the step accuracy beyond the T of training: that T is not recorded"
+    elif trained + 1 >= tmax:
         foot = f"variance of the step accuracy: needs two steps beyond the T of training, {trained}"
     else:
         variance = number(1e4 * curve.temporal_variance, ".4f")

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from tetviz.figures.labels import bn_words, network_names
 from tetviz.figures.report.blocks import TextTable
 from tetviz.figures.style import energy_unit
-from tetviz.figures.texts import counted, number, numbered
+from tetviz.figures.texts import counted, digits, number, numbered
 from tetviz.results import BlockIsometry, TrainingHistory, TrainingOperations
 from tetviz.summaries.isometry import depth_summary, isometry_table
 from tetviz.summaries.training import (
@@ -31,8 +32,8 @@ def history_table(run: TrainingHistory) -> TextTable:
         A row for each.
     """
     changes = [*run.ends("stage"), *run.ends("loss_index")]
-    shown = sorted({1, *changes, *(epoch + 1 for epoch in changes), run.best_epoch, int(run.epoch[-1])})
-    at = [epoch - 1 for epoch in shown]
+    shown = {1, *changes, *(epoch + 1 for epoch in changes), run.best_epoch, int(run.epoch[-1])}
+    at = np.flatnonzero(np.isin(run.epoch, list(shown)))  # an epoch 0 stands for none
     frame = pd.DataFrame(
         {
             "T": list(map(str, run.timesteps[at])),
@@ -43,7 +44,7 @@ def history_table(run: TrainingHistory) -> TextTable:
             "L_SDT": [number(value, ".4f") for value in run.test_sdt_loss[at]],
             "L_TET": [number(value, ".4f") for value in run.test_tet_loss[at]],
         },
-        index=pd.Index([f"{e} (chosen)" if e == run.best_epoch else str(e) for e in shown], name="epoch"),
+        index=pd.Index([f"{e} (chosen)" if e == run.best_epoch else str(e) for e in run.epoch[at]], name="epoch"),
     )
     left = run.planned_epochs - len(run.epoch)
     return TextTable("", frame, (f"{len(run.epoch)} of {counted(run.planned_epochs, 'epoch')}",) * (left > 0))
@@ -121,11 +122,11 @@ def block_table(result: BlockIsometry) -> TextTable:
         {
             "type": table["type"].tolist(),
             "phi [1 s.e.]": _with_errors(table["phi"], table["se"]),
-            "closed form": [_digits(value) for value in table["closed form"]],
+            "closed form": [digits(value) for value in table["closed form"]],
             "phi of the run": _with_errors(table["phi run"], table["se run"]),
-            "product": [_digits(value) for value in table["product"]],
-            "growth": [_digits(value) for value in table["growth"]],
-            "gradient": [_digits(value) for value in table["gradient"]],
+            "product": [digits(value) for value in table["product"]],
+            "growth": [digits(value) for value in table["growth"]],
+            "gradient": [digits(value) for value in table["gradient"]],
         },
         index=table.index,
     )
@@ -137,9 +138,9 @@ def block_table(result: BlockIsometry) -> TextTable:
     error = whole["closed form error"]
     foot = (
         f"{counted(len(table), 'block')}: phi {_span(whole)}"
-        f"{f', closed form off by {error:.1%} on average' if math.isfinite(error) else ''}; the gradient grows "
-        f"{_digits(whole['growth'])} times from the last output to the first input, the product says "
-        f"{_digits(whole['product'])}"
+        f"{f', closed form off by {error:.1%} on average' if math.isfinite(error) else ''}; the norm of the "
+        f"gradient grows {digits(whole['growth'])} times from the last output to the first input, by the product "
+        f"{digits(whole['product'])} (product and growth above are of its square)"
     )
     return TextTable(head, frame, (foot,))
 
@@ -160,8 +161,8 @@ def depth_table(results: Sequence[BlockIsometry]) -> TextTable:
             "blocks": [str(int(each["blocks"])) for each in summaries],
             "phi": [_span(each) for each in summaries],
             "closed form off": [number(each["closed form error"], ".1%") for each in summaries],
-            "gradient grows": [_digits(each["growth"]) for each in summaries],
-            "by the product": [_digits(each["product"]) for each in summaries],
+            "norm of the gradient grows": [digits(each["growth"]) for each in summaries],
+            "by the product": [digits(each["product"]) for each in summaries],
             "firing rate": [number(each["rate"], ".1%") for each in summaries],
         },
         index=pd.Index(network_names(results), name="network"),
@@ -170,14 +171,10 @@ def depth_table(results: Sequence[BlockIsometry]) -> TextTable:
 
 
 def _span(summary: dict[str, float]) -> str:
-    least, most = (_digits(summary[name]) for name in ("least", "most"))
+    least, most = (digits(summary[name]) for name in ("least", "most"))
     return least if least == most else f"{least} to {most}"
 
 
 def _with_errors(values: Iterable[float], errors: Iterable[float]) -> list[str]:
     pairs = zip(values, errors, strict=True)
-    return [_digits(value) + f" [{error:.1g}]" * math.isfinite(error) for value, error in pairs]
-
-
-def _digits(value: float) -> str:
-    return number(value, "#.4g").rstrip(".")
+    return [digits(v) + f" [{e:.1g}]" * (math.isfinite(v) and math.isfinite(e)) for v, e in pairs]

@@ -190,7 +190,7 @@ def test_the_slider_and_the_switch_change_the_surface(page: Any, results: Path) 
             eventually(page, partial(shows_heights, page, values, panel))
     told(page, ".surfaces .slider .value", "T = 3")
     axis = page.evaluate("document.querySelector('.relief').layout.scene.zaxis.title.text")
-    assert axis == "L_SDT"
+    assert axis == "L_SDT (nat)"
 
 
 def test_compared_surfaces_share_heights_colours_and_axes_until_told_otherwise(page: Any) -> None:
@@ -417,6 +417,27 @@ def test_colours_of_networks_are_seen_on_a_dark_page(opened: Opened, tmp_path: P
         assert min(page.evaluate(sizes)) > 200
 
     eventually(page, roomy)
+    opened.assert_quiet(path.as_uri())
+
+
+def test_a_network_without_the_chosen_t_leaves_the_rest_of_the_page_whole(opened: Opened, tmp_path: Path) -> None:
+    for name, timesteps in (("long", 4), ("short", 2)):
+        save(tmp_path / f"{name}.h5", planted_surface(label=name, timesteps=timesteps, t_train=timesteps))
+    save(tmp_path / "curve.h5", planted_curve(tmax=16))
+    path = tmp_path / "report.html"
+    path.write_text(render_report(read_sources(sorted(tmp_path.glob("*.h5")))), encoding="utf-8")
+    page = opened.open(path.as_uri(), until=ALL_DRAWN)
+    raised = "[...document.querySelectorAll('.relief')].map(each => Boolean(each.querySelector('canvas')))"
+
+    def drawn(*reliefs: bool) -> None:
+        assert page.evaluate(raised) == list(reliefs)
+
+    eventually(page, partial(drawn, True, False))
+    told(page, ".panel .missing", "T = 4 was not measured", nth=1)
+    slide(page, ".surfaces input[name=timestep]", 1)
+    eventually(page, partial(drawn, True, True))
+    slide(page, ".surfaces input[name=timestep]", 3)
+    eventually(page, partial(drawn, True, False))
     opened.assert_quiet(path.as_uri())
 
 

@@ -29,6 +29,7 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
+from tetviz.figures.history import history_styles
 from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, TextTable
 from tetviz.figures.report.colours import CONTRAST, DARK_PAPER, ON_DARK, contrast
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
@@ -40,7 +41,7 @@ from tetviz.figures.report.sections import sections
 from tetviz.figures.report.surfaces import MOST_STEPS, NO_ORIGIN, surface_block
 from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table, checkpoint_numbers, checkpoint_table
 from tetviz.figures.style import series_styles
-from tetviz.results import KINDS, Result, Surface, save
+from tetviz.results import KINDS, Result, ScalingCurve, Surface, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.schema import array_fields
 from tetviz.summaries import sharpness_table, wilson
@@ -396,6 +397,132 @@ def test_what_diverged_is_a_warning() -> None:
     ):
         assert sentence in said
     assert not [each for result in (run, path, lines) for each in warnings(source(result)) if "finite" in each]
+
+
+def test_trainings_look_as_in_the_figure_of_histories() -> None:
+    runs = [planted_history(loss=loss, label=label) for loss, label in (("tet", "a"), ("sdt", "b"), ("tet", "c"))]
+    chart = blocks(sections_of(*runs)[0], Chart)[0]
+    lines = [trace for trace in chart.figure["data"] if trace.get("text")]
+    assert [line["line"]["color"] for line in lines] == [style["color"] for style in history_styles(runs)]
+    assert len({line["marker"]["symbol"] for line in lines}) == 3
+
+
+def everywhere(result: Any, value: float, *names: str) -> list[str]:
+    poisoned = {name: np.full_like(getattr(result, name), value) for name in names}
+    return [each for each in warnings(source(dataclasses.replace(result, **poisoned))) if "finite" in each]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("result", "prefix", "said"),
+    [
+        (planted_history(), "test_", "L_{} on the test split is not finite in 30 epochs"),
+        (planted_surface(size=5), "", "L_{} is not finite at 25 measured points, at some T"),
+        (planted_lines(), "", "L_{} is not finite at 410 measured points, at some T"),
+        (planted_trajectory(), "true_", "L_{} is not finite at 6 checkpoints, at some T"),
+        (planted_trajectory(), "projected_", "L_{} on the plane is not finite at 6 checkpoints, at some T"),
+        (planted_curve(tmax=8), "", "L_{} is not finite at 8 timesteps"),
+        (planted_sharpness(), "sam_", "L_{} after a step up its gradient is not finite at 3 lengths, at some T"),
+        (planted_sharpness(), "average_", "L_{} after random steps is not finite at 15 steps, at some T"),
+        (
+            planted_curvature(),
+            "shifted_",
+            "L_{} around random points nearby is not finite at 160 measured points, at s",
+        ),
+    ],
+)
+def test_losses_that_are_nowhere_finite_are_a_warning(result: Any, prefix: str, said: str, value: float) -> None:
+    found = everywhere(
+        result, value, f"{prefix}sdt_loss", f"{prefix}tet_loss", *["step_loss"] * isinstance(result, ScalingCurve)
+    )
+    for loss in ("SDT", "TET"):
+        assert any(each.startswith(said.format(loss)) for each in found), found
+    assert everywhere(result, np.nan) == []
+
+
+def test_a_loss_that_was_not_measured_is_no_warning() -> None:
+    run = planted_history()
+    # A file of another program has one loss alone; where nothing was held out there is no held-out loss.
+    assert everywhere(planted_surface(size=5), np.nan, "tet_loss") == []
+    assert everywhere(planted_surface(size=5), np.inf, "tet_loss")
+    assert everywhere(run, np.nan, "val_sdt_loss", "val_tet_loss", "val_accuracy") == []
+    assert everywhere(run, np.nan, "train_loss") == ["the training loss is not finite in 30 epochs"]
+    nothing = dataclasses.replace(planted_surface(size=5), done=np.zeros((1, 5, 5)))
+    assert everywhere(nothing, np.nan, "sdt_loss", "tet_loss") == []
+    shorter = np.array(planted_surface(size=5).sdt_loss)
+    shorter[..., :-1] = np.nan
+    assert everywhere(dataclasses.replace(planted_surface(size=5), bn="batch", sdt_loss=shorter), 0.0) == []
+
+
+def words_of(section: Section) -> str:
+    return " ".join(line for block in blocks(section, Sentences) for line in block.lines)
+
+
+def test_networks_of_other_training_t_are_compared_as_their_tables_are() -> None:
+    # b is flatter because it is measured at T = 8.
+    a, b = (planted_lines(label=label, timesteps=8, t_train=t) for label, t in (("a", 4), ("b", 8)))
+    (section,) = sections_of(a, b)
+    words = words_of(section)
+    assert "each at its own T of training" in words and "b at T = 8 is flatter than a at T = 4 by" in words
+    rises = [float(t.frame.loc["rise at r = 0.5", "L_SDT"].split(" ")[0]) for t in blocks(section, TextTable)]
+    assert float(words.split(" T = 4 by ")[1].split(" ")[0]) == pytest.approx(rises[0] - rises[1], abs=1e-3)
+    (alike,) = sections_of(a, dataclasses.replace(a, provenance=origin_like(a, "c")))
+    assert "at T =" not in words_of(alike) and "own T" not in words_of(alike)
+
+
+def test_a_sharpness_whose_planes_are_not_complete_has_no_table() -> None:
+    done = np.ones((10, 41))
+    done[3:] = 0
+    lines = planted_sharpness()
+    losses = {name: np.where(done[..., None] == 1, getattr(lines, name), np.nan) for name in ("sdt_loss", "tet_loss")}
+    nothing = {"sam_done": np.zeros_like(lines.sam_done), "average_done": np.zeros_like(lines.average_done)}
+    (section,) = sections_of(dataclasses.replace(lines, done=done, **losses, **nothing))
+    assert not blocks(section, TextTable)
+    assert "finite losses on all 5 planes, of which 1 is complete" in warned(section)
+
+
+def test_networks_that_are_priced_unlike_are_told_apart() -> None:
+    one, other = planted_counts(label="a"), planted_counts(label="b", cost="45nm-int8", convention="strict")
+    (unlike,), (alike,) = sections_of(one, other), sections_of(one, dataclasses.replace(other, **prices(one)))
+    a, b = "45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC), tet, per-step", "45nm-int8 (0.23 pJ a MAC, 0.03 pJ an AC), strict"
+    assert "do not compare" in warned(unlike) and f"a: {a}" in warned(unlike) and f"b: {b}" in warned(unlike)
+    assert f"a: {a}; b: {b}" in blocks(unlike, TextTable)[0].caption
+    assert warned(alike) == "" and words_of(alike) == a
+
+
+def prices(counts: Any) -> dict[str, str]:
+    return {"cost": counts.cost, "convention": counts.convention}
+
+
+@pytest.mark.parametrize("epochs", [1, 30])
+def test_where_no_epoch_is_chosen_none_is_shown_as_chosen(epochs: int) -> None:
+    run = dataclasses.replace(shortened(planted_history(), epochs), best_epoch=0)
+    (table,) = blocks(sections_of(run)[0], TextTable)
+    assert list(table.frame.index) == [str(epoch) for epoch in dict.fromkeys((1, epochs))]
+
+
+def test_a_curvature_without_eigenvalues_says_so() -> None:
+    empty = {name: np.empty(0) for name in ("eigenvalue", "eigenvalue_residual", "trace_estimate")}
+    nothing = {"rank": np.arange(0), "trace_probe": np.arange(0)}
+    (section,) = sections_of(dataclasses.replace(planted_curvature(), **empty, **nothing))
+    (table,) = blocks(section, TextTable)
+    assert "its eigenvalues are not recorded" in table.feet[0] and table.feet[1] == "its trace is not recorded"
+
+
+def test_growth_and_product_say_whether_they_are_of_squares() -> None:
+    result = planted_isometry(step_phi=np.full(9, np.nan))
+    (table,) = blocks(sections_of(result)[0], TextTable)
+    norm, product = re.search(r"gradient grows (\S+) times .* by the product (\S+) \(", table.feet[0]).groups()
+    first = table.frame.iloc[0]
+    assert float(first["growth"]) == pytest.approx(float(norm) ** 2, rel=1e-3)
+    assert float(first["product"]) == pytest.approx(float(product) ** 2, rel=1e-3)
+    assert "product and growth above are of its square" in table.feet[0]
+    assert set(table.frame["phi [1 s.e.]"]) == {"-"}
+
+
+def test_without_a_training_t_there_is_no_variance_beyond_it() -> None:
+    table = blocks(sections_of(planted_curve(t_train=0))[0], TextTable)[0]
+    assert table.feet == ("variance of the step accuracy beyond the T of training: that T is not recorded",)
 
 
 def test_provenance_is_all_there_and_says_what_is_not_recorded() -> None:

@@ -175,7 +175,7 @@
       const [low, high] = this.used ? this.used.height : [], height = this.used ? { range: [low - 0.12 * (high - low), high] } : {};
       const scene = {
         xaxis: { ...axis, title: { text: "x", font: { size: 12 } }, range: x }, yaxis: { ...axis, title: { text: "y", font: { size: 12 } }, range: y },
-        zaxis: { ...axis, title: { text: symbol(this.group.loss), font: { size: 12 } }, ...height },
+        zaxis: { ...axis, title: { text: `${symbol(this.group.loss)} (nat)`, font: { size: 12 } }, ...height },
         aspectmode: "manual", aspectratio: { x: Math.max(0.4, span(x) / most), y: Math.max(0.4, span(y) / most), z: 0.7 },
         camera: this.camera || { eye: { x: 1.1 * far, y: -1.2 * far, z: 0.85 * far }, center: { x: 0, y: 0, z: -0.14 } },
       };
@@ -192,7 +192,9 @@
       this.prepare();
       this.words();
       const one = Plotly.react(this.map, this.mapTraces(), this.mapLayout(), { ...CONFIG, displayModeBar: false });
-      const two = this.visible ? Plotly.react(this.relief, this.surfaceTraces(), this.surfaceLayout(), { ...CONFIG, displayModeBar: false }) : null;
+      const raised = this.visible && this.holes.length < this.ny * this.nx; // plotly fails at a surface without a height
+      if (!raised) this.clearRelief();
+      const two = raised ? Plotly.react(this.relief, this.surfaceTraces(), this.surfaceLayout(), { ...CONFIG, displayModeBar: false }) : null;
       if (!this.bound) {
         this.bound = true;
         this.map.on("plotly_hover", (event) => this.pointed(event));
@@ -203,6 +205,10 @@
         this.relief.on("plotly_relayout", (change) => { if (change["scene.camera"]) this.camera = change["scene.camera"]; });
       }
       return Promise.all([one, two]);
+    }
+    clearRelief() {
+      if (this.turned) Plotly.purge(this.relief);
+      this.turned = false;
     }
     pointed(event) {
       const { x, y } = event.points[0];
@@ -298,7 +304,7 @@
           if (isIntersecting === panel.visible) continue;
           panel.visible = isIntersecting;
           if (isIntersecting) panel.draw();
-          else if (panel.turned) { panel.turned = false; Plotly.purge(panel.relief); }
+          else panel.clearRelief();
         }
       }, { rootMargin: "600px" });
       for (const panel of this.panels) watcher.observe(panel.relief);
