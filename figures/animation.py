@@ -135,6 +135,6 @@ def animation_caption(surface: Surface, loss: str | None = None, plane: int = 0)
         f"Loss surface, L_{loss.upper()}, a frame for each T from 1 to {surface.timestep[-1]}, on one scale",
         [surface],
         [with_progress(surface, surface_context(surface), plane)],
-        scale_words(shared_scale(surface, panels), surface),
+        scale_words(shared_scale(surface, panels), [surface]),
         holes_words(keys),
     )

@@ -9,7 +9,8 @@ from matplotlib.patches import Patch
 from tetviz.figures.contours import shows_origin
 from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, names_of, network_names
 from tetviz.figures.scale import Scale
-from tetviz.results import Provenance, Surface, TrainingHistory, Trajectory
+from tetviz.figures.texts import counted
+from tetviz.results import Provenance, ScalingCurve, Surface, TrainingHistory, Trajectory
 from tetviz.results.schema import IntArray
 from tetviz.summaries.runs import architecture_of, loss_of, training_of
 
@@ -51,14 +52,14 @@ def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], conte
         sample_words(results),
     ]
     origin = [
-        f"Checkpoints: {_listed(names, known)}" if any(known) else "",
+        f"Checkpoints: {_listed(names, known)}" if any(known) or not few else "",
         f"Measured with tetviz {versions}" if versions else "",
     ]
     return "\n\n".join(" ".join(map(_sentence, filter(None, part))) for part in (shown, origin) if any(part))
 
 
 def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
-    """Whether several networks were measured on the same samples.
+    """Whether several networks were measured on the same samples, in any order.
 
     Args:
         results: one for each network.
@@ -68,7 +69,7 @@ def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
     """
     samples: list[IntArray] = [each.sample for each in results if not isinstance(each, TrainingHistory)]
     known = [each for each in samples if len(each)]
-    same = all(np.array_equal(each, known[0]) for each in known)
+    same = all(np.array_equal(np.sort(each), np.sort(known[0])) for each in known)
     return "" if same else "The networks were measured on different samples"
 
 
@@ -92,28 +93,47 @@ def steps_words(results: Sequence[Drawn], steps: Sequence[int]) -> str:
         steps: T of each.
 
     Returns:
-        Such as ``"at T = 4"``, with the networks where they differ.
+        Such as ``"at T = 4"``, with the networks of each where they differ.
     """
-    if len(set(steps)) == 1:
-        return f"at T = {steps[0]}"
-    return "at " + ", ".join(f"T = {t} ({name})" for name, t in zip(network_names(results), steps, strict=True))
+    names: dict[int, list[str]] = {}
+    for name, t in zip(network_names(results), steps, strict=True):
+        names.setdefault(t, []).append(name)
+    alone = len(names) == 1
+    return "at " + ", ".join(f"T = {t}" if alone else f"T = {t} ({', '.join(of)})" for t, of in names.items())
 
 
-def scale_words(scale: Scale, surface: Surface) -> str:
+def training_t_words(curves: Sequence[ScalingCurve]) -> str:
+    """The one T that networks were trained with.
+
+    Args:
+        curves: one for each network.
+
+    Returns:
+        Such as ``"trained with T = 4"``; nothing where it is not known, where it differs, or where a network is known
+        to have been trained with several in turn.
+    """
+    known = {curve.t_train for curve in curves}
+    stages = [stage for curve in curves for stage in training_of(curve.provenance).get("stages", [])]
+    alike = len(known | {int(stage.partition(":")[0]) for stage in stages}) == 1
+    return f"trained with T = {curves[0].t_train}" if alike and curves[0].t_train else ""
+
+
+def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
     """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0).
 
     Args:
         scale: of all maps.
-        surface: gives what a coordinate is.
+        surfaces: of the maps, with the same coordinates.
 
     Returns:
         Sentences.
     """
     spacing = "spaced by logarithm" if scale.is_log else "evenly spaced"
-    unit = axis_label("x", surface.norm).partition(" ")[2].strip("()")
+    unit = axis_label("x", surfaces[0].norm).partition(" ")[2].strip("()")
     coordinates = f"; x and y in {unit}" if unit else ""
     levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
-    cross = f"; the cross at (0, 0) is {_at_the_cross(surface)}" if shows_origin(surface) else ""
+    marked = list(filter(shows_origin, surfaces))
+    cross = f"; the cross at (0, 0) is {_at_the_cross(marked[0])}" if marked else ""
     return f"Levels from {levels}, {spacing}{coordinates}{cross}"
 
 
@@ -190,7 +210,7 @@ def _training(provenance: Provenance) -> list[str]:
 def _stage_words(stage: str) -> str:
     timesteps, _, rest = stage.partition(":")
     epochs, _, rate = rest.partition("@")
-    return f"{epochs} epoch{'s' * (epochs != '1')} at T = {timesteps}" + (f" and learning rate {rate}" if rate else "")
+    return f"{counted(int(epochs), 'epoch')} at T = {timesteps}" + (f" and learning rate {rate}" if rate else "")
 
 
 def _neuron_words(provenance: Provenance) -> str:

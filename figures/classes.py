@@ -13,6 +13,7 @@ from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import log2_axis
 from tetviz.figures.style import COLORMAP, paper_style
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import COLUMN, WIDTH, figure_title, inches, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.scaling import class_accuracy
@@ -38,7 +39,7 @@ def draw_classes(curves: Sequence[ScalingCurve]) -> Picture:
     if not curves:
         raise ResultError("no scaling curve to draw")
     names, contexts = network_names(curves), [data_context(curve) for curve in curves]
-    shared = len(set(contexts)) == 1
+    shared = shared_text(contexts)
     tables = [100 * class_accuracy(curve).to_numpy() for curve in curves]
     known = np.concatenate([table[np.isfinite(table)] for table in tables])
     norm = Normalize(max(0.0, min(known.min(), known.max() - 2)), known.max())
@@ -66,12 +67,13 @@ def draw_classes(curves: Sequence[ScalingCurve]) -> Picture:
         figure.colorbar(image, ax=panels, label="accuracy (%)", fraction=0.05)
         height = min(inches(_TALLEST), text_lines(8 + 1.2 * max(len(table) for table in tables)))
         figure.set_size_inches(inches(COLUMN, narrow=True) if narrow else inches(WIDTH), height)
-        if shared and contexts[0]:
-            figure.suptitle(figure_title(wrap_evenly(contexts[0], 60 if narrow else 105, narrow=narrow)))
+        if shared:
+            figure.suptitle(figure_title(wrap_evenly(shared, 60 if narrow else 105, narrow=narrow)))
         figure.caption = compose_caption(
             "Accuracy of the mean output of steps 1..T on the samples of each class, against T",
             curves,
             contexts,
-            "The maps share their colours; dashed lines mark the training T",
+            "The maps share their colours" if len(curves) > 1 else "",
+            "Dashed lines mark the training T" if any(curve.t_train in curve.timestep for curve in curves) else "",
         )
     return figure

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tetviz.figures.captions import losses_words
 from tetviz.figures.choices import chosen_timestep, held_losses, require_same_directions
 from tetviz.figures.contours import loss_values, with_progress
 from tetviz.figures.labels import network_names, surface_context
 from tetviz.figures.scale import Scale, choose_scale
+from tetviz.figures.texts import counted, shared_text
 from tetviz.figures.venues import venue
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
@@ -42,7 +44,7 @@ class Compared:
     @property
     def shared(self) -> str:
         """The choices, where they are the same for all surfaces; else nothing."""
-        return self.contexts[0] if len(set(self.contexts)) == 1 else ""
+        return shared_text(self.contexts)
 
 
 def grid_shape(losses: int, networks: int) -> tuple[int, int]:
@@ -56,6 +58,23 @@ def grid_shape(losses: int, networks: int) -> tuple[int, int]:
         Rows and columns.
     """
     return (1, losses * networks) if venue().slide and losses * networks <= _IN_A_ROW else (losses, networks)
+
+
+def panels_words(losses: Sequence[str], networks: int) -> str:
+    """What the panels of a comparison are, as :func:`grid_shape` puts them.
+
+    Args:
+        losses: ``"sdt"``, ``"tet"`` or both.
+        networks: how many.
+
+    Returns:
+        Such as ``"2 networks, a column each, under L_SDT and L_TET"``.
+    """
+    rows, columns = grid_shape(len(losses), networks)
+    if rows < len(losses):
+        words = ", then ".join(f"under {losses_words([loss])}" for loss in losses)
+        return f"{counted(networks, 'network')}, {words}, in one row"
+    return f"{counted(networks, 'network')}{', a column each' * (columns > 1)}, under {losses_words(losses)}"
 
 
 def compare(surfaces: Sequence[Surface], timestep: int | None, loss: str | None, plane: int) -> Compared:

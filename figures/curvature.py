@@ -11,7 +11,7 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.choices import chosen_timestep, known_loss
 from tetviz.figures.curves import (
-    band_key,
+    band_keys,
     draw_band,
     draw_gaps,
     faint,
@@ -23,6 +23,7 @@ from tetviz.figures.curves import (
 from tetviz.figures.labels import data_context, loss_symbol, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style
+from tetviz.figures.texts import counted
 from tetviz.figures.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
@@ -64,7 +65,7 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
             axes.set_xscale("log")
             axes.set_xlabel("radius (share of weight norm)")
             axes.set_xlim(curvature.radius.min() / 1.2, curvature.radius.max() * 1.2)
-        bands = [band_key("directions")] * (len(curvature.direction) > 1)
+        bands = band_keys(figure, "directions")
         keys = [*keys, *more_keys, *bands, *[gap_key()] * (gaps or more_gaps)]
         rows = legend_below(figure, keys, _caption(curvature, timestep))
         figure.set_size_inches(inches(WIDTH), tall(2.4) + text_lines(rows))
@@ -74,7 +75,8 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
             f"smoothed over the radius (right), at T = {timestep}",
             [curvature],
             [_context(curvature)],
-            "Radii are shares of the L2 norm of the weights; bands and bars are 95 % intervals over directions",
+            "Radii are shares of the L2 norm of the weights",
+            "Bands and bars are 95 % intervals over directions" if bands else "",
             curvature.note,
         )
     return figure
@@ -166,7 +168,7 @@ def _context(curvature: Curvature) -> str:
     count, done = len(curvature.direction), curvature.done
     parts = [
         data_context(curvature),
-        f"{count} random direction{'s' * (count != 1)}{', no interval' * (count == 1)}",
+        f"{counted(count, 'random direction')}{', no interval' * (count == 1)}",
         curvature.policy,
         "" if done.all() else f"{int(done.sum()):,} of {done.size:,} points",
     ]

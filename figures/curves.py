@@ -34,21 +34,6 @@ def faint(style: dict[str, Any]) -> dict[str, Any]:
     return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 0.5, "alpha": 0.3}
 
 
-def counted(values: FloatArray) -> npt.NDArray[np.intp]:
-    """Draws that a mean is taken over: the complete ones, or all while none is complete.
-
-    A mean over whatever has been measured at each place would jump where the draws change.
-
-    Args:
-        values: draws along the first axis, NaN where there is no value.
-
-    Returns:
-        Their positions.
-    """
-    complete = np.isfinite(values).reshape(len(values), -1).all(1)
-    return np.flatnonzero(complete) if complete.any() else np.arange(len(values))
-
-
 def of_planes(values: FloatArray) -> FloatArray:
     """Means over the two lines of each plane, which are not independent draws.
 
@@ -63,7 +48,7 @@ def of_planes(values: FloatArray) -> FloatArray:
 
 
 def draw_band(axes: Axes, x: FloatArray, draws: FloatArray, style: dict[str, Any], markers: int = 8) -> Interval:
-    """A mean over draws with its interval, from those draws that are complete.
+    """A mean over draws with its interval, from those draws that are complete, or from all while none is.
 
     Args:
         axes: where to draw.
@@ -75,7 +60,7 @@ def draw_band(axes: Axes, x: FloatArray, draws: FloatArray, style: dict[str, Any
     Returns:
         What is drawn.
     """
-    interval = bootstrap_mean(draws[counted(draws)])
+    interval = bootstrap_mean(draws[_averaged(draws)])
     if interval.draws > 1:
         axes.fill_between(
             x, interval.low, interval.high, color=style["color"], alpha=0.22, linewidth=0, gid="band", zorder=1.5
@@ -151,16 +136,18 @@ def finish(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def band_key(draws: str = "planes") -> Patch:
-    """The legend entry of the bands.
+def band_keys(figure: Figure, draws: str = "planes") -> list[Patch]:
+    """The legend entry of the bands of :func:`draw_band`.
 
     Args:
+        figure: with its panels drawn.
         draws: what the means are taken over.
 
     Returns:
-        A grey patch.
+        A grey patch, or nothing where no band is drawn.
     """
-    return Patch(color="0.5", alpha=0.3, linewidth=0, label=f"95 % bootstrap interval over {draws}")
+    drawn = any(area.get_gid() == "band" for axes in figure.axes for area in axes.collections)
+    return [Patch(color="0.5", alpha=0.3, linewidth=0, label=f"95 % bootstrap interval over {draws}")] * drawn
 
 
 def gap_key() -> Patch:
@@ -256,6 +243,12 @@ def legend_below(figure: Figure, handles: Sequence[Line2D | Patch], caption: str
     if title:
         figure.suptitle(title)
     return rows + title.count("\n") + bool(title)
+
+
+def _averaged(draws: FloatArray) -> npt.NDArray[np.intp]:
+    # A mean over whatever has been measured at each place would jump where the draws change.
+    complete = np.isfinite(draws).reshape(len(draws), -1).all(1)
+    return np.flatnonzero(complete) if complete.any() else np.arange(len(draws))
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

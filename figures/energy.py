@@ -13,11 +13,12 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import finish, legend_below
 from tetviz.figures.energy_layers import draw_layers, layer_height, layer_keys
-from tetviz.figures.energy_steps import name_steps
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
-from tetviz.figures.scaling import draw_interval, interval_key, ring
+from tetviz.figures.scaling import draw_interval, interval_key, ring, ring_keys
+from tetviz.figures.step_labels import name_steps
 from tetviz.figures.style import energy_unit, paper_style, series_styles
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray
@@ -26,8 +27,7 @@ from tetviz.summaries import EnergyReport, baselines, convention_table, estimate
 # Dense ANNs of the same shapes, rows of the table of baselines.
 _ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, (1, 1.5))}
 _MARKS = (
-    "Energy of synaptic operations alone, by exact counts; bands are 95 % Wilson intervals of the accuracy over "
-    "samples, rings the training T"
+    "Energy of synaptic operations alone, by exact counts; bands are 95 % Wilson intervals of the accuracy over samples"
 )
 
 # What stands in place of the choices that counts name: arguments of estimate_energy.
@@ -60,7 +60,7 @@ def draw_energy(
     reports = priced(counts, pricing)
     steps = [default_timestep(each) if timestep is None else timestep for each in counts]
     names, captions = network_names(counts), list(map(_context, reports, steps))
-    shared = len(set(captions)) == 1
+    shared = shared_text(captions)
     factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
     per_convention = list(map(by_convention, reports, steps))
     rows = list(dict.fromkeys(label for each in per_convention for label in each))
@@ -79,8 +79,8 @@ def draw_energy(
             pj = _positive(np.array([energies.get(label, np.nan) for label in rows]))
             choices.plot(pj / factor, places, **{**style, "linestyle": "none"}, gid="conventions")
         _name_conventions(choices, rows, {report.convention.label for report in reports})
-        handles += _draw_anns([curves, choices], reports, steps, factor, styles)
-        handles += [Line2D([], [], **ring(), color="0.3", label="training T"), interval_key()]
+        anns, rings = _draw_anns([curves, choices], reports, steps, factor, styles), ring_keys(counts)
+        handles += [*anns, *rings, interval_key()]
         _energy_axis(curves, choices)
         curves.tick_params(axis="x", labelbottom=False)
         choices.set_xlabel(f"energy of a sample ({unit}): above at every T, here {_at_words(steps)}")
@@ -88,15 +88,16 @@ def draw_energy(
             panels = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
             draw_layers(panels, report, t, wrap_evenly(name if len(reports) > 1 else "", 90), style)
         handles += layer_keys(reports)
-        below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 105))
+        below = legend_below(figure, handles, wrap_evenly(shared, 105))
         figure.set_size_inches(inches(WIDTH), sum(heights) + text_lines(3 + below))
         name_steps(curves, reports, factor)
         figure.caption = compose_caption(
             f"Accuracy against the energy of a sample ({unit}) at every T, the energy {_at_words(steps)} under each "
-            "convention and of dense ANNs of the same shapes, and below, by layer, energy and spikes per synapse",
+            "convention, and below, by layer, energy and spikes per synapse",
             counts,
             captions,
             _MARKS,
+            *_keyed(rings, anns),
         )
     return figure
 
@@ -117,7 +118,7 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
     """
     reports = priced(counts, pricing)
     names, captions = network_names(counts), [_context(report) for report in reports]
-    shared = len(set(captions)) == 1
+    shared = shared_text(captions)
     factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
     with paper_style():
         figure = Picture(layout="constrained")
@@ -126,19 +127,19 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
         handles: list[Line2D | Patch] = []
         handles += _draw_curves(axes, reports, [wrap(text, 56, narrow=True) for text in texts], factor)
         steps = [default_timestep(each) for each in counts]
-        handles += _draw_anns([axes], reports, steps, factor, series_styles(names))
-        handles += [Line2D([], [], **ring(), color="0.3", label="training T"), interval_key()]
+        anns, rings = _draw_anns([axes], reports, steps, factor, series_styles(names)), ring_keys(counts)
+        handles += [*anns, *rings, interval_key()]
         _energy_axis(axes, axes)
         axes.set_xlabel(f"energy of a sample ({unit}), at every T")
-        below = legend_below(figure, handles, wrap_evenly(captions[0] if shared else "", 60, narrow=True), narrow=True)
+        below = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True)
         figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(below))
         name_steps(axes, reports, factor)
         figure.caption = compose_caption(
-            f"Accuracy against the energy of a sample ({unit}) at every T; vertical lines are dense ANNs of the same "
-            "shapes, which run once",
+            f"Accuracy against the energy of a sample ({unit}) at every T",
             counts,
             captions,
             _MARKS,
+            *_keyed(rings, anns),
         )
     return figure
 
@@ -159,6 +160,14 @@ def priced(counts: Sequence[OperationCounts], pricing: Pricing | None) -> list[E
     if not counts:
         raise ResultError("no operation counts to draw")
     return [estimate_energy(each, **(pricing or {})) for each in counts]
+
+
+def _keyed(rings: Sequence[Line2D], anns: Sequence[Line2D]) -> list[str]:
+    # What is told of the marks that the legend has a key of.
+    return [
+        "Rings mark the training T" if rings else "",
+        "Vertical lines are dense ANNs of the same shapes, which run once" if anns else "",
+    ]
 
 
 def _at_words(steps: Sequence[int]) -> str:
@@ -225,7 +234,8 @@ def _draw_anns(
                 for axes in panels:
                     colour = "0.35" if same else style["color"]
                     axes.axvline(table[kind], color=colour, linestyle=dashes, linewidth=1, zorder=1, gid=kind)
-        handles.append(Line2D([], [], color="0.35", linestyle=dashes, linewidth=1, label=f"dense {kind}"))
+        if any(table[kind] > 0 for table in tables):
+            handles.append(Line2D([], [], color="0.35", linestyle=dashes, linewidth=1, label=f"dense {kind}"))
     return handles
 
 

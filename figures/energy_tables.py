@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.cells import intervals, of_network, rounded
 from tetviz.figures.energy import Pricing, priced
 from tetviz.figures.labels import data_context, network_names
 from tetviz.figures.style import energy_unit
 from tetviz.figures.tables import Table
+from tetviz.figures.texts import intervals, network_rows, rounded
 from tetviz.results import OperationCounts, TrainingOperations
 from tetviz.summaries import (
     EnergyReport,
@@ -42,7 +42,7 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
     frames, shown, contexts = [], [], []
     for name, report in zip(network_names(counts), reports, strict=True):
         table = energy_table(report)
-        frame = of_network(name, table.reset_index())
+        frame = network_rows(name, table.reset_index())
         low, high = wilson(report.counts.accuracy, report.samples)
         frame.insert(2, "accuracy low (%)", 100 * low)
         frame.insert(3, "accuracy high (%)", 100 * high)
@@ -58,7 +58,7 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
         counts,
         contexts,
         _COUNTED,
-        "In brackets 95 % Wilson intervals over samples",
+        "In brackets 95 % Wilson intervals over samples" if any(report.samples for report in reports) else "",
     )
     return Table(pd.concat(frames), caption, pd.concat(shown), "energy")
 
@@ -114,7 +114,7 @@ def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
     for name, result, table in zip(network_names(results), results, tables, strict=True):
         energies = (table / 1e3).add_suffix(" (nJ)")
         frame = energies.join((100 * densities(result)).add_suffix(" (%)")).reset_index(names="layer")
-        frames.append(of_network(name, frame.assign(samples=len(result.sample))))
+        frames.append(network_rows(name, frame.assign(samples=len(result.sample))))
     contexts = [
         f"L_{r.loss.upper()}; T = {r.timestep[-1]}; {data_context(r)}; BN {r.bn}; {r.cost} ({r.mac_pj:g} pJ a MAC, "
         f"{r.ac_pj:g} pJ an AC)"
@@ -134,7 +134,7 @@ def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
 
 
 def in_unit(frame: pd.DataFrame, factor: float, unit: str) -> pd.DataFrame:
-    """A table with its energies in another unit.
+    """A table with its energies in another unit; the joule is the largest.
 
     Args:
         frame: with energies in columns that end in ``(nJ)``, and perhaps ``right per uJ``.
@@ -142,7 +142,8 @@ def in_unit(frame: pd.DataFrame, factor: float, unit: str) -> pd.DataFrame:
         unit: its name.
 
     Returns:
-        A table of the same columns in that unit; right answers are per the unit that is a thousand times as large.
+        A table of the same columns in that unit; right answers are per the unit that is a thousand times as large, or
+        per joule where there is none.
     """
     larger, its_name = energy_unit(1e3 * factor)
     scales = {column: 1e3 / factor for column in frame.columns if column.endswith("(nJ)")}
@@ -161,7 +162,7 @@ def _by_report(
     reports = priced(counts, pricing)
     tables = [of(report) for report in reports]
     whole = pd.concat(
-        of_network(name, table.reset_index()).assign(samples=report.samples)
+        network_rows(name, table.reset_index()).assign(samples=report.samples)
         for name, report, table in zip(network_names(counts), reports, tables, strict=True)
     )
     contexts = [_context(report, table) for report, table in zip(reports, tables, strict=True)]

@@ -12,8 +12,9 @@ from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import faint, finish, legend_below, marked
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
-from tetviz.figures.scaling import draw_interval, interval_key, log2_axis, ring
+from tetviz.figures.scaling import draw_interval, interval_key, log2_axis, ring, ring_keys
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.exits import RULES, exit_curve
@@ -44,7 +45,7 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
     if not curves:
         raise ResultError("no scaling curve to draw")
     names, contexts = network_names(curves), [data_context(curve) for curve in curves]
-    shared = len(set(contexts)) == 1
+    shared = shared_text(contexts)
     styles = series_styles(names)
     narrow = len(rules) == 1
     fit = 60 if narrow else 105
@@ -65,10 +66,9 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
             text = name if shared or not context else f"{name}; {context}"
             handles.append(Line2D([], [], **style, label=wrap(text, fit, narrow=narrow)))
         handles.append(Line2D([], [], color="0.5", linewidth=0.8, label="the same T for every sample"))
-        if any(curve.t_train in curve.timestep for curve in curves):
-            handles.append(Line2D([], [], **ring(), color="0.3", label="training T"))
-        handles.append(interval_key())
-        rows = legend_below(figure, handles, wrap_evenly(contexts[0], fit, narrow=narrow) if shared else "", narrow)
+        rings = ring_keys(curves)
+        handles += [*rings, interval_key()]
+        rows = legend_below(figure, handles, wrap_evenly(shared, fit, narrow=narrow), narrow)
         figure.set_size_inches(inches(COLUMN, narrow=True) if narrow else inches(WIDTH), tall(2.75) + text_lines(rows))
         figure.caption = compose_caption(
             "Early exit: accuracy against the mean number of timesteps, over all thresholds on "
@@ -76,7 +76,8 @@ def draw_exits(curves: Sequence[ScalingCurve], rules: Sequence[str] = RULES) -> 
             + " (right)" * (len(rules) > 1),
             curves,
             contexts,
-            "Thin lines are a fixed T for every sample, rings the training T, bands 95 % Wilson intervals over samples",
+            "Thin lines are a fixed T for every sample, bands 95 % Wilson intervals over samples",
+            "Rings mark the training T" if rings else "",
         )
     return figure
 

@@ -13,10 +13,11 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words
 from tetviz.figures.choices import known_loss
 from tetviz.figures.curves import finish, legend_below, marked, scale_values
-from tetviz.figures.labels import LOSSES, loss_symbol, network_names, wrap, wrap_evenly
+from tetviz.figures.labels import LOSSES, history_context, loss_symbol, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.scaling import ring
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.results import TrainingHistory
 
@@ -53,24 +54,35 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
         raise ResultError("no training history to draw")
     losses = LOSSES if loss is None else (known_loss(loss),)
     names = network_names(histories)
-    styles = series_styles([" ".join(history.trained_on()) for history in histories])
+    styles = history_styles(histories)
     with paper_style():
         figure = Picture(layout="constrained")
         panels: Any = figure.subplots(1, len(losses) + 1, sharex=True)
         extra: list[Line2D] = []
         for axes, row in zip(panels, [*losses, "accuracy"], strict=True):
             extra += _draw_panel(axes, histories, styles, row)
-        caption, labels = _captions(histories, names)
-        handles = [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
+        caption, courses = _captions(histories, names)
+        handles = [Line2D([], [], **style, label=wrap(text, 105)) for style, text in zip(styles, courses, strict=True)]
         keys = {label: line for label in _KEYS for line in extra if line.get_label() == label}
         rows = legend_below(figure, [*handles, *keys.values()], wrap_evenly(caption, 105))
         figure.set_size_inches(inches(WIDTH), tall(2.5) + text_lines(rows))
-        sources = [f"{history.provenance.dataset} test split, which chooses nothing".strip() for history in histories]
+        sources = [f"{history_context(history)}, which chooses nothing" for history in histories]
         shown = f"{losses_words(losses)} (nat) and accuracy"
         keyed = [dict(_NOTES)[label] for label in _KEYS if label in keys]
-        courses = [" ".join(label.split()) for label in labels]
         figure.caption = compose_caption(f"{shown} against the epoch of training", histories, sources, *courses, *keyed)
     return figure
+
+
+def history_styles(histories: Sequence[TrainingHistory]) -> list[dict[str, Any]]:
+    """A line style for each run, in the colour of the loss that it was trained on.
+
+    Args:
+        histories: one for each run.
+
+    Returns:
+        As :func:`tetviz.figures.style.series_styles`; a run that switched its loss has a colour of its own.
+    """
+    return series_styles([" ".join(history.trained_on()) for history in histories])
 
 
 def _draw_panel(
@@ -140,17 +152,17 @@ def _name_switches(axes: Axes, histories: Sequence[TrainingHistory]) -> None:
 
 
 def _captions(histories: Sequence[TrainingHistory], names: Sequence[str]) -> tuple[str, list[str]]:
-    data = [f"{history.provenance.dataset} test split".strip() for history in histories]
-    shared = len(set(data)) == 1
-    labels = []
+    data = list(map(history_context, histories))
+    shared = shared_text(data)
+    courses = []
     for history, name, source in zip(histories, names, data, strict=True):
         losses = _course([loss.upper() for loss in history.trained_on()])
         steps = _course([f"T = {steps}" for steps in history.timesteps])
         left = history.planned_epochs - len(history.epoch)
         parts = [losses, steps, f"{left} of {history.planned_epochs} epochs not in it" * (left > 0)]
         parts += [source] * (not shared)
-        labels.append(wrap(f"{name}: {'; '.join(part for part in parts if part)}", 105))
-    return (data[0] if shared else ""), labels
+        courses.append(f"{name}: {'; '.join(part for part in parts if part)}")
+    return shared, courses
 
 
 def _course(values: Sequence[str]) -> str:

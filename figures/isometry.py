@@ -14,6 +14,7 @@ from tetviz.figures.curves import faint, finish, legend_below, scale_values
 from tetviz.figures.labels import isometry_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import WIDTH, inches, text_lines, venue
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
@@ -51,12 +52,12 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
         raise ValueError(f"unknown depth {depth!r}; known: {', '.join(DEPTHS)}")
     names = network_names(results)
     relative = depth == "relative" or (depth is None and len({len(result.block) for result in results}) > 1)
-    by_block = len(results) > _FEW and all(np.isfinite(block_rates(result)).any() for result in results)
+    by_block = len(results) > _FEW and all(np.isfinite(_block_rates(result)).any() for result in results)
     steps = len(results) == 1 and min(len(results[0].block), len(results[0].timestep)) > 1
     # Dotted is what is predicted, so all that is measured is solid; networks differ in colour and marker.
     styles = [{**style, "linestyle": "-", "linewidth": 1.1} for style in series_styles(names)]
     contexts = [isometry_context(result) for result in results]
-    shared = contexts[0] if len(set(contexts)) == 1 else ""
+    shared = shared_text(contexts)
     slide = venue().slide  # which has no height for two rows
     with paper_style():
         figure = Picture(layout="constrained")
@@ -79,11 +80,14 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
         phi, gradients, rates = ("left", "middle", "right") if slide else ("top", "bottom left", "bottom right")
         figure.caption = compose_caption(
             f"Block dynamical isometry over depth: phi(JJ^T) of every block within a step ({phi}), the gradient at its "
-            f"input ({gradients}), firing rates of the {'blocks' if by_block else 'layers of neurons'} ({rates})",
+            f"input ({gradients}), {'mean firing rate of the layers of neurons of each block' * by_block}"
+            f"{'firing rates of the layers of neurons' * (not by_block)} ({rates})",
             results,
             contexts,
-            "Bands are 95 % intervals of phi; dotted are the closed form of phi, and the gradient that the product of "
-            "phi predicts",
+            "Dotted are the closed form of phi, and the gradient that the product of phi predicts",
+            "Bands are 95 % intervals of phi" if any(np.isfinite(r.step_phi_se).any() for r in results) else "",
+            "Faint lines are the gradient at each step" if steps else "",
+            "Firing rates of layers outside of blocks are left out" if by_block and any(map(_outside, results)) else "",
         )
     return figure
 
@@ -115,24 +119,26 @@ def _predicted(style: dict[str, Any], blocks: int) -> dict[str, Any]:
     return {**style, **_PREDICTED, **single}
 
 
-def block_rates(result: BlockIsometry) -> FloatArray:
-    """The mean firing rate of the layers of neurons of every block.
+def _block_rates(result: BlockIsometry) -> FloatArray:
+    # The mean over the layers of neurons of every block, NaN for a block without any.
+    rates = result.rate.mean(1)
+    return np.array([rates[chosen].mean() if any(chosen) else np.nan for chosen in _inside(result)])
 
-    Args:
-        result: a block isometry, in which the neurons of a block are named after it.
 
-    Returns:
-        Fractions of steps (block), NaN for a block without neurons.
-    """
-    rates, owners = result.rate.mean(1), result.listed("neuron_names")
-    inside = [[name.startswith(f"{block}.") for name in owners] for block in result.listed("names")]
-    return np.array([rates[chosen].mean() if any(chosen) else np.nan for chosen in inside])
+def _inside(result: BlockIsometry) -> list[list[bool]]:
+    # Of every block, which layers of neurons are its own: they are named after it.
+    owners = result.listed("neuron_names")
+    return [[name.startswith(f"{block}.") for name in owners] for block in result.listed("names")]
+
+
+def _outside(result: BlockIsometry) -> bool:
+    return not all(map(any, zip(*_inside(result), strict=True)))
 
 
 def _draw_rates(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool, by_block: bool) -> None:
     if by_block:
         x, every = places(len(result.block), relative), max(1, len(result.block) // _MARKERS)
-        axes.plot(x, 100 * block_rates(result), **style, markevery=every, gid="rate")
+        axes.plot(x, 100 * _block_rates(result), **style, markevery=every, gid="rate")
         return
     x = places(len(result.neuron), relative)
     # No line: from one layer of a block to the next, rates jump.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tetviz.figures.texts import counted
 from tetviz.figures.venues import characters
 from tetviz.results import (
     BlockIsometry,
@@ -82,8 +83,20 @@ def data_context(result: Drawn) -> str:
     """
     source = f"{result.provenance.dataset} {result.provenance.split}".strip()
     count = len(result.sample)
-    samples = f"{count:,} sample{'s' * (count != 1)}" if count else ""
+    samples = counted(count, "sample") if count else ""
     return ", ".join(part for part in (source, samples) if part)
+
+
+def history_context(history: TrainingHistory) -> str:
+    """The data that a training run was followed on.
+
+    Args:
+        history: the run.
+
+    Returns:
+        Such as ``"cifar10 test split"``.
+    """
+    return f"{history.provenance.dataset} test split".strip()
 
 
 def bn_words(result: Surface | Lines | BlockIsometry) -> str:

@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
+from tetviz.figures.texts import NO_NUMBER
+
 # What pdflatex would take as a command, cannot print, or would join to another sign.
 _SIGNS = {
     "\\": r"\textbackslash{}",
@@ -62,7 +64,10 @@ _FORMULAS = (
 )
 _PIECE = re.compile("|".join([*(f"(?:{pattern.pattern})" for pattern, _ in _FORMULAS), _SIGN.pattern]))
 
-_NUMBER = re.compile(r"(-|[+-]?[0-9].*|)")
+# A dash, or a number with its deviation or interval and a word beside it, such as "3 ± 1 (n = 2)" or "7 (chosen)".
+_DIGITS = r"[+-]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]*)?(?:e[+-][0-9]+)?"
+_RANGE = rf" [\[(](?:n = )?{_DIGITS}(?:, {_DIGITS})?[\])]"
+_NUMBER = re.compile(rf"(?:{NO_NUMBER}|{_DIGITS}(?: ± {_DIGITS})?(?:{_RANGE})*(?: \([a-z]+\))?)?")
 _SIGN_OF_NUMBER = re.compile(r"(?<![\w.)\]])([+-])(?=[0-9.])")
 _POWER = re.compile(r"e([+-])0*([0-9]+)")
 
@@ -71,33 +76,12 @@ _COLUMN, _PAGE = 48, 72
 _ROWS = 36  # of a page, with a caption
 _HEAD = 6  # characters that a line of a head may have, above however narrow a column
 _KNOWN = 0x17F  # the last of the letters of Latin scripts that pdflatex has
+_LACKING = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")  # of those, but not in the fonts that it takes by default
 
 
-def escape_text(text: str) -> str:
-    """Text as pdflatex prints it.
-
-    Args:
-        text: plain text, such as a name that a user chose.
-
-    Returns:
-        LaTeX, in one line.
-    """
-    return _SIGN.sub(lambda match: _SIGNS[match[0]], " ".join(text.split()))
-
-
-def escape_formulas(text: str) -> str:
-    """As :func:`escape_text`, with losses, powers, Greek letters, ranges and minus signs as papers set them.
-
-    Args:
-        text: plain text of tetviz, such as ``"L_TET, lambda 0.05 (uJ)"``.
-
-    Returns:
-        LaTeX, in one line.
-    """
-    return _PIECE.sub(_piece, " ".join(text.split()))
-
-
-def latex_table(cells: Sequence[Sequence[str]], caption: str, label: str, origin: str = "") -> str:
+def latex_table(
+    cells: Sequence[Sequence[str]], caption: str, label: str, origin: str = "", *, networks: bool = False
+) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx.
 
     It spans both columns of a paper of two if one is too narrow, and is made smaller where it is wider than that. A
@@ -108,6 +92,7 @@ def latex_table(cells: Sequence[Sequence[str]], caption: str, label: str, origin
         caption: what it shows.
         label: what it is referred to by, after ``tab:``.
         origin: what stands in a comment above it.
+        networks: whether heads are what users call their networks, which are printed as they are.
 
     Returns:
         One ``table`` environment or more; text is escaped.
@@ -129,7 +114,7 @@ def latex_table(cells: Sequence[Sequence[str]], caption: str, label: str, origin
         told.append(f"% for XeLaTeX or LuaLaTeX with a font that has them: {beyond}")
     lines = told
     for number, part in enumerate(parts):
-        about = escape_formulas(caption) if number == 0 else f"Continued from part {number} of {len(parts)}."
+        about = _formulas(caption) if number == 0 else f"Continued from part {number} of {len(parts)}."
         lines += [f"\\begin{{{environment}}}[tbp]", r"  \centering"]
         lines += [r"  \setlength{\belowcaptionskip}{6pt}"]
         lines += [r"  \addtocounter{table}{-1}"] if number else []
@@ -139,7 +124,7 @@ def latex_table(cells: Sequence[Sequence[str]], caption: str, label: str, origin
             r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             f"  \\begin{{tabular}}{{{''.join('r' if each else 'l' for each in numeric)}}}",
             r"    \toprule",
-            *(f"    {_row(map(escape_formulas, head))}" for head in heads),
+            *(f"    {_row(map(_plain if networks else _formulas, head))}" for head in heads),
             r"    \midrule",
             *(f"    {row}" for row in _rows(part, numeric, header[0] == "network", repeated)),
             r"    \bottomrule",
@@ -147,6 +132,16 @@ def latex_table(cells: Sequence[Sequence[str]], caption: str, label: str, origin
             f"\\end{{{environment}}}",
         ]
     return "\n".join([*lines, ""])
+
+
+def _plain(text: str) -> str:
+    # As pdflatex prints it, in one line.
+    return _SIGN.sub(lambda match: _SIGNS[match[0]], " ".join(text.split()))
+
+
+def _formulas(text: str) -> str:
+    # Likewise, with losses, powers, Greek letters, ranges and minus signs as papers set them.
+    return _PIECE.sub(_piece, " ".join(text.split()))
 
 
 def _piece(match: re.Match[str]) -> str:
@@ -157,7 +152,7 @@ def _piece(match: re.Match[str]) -> str:
 
 
 def _strange(character: str) -> bool:
-    return ord(character) > _KNOWN and character not in _SIGNS
+    return (ord(character) > _KNOWN or character in _LACKING) and character not in _SIGNS
 
 
 def _heads(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -175,8 +170,8 @@ def _rows(body: Sequence[Sequence[str]], numeric: Sequence[bool], named: bool, r
     for number, (_, group) in enumerate(groupby(body, key=lambda row: row[0] if repeated else "")):
         lines += [r"\addlinespace"] if number else []
         for place, (name, *others) in enumerate(group):
-            first = "" if repeated and place else (escape_text if named else escape_formulas)(name)
-            texts = [_number(c) if n else escape_formulas(c) for c, n in zip(others, numeric[1:], strict=True)]
+            first = "" if repeated and place else (_plain if named else _formulas)(name)
+            texts = [_number(c) if n else _formulas(c) for c, n in zip(others, numeric[1:], strict=True)]
             lines.append(_row([first, *texts]))
     return lines
 
@@ -188,7 +183,7 @@ def _row(cells: "Sequence[str] | map[str]") -> str:
 
 
 def _number(text: str) -> str:
-    if text == "-":
+    if text == NO_NUMBER:
         return "--"
     return _POWER.sub(_power, _SIGN_OF_NUMBER.sub(r"$\1$", text)).replace("±", r"$\pm$")
 

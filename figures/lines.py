@@ -7,7 +7,7 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
-    band_key,
+    band_keys,
     draw_band,
     draw_gaps,
     faint,
@@ -70,14 +70,16 @@ def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int 
                 scale_values(axes, drawn)
             finish(axes)
         contexts = [planes_context(lines, lines_context(lines)) for lines in results]
-        extra = [band_key()] * any(len(lines.line) > 2 for lines in results) + [gap_key()] * holes
+        bands = band_keys(figure)
+        extra = [*bands, *[gap_key()] * holes]
         rows = name_networks(figure, results, steps, contexts, styles, extra)
         figure.set_size_inches(inches(WIDTH), tall(2.5) + text_lines(rows))
         figure.caption = compose_caption(
             f"{losses_words(losses)} (nat) and accuracy along random directions, {steps_words(results, steps)}",
             results,
             contexts,
-            "Faint lines are the directions, thick ones their mean; bands are 95 % bootstrap intervals over planes",
+            "Faint lines are the directions, thick ones their mean",
+            "Bands are 95 % bootstrap intervals over planes" if bands else "",
             "Hatched: no network has a value there" if holes else "",
         )
     return figure

@@ -192,7 +192,7 @@ def _small_multiples(
             f"Loss surface, L_{loss.upper()}{at}: {', '.join(titles)}; all maps share levels and axes",
             [surface],
             [context],
-            scale_words(scale, surface),
+            scale_words(scale, [surface]),
             holes_words(keys),
         )
     return figure

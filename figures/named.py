@@ -19,9 +19,10 @@ from tetviz.figures.multiples import draw_planes, draw_timesteps
 from tetviz.figures.picture import Picture
 from tetviz.figures.relief import compare_reliefs
 from tetviz.figures.result_tables import block_table, flatness_table, history_table, scale_table
-from tetviz.figures.run_tables import loss_table, own_rows, smooth_table, step_table
+from tetviz.figures.run_tables import loss_table, own_rows, smooth_table
 from tetviz.figures.scaling import draw_accuracy, draw_scaling
 from tetviz.figures.scatter import draw_scatter
+from tetviz.figures.step_table import step_table
 from tetviz.figures.surface import compare_surfaces
 from tetviz.figures.sweep import draw_sweep
 from tetviz.figures.tables import Table

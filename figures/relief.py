@@ -12,11 +12,10 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-u
 from tetviz.figures.captions import (
     compose_caption,
     directions_words,
-    losses_words,
     scale_words,
     steps_words,
 )
-from tetviz.figures.compared import compare, grid_shape
+from tetviz.figures.compared import compare, grid_shape, panels_words
 from tetviz.figures.contours import hole_key, set_ticks
 from tetviz.figures.labels import axis_label, loss_symbol, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
@@ -46,7 +45,7 @@ def compare_reliefs(
     """
     shown = compare(surfaces, timestep, loss, plane)
     losses, steps, scale = shown.losses, shown.steps, shown.scale
-    heights = height_limits(shown.panels, scale)
+    heights = _height_limits(shown.panels, scale)
     rows, columns = grid_shape(len(losses), len(surfaces))
     fit = 90 / columns
     x_limits = min(s.x.min() for s in surfaces), max(s.x.max() for s in surfaces)
@@ -106,12 +105,11 @@ def compare_reliefs(
         if notes:
             figure.text(0.5, text_lines(0.5) / height, notes, ha="center", va="bottom", fontsize=points(8), gid="notes")
         figure.caption = compose_caption(
-            f"Loss surfaces of {len(surfaces)} networks in 3-D, a column each, under {losses_words(losses)}, "
-            f"{steps_words(surfaces, steps)}; heights are linear in nat, and all panels share them, the colours and x "
-            "and y",
+            f"Loss surfaces in 3-D of {panels_words(losses, len(surfaces))}, {steps_words(surfaces, steps)}; heights "
+            "are linear in nat, and all panels share them, the colours and x and y",
             surfaces,
             shown.contexts,
-            scale_words(scale, surfaces[0]).partition("; the cross")[0],
+            scale_words(scale, surfaces).partition("; the cross")[0],
             missing,
             directions_words(surfaces),
         )
@@ -131,21 +129,6 @@ def _missing(surfaces: Sequence[Surface], panels: Sequence[FloatArray], plane: i
     ]
     words = ["a square is a point between open places", *measured]
     return f"Open places are {', or '.join(dict.fromkeys(why))}; {'; '.join(words)}"
-
-
-def height_limits(panels: Sequence[FloatArray], scale: Scale) -> tuple[float, float]:
-    """The ends of a vertical axis that surfaces share.
-
-    Args:
-        panels: values (y, x) of each.
-        scale: their levels.
-
-    Returns:
-        From 0 where the levels are spaced by logarithm, else from the lowest level.
-    """
-    if scale.is_log:
-        return 0.0, max(float(np.nanmax(values)) for values in panels)
-    return float(scale.levels[0]), float(scale.levels[-1])
 
 
 def draw_relief(
@@ -173,7 +156,7 @@ def draw_relief(
         axes.scatter(x[alone], y[alone], values[alone], **dots, depthshade=False, gid="alone")
     axes.set_xlim(surface.x.min(), surface.x.max())
     axes.set_ylim(surface.y.min(), surface.y.max())
-    axes.set_zlim(*(heights or height_limits([values], scale)))
+    axes.set_zlim(*(heights or _height_limits([values], scale)))
     _fit_box(axes)
     axes.view_init(elev=48, azim=-58)
     set_ticks(axes, prune="both")
@@ -197,6 +180,13 @@ def without_cell(values: FloatArray) -> npt.NDArray[np.bool_]:
     cells = known[:-1, :-1] & known[:-1, 1:] & known[1:, 1:] & known[1:, :-1]
     around = np.pad(cells, 1)
     return known & ~(around[:-1, :-1] | around[:-1, 1:] | around[1:, 1:] | around[1:, :-1])
+
+
+def _height_limits(panels: Sequence[FloatArray], scale: Scale) -> tuple[float, float]:
+    # From 0 where the levels are spaced by logarithm, else from the lowest level.
+    if scale.is_log:
+        return 0.0, max(float(np.nanmax(values)) for values in panels)
+    return float(scale.levels[0]), float(scale.levels[-1])
 
 
 def _fit_box(axes: Axes3D) -> None:

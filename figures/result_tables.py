@@ -1,14 +1,15 @@
 """Tables of results of each kind: what the commands print, with intervals, for papers and spreadsheets."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.cells import intervals, of_network
-from tetviz.figures.labels import LOSSES, data_context, isometry_context, lines_context, network_names
+from tetviz.figures.labels import LOSSES, data_context, history_context, isometry_context, lines_context, network_names
 from tetviz.figures.tables import Table
-from tetviz.figures.texts import NO_NUMBER, counted, number
+from tetviz.figures.texts import NO_NUMBER, counted, digits, intervals, network_rows, number
 from tetviz.results import BlockIsometry, Lines, ScalingCurve, TrainingHistory, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import sharpness_table, wilson
@@ -36,7 +37,7 @@ def scale_table(curves: Sequence[ScalingCurve]) -> Table:
             columns |= {f"{head} (%)": 100 * values, f"{head} low (%)": 100 * low, f"{head} high (%)": 100 * high}
         columns |= {"growth (%)": 100 * curve.relative_growth, "L_SDT (nat)": curve.sdt_loss}
         columns |= {"L_TET (nat)": curve.tet_loss, "step loss (nat)": curve.step_loss}
-        frame = of_network(name, pd.DataFrame(columns, index=pd.Index(curve.timestep, name="T")).reset_index())
+        frame = network_rows(name, pd.DataFrame(columns, index=pd.Index(curve.timestep, name="T")).reset_index())
         frame.insert(2, "samples", len(curve.sample))
         frames.append(frame)
         rows = frame.iloc[[t - 1 for t in table_timesteps(curve)]]
@@ -66,6 +67,9 @@ def flatness_table(results: Sequence[Lines], timestep: int | None = None) -> Tab
     Returns:
         A row for each network, loss and quantity. For people a row for each quantity and a column for each loss; of
         several networks a row for each loss and quantity, and a column for each network.
+
+    Raises:
+        ResultError: no number is known on all planes.
     """
     t = default_timestep(results[0]) if timestep is None else timestep
     names = network_names(results)
@@ -78,19 +82,26 @@ def flatness_table(results: Sequence[Lines], timestep: int | None = None) -> Tab
             rows = frame.rename_axis("quantity").reset_index()
             rows.insert(0, "loss", loss)
             rows["planes"] = len(lines.line) // 2
-            frames.append(of_network(name, rows))
+            frames.append(network_rows(name, rows))
+    whole = pd.concat(frames)
+    if whole["mean"].isna().all():
+        raise ResultError(
+            f"the sharpness of {', '.join(names)} has no number that is known on all planes yet; finish its "
+            "measurement first"
+        )
     caption = compose_caption(
         f"Sharpness at T = {t}, mean over planes",
         results,
         [f"{lines_context(lines)}; {counted(len(lines.line) // 2, 'plane')}" for lines in results],
-        "In brackets 95 % bootstrap intervals over planes",
+        "In brackets 95 % bootstrap intervals over planes" if whole["low"].notna().any() else "",
     )
     if len(names) == 1:
         shown = _known({loss: columns[names[0]] for loss, columns in cells.items()})
     else:
         blocks = {loss: _known(columns).reset_index(allow_duplicates=True) for loss, columns in cells.items()}
         shown = pd.concat([block.set_axis([loss] * len(block)) for loss, block in blocks.items()]).rename_axis("loss")
-    return Table(pd.concat(frames), caption, shown, "sharpness")
+        shown.columns.name = "network"
+    return Table(whole, caption, shown, "sharpness")
 
 
 def history_table(histories: Sequence[TrainingHistory]) -> Table:
@@ -110,7 +121,7 @@ def history_table(histories: Sequence[TrainingHistory]) -> Table:
         for column in shares:
             frame[column] *= 100
         heads = {c: f"{c} (%)" if c in shares else f"{c} (nat)" for c in frame.columns if "_loss" in c or c in shares}
-        frame = of_network(name, frame.rename(columns={**heads, "timesteps": "T", "loss": "trained on"}))
+        frame = network_rows(name, frame.rename(columns={**heads, "timesteps": "T", "loss": "trained on"}))
         frame.insert(2, "chosen", history.epoch == history.best_epoch)
         frames.append(frame)
         ends = [*history.ends("stage"), *history.ends("loss_index")]
@@ -127,12 +138,12 @@ def history_table(histories: Sequence[TrainingHistory]) -> Table:
             "L_SDT (nat)": _numbers(rows["test_sdt_loss (nat)"], ".4f"),
             "L_TET (nat)": _numbers(rows["test_tet_loss (nat)"], ".4f"),
         }
-        shown.append(of_network(name, pd.DataFrame(text)))
+        shown.append(network_rows(name, pd.DataFrame(text)))
     caption = compose_caption(
         "Training by epoch: the loss trained on, accuracy on held-out samples and on the test split, and both losses "
         "on the test split, which chooses nothing",
         histories,
-        [f"{history.provenance.dataset} test split".strip() for history in histories],
+        list(map(history_context, histories)),
     )
     return Table(pd.concat(frames), caption, pd.concat(shown), "history")
 
@@ -148,20 +159,20 @@ def block_table(results: Sequence[BlockIsometry]) -> Table:
     """
     frames, shown = [], []
     for name, result in zip(network_names(results), results, strict=True):
-        frame = of_network(name, isometry_table(result).reset_index())
+        frame = network_rows(name, isometry_table(result).reset_index())
         frame["samples"], frame["probes"] = len(result.sample), result.probes
         frames.append(frame)
         text = {
             "block": frame["block"].tolist(),
             "type": frame["type"].tolist(),
             "phi (1 s.e.)": [_with_error(*row) for row in zip(frame["phi"], frame["se"], strict=True)],
-            "closed form": _numbers(frame["closed form"], "#.4g"),
-            "product": [_power(value) for value in frame["product"]],
-            "growth": [_power(value) for value in frame["growth"]],
-            "gradient (nat)": [_power(value) for value in frame["gradient"]],
-            "bypass": [_power(value) for value in frame["bypass"]],
+            "closed form": _digits(frame["closed form"]),
+            "product": _digits(frame["product"]),
+            "growth": _digits(frame["growth"]),
+            "gradient (nat)": _digits(frame["gradient"]),
+            "bypass": _digits(frame["bypass"]),
         }
-        shown.append(of_network(name, pd.DataFrame(text)))
+        shown.append(network_rows(name, pd.DataFrame(text)))
     contexts = [isometry_context(result) for result in results]
     caption = compose_caption(
         "Block dynamical isometry: phi(JJ^T) within a step, its closed form, the product of phi over a block and all "
@@ -173,17 +184,16 @@ def block_table(results: Sequence[BlockIsometry]) -> Table:
     return Table(pd.concat(frames), caption, pd.concat(shown), "isometry")
 
 
-def _numbers(values: "pd.Series[float]", digits: str) -> list[str]:
-    return [number(value, digits) for value in values]
+def _numbers(values: "pd.Series[float]", form: str) -> list[str]:
+    return [number(value, form) for value in values]
 
 
-def _power(value: float) -> str:
-    # Over many blocks these become very large or very small.
-    return "0" if value == 0 else number(value, "#.4g").removesuffix(".")
+def _digits(values: "pd.Series[float]") -> list[str]:
+    return [digits(value) for value in values]
 
 
 def _with_error(phi: float, error: float) -> str:
-    return f"{number(phi, '#.4g')} ({number(error, '.1g')})"
+    return digits(phi) + f" ({error:.1g})" * (math.isfinite(phi) and math.isfinite(error))
 
 
 def _known(columns: "Mapping[str, pd.Series[str]]") -> pd.DataFrame:

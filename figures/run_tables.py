@@ -1,4 +1,4 @@
-"""Tables over trained networks: Tables 1, 2 and 4 of the TET paper, and one's own rows of Table 3."""
+"""Tables over trained networks: Tables 1 and 2 of the TET paper, and one's own rows of Table 3."""
 
 import json
 import math
@@ -10,8 +10,8 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.labels import data_context
-from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
 from tetviz.figures.tables import Table
+from tetviz.figures.texts import NO_NUMBER
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
 from tetviz.summaries.runs import Run, mean_and_deviation, runs_of
@@ -22,7 +22,7 @@ Cells = dict[Row, dict[str, list[Run]]]  # then the method: runs that differ in 
 _LOSSES = ("sdt", "tet", "total")
 _TRANSFER = (
     "What the weights of smooth neurons do when the neurons spike is another measurement, of tetviz ablation, which "
-    "writes it to ablation.csv and .tex"
+    "writes it to ablation.csv, .md and .tex"
 )
 
 
@@ -92,23 +92,6 @@ def smooth_table(curves: Sequence[ScalingCurve]) -> Table:
     return Table(_long(cells), caption, pd.DataFrame(shown, index=pd.Index(names, name="neurons")), "smooth")
 
 
-def step_table(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy of each step alone and its variance over time: Table 4 of the TET paper.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        The table of :func:`tetviz.figures.step_accuracy_table`.
-    """
-    frame = step_accuracy_table(curves)
-    heads = {name: f"{name} (%^2)" if name.startswith("var") else name for name in map(str, frame.columns)}
-    shown = frame.rename(columns={**heads, "T_train": "trained at T"})
-    contexts = [data_context(curve) for curve in curves]
-    caption = compose_caption(TABLE_CAPTION, curves, contexts)
-    return Table(frame, caption, shown, "steps")
-
-
 def _grouped(curves: Sequence[ScalingCurve]) -> Cells:
     if not curves:
         raise ResultError("no scaling curve for a table")
@@ -116,7 +99,7 @@ def _grouped(curves: Sequence[ScalingCurve]) -> Cells:
     cells: Cells = {}
     for run in sorted(runs, key=_order):
         peers = [other for other in runs if (_row(other), _loss_words(other)) == (_row(run), _loss_words(run))]
-        method = ", ".join([_loss_words(run), *_unlike(run, peers)])
+        method = ", ".join([_loss_words(run), *unlike(run, peers)])
         cells.setdefault(_row(run), {}).setdefault(method, []).append(run)
     return dict(sorted(cells.items()))
 
@@ -133,11 +116,19 @@ def _order(run: Run) -> tuple[int, str, float]:
 
 def _loss_words(run: Run) -> str:
     loss = run.loss.upper().replace(">", ", then ")
-    return f"{loss}, lambda {run.lamb:g}" if run.loss == "total" else loss
+    return f"{loss}, lambda {run.lamb:g}" if "total" in run.loss else loss
 
 
-def _unlike(run: Run, peers: Sequence[Run]) -> list[str]:
-    # The settings of a run that are not those of all runs of the same loss, such as "lr 0.01".
+def unlike(run: Run, peers: Sequence[Run]) -> list[str]:
+    """The settings of a run that are not those of all its peers.
+
+    Args:
+        run: the run.
+        peers: those that it is to be told from.
+
+    Returns:
+        Such as ``["lr 0.01"]``.
+    """
     known, others = _settings(run), [_settings(peer) for peer in peers]
     return [_words(name, value) for name, value in known.items() if any(each.get(name) != value for each in others)]
 
@@ -160,7 +151,7 @@ def _methods(cells: Cells) -> list[str]:
 
 def _cell(runs: Sequence[Run]) -> str:
     if not runs:
-        return "-"
+        return NO_NUMBER
     mean, deviation = mean_and_deviation(100 * run.accuracy for run in runs)
     if len(runs) > 1:
         return f"{mean:.2f} ± {deviation:.2f} (n = {len(runs)})"
@@ -170,7 +161,7 @@ def _cell(runs: Sequence[Run]) -> str:
 
 def _gain(by_method: dict[str, list[Run]], method: str) -> str:
     if "SDT" not in by_method or method == "SDT":
-        return "-"
+        return NO_NUMBER
     first, second = (mean_and_deviation(100 * run.accuracy for run in by_method[name])[0] for name in ("SDT", method))
     return f"{second - first:+.2f}"
 
@@ -205,17 +196,24 @@ def _long(cells: Cells) -> pd.DataFrame:
 
 
 def _caption(what: str, curves: Sequence[ScalingCurve], cells: Cells, *notes: str) -> str:
-    # A switch of the loss and its lambda are settings too, but they are what the loss of such a run is.
-    rows = [{run.settings for runs in row.values() for run in runs if ">" not in run.loss} for row in cells.values()]
-    unlike = any(len(settings) > 1 for settings in rows)
+    rows = [[run for runs in row.values() for run in runs] for row in cells.values()]
+    differing = ", ".join(sorted({name for runs in rows for name in _differing(runs)}))
     counts = {len(runs) for row in cells.values() for runs in row.values()}
     spread = "mean ± sample standard deviation over n networks" if max(counts) > 1 else ""
     single = "of a single network " if spread else ""
     wilson_words = f"{single}with the 95 % Wilson interval over samples" if min(counts) == 1 else ""
     cell = "; ".join(part for part in (spread, wilson_words) if part)
     what = f"{what}: accuracy at the training T in %, {cell}"
-    note = "Networks of one architecture and T differ in more than their loss and seed" if unlike else ""
-    return compose_caption(what, curves, [data_context(curve) for curve in curves], *notes, note)
+    note = f"Networks of one architecture and T differ in more than their loss and seed: {differing}"
+    return compose_caption(what, curves, [data_context(curve) for curve in curves], *notes, note * bool(differing))
+
+
+def _differing(runs: Sequence[Run]) -> set[str]:
+    # A switch of the loss is what the loss of such a run is.
+    known = [_settings(run) for run in runs]
+    return {
+        name for name in set().union(*known) - {"switch"} if any(each.get(name) != known[0].get(name) for each in known)
+    }
 
 
 def _neurons(k: float) -> str:

@@ -10,17 +10,16 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption
+from tetviz.figures.captions import compose_caption, training_t_words
 from tetviz.figures.curves import finish, legend_below
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import shared_text
 from tetviz.figures.venues import COLUMN, WIDTH, inches, points, tall, text_lines
-from tetviz.results import ScalingCurve
+from tetviz.results import OperationCounts, ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.scaling import wilson
-
-_MARKS = "Bands are 95 % Wilson intervals over samples; faint lines are single steps; rings mark the training T"
 
 
 def draw_scaling(curves: Sequence[ScalingCurve]) -> Picture:
@@ -60,7 +59,7 @@ def draw_scaling(curves: Sequence[ScalingCurve]) -> Picture:
             "Accuracy (left) and its growth relative to the training T (right) against the number of timesteps T",
             curves,
             [data_context(curve) for curve in curves],
-            _MARKS,
+            *_marks(curves),
         )
     return figure
 
@@ -87,13 +86,19 @@ def draw_accuracy(curves: Sequence[ScalingCurve], last: int = 8) -> Picture:
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
         rows = legend_below(figure, handles, caption, narrow=True)
         figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(rows))
+        one = training_t_words(curves)
         figure.caption = compose_caption(
-            f"Accuracy against the number of timesteps T, up to {last}, of networks that were trained with one T",
+            f"Accuracy against the number of timesteps T, up to {last}{', of networks ' * bool(one)}{one}",
             curves,
             [data_context(curve) for curve in curves],
-            _MARKS,
+            *_marks(curves, last),
         )
     return figure
+
+
+def _marks(curves: Sequence[ScalingCurve], last: int | None = None) -> list[str]:
+    rings = "Rings mark the training T" if ring_keys(curves, last) else ""
+    return ["Bands are 95 % Wilson intervals over samples; faint lines are single steps", rings]
 
 
 def _labels(curves: Sequence[ScalingCurve], *, narrow: bool = False) -> tuple[list[str], str]:
@@ -101,13 +106,13 @@ def _labels(curves: Sequence[ScalingCurve], *, narrow: bool = False) -> tuple[li
     if not curves:
         raise ResultError("no scaling curve to draw")
     contexts = [data_context(curve) for curve in curves]
-    shared, fit = len(set(contexts)) == 1, 50 if narrow else 100
+    shared, fit = shared_text(contexts), 50 if narrow else 100
     labels = []
     for curve, name, context in zip(curves, network_names(curves), contexts, strict=True):
         text = name if shared or not context else f"{name}; {context}"
         text = f"{text} (trained at T={curve.t_train})" if curve.t_train else text
         labels.append(wrap(text, fit, narrow=narrow))
-    return labels, wrap_evenly(contexts[0] if shared else "", fit, narrow=narrow)
+    return labels, wrap_evenly(shared, fit, narrow=narrow)
 
 
 def _draw_accuracy(
@@ -122,9 +127,7 @@ def _draw_accuracy(
         draw_interval(axes, t, low, high, style)
         handles += _draw_line(axes, t, curve.t_train, percent, {**style, "label": label}, every=last is not None)
     handles.append(Line2D([], [], color="0.5", linewidth=0.8, alpha=0.6, label="output of step t alone"))
-    handles.append(interval_key())
-    if any(curve.t_train in curve.timestep[slice(last)] for curve in curves):
-        handles.append(Line2D([], [], **ring(), color="0.3", label="training T"))
+    handles += [interval_key(), *ring_keys(curves, last)]
     axes.set_xlabel("number of timesteps T")
     axes.set_ylabel("accuracy (%)")
     finish(axes)
@@ -141,6 +144,20 @@ def ring() -> dict[str, Any]:
     """
     size = {"markersize": points(9), "markeredgewidth": points(1.1)}
     return {"marker": "o", "linestyle": "none", "markerfacecolor": "none", **size}
+
+
+def ring_keys(results: Sequence[ScalingCurve | OperationCounts], last: int | None = None) -> list[Line2D]:
+    """The legend entry of the rings.
+
+    Args:
+        results: one for each network.
+        last: the largest T that is drawn; None for all.
+
+    Returns:
+        A ring, or nothing where no training T is drawn.
+    """
+    drawn = any(result.t_train in result.timestep[slice(last)] for result in results)
+    return [Line2D([], [], **ring(), color="0.3", label="training T")] * drawn
 
 
 def _draw_line(

@@ -10,15 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption
+from tetviz.figures.captions import compose_caption, steps_words
 from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import counted
 from tetviz.figures.venues import COLUMN, characters, figure_title, inches, text_lines, venue
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
-from tetviz.summaries.runs import loss_of
+from tetviz.summaries.runs import loss_of, require_once
 
 _REST = "in no group"
 _BAR: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.5}
@@ -73,12 +74,14 @@ def draw_scatter(
         The figure.
 
     Raises:
-        ResultError: there is no curve, a group without a network, or a curve without the steps asked for.
+        ResultError: there is no curve, a group without a network, a curve without the steps asked for, or a network
+            is given twice.
     """
     if not curves:
         raise ResultError("no scaling curve to draw")
+    require_once(curves)
     points = [overall_and_steps(curve, timestep) for curve in curves]
-    told = _steps_words([t for t, _, _ in points])
+    steps = [t for t, _, _ in points]
     members = _members([network_name(curve.provenance) for curve in curves], groups) if groups else _by_loss(curves)
     styled = [name for name in members if name != _REST]
     looks = [{**style, "linestyle": "none"} for style in series_styles(styled)] + [_PLAIN] * (_REST in members)
@@ -88,20 +91,21 @@ def draw_scatter(
         handles = [Line2D([], [], color="0.5", linewidth=0.8, label="no gain over single steps")]
         low, high = wilson([overall for _, overall, _ in points], [len(curve.sample) for curve in curves])
         for (name, indices), look in zip(members.items(), looks, strict=True):
-            overall, steps = (100 * np.array([points[index][part] for index in indices]) for part in (1, 2))
-            axes.vlines(steps, 100 * low[indices], 100 * high[indices], **_BAR, color=look["color"], gid="interval")
-            axes.plot(steps, overall, **look, alpha=0.8, gid="group")
-            count = f"{len(indices)} network{'s' * (len(indices) != 1)}"
+            overall, single = (100 * np.array([points[index][part] for index in indices]) for part in (1, 2))
+            axes.vlines(single, 100 * low[indices], 100 * high[indices], **_BAR, color=look["color"], gid="interval")
+            axes.plot(single, overall, **look, alpha=0.8, gid="group")
+            count = counted(len(indices), "network")
             label = f"{name}, {count}" if len(members) > 1 or groups else count
             handles.append(Line2D([], [], **look, label=wrap(label, 25 if venue().slide else 60, narrow=True)))
         handles.insert(1, Line2D([], [], color="0.5", **_BAR, label="95 % Wilson interval"))
-        _square(axes, 100 * np.concatenate([low, high, [steps for _, _, steps in points]]))
+        _square(axes, 100 * np.concatenate([low, high, [single for _, _, single in points]]))
         axes.set_xlabel("mean accuracy of the single steps 1..T (%)")
         axes.set_ylabel("accuracy of the mean output of steps 1..T (%)")
         _place_legend(figure, handles)
-        figure.suptitle(figure_title(wrap_evenly(_caption(curves, told), 62, narrow=True)))
+        figure.suptitle(figure_title(wrap_evenly(_title(curves, steps), 62, narrow=True)))
         figure.caption = compose_caption(
-            f"Accuracy of the mean output of steps 1..T against the mean accuracy of the single steps 1..T, {told}",
+            "Accuracy of the mean output of steps 1..T against the mean accuracy of the single steps 1..T, "
+            + steps_words(curves, steps),
             curves,
             [data_context(curve) for curve in curves],
             *(f"{name}: networks named {pattern}" for name, pattern in (groups or {}).items()),
@@ -157,10 +161,6 @@ def _square(axes: Axes, percent: FloatArray) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _steps_words(steps: Sequence[int]) -> str:
-    return ", ".join(f"T = {t}" for t in sorted(set(steps)))
-
-
-def _caption(curves: Sequence[ScalingCurve], told: str) -> str:
-    contexts = list(dict.fromkeys(context for curve in curves if (context := data_context(curve))))
-    return "; ".join([told, *contexts])
+def _title(curves: Sequence[ScalingCurve], steps: Sequence[int]) -> str:
+    contexts = dict.fromkeys(context for curve in curves if (context := data_context(curve)))
+    return "; ".join([f"T = {steps[0]}" if len(set(steps)) == 1 else "each at its training T", *contexts])

@@ -12,7 +12,7 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words, steps_words
 from tetviz.figures.choices import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.curves import (
-    band_key,
+    band_keys,
     draw_band,
     draw_gaps,
     finish,
@@ -25,6 +25,7 @@ from tetviz.figures.curves import (
 from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names, wrap
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import counted
 from tetviz.figures.venues import WIDTH, inches, tall, text_lines
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
@@ -108,7 +109,8 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             Line2D([], [], color="0.4", marker="o", label="along the surrogate gradient (SAM)"),
             Line2D([], [], color="0.4", linewidth=0.8, label="in random directions, mean"),
         ]
-        extra += [band_key("planes or steps")] * any(len(result.line) > 2 for result in results) + [gap_key()] * holes
+        bands = band_keys(figure, "planes or steps")
+        extra += [*bands, *[gap_key()] * holes]
         contexts = [_with_steps(result, planes_context(result, lines_context(result))) for result in results]
         rows = name_networks(figure, results, steps, contexts, styles, extra)
         figure.set_size_inches(inches(WIDTH), tall(2.0 * len(losses)) + text_lines(3 + rows))
@@ -118,7 +120,8 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             "(middle), at worst within r on the two lines of a plane (right)",
             results,
             contexts,
-            "Bands are 95 % bootstrap intervals over planes or steps; rho is a share of the L2 norm of the weights",
+            "Bands are 95 % bootstrap intervals over planes or steps" if bands else "",
+            "Rho is a share of the L2 norm of the weights",
             "Hatched: no network has a value there" if holes else "",
         )
     return figure
@@ -192,5 +195,5 @@ def _center(lines: Lines, loss: str, timestep: int) -> float:
 
 def _with_steps(result: Sharpness, context: str) -> str:
     done, size = int(result.sam_done.sum() + result.average_done.sum()), result.sam_done.size + result.average_done.size
-    context = f"{context}; {len(result.draw)} random step{'s' * (len(result.draw) != 1)} of each length"
+    context = f"{context}; {counted(len(result.draw), 'random step')} of each length"
     return context if done == size else f"{context}; {done} of {size} steps"

@@ -6,13 +6,31 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import network_names
+from tetviz.figures.captions import compose_caption
+from tetviz.figures.labels import data_context, network_names
+from tetviz.figures.tables import Table
+from tetviz.figures.texts import NO_NUMBER
 from tetviz.results import ScalingCurve
 
 MIN_STEPS = 8
-
-
 TABLE_CAPTION = "Accuracy of each step t alone, in %, and its sample variance over steps, in %^2 (TET paper, Table 4)"
+
+
+def step_table(curves: Sequence[ScalingCurve]) -> Table:
+    """Accuracy of each step alone and its variance over time, with a caption.
+
+    Args:
+        curves: one for each network.
+
+    Returns:
+        The table of :func:`step_accuracy_table`.
+    """
+    frame = step_accuracy_table(curves)
+    heads = {name: f"{name} (%^2)" if name.startswith("var") else name for name in map(str, frame.columns)}
+    shown = frame.rename(columns={**heads, "T_train": "trained at T"})
+    shown["trained at T"] = [str(t) if t else NO_NUMBER for t in frame["T_train"]]
+    caption = compose_caption(TABLE_CAPTION, curves, [data_context(curve) for curve in curves])
+    return Table(frame, caption, shown, "steps")
 
 
 def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
@@ -28,8 +46,8 @@ def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
     Returns:
         A row for each network, with ``T_train``, a column ``t=1`` ... for each step in percent, and two
         variance columns in percent squared whose names say the steps; the one over steps beyond training is left
-        out where the table ends before them. NaN where a step was not measured, and for a variance over fewer than
-        two steps or over one that was not measured.
+        out where the table ends before them, or where no training T is known. NaN where a step was not measured, and
+        for a variance over fewer than two steps or over one that was not measured.
 
     Raises:
         ResultError: there is no curve.
@@ -49,7 +67,7 @@ def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
             {
                 "T_train": curve.t_train,
                 **{f"t={step}": value for step, value in enumerate(percent, start=1)},
-                **({f"var {first}..{last}": _sample_variance(beyond)} if min(trained) < last else {}),
+                **({f"var {first}..{last}": _sample_variance(beyond)} if any(0 < t < last for t in trained) else {}),
                 f"var 1..{last}": _sample_variance(percent),
             }
         )

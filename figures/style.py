@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,22 @@ COLORMAP = "viridis"
 # The colour-blind palette of seaborn. SDT and TET differ in lightness too, so they stay apart in grey.
 _BLUE, _ORANGE, _GREEN, _RED, _PINK, _BROWN = seaborn.color_palette("colorblind").as_hex()[:6]
 _INDIGO = "#332288"  # of Paul Tol's muted palette
-METHOD_STYLES: dict[str, dict[str, Any]] = {
-    "sdt": {"color": _BLUE, "marker": "o", "linestyle": "-"},
-    "tet": {"color": _ORANGE, "marker": "s", "linestyle": "--"},
-}
-_OTHER_STYLES: list[dict[str, Any]] = [
-    {"color": _GREEN, "marker": "D", "linestyle": "-."},
-    {"color": _PINK, "marker": "v", "linestyle": ":"},
-    {"color": _BROWN, "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
-    {"color": "0.25", "marker": "X", "linestyle": (0, (8, 2))},
-    {"color": _INDIGO, "marker": "^", "linestyle": (0, (3, 1, 1, 1))},
-    {"color": _RED, "marker": "<", "linestyle": (0, (2, 1))},
+_MARKS: list[dict[str, Any]] = [
+    {"marker": "o", "linestyle": "-"},
+    {"marker": "s", "linestyle": "--"},
+    {"marker": "D", "linestyle": "-."},
+    {"marker": "v", "linestyle": ":"},
+    {"marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    {"marker": "X", "linestyle": (0, (8, 2))},
+    {"marker": "^", "linestyle": (0, (3, 1, 1, 1))},
+    {"marker": "<", "linestyle": (0, (2, 1))},
 ]
+METHOD_STYLES: dict[str, dict[str, Any]] = {
+    "sdt": {"color": _BLUE, **_MARKS[0]},
+    "tet": {"color": _ORANGE, **_MARKS[1]},
+}
+_OTHER_COLOURS = (_GREEN, _PINK, _BROWN, "0.25", _INDIGO, _RED)
+# Of networks beyond the eighth.
 _REPEATS: list[dict[str, Any]] = [
     {},
     {"markerfacecolor": "white", "linewidth": 0.9},
@@ -77,20 +82,19 @@ def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
         names: what the networks are called, in drawing order.
 
     Returns:
-        Keyword arguments of ``Axes.plot``. Networks of one method differ in line width and marker filling.
+        Keyword arguments of ``Axes.plot``. Up to eight networks differ in marker and dashes, whatever they are called;
+        further ones in marker filling and line width.
     """
-    used = dict.fromkeys(METHOD_STYLES, 0)
-    others = 0
+    methods = [method_of(name) for name in names]
+    looks = [{**marks, **repeat} for repeat in _REPEATS for marks in _MARKS]
+    # The first network of a method has the marker of that method; all others share out what is left.
+    own = {methods.index(method): at for at, method in enumerate(METHOD_STYLES) if method in methods}
+    left = cycle(look for at, look in enumerate(looks) if at not in own.values())
+    colours = cycle(_OTHER_COLOURS)
     styles = []
-    for name in names:
-        method = method_of(name)
-        if method:
-            styles.append({**METHOD_STYLES[method], **_REPEATS[used[method] % len(_REPEATS)]})
-            used[method] += 1
-        else:
-            repeat = _REPEATS[others // len(_OTHER_STYLES) % len(_REPEATS)]
-            styles.append({**_OTHER_STYLES[others % len(_OTHER_STYLES)], **repeat})
-            others += 1
+    for index, method in enumerate(methods):
+        colour = METHOD_STYLES[method]["color"] if method else next(colours)
+        styles.append({"color": colour, **(looks[own[index]] if index in own else next(left))})
     return styles
 
 

@@ -11,12 +11,11 @@ from tetviz.figures.captions import (
     compose_caption,
     directions_words,
     holes_words,
-    losses_words,
     scale_words,
     steps_words,
 )
 from tetviz.figures.choices import chosen_timestep
-from tetviz.figures.compared import compare, grid_shape
+from tetviz.figures.compared import compare, grid_shape, panels_words
 from tetviz.figures.contours import (
     HOLE,
     LABELLED,
@@ -102,7 +101,7 @@ def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None
             f"Loss surface, L_{loss.upper()} at T = {timestep}, as a map and in 3-D; {center_text(surface, values)}",
             [surface],
             [with_progress(surface, surface_context(surface), plane)],
-            scale_words(scale, surface),
+            scale_words(scale, [surface]),
             holes_words([hole_key(surface, values, plane)] * holes),
         )
     return figure
@@ -171,11 +170,11 @@ def compare_surfaces(
         if title:
             figure.suptitle(title)
         figure.caption = compose_caption(
-            f"Loss surfaces of {len(surfaces)} networks, a column each, under {losses_words(losses)}, "
-            f"{steps_words(surfaces, steps)}; all panels share levels, colours and axes",
+            f"Loss surfaces of {panels_words(losses, len(surfaces))}, {steps_words(surfaces, steps)}; all panels "
+            "share levels, colours and axes",
             surfaces,
             shown.contexts,
-            scale_words(scale, surfaces[0]),
+            scale_words(scale, surfaces),
             holes_words(keys),
             directions_words(surfaces),
         )

@@ -9,9 +9,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import finish, legend_below
-from tetviz.figures.labels import data_context, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.labels import data_context, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
+from tetviz.figures.run_tables import unlike
 from tetviz.figures.style import paper_style, series_styles
+from tetviz.figures.texts import counted, shared_text
 from tetviz.figures.venues import COLUMN, inches, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
@@ -36,22 +38,22 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
         ResultError: fewer than two values of lambda, or a file that does not say with which its network was trained.
     """
     given = runs_of(curves)
-    runs = [run for run in given if not np.isnan(run.lamb)]
+    runs = [run for run in given if run.loss in ("tet", "total")]
     values = sorted({run.lamb for run in runs})
     if len(values) < 2:
         found = " and ".join(f"{value:g}" for value in values) or "no lambda"
         raise ResultError(
             "a sweep takes networks of two values of lambda or more, of --loss total, or of --loss tet as lambda = 0; "
-            f"got {found} in {len(given)} network{'s' * (len(given) > 1)}"
+            f"got {found} in {counted(len(given), 'network')}"
         )
     groups: dict[tuple[str, str, int, str], list[Run]] = {}
     for run in runs:
         groups.setdefault(_key(run), []).append(run)
     beside = [[run for run in given if run.loss == "sdt" and _key(run) == key] for key in groups]
     shown = {id(run) for run in [*runs, *(run for each in beside for run in each)]}
-    left = [run.name for run in given if id(run) not in shown]
+    left = [f"{run.name} ({_left_out(run)})" for run in given if id(run) not in shown]
     curves = [curve for curve, run in zip(curves, given, strict=True) if id(run) in shown]
-    labels = [_label(group[0], number, len(groups)) for number, group in enumerate(groups.values(), 1)]
+    labels = _labels([group[0] for group in groups.values()])
     contexts = [data_context(curve) for curve in curves]
     with paper_style():
         figure = Picture(layout="constrained")
@@ -71,8 +73,8 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
                 axes.axhline(mean, **line, zorder=1.5, gid="SDT")
                 told = f"{label}: " if len(groups) > 1 else ""
                 count = f"{len(plain)} networks" if len(plain) > 1 else "a network"
-                text = f"{told}{loss_symbol('sdt')}, which has no lambda ({count})"
-                handles.append(Line2D([], [], **line, label=text))
+                text = f"{told}L_SDT, which has no lambda ({count})"
+                handles.append(Line2D([], [], **line, label=wrap(text, 60, narrow=True)))
         smallest = min(value for value in values if value > 0)
         axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
         axes.set_xlim(-smallest / 2 if values[0] == 0 else smallest / 1.5, values[-1] * 1.5)
@@ -83,8 +85,7 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
         axes.set_ylabel("accuracy at the training T (%)")
         finish(axes)
         handles.append(Line2D([], [], color="0.5", linewidth=0.7, label="95 % Wilson interval"))
-        shared = contexts[0] if len(set(contexts)) == 1 else ""
-        rows = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True)
+        rows = legend_below(figure, handles, wrap_evenly(shared_text(contexts), 60, narrow=True), narrow=True)
         figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.6, narrow=True) + text_lines(rows))
         figure.caption = compose_caption(
             "Accuracy at the training T against the weight lambda of the regulariser, L_TOTAL = (1 - lambda) L_TET + "
@@ -93,7 +94,7 @@ def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:
             contexts,
             "A point is a network; lines join the means over seeds; bars are 95 % Wilson intervals over samples",
             "Dashed: the mean of networks of L_SDT, which has no lambda" if any(beside) else "",
-            f"Left out, for they have no lambda: {', '.join(left)}" if left else "",
+            f"Left out: {'; '.join(left)}" if left else "",
             "Lambda is spaced by logarithm, linear below the smallest",
         )
     return figure
@@ -103,6 +104,12 @@ def _key(run: Run) -> tuple[str, str, int, str]:
     return run.network, run.dataset, run.t_train, run.settings
 
 
-def _label(run: Run, number: int, groups: int) -> str:
-    words = ", ".join(part for part in (run.network, run.dataset.partition(" ")[0], f"T = {run.t_train}") if part)
-    return f"{words} ({number})" if groups > 1 else words
+def _left_out(run: Run) -> str:
+    return "its loss was switched" if ">" in run.loss else "of other settings than any network with a lambda"
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    # A run of each group: what it is, and of its settings those that tell it from the others of the same.
+    labels = [", ".join(part for part in (run.network, run.dataset, f"T = {run.t_train}") if part) for run in runs]
+    alike = [[other for other, name in zip(runs, labels, strict=True) if name == label] for label in labels]
+    return [", ".join([label, *unlike(run, peers)]) for label, run, peers in zip(labels, runs, alike, strict=True)]

@@ -1,6 +1,6 @@
 """Tables: their text for a terminal, Markdown and LaTeX, and the files that hold them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from tetviz.errors import OutputError
 from tetviz.figures.latex import latex_table
+from tetviz.figures.texts import NO_NUMBER
 from tetviz.results import replacing, writable_target
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
@@ -21,13 +22,14 @@ class Table:
     Attributes:
         frame: the numbers, as precise as they are known; units stand in the heads.
         caption: what it shows and what that rests on; after an empty line, where it is from.
-        shown: the same for people: rounded, with intervals; by default ``frame``.
+        shown: the same for people: rounded, with intervals; None where ``frame`` is for them too. An axis that is
+            named ``network`` holds what users call their networks.
         label: what LaTeX refers to it by, after ``tab:``.
     """
 
     frame: pd.DataFrame
     caption: str
-    shown: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shown: pd.DataFrame | None = None
     label: str = "tetviz"
 
     def for_people(self) -> pd.DataFrame:
@@ -36,7 +38,7 @@ class Table:
         Returns:
             ``shown``, or ``frame`` where there is nothing else.
         """
-        return self.shown if len(self.shown) else self.frame
+        return self.frame if self.shown is None else self.shown
 
     def _repr_html_(self) -> str:
         return to_html(self.for_people(), self.caption)
@@ -83,7 +85,8 @@ def to_latex(table: Table) -> str:
         A ``table`` environment with caption and label; where the numbers are from is a comment above it.
     """
     caption, _, origin = table.caption.partition("\n\n")
-    return latex_table(_cells(table.for_people(), 2), caption, table.label, origin)
+    shown = table.for_people()
+    return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == "network")
 
 
 def to_html(frame: pd.DataFrame, caption: str = "") -> str:
@@ -149,5 +152,5 @@ def _cells(frame: pd.DataFrame, decimals: int) -> list[list[str]]:
 
 def _cell(value: object, decimals: int) -> str:
     if isinstance(value, float):
-        return "-" if np.isnan(value) else f"{value:.{decimals}f}"
+        return NO_NUMBER if np.isnan(value) else f"{value:.{decimals}f}"
     return str(value)

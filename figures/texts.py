@@ -1,6 +1,5 @@
-"""Numbers as the texts of tables, and what lists of texts have in common; a dash is where there is no number."""
+"""Numbers and tables of them as texts, and what lists of texts have in common; a dash is where there is no number."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,6 +22,30 @@ def number(value: float, digits: str = ".4g") -> str:
         The number, or a dash where it is not finite: not measured, diverged or not defined.
     """
     return format(value, digits) if math.isfinite(value) else NO_NUMBER
+
+
+def digits(value: float) -> str:
+    """A number to four digits.
+
+    Args:
+        value: any number.
+
+    Returns:
+        The number, by its power of ten where it is very large or very small, or a dash where it is not finite.
+    """
+    return "0" if value == 0 else number(value, "#.4g").removesuffix(".")
+
+
+def short(value: float) -> str:
+    """A number to four digits, from a thousand on to the unit.
+
+    Args:
+        value: any number.
+
+    Returns:
+        The number, or a dash where it is not finite.
+    """
+    return number(value, ",.0f") if abs(value) >= 999.95 else digits(value)
 
 
 def percent(share: float) -> str:
@@ -51,6 +74,22 @@ def interval(mean: float, low: float, high: float, digits: str = ".4g") -> str:
     """
     ends = f" [{low:{digits}}, {high:{digits}}]" if math.isfinite(low) and math.isfinite(high) else ""
     return f"{mean:{digits}}{ends}" if math.isfinite(mean) else NO_NUMBER
+
+
+def intervals(frame: pd.DataFrame, mean: str, low: str, high: str, digits: str) -> list[str]:
+    """Numbers with the ends of their intervals.
+
+    Args:
+        frame: holds them.
+        mean: column of the numbers.
+        low: column of the lower ends; NaN where there is no interval.
+        high: column of the upper ends.
+        digits: format of all three.
+
+    Returns:
+        Texts such as ``0.5 [0.4, 0.6]``.
+    """
+    return [interval(*row, digits) for row in zip(frame[mean], frame[low], frame[high], strict=True)]
 
 
 def shares(accuracy: Any, samples: Any) -> list[str]:
@@ -105,20 +144,33 @@ def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
     return frame.map(lambda value: number(value, digits) if isinstance(value, float) else str(value))
 
 
-def listed(text: str) -> list[Any]:
-    """A list that a file holds as JSON.
+def rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of texts, with numbers that are not whole as :func:`short` has them.
 
     Args:
-        text: such as ``'["a"]'``; empty where nothing is recorded.
+        frame: any table.
 
     Returns:
-        The list; an empty one if it cannot be read.
+        A table of the same shape.
     """
-    try:
-        found = json.loads(text or "[]")
-    except json.JSONDecodeError:
-        return []
-    return found if isinstance(found, list) else []
+    texts = {}
+    for column in frame.columns:
+        values = frame[column]
+        texts[column] = [short(value) for value in values] if values.dtype.kind == "f" else values.tolist()
+    return pd.DataFrame(texts, index=frame.index)
+
+
+def network_rows(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a network, to be put below those of others.
+
+    Args:
+        name: what the network is called.
+        frame: its rows.
+
+    Returns:
+        The same, indexed by the name.
+    """
+    return frame.set_axis(pd.Index([name] * len(frame), name="network"))
 
 
 def shared_text(texts: Sequence[str]) -> str:
@@ -131,3 +183,22 @@ def shared_text(texts: Sequence[str]) -> str:
         The text if all have the same, else nothing.
     """
     return texts[0] if len(set(texts)) == 1 else ""
+
+
+def told(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """What each network rests on, once where all share it.
+
+    Args:
+        texts: one for each network.
+        names: what they are called.
+
+    Returns:
+        The shared text, nothing if it is empty; where they differ a line for each text, with the networks that it is
+        about.
+    """
+    if len(set(texts)) < 2:
+        return tuple(text for text in texts[:1] if text)
+    about: dict[str, list[str]] = {}
+    for text, name in zip(texts, names, strict=True):
+        about.setdefault(text or "not recorded", []).append(name)
+    return tuple(f"{', '.join(named)}: {text}" for text, named in about.items())

@@ -15,6 +15,7 @@ from tetviz.figures.curves import legend_below
 from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.picture import Picture
 from tetviz.figures.style import COLORMAP, energy_unit, paper_style
+from tetviz.figures.texts import NO_NUMBER
 from tetviz.figures.venues import WIDTH, inches, points, text_lines
 from tetviz.results import TrainingOperations
 from tetviz.results.schema import FloatArray
@@ -132,7 +133,7 @@ def _draw_densities(axes: Axes, result: TrainingOperations) -> None:
     mesh = axes.imshow(values, cmap=COLORMAP, vmin=0, vmax=1, aspect="auto")
     colours = matplotlib.colormaps[COLORMAP]
     for (row, column), value in np.ndenumerate(values):
-        text = "-" if np.isnan(value) else f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
+        text = NO_NUMBER if np.isnan(value) else f"{value:.0%}" if value >= 0.0995 or value == 0 else f"{value:.1%}"
         light = float(np.dot(colours(value)[:3], (0.299, 0.587, 0.114))) >= 0.55
         colour = "0.15" if np.isnan(value) else "black" if light else "white"
         axes.text(column, row, text, ha="center", va="center", fontsize=points(6.5), color=colour)

@@ -97,7 +97,7 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
             [with_progress(trajectory, surface_context(trajectory))],
             " ".join(_explained(trajectory).split()),
             "A residual is the distance of a checkpoint from the plane, as a share of its distance from the reference",
-            scale_words(scale, trajectory),
+            scale_words(scale, [trajectory]),
             holes_words([hole_key(trajectory, values)] * bool(np.isnan(values).any())),
         )
     return figure

@@ -52,7 +52,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
         assert [float(value) for value in rows[name][7:]] == pytest.approx(
             [row["product"], row["growth"], row["gradient"]], rel=1e-3
         )
-    assert f"the product says {np.sqrt(running_product(result)[0]):#.4g}" in said.stdout
+    assert f"by the product {np.sqrt(running_product(result)[0]):#.4g}" in said.stdout
     assert "warning" not in said.stderr
 
 

@@ -83,6 +83,7 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["energy", "scaling"], [], "a.csv", "a table takes results of one kind, got energy and scaling", 1),
         (["energy"], [], "a.doc", "a figure is written as .png, .pdf, .svg, a table as .tex, .csv, .md", 1),
         (["surface", "scaling"], ["--figure", "fig2"], "a.pdf", "got results of kind scaling", 1),
+        (["scaling", "scaling"], [], "a.pdf", "is given twice", 2),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_line(kinds, options, output, words, code, files, tmp_path):

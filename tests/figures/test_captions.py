@@ -6,10 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from every_kind import KINDS, NAMED, trained
+from planted_isometry import planted_isometry
 from planted_results import (
     planted_counts,
+    planted_curvature,
+    planted_curve,
     planted_history,
     planted_interpolation,
+    planted_lines,
+    planted_sharpness,
     planted_surface,
     planted_trajectory,
 )
@@ -19,6 +24,7 @@ from tetviz.figures import draw
 from tetviz.figures.named import draw_named
 from tetviz.figures.output import save_with_caption
 from tetviz.figures.tables import Table
+from tetviz.figures.venues import use_style
 from tetviz.results import load, save
 
 
@@ -164,3 +170,109 @@ def test_choices_that_differ_are_told_by_network():
     curves = [trained("total", seed, label=f"net {seed}") for seed in range(3)]
     curves[1] = replace(curves[1], provenance=replace(curves[1].provenance, split="train"))
     assert "net 0, net 2: cifar10 test" in draw_named("fig7", curves).caption
+
+
+def caption_of(name, results):
+    return (draw_named(name, results) if name else draw(results)).caption.partition("\n\n")[0]
+
+
+def without_weights(counts):
+    return replace(counts, **{name: 0 * getattr(counts, name) for name in ("dense_mac", "inbounds_mac")})
+
+
+def without_errors(result):
+    return replace(result, step_phi_se=np.full_like(result.step_phi_se, np.nan))
+
+
+RINGS, BANDS = "Rings mark the training T", "95 % bootstrap intervals over planes"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "drawn", "bare"),
+    [
+        ("", BANDS, planted_lines(), planted_lines(planes=1)),
+        ("", BANDS, planted_sharpness(), planted_sharpness(planes=1)),
+        ("sharpness-table", BANDS, planted_lines(), planted_lines(planes=1)),
+        ("", "intervals over directions", planted_curvature(), planted_curvature(directions=1)),
+        ("fig8", RINGS, planted_curve(tmax=8), planted_curve(tmax=8, t_train=0)),
+        ("fig4a", RINGS, planted_curve(tmax=16), planted_curve(tmax=16, t_train=12)),
+        ("exits", RINGS, planted_curve(tmax=8), planted_curve(tmax=8, t_train=0)),
+        ("classes", "Dashed lines mark the training T", planted_curve(tmax=8), planted_curve(tmax=8, t_train=0)),
+        ("fig4b", RINGS, planted_counts(), planted_counts(t_train=0)),
+        ("", RINGS, planted_counts(), planted_counts(t_train=0)),
+        ("fig4b", "Vertical lines are dense ANNs", planted_counts(), without_weights(planted_counts())),
+        ("", "Bands are 95 % intervals of phi", planted_isometry(), without_errors(planted_isometry())),
+    ],
+)
+def test_a_caption_tells_a_mark_where_it_is_drawn(name, words, drawn, bare):
+    assert words in caption_of(name, [drawn]) and words not in caption_of(name, [bare])
+
+
+def test_fig4a_says_the_one_t_that_networks_were_trained_with():
+    one = [planted_curve(tmax=8, t_train=t, label=label) for t, label in ((4, "a"), (4, "b"), (6, "c"), (0, "d"))]
+    assert "of networks trained with T = 4." in caption_of("fig4a", one[:2])
+    several = trained("tet")
+    record = {**json.loads(several.provenance.training), "stages": ["2:10", "4:5"]}
+    several = replace(several, provenance=replace(several.provenance, training=json.dumps(record)))
+    assert "trained with T = 4" in caption_of("fig4a", [trained("tet")])
+    for curves in (one, one[:1] + one[2:3], one[3:], [several]):
+        assert "trained with T =" not in caption_of("fig4a", curves)
+
+
+@pytest.mark.parametrize("name", ["fig2", "fig5"])
+def test_the_panels_stand_as_the_caption_says(name):
+    two = [planted_surface(label="a"), planted_surface(label="b")]
+    assert "of 2 networks, a column each, under L_SDT and L_TET" in caption_of(name, two).replace(" in 3-D", "")
+    assert "1 network, under" in caption_of(name, two[:1])
+    with use_style("slides"):
+        assert "2 networks, under L_SDT, then under L_TET, in one row" in caption_of(name, two)
+
+
+def test_the_cross_is_told_if_any_map_has_it():
+    off, on = planted_surface(label="a", x_range=(0.2, 1.2)), planted_surface(label="b")
+    for surfaces in ([off, on], [on, off]):
+        assert "the cross at (0, 0)" in caption_of("fig2", surfaces)
+    assert "cross" not in caption_of("fig2", [off])
+
+
+def test_samples_in_another_order_are_the_same():
+    one, other = (planted_surface(label=name, sample=np.arange(5)[::step]) for name, step in (("a", 1), ("b", -1)))
+    assert "different samples" not in caption_of("", [one, other])
+
+
+def test_many_networks_are_named_even_if_nothing_is_known_of_them():
+    caption = draw_named("fig8", [planted_curve(tmax=8, label=f"net {place}") for place in range(6)]).caption
+    assert all(f"net {place}" in caption for place in range(6))
+
+
+def test_fig7_names_the_networks_of_each_t():
+    curves = [planted_curve(tmax=8, t_train=t, label=label) for t, label in ((4, "a"), (6, "b"), (4, "c"))]
+    assert "at T = 4 (a, c), T = 6 (b)." in caption_of("fig7", curves)
+
+
+def test_the_groups_of_fig6_say_what_differs():
+    groups = []
+    for rate in (0.1, 0.01):
+        for lamb in (0.01, 0.1):
+            curve = trained("total", lamb=lamb, digest=f"{rate} {lamb}", label=f"{rate} {lamb}")
+            record = {**json.loads(curve.provenance.training), "lr": rate}
+            groups.append(replace(curve, provenance=replace(curve.provenance, training=json.dumps(record))))
+    labels = [text.get_text() for text in draw_named("fig6", groups).legends[0].get_texts()]
+    assert [label.partition("T = 4")[2] for label in labels[:2]] == [", lr 0.1", ", lr 0.01"]
+
+
+def test_a_caption_is_plain_text_whatever_networks_are_called():
+    name = f"$x$ L_TOTAL {'name-' * 30}net"
+    caption = caption_of("fig3", [planted_history(label=name), planted_history(label="b", loss="total")])
+    assert caption.count(name) == 2 and "\\" not in caption and "mathrm" not in caption
+
+
+def test_firing_rates_of_many_networks_are_means_over_the_layers_of_blocks():
+    owners = [f"{block}.lif{place}" for block in planted_isometry().listed("names") for place in (1, 2)]
+    inside = planted_isometry(neuron_names=json.dumps([*owners, f"{owners[-1]}.last"]))
+    stem = planted_isometry(neuron_names=json.dumps(["stem", *owners]))
+    for results, left_out in (([inside] * 3, False), ([inside, inside, stem], True)):
+        caption = caption_of("", results)
+        assert "mean firing rate of the layers of neurons of each block" in caption
+        assert ("layers outside of blocks are left out" in caption) == left_out
+    assert "left out" not in caption_of("", [stem]) and "mean firing rate" not in caption_of("", [stem])

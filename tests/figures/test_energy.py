@@ -220,5 +220,13 @@ def test_no_name_of_a_point_lies_on_another():
 
 
 def test_microjoules_are_written_with_a_micro_sign():
-    figure = draw_accuracy_per_energy([planted_counts(timesteps=8, cost="45nm-fp32")])
-    assert energy_unit(4.6e6) == (1e6, "\N{MICRO SIGN}J") and "uJ" not in figure.axes[0].get_xlabel()
+    counts = planted_counts()
+    larger = {name: 1000 * getattr(counts, name) for name in ("dense_mac", "inbounds_mac", "mac", "ac")}
+    assert (
+        1e3
+        <= estimate_energy(counts).total_pj[-1]
+        < 1e6
+        <= estimate_energy(dataclasses.replace(counts, **larger)).total_pj[-1]
+    )
+    label = draw_accuracy_per_energy([dataclasses.replace(counts, **larger)]).axes[0].get_xlabel()
+    assert "(\N{MICRO SIGN}J)" in label

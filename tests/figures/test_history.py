@@ -65,6 +65,12 @@ def test_the_switch_and_the_stages_are_marked_between_their_epochs():
     assert figure.get_suptitle() == "cifar10 test split"
 
 
+def test_seeds_of_one_loss_are_told_apart_and_have_its_colour():
+    runs = [planted_history(loss="tet", label=f"seed {seed}") for seed in range(8)]
+    looks = [(c.get_color(), c.get_marker()) for c in of(draw_history(runs).axes[0], "test")]
+    assert len(set(looks)) == 8 and {colour for colour, _ in looks} == {METHOD_STYLES["tet"]["color"]}
+
+
 def test_a_history_that_is_not_whole_says_so():
     assert "4 of 30 epochs not in it" in legend_labels(draw_history([planted_history(done=26)]))[0]
     assert "not in it" not in legend_labels(draw_history([planted_history()]))[0]

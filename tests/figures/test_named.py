@@ -122,13 +122,16 @@ def test_figure_6_has_l_sdt_as_a_line_and_says_what_it_leaves_out():
     swept = [trained("total", lamb=lamb) for lamb in (0.01, 0.1)]
     plain = [trained("sdt", seed, top=top) for seed, top in ((0, 0.7), (1, 0.8))]
     switched = retrained(trained("sdt", label="sw", digest="ab"), switch="tet@10")
-    others = [trained("sdt", k=10.0, label="smooth"), switched]
+    to_total = retrained(trained("tet", lamb=0.05, label="back", digest="cd"), switch="total@10")
+    others = [trained("sdt", k=10.0, label="smooth"), switched, to_total]
     figure = draw_named("fig6", [*swept, *plain, *others])
     (line,) = [line for line in figure.axes[0].lines if line.get_gid() == "SDT"]
     assert line.get_ydata()[0] == pytest.approx(50 * sum(curve.accuracy[3] for curve in plain))
-    assert "no lambda: smooth, sw." in figure.caption and "Networks: " in figure.caption
+    settings, loss = "of other settings than any network with a lambda", "its loss was switched"
+    assert f"Left out: smooth ({settings}); sw ({loss}); back ({loss})." in figure.caption
+    assert "Networks: " in figure.caption
     alone = draw_named("fig6", swept)
-    assert "no lambda" not in alone.caption and not [x for x in alone.axes[0].lines if x.get_gid() == "SDT"]
+    assert "Left out" not in alone.caption and not [x for x in alone.axes[0].lines if x.get_gid() == "SDT"]
 
 
 def test_lines_between_checkpoints_are_no_sharpness():
@@ -216,6 +219,18 @@ def test_switches_at_different_epochs_are_different_methods():
     switched = [retrained(trained("sdt", seed), switch=f"tet@{at}") for seed, at in ((0, 10), (1, 10), (2, 20))]
     methods = draw_named("table3", switched).shown["method"].tolist()
     assert methods == ["SDT, then TET, switched after epoch 10", "SDT, then TET, switched after epoch 20"]
+
+
+def test_unlike_budgets_of_unlike_losses_are_said():
+    longer = retrained(trained("sdt", 0), switch="tet@10", stages=["4:60"])
+    assert "more than their loss and seed: stages." in draw_named("table1", [trained("sdt", 1), longer]).caption
+
+
+def test_a_switch_to_l_total_has_its_lambda():
+    switched = [retrained(trained("sdt", seed, lamb), switch="total@10") for seed, lamb in ((0, 0.05), (1, 0.2))]
+    table = draw_named("table3", switched)
+    assert table.shown["method"].tolist() == ["SDT, then TOTAL, lambda 0.05", "SDT, then TOTAL, lambda 0.2"]
+    assert table.frame["lambda"].tolist() == [0.05, 0.2]
 
 
 def retrained(curve, **settings):

@@ -43,7 +43,8 @@ def test_a_point_is_the_overall_against_the_mean_step_accuracy(t):
 
 def test_each_network_is_taken_at_its_own_training_t():
     figure = draw_scatter([curve(t_train=2), curve(t_train=5)])
-    assert figure.get_suptitle().startswith("T = 2, T = 5")
+    assert figure.get_suptitle().startswith("each at its training T")
+    assert "at T = 2 (tet #1), T = 5 (tet #2)." in figure.caption
     ((_, xy),) = points(figure)
     np.testing.assert_allclose(xy[:, 1], 90 * (1 - 0.5 ** np.array([2, 5])))
 

@@ -6,6 +6,8 @@ import time
 import matplotlib
 import pytest
 from every_kind import KINDS
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from planted_results import (
@@ -131,6 +133,21 @@ def test_methods_keep_their_colour_in_any_order_and_can_be_told_apart():
     ]
     assert abs(grey[0] - grey[1]) > 0.15
     assert sdt["marker"] != tet["marker"] and sdt["linestyle"] != tet["linestyle"]
+
+
+@given(st.lists(st.sampled_from(["a", "SDT", "TET", "TET seed", "sdt then tet"]), max_size=8))
+def test_up_to_eight_networks_differ_in_marker_and_dashes_whatever_they_are_called(names):
+    styles = series_styles(names)
+    for key in ("marker", "linestyle"):
+        assert len({str(style[key]) for style in styles}) == len(names)
+    for method, own in METHOD_STYLES.items():
+        looks = [style for name, style in zip(names, styles, strict=True) if method_of(name) == method]
+        assert {style["color"] for style in looks} <= {own["color"]} and looks[:1] in ([], [own])
+
+
+def test_many_networks_of_one_method_are_told_apart():
+    styles = series_styles([f"tet seed {seed}" for seed in range(24)])
+    assert len({str(sorted(style.items())) for style in styles}) == 24 and len({s["color"] for s in styles}) == 1
 
 
 def test_draw_picks_the_figure():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -14,15 +15,15 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
+from planted_results import planted_counts, planted_curve, planted_history, planted_lines, planted_sharpness
 from planted_training import planted_training
 
-from tetviz.errors import OutputError
+from tetviz.errors import OutputError, ResultError
 from tetviz.figures.energy_tables import in_unit
 from tetviz.figures.named import FIGURES, draw_named
 from tetviz.figures.style import energy_unit
 from tetviz.figures.tables import Table, save_table, to_latex
-from tetviz.results import TrainingOperations
+from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import baselines, estimate_energy, wilson
 from tetviz.summaries.training import training_table
 
@@ -76,6 +77,28 @@ def test_latex_escapes_any_name(name):
     assert unescaped(cell.strip()) == name
 
 
+@given(st.text("&%$#_{}~\\<>| ab5", min_size=1, max_size=20), st.sampled_from(["", "-", "1.5 ", "3 ± "]))
+def test_latex_escapes_cells_that_begin_as_numbers(name, start):
+    cell = " ".join(f"{start}0{name}b".split())
+    frame = pd.DataFrame({"layer": [cell]}, index=pd.Index(["net"], name="network"))
+    ((_, shown),) = rows_of(to_latex(Table(frame, "c")))
+    back = shown.strip().removesuffix(r" \\").replace("$-$", "-").replace(r"$\pm$", "±")
+    assert unescaped(back) == cell
+
+
+def test_latex_prints_the_names_of_networks_in_heads_as_they_are():
+    results = [planted_sharpness(label="rho 1..4"), planted_sharpness(label="phi x^2")]
+    head = to_latex(draw_named("sharpness-table", results)).partition(r"\toprule")[2].partition(r"\midrule")[0]
+    assert "rho 1..4" in head and r"phi x\textasciicircum{}2" in head and "$" not in head
+
+
+@pytest.mark.parametrize("letter", "ĄħŉÞ«漢")
+def test_latex_tells_what_pdflatex_cannot_print(letter):
+    frame = pd.DataFrame({"x": [1.0]}, index=[f"a{letter}b"])
+    assert f"that has them: {letter}\n" in to_latex(Table(frame, "c"))
+    assert "XeLaTeX" not in to_latex(Table(frame.set_axis(["éüß"]), "c"))
+
+
 def test_latex_sets_signs_powers_ranges_and_units():
     values = ["-0.5 [-1e-05, +2.5]", "3 ± 1", "-"]
     frame = pd.DataFrame({"d_in (\N{MICRO SIGN}J)": values}, index=["lambda 0.05", "rise at 1..4", "nat/r^2"])
@@ -99,6 +122,16 @@ def test_a_table_longer_than_a_page_goes_on_under_its_number():
     assert names == ["a", "a", "b", "b"]  # again at the head of each part
 
 
+def odd_names(result):
+    """Names of layers and blocks that begin with a digit, as those of a Sequential do, and end in signs."""
+    if not isinstance(result, BlockIsometry | OperationCounts | TrainingOperations):
+        return {}
+    return {
+        listed: json.dumps([f"{place}.{name}_&50% #$" for place, name in enumerate(result.listed(listed))])
+        for listed in ("names", "modules")
+    }
+
+
 ODD = ("a_b 50% & #1 $x$ ~ ^2 \\ {z} -- | <é ü ñ> αΩ±", "[best] *net* 1..4 L_SDT")
 
 
@@ -109,7 +142,7 @@ def test_every_table_compiles_and_fits_its_page(tmp_path):
         results = NAMED[name]()
         labels = [ODD[index % 2] + str(index // 2) for index in range(len(results))]
         odd = [
-            replace(result, provenance=replace(result.provenance, label=label, dataset="d_1 & 2"))
+            replace(result, provenance=replace(result.provenance, label=label, dataset="d_1 & 2"), **odd_names(result))
             for result, label in zip(results, labels, strict=True)
         ]
         save_table(draw_named(name, odd), tmp_path / f"{name}.tex")
@@ -178,13 +211,15 @@ def test_the_convention_table_has_the_anns_of_the_summaries_in_the_unit_of_the_c
     np.testing.assert_allclose(shown, frame["energy (nJ)"] * 1e3 / factor, rtol=1e-3)
 
 
-@pytest.mark.parametrize("factor", [1.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("factor", [1.0, 1e3, 1e6, 1e9, 1e12])
 def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
     frame = pd.DataFrame({"energy (nJ)": [2.0e6], "right per uJ": [0.5e-3]})
-    unit = energy_unit(factor)[1]
-    energy, right = in_unit(frame, factor, unit).iloc[0]
-    larger = energy_unit(1e3 * factor)[0]
-    assert energy * factor == pytest.approx(2e9) and right / larger == pytest.approx(0.5e-3 / 1e6)
+    sizes = {"pJ": 1.0, "nJ": 1e3, "\N{MICRO SIGN}J": 1e6, "mJ": 1e9, "J": 1e12}
+    table = in_unit(frame, factor, next(unit for unit, size in sizes.items() if size == factor))
+    first, second = (re.fullmatch(r"(?:energy \(|right per )(\w+)\)?", head)[1] for head in table.columns)
+    energy, right = table.iloc[0]
+    assert sizes[first] == factor and sizes[second] == min(1e3 * factor, 1e12)
+    assert energy * sizes[first] == pytest.approx(2e9) and right / sizes[second] == pytest.approx(0.5e-3 / 1e6)
 
 
 def test_the_sharpness_table_puts_networks_side_by_side():
@@ -196,6 +231,29 @@ def test_the_sharpness_table_puts_networks_side_by_side():
     assert alone.shown.columns.tolist() == ["L_SDT", "L_TET"]
     for loss in ("L_SDT", "L_TET"):
         assert table.shown.loc[loss, "b"].tolist() == [cell for cell in alone.shown[loss] if cell != "-"]
+
+
+def test_a_sharpness_that_is_known_on_no_plane_is_no_table():
+    done = np.ones((10, 41))
+    done[5:] = 0
+    half = planted_lines(label="half", done=done)
+    with pytest.raises(ResultError, match=r"sharpness of half .* finish its measurement"):
+        draw_named("sharpness-table", [half])
+    cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).shown
+    assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
+
+
+def test_a_table_of_no_rows_is_shown_as_such():
+    frame = pd.DataFrame({"x": [1.0]})
+    assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, "c").for_people() is frame
+
+
+def test_errors_of_no_number_are_left_out():
+    result = planted_isometry()
+    phi, error = result.step_phi.copy(), result.step_phi_se.copy()
+    phi[0], error[1] = np.nan, np.nan
+    cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).shown["phi (1 s.e.)"]
+    assert cells.iloc[0] == "-" and "(" not in cells.iloc[1] and cells.iloc[2].endswith(")")
 
 
 def test_the_training_table_adds_up_to_its_total():

@@ -7,6 +7,7 @@ from planted_results import planted_curve
 
 from tetviz.errors import ResultError
 from tetviz.figures import format_table, step_accuracy_table, to_markdown
+from tetviz.figures.named import draw_named
 
 
 def test_accuracies_and_variances_of_planted_steps():
@@ -46,6 +47,12 @@ def test_a_table_that_ends_before_training_does_has_no_variance_beyond_it():
     mixed = step_accuracy_table([planted_curve(tmax=4, t_train=4, label="a"), planted_curve(tmax=4, t_train=2)])
     assert "var T_train+1..4" in mixed and np.isnan(mixed.loc["a", "var T_train+1..4"])
     assert "var 5..4" not in step_accuracy_table([planted_curve(tmax=4, t_train=4)])
+
+
+def test_without_a_training_t_there_is_no_variance_beyond_it():
+    table = draw_named("table4", [planted_curve(tmax=8, t_train=0)])
+    assert [column for column in table.frame if column.startswith("var")] == ["var 1..8"]
+    assert table.shown["trained at T"].tolist() == ["-"]
 
 
 def test_what_was_not_measured_is_missing():

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.headline_texts import Headline, text_table
+from tetviz.figures.headlines.parts import Headline, first, position, text_table
 from tetviz.figures.labels import data_context
 from tetviz.figures.style import energy_unit
 from tetviz.figures.texts import counted, number, percent
 from tetviz.results import BlockIsometry, OperationCounts, Result, ScalingCurve, TrainingHistory, TrainingOperations
-from tetviz.results.schema import FloatArray, IntArray
+from tetviz.results.schema import FloatArray
 from tetviz.summaries import convention_table, run_energy, training_table, wilson
 from tetviz.summaries.isometry import closed_form_error, gradient_growth
 from tetviz.summaries.scaling import table_timesteps
@@ -84,7 +84,7 @@ def _of_isometry(result: BlockIsometry) -> Headline:
             "phi of the run": _spread(result.run_phi),
         }.items()
     }
-    growth, error = _first(gradient_growth(result)), closed_form_error(result)
+    growth, error = first(gradient_growth(result)), closed_form_error(result)
     notes = [f"the squared gradient grows {number(growth)} times from the last output to the first input"]
     notes += [f"closed form off by {100 * error:.2g} % on average"] if np.isfinite(error) else []
     notes += [f"not measured: {sentence}" for sentence in result.listed("not_measured")]
@@ -99,7 +99,7 @@ def _of_history(history: TrainingHistory) -> Headline:
     if history.best_epoch == history.epoch[-1]:
         shown = {"chosen and last": len(history.epoch) - 1}
     elif history.best_epoch in history.epoch:
-        shown = {"chosen": _position(history.epoch, history.best_epoch), **shown}
+        shown = {"chosen": position(history.epoch, history.best_epoch), **shown}
     rows = {
         f"{what}, {history.epoch[i]}": {
             "T": str(history.timesteps[i]),
@@ -118,14 +118,6 @@ def _of_history(history: TrainingHistory) -> Headline:
     title = f"Training history, {counted(len(history.epoch), 'epoch')}{planned}"
     notes = ("losses in nat, of the test split, which chooses nothing",)
     return Headline(title, "; ".join(filter(None, context)), text_table(rows, "epoch"), notes)
-
-
-def _position(axis: IntArray, value: int) -> int:
-    return int(np.flatnonzero(axis == value)[0])
-
-
-def _first(values: FloatArray) -> float:
-    return float(values.flat[0]) if values.size else float("nan")
 
 
 def _spread(values: FloatArray) -> tuple[float, float, float]:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.headline_texts import Headline, text_table
+from tetviz.figures.headlines.parts import Headline, first, position, text_table
 from tetviz.figures.labels import data_context, lines_context, names_of, surface_context
-from tetviz.figures.texts import counted, interval, number, percent
+from tetviz.figures.texts import NO_NUMBER, counted, interval, number, percent
 from tetviz.results import Curvature, Lines, Result, Surface, Trajectory, default_timestep
-from tetviz.results.schema import FloatArray, IntArray
+from tetviz.results.schema import FloatArray
 from tetviz.summaries import barriers, bootstrap_mean, finite_curvature, mean_along, sharpness_table
 
 MOST_ROWS = 12
@@ -19,7 +19,7 @@ _FLATNESS = ("loss", "rise", "width", "SAM", "average")
 
 
 def _of_surface(surface: Surface) -> Headline:
-    at = _position(surface.timestep, default_timestep(surface))
+    at = position(surface.timestep, default_timestep(surface))
     centre = np.ix_(np.isclose(surface.y, 0, atol=1e-9), np.isclose(surface.x, 0, atol=1e-9))
     missing = (surface.done == 0)[..., None]
     rows, lost = {}, 0
@@ -29,7 +29,7 @@ def _of_surface(surface: Surface) -> Headline:
         )
         known = grid[np.isfinite(grid)]
         lost = max(lost, int((~np.isfinite(grid) & (surface.done == 1)).sum()))
-        here, spread = (_first(values[0][centre]) for values in (grid, error))
+        here, spread = (first(values[0][centre]) for values in (grid, error))
         rows[f"L_{loss.upper()} (nat)"] = {
             "at (0, 0)": f"{number(here)} ± {number(spread)}" if np.isfinite(spread) else number(here),
             "lowest": number(known.min() if known.size else np.nan),
@@ -37,7 +37,7 @@ def _of_surface(surface: Surface) -> Headline:
         }
     shares = np.where(missing, np.nan, surface.accuracy)[..., at]
     known = shares[np.isfinite(shares)]
-    ends = (_first(shares[0][centre]), known.min() if known.size else np.nan, known.max() if known.size else np.nan)
+    ends = (first(shares[0][centre]), known.min() if known.size else np.nan, known.max() if known.size else np.nan)
     rows["accuracy"] = dict(zip(("at (0, 0)", "lowest", "highest"), map(percent, ends), strict=True))
     notes = [f"{lost:,} measured points have no finite loss"] if lost else []
     if len(surface.plane) == 1 and surface.direction_seed.min() >= 0:
@@ -52,7 +52,7 @@ def _of_surface(surface: Surface) -> Headline:
 
 
 def _of_trajectory(trajectory: Trajectory) -> Headline:
-    at = _position(trajectory.timestep, default_timestep(trajectory))
+    at = position(trajectory.timestep, default_timestep(trajectory))
     points = len(trajectory.point)
     shown = np.unique(np.linspace(0, points - 1, min(points, MOST_ROWS)).round().astype(int))
     names = names_of(trajectory.names, points, "checkpoint")
@@ -86,7 +86,7 @@ def _of_lines(lines: Lines) -> Headline:
             columns[f"L_{loss.upper()}"] = [interval(*row) for row in table.itertuples(index=False)]
             index = table.index
         frame = pd.DataFrame(columns, index=index)
-        frame = frame[frame.index.str.startswith(_FLATNESS) & ~(frame == "-").all(axis=1)]
+        frame = frame[frame.index.str.startswith(_FLATNESS) & ~(frame == NO_NUMBER).all(axis=1)]
         planes = len(lines.line) // 2
         title = f"Flatness along {counted(len(lines.line), 'line')}" + ", SAM and random steps" * (
             lines.kind == "sharpness"
@@ -117,7 +117,7 @@ def _of_curvature(result: Curvature) -> Headline:
         for radius, *bounds in zip(result.radius, bend.mean, bend.low, bend.high, strict=True)
     }
     rows = {"surrogate Hessian, mean of v'Hv": {"curvature (nat)": number(_mean(result.surrogate_curvature))}, **rows}
-    rows["surrogate Hessian, largest eigenvalue"] = {"curvature (nat)": number(_first(result.eigenvalue))}
+    rows["surrogate Hessian, largest eigenvalue"] = {"curvature (nat)": number(first(result.eigenvalue))}
     rows["surrogate Hessian, trace"] = {"curvature (nat)": number(_mean(result.trace_estimate))}
     notes = [result.note] if result.note else []
     notes.append("the surrogate Hessian is not the curvature of the measured loss")
@@ -128,14 +128,6 @@ def _of_curvature(result: Curvature) -> Headline:
         text_table(rows, f"T = {step}"),
         tuple(notes),
     )
-
-
-def _position(axis: IntArray, value: int) -> int:
-    return int(np.flatnonzero(axis == value)[0])
-
-
-def _first(values: FloatArray) -> float:
-    return float(values.flat[0]) if values.size else float("nan")
 
 
 def _mean(values: FloatArray) -> float:

@@ -1,8 +1,11 @@
-"""What a result says in short."""
+"""What a result says in short, and what its numbers are taken with."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+
+from tetviz.results.schema import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,28 @@ def text_table(rows: dict[str, dict[str, str]], corner: str) -> pd.DataFrame:
         The table.
     """
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(corner)
+
+
+def position(axis: IntArray, value: int) -> int:
+    """Where a number stands on an axis.
+
+    Args:
+        axis: numbers, each once.
+        value: one of them.
+
+    Returns:
+        Its place.
+    """
+    return int(np.flatnonzero(axis == value)[0])
+
+
+def first(values: FloatArray) -> float:
+    """The first of some numbers.
+
+    Args:
+        values: any.
+
+    Returns:
+        The number, NaN where there is none.
+    """
+    return float(values.flat[0]) if values.size else float("nan")

@@ -1,10 +1,10 @@
 """The few numbers of a result that one wants to see first, as text, and the choices that they rest on."""
 
-from tetviz.figures import headlines_loss, headlines_network
-from tetviz.figures.headline_texts import Headline
+from tetviz.figures.headlines import loss, network
+from tetviz.figures.headlines.parts import Headline
 from tetviz.results import Result
 
-_MADE = {**headlines_loss.MADE, **headlines_network.MADE}
+_MADE = {**loss.MADE, **network.MADE}
 
 
 def headline(result: Result) -> Headline:
