@@ -195,7 +195,8 @@ def report_path(lines: "Lines", target: Path, as_json: bool) -> None:
     save_figure(draw([lines]), target.with_suffix(".png"))
     note(f"wrote {target} and {target.with_suffix('.png')}")
     if not as_json:
-        click.echo(format_table(barrier_table(lines).frame))
+        table = barrier_table(lines)
+        click.echo("\n".join([format_table(table.frame), *table.feet]))
         return
     numbers = barrier_numbers(lines).reset_index(names="loss")
     numbers.insert(1, "timesteps", default_timestep(lines))

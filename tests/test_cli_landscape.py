@@ -290,7 +290,7 @@ def test_paths_print_what_they_store(
         loss = f"{row['loss'][2:].lower()}_loss"
         ends = getattr(lines, f"end_{loss}")[:, -1]
         between = getattr(lines, loss)[names.index(row["line"]), inside, -1]
-        assert [row["at 0"], row["at 1"]] == ends.tolist()
+        assert [row["first"], row["second"]] == ends.tolist()
         assert row["barrier"] == pytest.approx(between.max() - ends.mean(), rel=1e-9)
         assert between.min() - 1e-9 <= row["mean along"] <= between.max() + 1e-9
         assert f"{row['barrier']:.4f}" in measured[path].stdout

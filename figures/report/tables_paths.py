@@ -16,8 +16,8 @@ def barrier_numbers(lines: Lines) -> pd.DataFrame:
         lines: of path ``linear`` or ``bezier``.
 
     Returns:
-        A row for each loss and line: its name, the losses of the checkpoints at its ends, the barrier, and the mean
-        along it, in nat.
+        A row for each loss and line: its name, the losses of the first and the second checkpoint with their own
+        batch-norm statistics, the barrier above their mean, and the mean along the line, in nat.
     """
     step = default_timestep(lines)
     rows, index = [], []
@@ -27,7 +27,7 @@ def barrier_numbers(lines: Lines) -> pd.DataFrame:
         for name, height in barriers(lines, loss, step).items():
             rows.append([name, *ends, height, means[name]])
             index.append(f"L_{loss.upper()}")
-    columns = ["line", "at 0", "at 1", "barrier", "mean along"]
+    columns = ["line", "first", "second", "barrier", "mean along"]
     return pd.DataFrame(rows, index=pd.Index(index, name=f"T = {step}"), columns=columns)
 
 
@@ -40,7 +40,11 @@ def barrier_table(lines: Lines) -> TextTable:
     Returns:
         A row for each loss and line.
     """
-    return TextTable("", numbered(barrier_numbers(lines), ".4f"))
+    foot = (
+        "first and second are the checkpoints' own losses, which a line of other batch-norm statistics does not meet; "
+        "the barrier is how far the highest loss on the line lies above their mean"
+    )
+    return TextTable("", numbered(barrier_numbers(lines), ".4f"), (foot,))
 
 
 def checkpoint_numbers(result: Trajectory) -> pd.DataFrame:

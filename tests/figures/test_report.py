@@ -354,7 +354,7 @@ def test_the_tables_of_many_networks_are_folded() -> None:
 
 def test_columns_of_words_are_told_from_columns_of_numbers() -> None:
     words = dict(zip((table := barrier_table(planted_interpolation())).frame.columns, table.are_words, strict=True))
-    assert words == {"line": True, "at 0": False, "at 1": False, "barrier": False, "mean along": False}
+    assert words == {"line": True, "first": False, "second": False, "barrier": False, "mean along": False}
 
 
 def test_a_grid_without_the_network_says_so() -> None:
