@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tetviz.errors import ResultError
 from tetviz.results import OperationCounts
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.conventions import SIDE_COSTS, Convention, Operations, apply_convention, convention
@@ -124,7 +125,7 @@ def estimate_energy(
 
     Raises:
         ValueError: an unknown convention or choice.
-        TetvizError: an unknown cost or memory model, or a file that is none.
+        TetvizError: an unknown cost or memory model, a file that is none, or counts that name an unknown convention.
     """
     choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm}
     chosen = replace(_preset(counts, convention), **{k: v for k, v in choices.items() if v is not None})
@@ -155,7 +156,10 @@ def _preset(counts: OperationCounts, given: Convention | str | None) -> Conventi
         return given
     if given is not None:
         return convention(given)
-    return convention(counts.convention, first_layer=counts.first_layer, pool=counts.pool, norm=counts.norm)
+    try:
+        return convention(counts.convention, first_layer=counts.first_layer, pool=counts.pool, norm=counts.norm)
+    except ValueError as error:
+        raise ResultError(f"the operation counts are to be priced by what this tetviz does not know: {error}") from None
 
 
 def _memory_bounds(counts: OperationCounts, cost: CostModel, operations: Operations) -> tuple[FloatArray, FloatArray]:

@@ -418,6 +418,8 @@ def test_counts_are_priced_as_they_say_unless_told_otherwise():
     assert estimate_energy(counts, "45nm-fp16", pool="mac").convention == convention("strict", first_layer="once")
     with pytest.raises(TetvizError, match="unknown cost model"):
         estimate_energy(counts, "45nm")
+    with pytest.raises(ResultError, match="priced by what this tetviz does not know: unknown convention 'newer'"):
+        estimate_energy(planted_counts(convention="newer"))
 
 
 # Memory
