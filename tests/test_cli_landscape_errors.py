@@ -1,6 +1,7 @@
 """What a user can do wrong with the commands that move a network: one line with the cure, and nothing is replaced."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -470,7 +471,10 @@ def test_plot_takes_what_fits_one_figure(results: dict[str, Path], tmp_path: Pat
         (("trajectory", "--all-planes"), ("--all-planes", "trajectory")),
     )
     for args, words in wrong:
-        given = [results.get(arg, arg) if isinstance(arg, str) else arg for arg in args]
+        given = [
+            shutil.copy(results[arg], tmp_path / f"{number}.h5") if arg in results else arg
+            for number, arg in enumerate(args)
+        ]
         refused(tmp_path, "plot", *given, "-o", tmp_path / "x.png", words=words)
 
 

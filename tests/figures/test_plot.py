@@ -1,5 +1,7 @@
 """``tetviz plot`` on planted files of every kind."""
 
+import shutil
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -118,7 +120,8 @@ def test_planes_and_timesteps_are_chosen(files, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_line(names, options, output, words, code, files, tmp_path):
-    result = plot(*(files[name] for name in names), *options, "-o", tmp_path / output)
+    given = [shutil.copy(files[name], tmp_path / f"{number}.h5") for number, name in enumerate(names)]
+    result = plot(*given, *options, "-o", tmp_path / output)
     assert result.exit_code == code, result.output
     (error,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert words in error and error == result.output.splitlines()[-1]
