@@ -60,14 +60,7 @@ class Operation:
 
 
 class Accounts:
-    """Books operations into a ledger.
-
-    Args:
-        ledger: the books.
-        owners: storage of every parameter and buffer to the layer that it belongs to.
-        parameters: storage of every parameter.
-        skip_zero_weights: whether weights that are 0 join nothing.
-    """
+    """Books operations into a ledger."""
 
     def __init__(self, ledger: Ledger, owners: dict[int, str], parameters: set[int], skip_zero_weights: bool) -> None:
         self.ledger, self.skip_zero_weights = ledger, skip_zero_weights
@@ -76,17 +69,7 @@ class Accounts:
         self._fan_out = FanOut()
 
     def book(self, operation: Operation) -> str:
-        """Counts an operation.
-
-        Args:
-            operation: what has run.
-
-        Returns:
-            The layer whose output the result is; empty where it is none.
-
-        Raises:
-            TetvizError: the input of a layer holds NaN.
-        """
+        """Counts an operation."""
         name, origins, output = operation.name, operation.origins, operation.output
         if name in _CONVOLUTIONS or name in _PRODUCTS:
             return self._weighted(operation)

@@ -46,15 +46,7 @@ class Call:
 
 
 class Backpropagation:
-    """Runs copies of a network forward and backward and keeps what passed; the network itself is left alone.
-
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK; its neurons are :class:`tetviz.models.LIF`.
-        bn: ``frozen`` for the running statistics of batch normalisations, ``batch`` for those of each batch.
-
-    Raises:
-        ValueError: the network has no LIF neurons.
-    """
+    """Runs copies of a network forward and backward and keeps what passed; the network itself is left alone."""
 
     def __init__(self, model: nn.Module, bn: str = "frozen") -> None:
         self.model = copy.deepcopy(model).requires_grad_(True).eval()
@@ -89,17 +81,7 @@ class Backpropagation:
             module.register_forward_hook(lambda module, _, output: self._passed(module, output))
 
     def run(self, x: Tensor, labels_B: Tensor, timesteps: int, loss: Loss) -> None:
-        """Replaces what was kept by what one batch shows.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            labels_B: class indices.
-            timesteps: number of steps T.
-            loss: of (logits_TBK, labels_B).
-
-        Raises:
-            TrainingError: the loss is not finite.
-        """
+        """Replaces what was kept by what one batch shows."""
         check_length(x, timesteps)
         self.calls, self.responsive, self.normalised = [], {}, 0
         with exact_kernels(), torch.enable_grad(), forward_ad.dual_level():
@@ -144,15 +126,7 @@ class Backpropagation:
 
 
 def responsive(neuron: LIF, current_TB: Tensor) -> Tensor:
-    """Where the surrogate derivative of neurons that start from rest is not 0.
-
-    Args:
-        neuron: their constants.
-        current_TB: synaptic input, T x B x any further axes.
-
-    Returns:
-        Shaped like the input, bool.
-    """
+    """Where the surrogate derivative of neurons that start from rest is not 0."""
     spike, marks = SURROGATES[neuron.surrogate], []
     currents_TB = current_TB.detach().to(torch.promote_types(current_TB.dtype, torch.float32))
     u = torch.zeros_like(currents_TB[0])

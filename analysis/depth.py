@@ -25,18 +25,7 @@ STEPS_EXPECTED = (
 def gradient_squares(
     signals: Signals, blocks: Sequence[Block], layers: Sequence[str], loss: Tensor
 ) -> dict[str, FloatArray]:
-    """Squared norms of the gradients of the samples' own losses, summed over samples.
-
-    Args:
-        signals: of the run.
-        blocks: at whose input and output.
-        layers: at whose output.
-        loss: the mean over samples.
-
-    Returns:
-        ``input_gradient``, ``output_gradient`` and ``bypass`` (of what is at the input of a block, but did not come
-        through it) by block and step, ``layer_gradient`` by layer and step.
-    """
+    """Squared norms of the gradients of the samples' own losses, summed over samples."""
     ends = [block.ends(signals) for block in blocks]
     groups = [side for pair in ends for side in pair] + [signals.left[name] for name in layers]
     found = iter(gradients([loss], [tensor for group in groups for tensor in group]))
@@ -60,10 +49,6 @@ def _sums(signals: Signals, grouped: list[list[Tensor]]) -> FloatArray:
 def neuron_means(signals: Signals, neurons: Sequence[str]) -> dict[str, FloatArray]:
     """What layers of neurons do, on average over neurons and samples.
 
-    Args:
-        signals: of the run.
-        neurons: the layers.
-
     Returns:
         By layer and step: ``rate``; ``potential_mean``, ``potential_square`` and ``mass`` (of the squared surrogate
         derivative), NaN for neurons that are not :class:`tetviz.models.LIF`.
@@ -82,11 +67,6 @@ def neuron_means(signals: Signals, neurons: Sequence[str]) -> dict[str, FloatArr
 
 def closed_forms(signals: Signals, blocks: Sequence[Block], mass: Mapping[str, FloatArray]) -> FloatArray:
     """Phi of every block that potentials and weights predict.
-
-    Args:
-        signals: of the run.
-        blocks: the blocks.
-        mass: of layers of neurons by name, T long.
 
     Returns:
         By block and step, NaN where there is no closed form.
@@ -119,15 +99,7 @@ def closed_forms(signals: Signals, blocks: Sequence[Block], mass: Mapping[str, F
 
 
 def responses(neuron: LIF, current_TB: Tensor) -> tuple[Tensor, Tensor]:
-    """Potentials before the reset, and the surrogate derivatives there, of neurons that start from rest.
-
-    Args:
-        neuron: their constants.
-        current_TB: synaptic input, T x B x any further axes.
-
-    Returns:
-        u and h(u), in float64, shaped like the input.
-    """
+    """Potentials before the reset, and the surrogate derivatives there, of neurons that start from rest."""
     potentials, slopes = [], []
     with torch.no_grad():
         current_TB = current_TB.detach().to(torch.promote_types(current_TB.dtype, torch.float32))

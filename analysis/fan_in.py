@@ -9,9 +9,6 @@ class FanIn:
 
     It is the layer itself with weights of one on the marks: exact in float32, since a fan-in is far below 2^24. All
     output channels of a group receive the same, so one stands for them.
-
-    Args:
-        layer: a convolution of any padding mode, stride, dilation and groups, or a linear layer.
     """
 
     def __init__(self, layer: nn.Conv2d | nn.Linear) -> None:
@@ -21,65 +18,29 @@ class FanIn:
         self._all: dict[tuple[int, ...], Tensor] = {}
 
     def rows(self, x: Tensor) -> Tensor:
-        """Merges all that stands before the axes of one input or output.
-
-        Args:
-            x: input or output of the layer.
-
-        Returns:
-            A row for each time that the layer is applied: (rows, channels, H, W) or (rows, features).
-        """
+        """Merges all that stands before the axes of one input or output."""
         return x.reshape(-1, *x.shape[-3:]) if isinstance(self.layer, nn.Conv2d) else x.reshape(-1, x.shape[-1])
 
     def of_marks(self, marks: Tensor) -> Tensor:
-        """Marked inputs of every output.
-
-        Args:
-            marks: (rows, ...) of bool, shaped like inputs.
-
-        Returns:
-            Whole numbers (rows, groups, positions), float32.
-        """
+        """Marked inputs of every output."""
         counts: Tensor = self._ones(marks.to(torch.float32))
         return counts.round().reshape(len(marks), self.groups, -1)
 
     def of_all(self, marks: Tensor) -> Tensor:
-        """Inputs of every output, whatever they are.
-
-        Args:
-            marks: shaped like inputs.
-
-        Returns:
-            Whole numbers (1, groups, positions), float32.
-        """
+        """Inputs of every output, whatever they are."""
         shape = tuple(marks.shape[1:])
         if shape not in self._all:
             self._all[shape] = self.of_marks(torch.ones_like(marks[:1]))
         return self._all[shape]
 
     def outputs(self, marks: Tensor) -> Tensor:
-        """Marked outputs, the channels of a group added.
-
-        Args:
-            marks: (rows, ...) of bool, shaped like outputs.
-
-        Returns:
-            Whole numbers (rows, groups, positions), int64.
-        """
+        """Marked outputs, the channels of a group added."""
         channels = marks.shape[1] // self.groups
         return marks.reshape(len(marks), self.groups, channels, -1).sum(2)
 
 
 def count_pairs(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """Pairs of a marked input and a marked output.
-
-    Args:
-        inputs: marked inputs of every output, (rows, groups, positions), or one row for all.
-        outputs: marked outputs, (rows, groups, positions).
-
-    Returns:
-        A number for each row, int64.
-    """
+    """Pairs of a marked input and a marked output."""
     return (inputs.double() * outputs.double()).sum((1, 2)).round().long()
 
 

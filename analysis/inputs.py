@@ -32,14 +32,7 @@ class Signs:
         self._last: tuple[Tensor, int, Tensor, Tensor] | None = None
 
     def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The signs of a tensor.
-
-        Args:
-            x: any tensor.
-
-        Returns:
-            -1, 0 or 1 for every element, and 1 where it is not 0, else 0, both as floating point.
-        """
+        """The signs of a tensor."""
         if self._last is not None:
             known, version, signs, active = self._last
             same = known.data_ptr() == x.data_ptr() and known.numel() == x.numel() and known.dtype == x.dtype
@@ -51,30 +44,13 @@ class Signs:
         return signs, active
 
     def active(self, x: Tensor, origin: Origin) -> Tensor:
-        """The elements that are not 0, without a look at spikes: the layer that they enter checks their values.
-
-        Args:
-            x: any tensor.
-            origin: what it is made of.
-
-        Returns:
-            1 where x is not 0, else 0, as floating point.
-        """
+        """The elements that are not 0, without a look at spikes: the layer that they enter checks their values."""
         plain = origin.kind == "binary" and x.dtype in (torch.float32, torch.float64)
         return x if plain else self.of(x)[1]
 
 
 def look_at(x: Tensor, origin: Origin, known: Signs) -> Inputs:
-    """Finds the non-zero elements of an input, and checks its values against its origin.
-
-    Args:
-        x: the input.
-        origin: what it is made of.
-        known: signs that have been taken already.
-
-    Returns:
-        What was found. The origin decides what is counted; values that contradict it are only reported.
-    """
+    """Finds the non-zero elements of an input, and checks its values against its origin."""
     signs, active = known.of(x)
     x = x.to(signs.dtype)
     if origin.kind in SPIKES:

@@ -114,9 +114,6 @@ def compute_isometry(
 def standard_error(estimates: FloatArray) -> float:
     """Standard error of the mean of Hutchinson's estimates.
 
-    Args:
-        estimates: (probe, sample), each with random vectors of its own.
-
     Returns:
         That over samples, of their means over probes, so that both samples and vectors count; over probes for a
         single sample; NaN for a single estimate.

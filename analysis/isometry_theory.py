@@ -27,17 +27,7 @@ _PASSING = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)
 
 
 def surrogate_slope(u: Tensor, surrogate: str, threshold: float, gamma: float) -> Tensor:
-    """The derivative that a backward pass takes for that of a spike.
-
-    Args:
-        u: potentials.
-        surrogate: a name in :data:`tetviz.models.SURROGATES`.
-        threshold: firing threshold V_th.
-        gamma: width of the surrogate.
-
-    Returns:
-        h(u), shaped like u.
-    """
+    """The derivative that a backward pass takes for that of a spike."""
     with torch.enable_grad():
         u = u.detach().requires_grad_()
         (slope,) = torch.autograd.grad(SURROGATES[surrogate](u, threshold, gamma).sum(), u)
@@ -45,18 +35,7 @@ def surrogate_slope(u: Tensor, surrogate: str, threshold: float, gamma: float) -
 
 
 def gaussian_mass(surrogate: str, gamma: float, threshold: float, mean: float, std: float) -> float:
-    """E[h(u)^2] of normal potentials.
-
-    Args:
-        surrogate: a name in :data:`tetviz.models.SURROGATES`.
-        gamma: width of the surrogate.
-        threshold: firing threshold V_th.
-        mean: mean of the potentials.
-        std: their standard deviation.
-
-    Returns:
-        The mean square of the surrogate derivative, by Gauss-Legendre quadrature between the kinks of the kernels.
-    """
+    """E[h(u)^2] of normal potentials."""
     low, high = mean - 10 * std, mean + 10 * std
     kinks = [threshold + part * gamma for part in (-8, -1, -0.5, 0, 0.5, 1, 8)]
     edges = np.unique([low, *(kink for kink in kinks if low < kink < high), high])
@@ -128,10 +107,6 @@ def block_form(block: nn.Module, run: Measured) -> FloatArray:
                   IAND  E[S^2] a + E[(1 - A)^2] s
         MSBlock         m1 g1 m2 g2 + s
 
-    Args:
-        block: a module.
-        run: what was measured.
-
     Returns:
         phi, T long; NaN for other modules.
     """
@@ -152,10 +127,6 @@ def block_form(block: nn.Module, run: Measured) -> FloatArray:
 
 def path_form(modules: Iterable[nn.Module], run: Measured) -> FloatArray:
     """The product of the factors of modules one behind the other.
-
-    Args:
-        modules: in order; of those with children, their parts.
-        run: what was measured.
 
     Returns:
         The product, T long or 1 long; NaN where a module is none of neurons, convolutions, linear layers, batch

@@ -37,17 +37,7 @@ class Block:
     parts: tuple[str, ...] = ()
 
     def ends(self, signals: Signals) -> tuple[list[Tensor], list[Tensor]]:
-        """The tensors that it takes and gives.
-
-        Args:
-            signals: of a run.
-
-        Returns:
-            Both, one tensor for each call.
-
-        Raises:
-            ModelError: it was not called, did not give a tensor, or has no gradient.
-        """
+        """The tensors that it takes and gives."""
         into = signals.left[self.start] if self.start else signals.entered.get(self.name, [])
         out = signals.left.get(self.name, [])
         if not into or len(into) != len(out):
@@ -67,15 +57,7 @@ def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
     """The modules that are blocks.
 
     Args:
-        model: any module.
         pattern: a regular expression that their whole names match; None for the residual blocks of tetviz.
-
-    Returns:
-        The blocks; none where there is no residual one, and the layers of neurons have to say.
-
-    Raises:
-        ModelError: nothing matches, or a block is inside another.
-        ValueError: the pattern is no regular expression.
     """
     modules = {name: module for name, module in model.named_modules() if name}
     if pattern is None:
@@ -94,15 +76,7 @@ def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
 
 
 def candidates(model: nn.Module) -> str:
-    r"""What the blocks of a network may be, for who has to name them: modules of one type that repeat.
-
-    Args:
-        model: any module.
-
-    Returns:
-        Such as ``"what repeats: BasicBlock 8 times, network\.layer\d+\.\d+"``: types and patterns of their names.
-        Modules that hold layers with weights; where none repeats, these layers, or any module; else the first names.
-    """
+    r"""What the blocks of a network may be, for who has to name them: modules of one type that repeat."""
     modules = {name: module for name, module in model.named_modules() if name}
     layers = [name for name, module in modules.items() if isinstance(module, WEIGHTED)]
     held = {name: sum(layer.startswith(f"{name}.") for layer in layers) for name in modules}
@@ -125,18 +99,7 @@ def _pattern(names: Sequence[str]) -> str:
 
 
 def chain(signals: Signals, loss: Tensor) -> list[Block]:
-    """What lies between one layer of neurons and the next.
-
-    Args:
-        signals: of a run.
-        loss: of the run.
-
-    Returns:
-        The blocks, named after the neurons at their end.
-
-    Raises:
-        ModelError: there are fewer than two layers of neurons, or the loss depends on one other than through the next.
-    """
+    """What lies between one layer of neurons and the next."""
     neurons, order = signals.neurons(), signals.order
     if len(neurons) < 2:
         found = f"only {neurons[0]}" if neurons else "none"
@@ -169,30 +132,14 @@ def _bypassed(loss: Tensor, start: Sequence[Tensor], out: Sequence[Tensor]) -> b
 
 
 def gradients(of: Sequence[Tensor], by: Sequence[Tensor], seeds: Sequence[Tensor] | None = None) -> list[Tensor]:
-    """Vector-Jacobian products; the graph is kept.
-
-    Args:
-        of: tensors with a graph.
-        by: the tensors to differentiate by.
-        seeds: the vectors, shaped like ``of``; not needed for a scalar.
-
-    Returns:
-        The products, zero where nothing depends on it.
-    """
+    """Vector-Jacobian products; the graph is kept."""
     with differentiating(*of):
         found = torch.autograd.grad(of, by, seeds, retain_graph=True, allow_unused=True)
     return [torch.zeros_like(tensor) if each is None else each for tensor, each in zip(by, found, strict=True)]
 
 
 def squares(by_step_TB: Tensor) -> Tensor:
-    """The squared L2 norm at every step and sample.
-
-    Args:
-        by_step_TB: T x B x any further axes.
-
-    Returns:
-        T x B, in float64.
-    """
+    """The squared L2 norm at every step and sample."""
     return (by_step_TB.double() ** 2).flatten(2).sum(2)
 
 
@@ -203,16 +150,6 @@ def stretch(
 
     With statistics of the batch a sample's output depends on the inputs of others; what their vectors give at the
     input of a sample counts for that sample.
-
-    Args:
-        signals: of the run.
-        into: what the block took, whose steps the signals can tell.
-        out: what it gave.
-        probes: vectors for each sample and step.
-        generator: of the random signs.
-
-    Returns:
-        (probe, sample, t, t').
     """
     out_TB = signals.by_step(out)
     assert out_TB is not None

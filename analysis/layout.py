@@ -11,17 +11,7 @@ STEP_BY_STEP, TIME_MAJOR, BATCH_MAJOR = "TCB", "CTB", "CBT"
 
 
 def arrange(rows: Tensor, order: str, steps: int, samples: int) -> Tensor:
-    """Sorts the rows of a layer.
-
-    Args:
-        rows: (rows, ...), calls one after the other.
-        order: STEP_BY_STEP, TIME_MAJOR or BATCH_MAJOR.
-        steps: T.
-        samples: B.
-
-    Returns:
-        (T, calls, B, ...).
-    """
+    """Sorts the rows of a layer."""
     sizes = {"T": steps, "B": samples, "C": len(rows) // (steps * samples)}
     grid = rows.reshape(*(sizes[axis] for axis in order), *rows.shape[1:])
     return grid.permute(*(order.index(axis) for axis in "TCB"), *range(3, grid.dim()))
@@ -41,12 +31,6 @@ class Layout:
 
     def order(self, layer: str, calls: Sequence[int], steps: int, samples: int) -> str | None:
         """The order of the rows of a layer.
-
-        Args:
-            layer: its name.
-            calls: rows of each call.
-            steps: T.
-            samples: B.
 
         Returns:
             The order; None where it cannot be told.
@@ -75,11 +59,7 @@ def tell_order(
     """The order that makes the rows of a run of several samples those of the samples run alone.
 
     Args:
-        together: counts of the rows of a run of all samples.
-        alone: the same for each sample.
         first_step: the same for a run of one step of the first sample; None where it does not run so.
-        single: whether each call held a single step.
-        steps: T.
 
     Returns:
         The order; None where more than one fits, or none.

@@ -82,14 +82,7 @@ class Ledger:
         self._start, self._steps = 0, 1
 
     def begin(self, timesteps: int, start: int, steps: int, samples: int) -> None:
-        """Starts a stretch of time.
-
-        Args:
-            timesteps: the longest run.
-            start: steps before the stretch.
-            steps: steps of the stretch.
-            samples: samples of the batch.
-        """
+        """Starts a stretch of time."""
         self.timesteps, self.samples = timesteps, samples
         self._start, self._steps = start, steps
         self._booked.clear()
@@ -100,13 +93,7 @@ class Ledger:
         """Notes a call.
 
         Args:
-            layer: name of the layer.
             shape: of a tensor whose first axes are time and samples, or both in one.
-            rows: number of rows, where they are known to be the first axis.
-            **columns: counts, in all, for each row, or for each element of that tensor.
-
-        Returns:
-            The note.
         """
         self.seen[layer] = None
         if layer not in self.layers:
@@ -116,16 +103,7 @@ class Ledger:
         return self.visits[layer][-1]
 
     def describe(self, layer: str, visit: Visit, x: Tensor, weights: int, origin: Origin, foldable: bool) -> None:
-        """Notes what a layer with weights is.
-
-        Args:
-            layer: its name.
-            visit: the call.
-            x: its input.
-            weights: number of weights.
-            origin: of its input.
-            foldable: whether the spikes behind its input are known.
-        """
+        """Notes what a layer with weights is."""
         entry = self.layers[layer]
         entry.kinds[origin.kind] = None
         entry.weights = weights
@@ -136,22 +114,11 @@ class Ledger:
         self.fed_by |= origin.makers
 
     def normalises(self, layer: str, source: str) -> None:
-        """Notes that a normalisation stands behind a layer.
-
-        Args:
-            layer: name of the normalisation.
-            source: name of the layer whose output it gets; empty if it is something else.
-        """
+        """Notes that a normalisation stands behind a layer."""
         self.layers[layer].source = source
 
     def spikes(self, module: str, origin: Origin, tensor: Tensor) -> None:
-        """Notes the spikes that a module returns.
-
-        Args:
-            module: its name.
-            origin: of the spikes.
-            tensor: the spikes.
-        """
+        """Notes the spikes that a module returns."""
         if any(self.claims.setdefault(maker, module) != module for maker in origin.makers):
             return  # a module inside this one has returned them
         self.seen[module] = None
@@ -161,11 +128,7 @@ class Ledger:
             self._fired[module].append(self.signs.of(tensor)[1])
 
     def flush(self, layout: Layout) -> None:
-        """Sorts what a stretch of time has brought into its steps.
-
-        Args:
-            layout: how rows are ordered where they hold several steps.
-        """
+        """Sorts what a stretch of time has brought into its steps."""
         for layer, visits in self.visits.items():
             calls = self.rows_of_calls(visits)
             order = layout.order(layer, calls, self._steps, self.samples)
@@ -188,9 +151,6 @@ class Ledger:
 
     def rows_of_calls(self, visits: Sequence[Visit]) -> list[int]:
         """How many rows each call of a layer held.
-
-        Args:
-            visits: its calls.
 
         Returns:
             Steps times samples, samples, or 0 where a shape fits neither.
@@ -240,14 +200,7 @@ class Ledger:
         self.populations[module].note(fired_BN, t, begin)
 
     def read_out(self, logits_TBK: Tensor) -> None:
-        """Notes that the outputs of a stretch are added up over time, as additions of the last layer with weights.
-
-        Args:
-            logits_TBK: its outputs.
-
-        Raises:
-            ValueError: they are not steps x samples x classes.
-        """
+        """Notes that the outputs of a stretch are added up over time, as additions of the last layer with weights."""
         if logits_TBK.dim() != 3 or tuple(logits_TBK.shape[:2]) != (self._steps, self.samples):
             raise ValueError(
                 f"expected outputs {self._steps} x {self.samples} x K, got {tuple(logits_TBK.shape)}: the model must "
@@ -259,11 +212,7 @@ class Ledger:
             total[self._start : self._start + self._steps] += logits_TBK[0].numel()
 
     def row_counts(self) -> dict[str, tuple[Tensor, bool]]:
-        """What the rows of the stretch so far hold.
-
-        Returns:
-            Layer with weights to the number of its non-zero pairs for each row, and whether each call held one step.
-        """
+        """What the rows of the stretch so far hold."""
         found = {}
         for layer, visits in self.visits.items():
             calls = self.rows_of_calls(visits)
@@ -274,14 +223,7 @@ class Ledger:
         return found
 
     def not_counted_outside(self, neurons: Collection[str]) -> list[str]:
-        """What could not be counted, but for what neurons do inside.
-
-        Args:
-            neurons: their names.
-
-        Returns:
-            Sentences.
-        """
+        """What could not be counted, but for what neurons do inside."""
         texts = list(self.missing)
         for layer, (rows, steps, samples) in self.unsorted.items():
             if self.layers[layer].weights or not within(layer, neurons):
@@ -297,43 +239,20 @@ class Ledger:
         return texts
 
     def leaks(self, neuron: str) -> bool:
-        """Whether a neuron multiplies its potential.
-
-        Args:
-            neuron: its name.
-
-        Returns:
-            True where a multiplication by a fixed number other than 1 was seen inside it.
-        """
+        """Whether a neuron multiplies its potential."""
         return any(within(name, [neuron]) for name in self.leaking)
 
     def warn(self, text: str) -> None:
-        """Keeps a warning, once.
-
-        Args:
-            text: a sentence that names the layer.
-        """
+        """Keeps a warning, once."""
         self.warnings[text] = None
 
     def not_counted(self, text: str) -> None:
-        """Keeps what could not be counted, once.
-
-        Args:
-            text: a sentence that names the layer.
-        """
+        """Keeps what could not be counted, once."""
         self.missing[text] = None
 
 
 def within(name: str, modules: Collection[str]) -> bool:
-    """Whether a module is one of some modules, or inside one.
-
-    Args:
-        name: of the module.
-        modules: names.
-
-    Returns:
-        Whether it is.
-    """
+    """Whether a module is one of some modules, or inside one."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
@@ -342,9 +261,6 @@ def rows_of(shape: Sequence[int], steps: int, samples: int, calls: int = 1) -> i
 
     Args:
         shape: of the tensor.
-        steps: steps of the stretch.
-        samples: samples of the batch.
-        calls: how many such tensors the stretch gave; one or more for each step are single steps.
 
     Returns:
         Steps times samples, or samples; 0 where the shape fits neither.

@@ -25,13 +25,7 @@ class _Signature(NamedTuple):
 
 
 class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations of whatever runs inside ``with meter:``, for one network.
-
-    Args:
-        model: the network; hooks on its modules say which one is running, and are gone on exit.
-        spiking: names or types of modules whose outputs are spikes even where no comparison is seen.
-        skip_zero_weights: whether weights that are 0 join nothing.
-    """
+    """Counts the operations of whatever runs inside ``with meter:``, for one network."""
 
     def __init__(self, model: nn.Module, spiking: Collection[str] = (), skip_zero_weights: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,58 +58,27 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def feed(self, x: Tensor, static: bool) -> None:
-        """Says what the input of the network is.
-
-        Args:
-            x: the input.
-            static: whether it is the same at every step.
-        """
+        """Says what the input of the network is."""
         self._origins[_place(x)] = Origin("data", static=static)
 
     def neuron_name(self, module: str) -> str:
-        """The layer of neurons that a module which returns spikes belongs to.
-
-        Args:
-            module: its name.
-
-        Returns:
-            The name of the outermost module around it that holds nothing else, such as the neuron around its
-            surrogate function.
-        """
+        """The layer of neurons that a module which returns spikes belongs to."""
         parent = module.rpartition(".")[0]
         while parent and len(list(self.model.get_submodule(parent).children())) == 1:
             module, parent = parent, parent.rpartition(".")[0]
         return module
 
     def updating_module(self, module: str) -> str:
-        """The module that holds the whole update of neurons.
-
-        Args:
-            module: name of the one that returns their spikes.
-
-        Returns:
-            Itself; where it adds and multiplies nothing, as a surrogate function does, the neuron around it.
-        """
+        """The module that holds the whole update of neurons."""
         summing = [*self.ledger.leaking, *(n for n, e in self.ledger.layers.items() if "residual_add" in e.columns)]
         return module if any(within(name, [module]) for name in summing) else self.neuron_name(module)
 
     def type_of(self, layer: str) -> str:
-        """The type of the module that a layer is.
-
-        Args:
-            layer: its name.
-
-        Returns:
-            The name of the class; of the module around it for a parameter by itself.
-        """
+        """The type of the module that a layer is."""
         return self._types.get(layer) or self._types[layer.rpartition(".")[0]]
 
     def remarks(self) -> list[str]:
-        """What a reader should know about the counts.
-
-        Returns:
-            Sentences.
-        """
+        """What a reader should know about the counts."""
         loose = sorted(self.ledger.fed_by - set(self.ledger.claims))
         texts = [
             f"{name or 'network'}: makes spikes that no module returns as such; they are counted where they are used, "

@@ -134,17 +134,7 @@ def compute_operations(
 
 
 class Counter:
-    """Counts over any number of batches of one network.
-
-    Args:
-        model: the network.
-        timesteps: the longest run.
-        spiking: as in :func:`count_operations`.
-        skip_zero_weights: likewise.
-
-    Raises:
-        CheckpointError: a foreign network whose outputs take more than one run.
-    """
+    """Counts over any number of batches of one network."""
 
     def __init__(
         self, model: nn.Module, timesteps: int, spiking: Collection[str] = (), skip_zero_weights: bool = False
@@ -160,19 +150,7 @@ class Counter:
         self._layout: Layout | None = None
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
-        """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it.
-
-        Args:
-            model: the network.
-            x: x_BCHW, or x_TBCHW.
-            timesteps: T.
-
-        Yields:
-            Stretches of logits_TBK.
-
-        Raises:
-            ValueError: inside torch.inference_mode().
-        """
+        """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
         check_length(x, timesteps)
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
@@ -232,11 +210,7 @@ class Counter:
         return meter.ledger.row_counts()
 
     def counts(self) -> OperationCounts:
-        """What has been counted so far.
-
-        Returns:
-            The counts; accuracies, losses and the origin are left open.
-        """
+        """What has been counted so far."""
         return _result(self._meter, self.timesteps, self.samples)
 
 

@@ -39,11 +39,7 @@ class FanOut:
         an input reach the same number of outputs, so one is enough.
 
         Args:
-            geometry: of the layer.
             present: the weights as 0 and 1, to leave pruned ones out; None for all.
-
-        Returns:
-            Counts shaped like the spatial axes of an input, float64; with ``present`` like a whole input.
         """
         if present is not None:
             return _whole(geometry, present)
@@ -91,15 +87,7 @@ def _gradient(x: Tensor, kernel: Tensor, convolution: Sequence[Any]) -> Tensor:
 
 
 def inbounds_pairs(geometry: Geometry, fan_out: Tensor) -> int:
-    """Pairs of one input, whatever its values.
-
-    Args:
-        geometry: of the layer.
-        fan_out: its map.
-
-    Returns:
-        The number; elements that an explicit padding has added make no pairs.
-    """
+    """Pairs of one input, whatever its values."""
     shape = geometry.inputs
     whole = fan_out.dim() == len(shape)
     inside = fan_out if whole or not shape[1:] else fan_out.expand(shape)
@@ -115,11 +103,6 @@ def inbounds_pairs(geometry: Geometry, fan_out: Tensor) -> int:
 def active_pairs(marks: Tensor, fan_out: Tensor, largest: float = 1.0) -> Tensor:
     """Pairs of each row, every input element counted as often as its mark says.
 
-    Args:
-        marks: (rows, channels, ...) of whole numbers.
-        fan_out: the layer's map, over the spatial axes or over whole inputs.
-        largest: no mark is larger.
-
     Returns:
         Counts (rows,), float64, whole up to 2^53; NaN where a mark is NaN.
     """
@@ -132,11 +115,6 @@ def active_pairs(marks: Tensor, fan_out: Tensor, largest: float = 1.0) -> Tensor
 
 def windows_of(name: str, args: Sequence[Any], output: Tensor) -> Tensor | None:
     """The number of windows of a pooling that each place belongs to.
-
-    Args:
-        name: of the operation.
-        args: its arguments.
-        output: what it gave.
 
     Returns:
         Counts over the pooled axes; None for means and sums, where it is 1 everywhere.

@@ -27,26 +27,12 @@ class Population:
 
     @classmethod
     def of(cls, size: int, timesteps: int) -> "Population":
-        """Neurons of which nothing is known yet.
-
-        Args:
-            size: their number.
-            timesteps: the longest run.
-
-        Returns:
-            The neurons.
-        """
+        """Neurons of which nothing is known yet."""
         spikes, updates = np.zeros((2, timesteps), np.int64)
         return cls(torch.full((size,), timesteps), torch.full((size,), timesteps), spikes, updates)
 
     def note(self, fired_BN: Tensor, t: int, begin: int = 0) -> None:
-        """Adds what neurons did at a step.
-
-        Args:
-            fired_BN: 1 where a sample has made a neuron fire, else 0.
-            t: the step, from 0.
-            begin: which neuron is the first of them; those beyond the known ones are new.
-        """
+        """Adds what neurons did at a step."""
         end, timesteps = begin + fired_BN.shape[1], len(self.spikes)
         new = torch.full((max(0, end - len(self.first)),), timesteps)
         if len(new):

@@ -20,18 +20,6 @@ def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") ->
 
     One long run can stand for all shorter ones only then. What the model holds is put back. Normalisation by
     statistics of the batch is refused without a run: on a few samples it may leave every spike where it was.
-
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK.
-        batch: (x_BCHW or x_TBCHW, labels_B), of which the first 8 samples are taken.
-        tmax: the longest run.
-        name: what to call the network in a message.
-
-    Returns:
-        What was found: ``ok: ...``, or ``warning: ...`` where equal runs differ or only rounding does.
-
-    Raises:
-        CheckpointError: a network that uses batch statistics or looks ahead; the message names the layer.
     """
     refused = f"{name or 'the network'}: one run cannot stand for the shorter ones: "
     by_batch = [part for part, module in model.named_modules() if _normalises_by_batch(module)]

@@ -42,14 +42,7 @@ class Origin:
 
 
 def words(text: str) -> frozenset[str]:
-    """A set of names.
-
-    Args:
-        text: the names, between blanks.
-
-    Returns:
-        The set.
-    """
+    """A set of names."""
     return frozenset(text.split())
 
 
@@ -57,26 +50,12 @@ ZERO, CONSTANT, WEIGHTS, ANALOG = Origin("zero", 0.0), Origin("constant"), Origi
 
 
 def constant(value: float) -> Origin:
-    """A number.
-
-    Args:
-        value: the number.
-
-    Returns:
-        Its origin.
-    """
+    """A number."""
     return Origin("constant", float(value)) if value else ZERO
 
 
 def join(origins: Sequence[Origin]) -> Origin:
-    """What holds parts of several tensors, as a concatenation does.
-
-    Args:
-        origins: of the parts.
-
-    Returns:
-        The origin of the whole.
-    """
+    """What holds parts of several tensors, as a concatenation does."""
     parts = [origin for origin in dict.fromkeys(origins) if origin.kind != "zero"]
     if len(parts) < 2:
         return parts[0] if parts else ZERO
@@ -96,18 +75,7 @@ def join(origins: Sequence[Origin]) -> Origin:
 
 
 def result(name: str, origins: Sequence[Origin], args: Sequence[Any], output: Any, module: str) -> Origin:
-    """What an operation makes.
-
-    Args:
-        name: of the operation, without namespace, overload and trailing underscore.
-        origins: of its tensors and numbers, in order; those in a list one by one.
-        args: its arguments.
-        output: what it gave.
-        module: the module that is running.
-
-    Returns:
-        The origin of its output.
-    """
+    """What an operation makes."""
     if name in _CREATED:
         return _CREATED[name]
     if name in _COMPARE:
@@ -128,14 +96,7 @@ def result(name: str, origins: Sequence[Origin], args: Sequence[Any], output: An
 
 
 def keeps(name: str) -> bool:
-    """Whether an operation only moves or chooses values.
-
-    Args:
-        name: of the operation, as in :func:`result`.
-
-    Returns:
-        True for views, copies, paddings, maxima and the like.
-    """
+    """Whether an operation only moves or chooses values."""
     return name in _KEEP or name in _CREATED
 
 
@@ -158,11 +119,7 @@ def times(origin: Origin, factor: float | None) -> Origin:
     """What a fixed factor makes of a tensor.
 
     Args:
-        origin: of the tensor.
         factor: None where it is not a single number.
-
-    Returns:
-        The origin of the product.
     """
     if origin.kind in FIXED:
         return WEIGHTS

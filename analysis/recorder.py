@@ -17,9 +17,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 class Recorder:
     """Looks at what passes through :func:`tetviz.training.measure`, and keeps a few numbers a sample and step.
 
-    Args:
-        keep_outputs: whether to keep the outputs O(t) too.
-
     Attributes:
         classes: number of classes K; 0 before the first batch.
     """
@@ -31,29 +28,13 @@ class Recorder:
         self._labels: list[npt.NDArray[np.int64]] = []
 
     def labelled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Notes the labels of batches on their way.
-
-        Args:
-            batches: batches.
-
-        Yields:
-            The same batches.
-        """
+        """Notes the labels of batches on their way."""
         for x, labels_B in batches:
             self._labels.append(labels_B.cpu().numpy().astype(np.int64))
             yield x, labels_B
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
-        """Runs a network as :func:`tetviz.training.profile.outputs` does, and notes what comes out.
-
-        Args:
-            model: ``model(x, timesteps)`` gives logits_TBK.
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T.
-
-        Yields:
-            Stretches of logits_TBK, in order.
-        """
+        """Runs a network as :func:`tetviz.training.profile.outputs` does, and notes what comes out."""
         total, done = torch.zeros((), dtype=torch.float64), 0
         stretches: list[dict[str, Tensor]] = []
         for logits_TBK in outputs(model, x, timesteps):
@@ -82,20 +63,13 @@ class Recorder:
         }
 
     def arrays(self) -> Arrays:
-        """All that was kept, as a scaling curve takes it.
-
-        Returns:
-            Labels, predictions, margins, entropies and outputs of all samples, in order.
-        """
+        """All that was kept, as a scaling curve takes it."""
         kept = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._batches[0]}
         return {"label": np.concatenate(self._labels), "output_class": np.arange(kept["outputs"].shape[2]), **kept}
 
 
 def confidence(logits_TBK: Tensor) -> tuple[Tensor, Tensor]:
     """How sure outputs are of what they predict.
-
-    Args:
-        logits_TBK: outputs of K classes.
 
     Returns:
         Of the softmax p: the largest less the second largest (T x B), and the normalised entropy

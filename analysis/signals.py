@@ -20,11 +20,6 @@ class Signals:
 
     Modules get and hand on copies of what is kept, so one that works in place changes nothing in it.
 
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK.
-        bn: ``frozen`` for the running statistics of batch normalisations, ``batch`` for those of each batch.
-        whole: names of modules that are seen besides those that hold no layer with weights.
-
     Attributes:
         model: the copy.
         entered: what went in, by module and call, with its graph for those in ``whole``.
@@ -54,16 +49,7 @@ class Signals:
         return list(self.left)
 
     def run(self, x: Tensor, timesteps: int, samples: int) -> Tensor:
-        """Replaces what was kept by what one batch shows.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T.
-            samples: number of samples B.
-
-        Returns:
-            logits_TBK, with its graph.
-        """
+        """Replaces what was kept by what one batch shows."""
         self.entered, self.left, self.timesteps, self.samples = {}, {}, timesteps, samples
         with torch.enable_grad():
             # All that follows has a graph, also where no weights come first; a leaf cannot be worked on in place.
@@ -75,9 +61,6 @@ class Signals:
 
         Rows of a call that holds all steps of all samples are in order of time, or of samples in a network of
         someone else's that takes or gives them batch first.
-
-        Args:
-            tensors: one for each call.
 
         Returns:
             T x B x any further axes; None where the calls do not say which step is which.
@@ -98,22 +81,13 @@ class Signals:
         return ordered.transpose(0, 1) if self._batch_major else ordered
 
     def neurons(self) -> list[str]:
-        """The layers of neurons.
-
-        Returns:
-            Names, in order of execution: those of :class:`tetviz.models.LIF`; in a network without any, modules that
-            made zeros and ones of what was not, of such the innermost.
-        """
+        """The layers of neurons."""
         ours = [name for name in self.order if isinstance(self.model.get_submodule(name), LIF)]
         firing = ours or [name for name in self.order if self._fires(name)]
         return [name for name in firing if not any(other.startswith(f"{name}.") for other in firing)]
 
     def layers(self) -> list[str]:
-        """The layers with weights.
-
-        Returns:
-            Names of convolutions and linear layers, in order of execution.
-        """
+        """The layers with weights."""
         return [name for name in self.order if isinstance(self.model.get_submodule(name), WEIGHTED)]
 
     def _fires(self, name: str) -> bool:
@@ -146,7 +120,6 @@ def set_modes(model: nn.Module, bn: str) -> None:
 
     Args:
         model: changed in place.
-        bn: ``frozen`` or ``batch``.
     """
     own = isinstance(model, SpikingNetwork)
     for module in model.modules():

@@ -198,10 +198,6 @@ def _check_outputs(runs: Sequence[Run], tables: Sequence[Path], force: bool) -> 
 def row(run: Run, found: "Transfer") -> dict[str, Any]:
     """What the table says of one network.
 
-    Args:
-        run: how it was trained.
-        found: what was measured.
-
     Returns:
         Plain values; accuracies are fractions, what does not apply is NaN.
     """
@@ -211,9 +207,6 @@ def row(run: Run, found: "Transfer") -> dict[str, Any]:
 
 def ablation_table(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":
     """Table 2 of the TET paper, with losses and the transfer to spiking neurons beside it.
-
-    Args:
-        rows: of :func:`row`, those of one kind of neuron together.
 
     Returns:
         A row for each kind of neuron; texts, accuracies in percent.

@@ -80,12 +80,6 @@ def require_one_network(paths: tuple[Path, ...]) -> None:
     """Checks that checkpoints are weights of one and the same network: shapes, neurons and normalisation.
 
     Surrogates and the gradient of the reset may differ, they do not show in outputs.
-
-    Args:
-        paths: the checkpoints.
-
-    Raises:
-        CheckpointError: they are not.
     """
     from tetviz.errors import CheckpointError
     from tetviz.training import Checkpoint
@@ -105,16 +99,7 @@ def require_one_network(paths: tuple[Path, ...]) -> None:
 
 
 def between_path(checkpoints: tuple[Path, Path], output: Path | None, kind: str) -> Path:
-    """Where the result of two checkpoints goes.
-
-    Args:
-        checkpoints: the two.
-        output: what ``-o`` says.
-        kind: middle part of the default name.
-
-    Returns:
-        The HDF5 path.
-    """
+    """Where the result of two checkpoints goes."""
     first, second = checkpoints
     if not first.name:
         raise click.UsageError(f"{first}: is a folder, expected a checkpoint")
@@ -123,15 +108,7 @@ def between_path(checkpoints: tuple[Path, Path], output: Path | None, kind: str)
 
 
 def between(subject: Any, checkpoints: tuple[Path, ...]) -> Any:
-    """The first checkpoint as the subject of a result about several.
-
-    Args:
-        subject: the first, opened.
-        checkpoints: all of them.
-
-    Returns:
-        The subject, with a provenance that names them all; how they were trained is told if it is the same of all.
-    """
+    """The first checkpoint as the subject of a result about several."""
     import dataclasses
 
     from tetviz.commands.subject import neuron_settings, training_settings
@@ -153,18 +130,7 @@ def between(subject: Any, checkpoints: tuple[Path, ...]) -> Any:
 
 
 def with_ends(points: int, span: tuple[float, float]) -> Any:
-    """Even coordinates with both checkpoints, 0 and 1, among them.
-
-    Args:
-        points: how many.
-        span: first and last coordinate.
-
-    Returns:
-        The coordinates.
-
-    Raises:
-        click.UsageError: 0 or 1 is not among them.
-    """
+    """Even coordinates with both checkpoints, 0 and 1, among them."""
     import numpy as np
 
     low, high = span
@@ -180,13 +146,7 @@ def with_ends(points: int, span: tuple[float, float]) -> Any:
 
 
 def report_path(lines: "Lines", target: Path, as_json: bool) -> None:
-    """Draws lines between two checkpoints, and prints the barriers on them.
-
-    Args:
-        lines: the lines.
-        target: the HDF5 file that holds them.
-        as_json: print JSON in place of a table.
-    """
+    """Draws lines between two checkpoints, and prints the barriers on them."""
     from tetviz.commands.console import note, print_json
     from tetviz.figures import draw, format_table, save_figure
     from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table

@@ -125,16 +125,7 @@ def _train_middle(subject: Any, probe: Any, second: Any, settings: dict[str, Any
 
 
 def check_middle(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Checks that a stored curve was trained as the command asks.
-
-    Args:
-        path: the checkpoint of its middle point.
-        found: its settings.
-        wanted: the settings asked for.
-
-    Raises:
-        CheckpointError: they differ.
-    """
+    """Checks that a stored curve was trained as the command asks."""
     from tetviz.errors import CheckpointError
 
     differ = [

@@ -15,21 +15,12 @@ from tetviz.training.monitor import Monitor
 
 
 def note(text: str) -> None:
-    """Prints a line on stderr.
-
-    Args:
-        text: the line.
-    """
+    """Prints a line on stderr."""
     click.echo(text, err=True)
 
 
 def warn_at_chance(sdt_loss: float, classes: int) -> None:
-    """Warns of a network that knows nothing: its loss is that of equal odds, log K, or more.
-
-    Args:
-        sdt_loss: L_SDT in nats.
-        classes: number of classes K.
-    """
+    """Warns of a network that knows nothing: its loss is that of equal odds, log K, or more."""
     if sdt_loss >= math.log(classes) - 1e-3:
         note(
             f"warning: this network is no better than chance (L_SDT {sdt_loss:.4f}, log {classes} = "
@@ -39,14 +30,7 @@ def warn_at_chance(sdt_loss: float, classes: int) -> None:
 
 
 def new_progress(*columns: str) -> Progress:
-    """A progress bar on stderr with elapsed and remaining time.
-
-    Args:
-        *columns: further texts, in rich's format.
-
-    Returns:
-        The bar, to be entered.
-    """
+    """A progress bar on stderr with elapsed and remaining time."""
     texts = [TextColumn(column) for column in columns]
     return Progress(
         TextColumn("{task.description}"),
@@ -64,25 +48,13 @@ def new_progress(*columns: str) -> Progress:
 
 @contextmanager
 def progress_bar(description: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
-    """A single progress bar.
-
-    Args:
-        description: what is going on.
-        total: how many steps it takes.
-
-    Yields:
-        The bar and its task.
-    """
+    """A single progress bar."""
     with new_progress() as progress:
         yield progress, progress.add_task(description, total=total)
 
 
 def print_json(records: list[dict[str, Any]]) -> None:
-    """Prints records as JSON on stdout; a number that is not finite is null.
-
-    Args:
-        records: plain values, or lists of them, by name.
-    """
+    """Prints records as JSON on stdout; a number that is not finite is null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, list):
@@ -101,25 +73,14 @@ class TrainingProgress(Monitor):
         self._done = self._total = 0
 
     def on_start(self, done: int, total: int) -> None:
-        """Shows the bar.
-
-        Args:
-            done: epochs that are finished already.
-            total: epochs of the whole run.
-        """
+        """Shows the bar."""
         self._done, self._total = done, total
         if done:
             note(f"resumed: {done} of {total} epochs are done")
         self._bar.start()
 
     def on_batch(self, batch: int, batches: int, loss: float) -> None:
-        """Moves the bar.
-
-        Args:
-            batch: its number, from 1.
-            batches: batches in the epoch.
-            loss: its loss.
-        """
+        """Moves the bar."""
         if self._task is None:
             left = (self._total - self._done) * batches
             self._task = self._bar.add_task("", total=left, loss=loss, accuracy="-")
@@ -127,11 +88,7 @@ class TrainingProgress(Monitor):
         self._bar.update(self._task, advance=1, description=description, loss=loss)
 
     def on_epoch(self, record: dict[str, Any]) -> None:
-        """Prints the epoch's line.
-
-        Args:
-            record: its entry in the history.
-        """
+        """Prints the epoch's line."""
         self._done = record["epoch"]
         held_out = f"  held out {record['val_accuracy']:.2%}" if "val_accuracy" in record else ""
         self._bar.console.print(

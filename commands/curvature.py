@@ -125,16 +125,7 @@ def curvature(
 
 
 def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> float:
-    """How long a product of the surrogate Hessian with a vector takes.
-
-    Args:
-        probe: the network.
-        loss: ``sdt`` or ``tet``.
-        policy: role to treatment.
-
-    Returns:
-        Seconds.
-    """
+    """How long a product of the surrogate Hessian with a vector takes."""
     import time
 
     import torch
@@ -152,9 +143,6 @@ def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> flo
 
 def curvature_records(result: "Curvature") -> list[dict[str, Any]]:
     """The numbers of a curvature as plain values.
-
-    Args:
-        result: a finished curvature.
 
     Returns:
         One record for the surrogate Hessian, one for each radius.
@@ -196,11 +184,7 @@ def curvature_records(result: "Curvature") -> list[dict[str, Any]]:
 
 
 def report(result: "Curvature") -> None:
-    """Prints a curvature.
-
-    Args:
-        result: a finished curvature.
-    """
+    """Prints a curvature."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_flatness import curvature_table
 

@@ -69,13 +69,6 @@ def doctor(
 
 
 def format_findings(findings: "list[Finding]") -> str:
-    """Findings as a table.
-
-    Args:
-        findings: what was found.
-
-    Returns:
-        A line for each: verdict, check, message.
-    """
+    """Findings as a table."""
     widths = [max(len(getattr(finding, column)) for finding in findings) for column in ("verdict", "check")]
     return "\n".join(f"{f.verdict:<{widths[0]}}  {f.check:<{widths[1]}}  {f.message}" for f in findings)

@@ -138,17 +138,7 @@ def energy(
 def measure_operations(
     subject: "Subject", tmax: int | None, batch_size: int, skip_zero_weights: bool
 ) -> "OperationCounts":
-    """Counts the operations of a checkpoint.
-
-    Args:
-        subject: checkpoint and data.
-        tmax: longest run; by default T of training, of events their frames at most.
-        batch_size: samples a batch.
-        skip_zero_weights: whether weights that are 0 are no synapses.
-
-    Returns:
-        The counts.
-    """
+    """Counts the operations of a checkpoint."""
     from tetviz.analysis import compute_operations
     from tetviz.commands.console import progress_bar
 
@@ -169,16 +159,7 @@ def measure_operations(
 
 
 def named(counts: "OperationCounts", chosen: "Convention", cost: "CostModel") -> "OperationCounts":
-    """Counts that name the convention and the cost model of their figures.
-
-    Args:
-        counts: exact counts.
-        chosen: the convention of the headline.
-        cost: what operations cost.
-
-    Returns:
-        The same counts, with other attributes.
-    """
+    """Counts that name the convention and the cost model of their figures."""
     import dataclasses
 
     from tetviz.summaries.stored_costs import cost_text

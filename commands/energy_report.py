@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 def report_energy(reports: "Sequence[EnergyReport]") -> None:
-    """Prints the four tables of each checkpoint, and one that several have in common.
-
-    Args:
-        reports: one for each checkpoint.
-    """
+    """Prints the four tables of each checkpoint, and one that several have in common."""
     from tetviz.figures.labels import data_context
     from tetviz.figures.report import tables_energy as tables
     from tetviz.summaries.flatness import checkpoint_names
@@ -43,14 +39,7 @@ def _lines(table: "TextTable") -> str:
 
 
 def energy_record(report: "EnergyReport") -> dict[str, Any]:
-    """Energy as plain values, in pJ per sample of runs of t steps.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        What it was made with, every total at every T, the conventions, the ANNs, the layers, and the spikes.
-    """
+    """Energy as plain values, in pJ per sample of runs of t steps."""
     from tetviz.results import default_timestep
     from tetviz.summaries import (
         CONVENTIONS,

@@ -10,32 +10,18 @@ from tetviz.training.monitor import Monitor
 
 
 class HistoryFile(Monitor):
-    """Writes the history so far after every epoch, as ``tetviz history`` does at the end.
-
-    Args:
-        last: checkpoint of the last epoch, which is written before.
-        target: the result file; replaced whole, so whoever reads it finds one that is complete.
-    """
+    """Writes the history so far after every epoch, as ``tetviz history`` does at the end."""
 
     def __init__(self, last: Path, target: Path) -> None:
         self._last, self._target = last, target
 
     def on_start(self, done: int, total: int) -> None:
-        """Writes the file of a run that goes on: what was stopped may have left none, or an older one.
-
-        Args:
-            done: epochs that are finished.
-            total: epochs that are planned.
-        """
+        """Writes the file of a run that goes on: what was stopped may have left none, or an older one."""
         if done:
             self._write()
 
     def on_epoch(self, record: dict[str, Any]) -> None:
-        """Writes the file.
-
-        Args:
-            record: the epoch's entry in the history, which the checkpoint holds too.
-        """
+        """Writes the file."""
         self._write()
 
     def _write(self) -> None:

@@ -139,15 +139,7 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
 
 
 def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
-    """How each checkpoint differs from the first, where they were measured on the same noise and samples.
-
-    Args:
-        results: random lines of each checkpoint, measured just now: their tables are shown in any case.
-        timestep: number of timesteps; the training T by default.
-
-    Returns:
-        The differences; none where there can be none, and then says why.
-    """
+    """How each checkpoint differs from the first, where they were measured on the same noise and samples."""
     from tetviz.commands.console import note
     from tetviz.errors import ResultError
     from tetviz.figures.report.tables_flatness import differences
@@ -160,13 +152,7 @@ def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Differen
 
 
 def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]") -> None:
-    """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints.
-
-    Args:
-        results: random lines of each checkpoint.
-        timestep: number of timesteps; the training T by default.
-        found: their differences.
-    """
+    """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_flatness import flatness_table, flatness_words
     from tetviz.summaries.flatness import checkpoint_names
@@ -182,16 +168,7 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Se
 def flatness_records(
     results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]"
 ) -> list[dict[str, Any]]:
-    """Every number and every difference as plain values.
-
-    Args:
-        results: random lines of each checkpoint.
-        timestep: number of timesteps; the training T by default.
-        found: their differences.
-
-    Returns:
-        Records of one checkpoint, and records of a pair with a sentence.
-    """
+    """Every number and every difference as plain values."""
     from tetviz.results import default_timestep
     from tetviz.summaries import sharpness_table
 

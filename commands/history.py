@@ -62,14 +62,7 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
 
 
 def record(run: "TrainingHistory") -> dict[str, Any]:
-    """A training history as plain values.
-
-    Args:
-        run: the history.
-
-    Returns:
-        Its origin, and every number, for each epoch.
-    """
+    """A training history as plain values."""
     head = {
         "checkpoint": run.provenance.checkpoint,
         "best_epoch": run.best_epoch,
@@ -83,15 +76,7 @@ def record(run: "TrainingHistory") -> dict[str, Any]:
 
 
 def provenance_of(path: Path, checkpoint: "Checkpoint") -> "Provenance":
-    """Where the history of a checkpoint comes from.
-
-    Args:
-        path: the checkpoint's file.
-        checkpoint: its content.
-
-    Returns:
-        What is known of it.
-    """
+    """Where the history of a checkpoint comes from."""
     from tetviz.commands.subject import architecture, neuron_settings, training_settings
     from tetviz.results import Provenance
     from tetviz.training import DataSpec, file_sha256

@@ -241,14 +241,7 @@ def _warn_at_chance(loss: float, classes: int) -> None:
 
 
 def describe(checkpoint: "Checkpoint") -> str:
-    """A foreign network in a few words.
-
-    Args:
-        checkpoint: of a foreign network.
-
-    Returns:
-        Its factory, arguments and size.
-    """
+    """A foreign network in a few words."""
     spec: Any = checkpoint.spec
     called = f"{spec.factory}({json.dumps(dict(spec.arguments))[1:-1]})"
     return f"{called}, {spec.num_classes} classes, {spec.parameters:,} parameters"

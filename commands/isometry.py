@@ -142,21 +142,7 @@ def measure_isometry(
     seed: int,
     batch_size: int,
 ) -> "BlockIsometry":
-    """Measures the blocks of a checkpoint.
-
-    Args:
-        subject: checkpoint and data.
-        timesteps: T; that of training by default.
-        loss: whose gradient; the loss of the checkpoint's epoch by default.
-        blocks: a pattern of names.
-        probes: random vectors for each sample and step.
-        bn: batch-norm policy.
-        seed: of the random vectors.
-        batch_size: samples a batch.
-
-    Returns:
-        The result.
-    """
+    """Measures the blocks of a checkpoint."""
     from tetviz.analysis import compute_isometry
     from tetviz.commands.console import note, progress_bar
 
@@ -195,14 +181,7 @@ def _bypassed(result: "BlockIsometry") -> list[str]:
 
 
 def record(result: "BlockIsometry") -> dict[str, Any]:
-    """A block isometry as plain values.
-
-    Args:
-        result: the measurement.
-
-    Returns:
-        Its origin, the columns of the table by block, gradients and rates by layer and step.
-    """
+    """A block isometry as plain values."""
     from tetviz.summaries.isometry import isometry_table
 
     table = isometry_table(result)
@@ -227,14 +206,7 @@ def record(result: "BlockIsometry") -> dict[str, Any]:
 
 
 def format_isometry(result: "BlockIsometry") -> str:
-    """A block isometry as a table.
-
-    Args:
-        result: the measurement.
-
-    Returns:
-        What was measured, a row for each block, and what the whole depth does.
-    """
+    """A block isometry as a table."""
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import block_table

@@ -82,18 +82,7 @@ def landscape(
 
 
 def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":
-    """Measures a surface into a file and draws it.
-
-    Args:
-        opened: checkpoint, data, planes and file.
-        axis: coordinates along both directions.
-        loss: the loss to draw.
-        force: replace the file.
-        timestep: the T to draw.
-
-    Returns:
-        The surface.
-    """
+    """Measures a surface into a file and draws it."""
     from tetviz.commands.probing import recording
     from tetviz.figures import draw_surface, save_figure
     from tetviz.landscape import surface_on
@@ -107,9 +96,6 @@ def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, times
 
 def headlines(surface: "Surface") -> list[dict[str, Any]]:
     """The headline numbers of a surface, at its longest T, over all its planes.
-
-    Args:
-        surface: a finished surface.
 
     Returns:
         A record for each loss; NaN where no point is finite.
@@ -143,14 +129,7 @@ def headlines(surface: "Surface") -> list[dict[str, Any]]:
 
 
 def format_headlines(records: list[dict[str, Any]]) -> str:
-    """The headline numbers as a table.
-
-    Args:
-        records: from :func:`headlines`.
-
-    Returns:
-        The lines.
-    """
+    """The headline numbers as a table."""
     import pandas as pd
 
     from tetviz.figures import format_table

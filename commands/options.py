@@ -18,12 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
-    """A name in one of tetviz's registries, which is imported only when a name is given.
-
-    Args:
-        module: where the registry is.
-        registry: its name in the module.
-    """
+    """A name in one of tetviz's registries, which is imported only when a name is given."""
 
     name = "name"
 
@@ -31,36 +26,15 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
         self.module, self.registry = module, registry
 
     def known(self) -> list[str]:
-        """The names of the registry.
-
-        Returns:
-            The names, in order.
-        """
+        """The names of the registry."""
         return list(getattr(import_module(self.module), self.registry))
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """The names, for the help text.
-
-        Args:
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The names between brackets.
-        """
+        """The names, for the help text."""
         return f"[{'|'.join(self.known())}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Accepts a known name.
-
-        Args:
-            value: what was given.
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The name.
-        """
+        """Accepts a known name."""
         known = self.known()
         if value not in known:
             self.fail(unknown("name", value, known), param, ctx)
@@ -71,28 +45,11 @@ class DataName(Registered):
     """A data set of tetviz, or a function of someone else's."""
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """The names, for the help text.
-
-        Args:
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The names between brackets.
-        """
+        """The names, for the help text."""
         return f"[{'|'.join(self.known())}|MODULE:FUNCTION]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Accepts a known name, or what names a function.
-
-        Args:
-            value: what was given.
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The name.
-        """
+        """Accepts a known name, or what names a function."""
         if ":" in value:
             return str(Parsed("", "tetviz.commands.parsers:parse_reference").convert(value, param, ctx))
         if "." in value:
@@ -104,16 +61,7 @@ class FiniteRange(click.FloatRange):
     """A number within a range; NaN and infinity are in none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Reads the number.
-
-        Args:
-            value: what was given.
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            The number.
-        """
+        """Reads the number."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -127,7 +75,6 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
     """A value with a syntax of its own, read by a function that raises ValueError.
 
     Args:
-        name: shown in the help text.
         reader: ``module:function`` or ``module:Class.method``, imported only when a value is given.
     """
 
@@ -135,16 +82,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
         self.name, self.reader = name, reader
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Reads the value.
-
-        Args:
-            value: what was given.
-            param: the parameter.
-            ctx: the context.
-
-        Returns:
-            Whatever the reader makes of it.
-        """
+        """Reads the value."""
         module, _, path = self.reader.partition(":")
         reader: Any = import_module(module)
         for part in path.split("."):
@@ -156,14 +94,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
 
 
 def combined(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator.
-
-    Args:
-        *options: decorators, in the order of the help text.
-
-    Returns:
-        The decorator.
-    """
+    """Several options as one decorator."""
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -273,14 +204,7 @@ checkpoints_argument = click.argument(
 
 
 def output_option(kind: str) -> Callable[[F], F]:
-    """Where the results of one checkpoint or several go.
-
-    Args:
-        kind: middle part of the default names.
-
-    Returns:
-        The option.
-    """
+    """Where the results of one checkpoint or several go."""
     return click.option(
         "-o",
         "--output",
@@ -294,9 +218,6 @@ def samples_option(default: int) -> Callable[[F], F]:
 
     Args:
         default: the default; 0 for all.
-
-    Returns:
-        The option.
     """
     return click.option(
         "--samples",
@@ -308,42 +229,18 @@ def samples_option(default: int) -> Callable[[F], F]:
 
 
 def command_line() -> str:
-    """The command as it was typed.
-
-    Returns:
-        ``tetviz`` and its arguments, quoted for a shell.
-    """
+    """The command as it was typed."""
     return shlex.join(["tetviz", *click.get_current_context().meta.get(COMMAND_LINE, [])])
 
 
 def checkpoint_name(path: Path, between: str = " ") -> str:
-    """What a checkpoint is called.
-
-    Args:
-        path: its file.
-        between: what stands between the two parts of a name.
-
-    Returns:
-        The stem of its file; before it that of the run, if it is one of the epochs that a run has kept in ``RUN.kept``.
-    """
+    """What a checkpoint is called."""
     folder = path.absolute().parent
     return f"{folder.stem}{between}{path.stem}" if folder.suffix == ".kept" else path.stem
 
 
 def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:
-    """Where the results of some checkpoints go.
-
-    Args:
-        checkpoints: the checkpoints.
-        output: what ``-o`` says: a file for a single checkpoint, a folder for several.
-        kind: middle part of the default names, ``tet.KIND.h5`` beside ``tet.pt``.
-
-    Returns:
-        One HDF5 path for each checkpoint.
-
-    Raises:
-        click.UsageError: -o with several checkpoints, a name that is no HDF5 file, or two results of one name.
-    """
+    """Where the results of some checkpoints go."""
     for path in checkpoints:
         if not path.name:
             raise click.UsageError(f"{path}: is a folder, expected a checkpoint")
@@ -365,16 +262,7 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
 
 
 def overlay_path(checkpoints: tuple[Path, ...], output: Path | None, kind: str) -> list[Path]:
-    """What the figure of several checkpoints is named after.
-
-    Args:
-        checkpoints: the checkpoints.
-        output: what ``-o`` says.
-        kind: as in :func:`output_paths`.
-
-    Returns:
-        The name that a result of them all would have; nothing for a single checkpoint.
-    """
+    """What the figure of several checkpoints is named after."""
     if len(checkpoints) < 2:
         return []
     if output is not None:

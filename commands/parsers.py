@@ -6,17 +6,7 @@ from typing import Any
 
 
 def parse_finite(text: str | float) -> float:
-    """Reads any finite number.
-
-    Args:
-        text: for example ``-1.5``.
-
-    Returns:
-        The number.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Reads any finite number."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is not a finite number")
@@ -24,17 +14,7 @@ def parse_finite(text: str | float) -> float:
 
 
 def parse_group(text: str) -> tuple[str, str]:
-    """Reads ``NAME=PATTERN`` or ``PATTERN``.
-
-    Args:
-        text: for example ``SDT=sdt*``.
-
-    Returns:
-        What the group is called, the pattern itself if it has no name, and the pattern.
-
-    Raises:
-        ValueError: the name or the pattern is empty.
-    """
+    """Reads ``NAME=PATTERN`` or ``PATTERN``."""
     name, equals, pattern = text.partition("=")
     pattern = pattern if equals else name
     if not name or not pattern:
@@ -43,17 +23,7 @@ def parse_group(text: str) -> tuple[str, str]:
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """Reads ``LOW:HIGH``.
-
-    Args:
-        text: for example ``-1:1``.
-
-    Returns:
-        The two numbers.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
+    """Reads ``LOW:HIGH``."""
     low, colon, high = text.partition(":")
     try:
         return float(low), float(high if colon else "")
@@ -62,17 +32,7 @@ def parse_range(text: str) -> tuple[float, float]:
 
 
 def parse_span(text: str) -> tuple[float, float] | float:
-    """Reads ``LOW:HIGH``, ``auto`` or ``auto:FACTOR``.
-
-    Args:
-        text: for example ``-1:1`` or ``auto:10``.
-
-    Returns:
-        The two numbers, or the factor, 10 by default.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
+    """Reads ``LOW:HIGH``, ``auto`` or ``auto:FACTOR``."""
     name, _, factor = text.partition(":")
     if name != "auto":
         return parse_range(text)
@@ -86,17 +46,7 @@ def parse_span(text: str) -> tuple[float, float] | float:
 
 
 def parse_policy(text: str) -> dict[str, str]:
-    """Reads ``ROLE=TREATMENT``, separated by commas; the other roles keep their default.
-
-    Args:
-        text: for example ``bias=random,norm=scale``.
-
-    Returns:
-        Role to treatment, for all roles.
-
-    Raises:
-        ValueError: an unknown role or treatment.
-    """
+    """Reads ``ROLE=TREATMENT``, separated by commas; the other roles keep their default."""
     from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, ROLES, TREATMENTS
 
     policy = dict(HOLD_ALL_BUT_WEIGHTS)
@@ -114,17 +64,7 @@ def parse_policy(text: str) -> dict[str, str]:
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
-    """Reads positive numbers separated by commas.
-
-    Args:
-        text: for example ``0.01,0.1``.
-
-    Returns:
-        The numbers, in increasing order.
-
-    Raises:
-        ValueError: something else.
-    """
+    """Reads positive numbers separated by commas."""
     try:
         numbers = sorted({float(part) for part in text.split(",")})
     except ValueError:
@@ -135,17 +75,7 @@ def parse_numbers(text: str) -> tuple[float, ...]:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Reads arguments by name, as JSON.
-
-    Args:
-        text: for example ``{"T": 4}``.
-
-    Returns:
-        Name to value.
-
-    Raises:
-        ValueError: it is no JSON object.
-    """
+    """Reads arguments by name, as JSON."""
     try:
         arguments = json.loads(text)
     except json.JSONDecodeError as error:
@@ -156,17 +86,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
 
 
 def parse_sensor(text: str) -> tuple[int, int]:
-    """Reads ``HEIGHTxWIDTH``.
-
-    Args:
-        text: for example ``34x34``.
-
-    Returns:
-        The two sides.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
+    """Reads ``HEIGHTxWIDTH``."""
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
         raise ValueError(f"expected HEIGHTxWIDTH such as 34x34, got {text!r}")
@@ -174,17 +94,7 @@ def parse_sensor(text: str) -> tuple[int, int]:
 
 
 def parse_reference(text: str) -> str:
-    """Checks what names a function; nothing is imported.
-
-    Args:
-        text: for example ``mypkg.nets:build``.
-
-    Returns:
-        The same.
-
-    Raises:
-        ValueError: it is not of that form.
-    """
+    """Checks what names a function; nothing is imported."""
     from tetviz.models.calling import split_reference
 
     split_reference(text)

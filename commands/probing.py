@@ -28,19 +28,7 @@ EXCUSABLE = ("above chance", "spikes")
 
 
 def is_complete(target: Path, kind: "type[Result]", force: bool) -> bool:
-    """Refuses, before any work, to replace what is not the beginning of the result, and says whether it is all there.
-
-    Args:
-        target: the HDF5 file.
-        kind: what it is to hold.
-        force: whether to replace it after all.
-
-    Returns:
-        True for a finished result that is to stay.
-
-    Raises:
-        OutputError: it holds something else, or a new result would replace an old figure.
-    """
+    """Refuses, before any work, to replace what is not the beginning of the result, and says whether it is all there."""
     writable_target(target, force=True)
     if force or not target.exists():
         writable_target(target.with_suffix(".png"), force)
@@ -53,17 +41,7 @@ def is_complete(target: Path, kind: "type[Result]", force: bool) -> bool:
 
 
 def check_inputs(checkpoints: Sequence[Path], targets: list[Path], kind: "type[Result]", force: bool) -> None:
-    """Checks all outputs and checkpoints before the first is measured.
-
-    Args:
-        checkpoints: the checkpoints.
-        targets: the HDF5 files.
-        kind: what the files are to hold.
-        force: whether files may be replaced.
-
-    Raises:
-        OutputError: all results are there already, or something else is.
-    """
+    """Checks all outputs and checkpoints before the first is measured."""
     for path in checkpoints:
         Checkpoint.load(path)
     complete = [is_complete(target, kind, force) for target in targets]
@@ -87,24 +65,7 @@ def open_probe(
     loads_calibration: bool = False,
     **options: Any,
 ) -> tuple[Subject, Probe, float]:
-    """Opens a checkpoint with its data, and examines it before hours are spent on it, as ``tetviz doctor`` does.
-
-    Args:
-        path: the checkpoint.
-        timesteps: longest run T; the training T by default.
-        batch_size: samples a batch.
-        allow_chance: whether to go on with a network that is no better than chance, or silent.
-        bn: batch-norm policy.
-        calibration: train samples to re-estimate statistics on.
-        loads_calibration: whether those are needed whatever the policy.
-        **options: as :func:`open_subject` takes them.
-
-    Returns:
-        The subject, the probe, and the seconds that a point takes.
-
-    Raises:
-        CheckpointError: the network is not fit to be measured.
-    """
+    """Opens a checkpoint with its data, and examines it before hours are spent on it, as ``tetviz doctor`` does."""
     wanted = calibration if loads_calibration or bn == "recalibrate" else 0
     subject = open_subject(path, batch_size=batch_size, calibration=wanted, **options)
     steps = timesteps or subject.checkpoint.timesteps
@@ -181,30 +142,7 @@ def open_planes(
     force: bool,
     **options: Any,
 ) -> tuple[list[Opened], Any]:
-    """Opens the checkpoints of a command that moves them along random planes, after checking all that it asks for.
-
-    Args:
-        checkpoints: the checkpoints.
-        output: what ``-o`` says.
-        kind: what the files are to hold.
-        name: middle part of the default file names.
-        loss: the loss that the range is found by.
-        grid: points a side.
-        span: first and last coordinate, or the factor by which the loss is to rise.
-        planes: how many.
-        norm: of the directions.
-        orthogonal: whether they are at a right angle.
-        policy: role to treatment.
-        timestep: the T to show.
-        force: whether files may be replaced.
-        **options: as :func:`open_probe` takes them.
-
-    Returns:
-        The checkpoints, and the coordinates that they share.
-
-    Raises:
-        click.UsageError: options that exclude each other, or a grid without a centre.
-    """
+    """Opens the checkpoints of a command that moves them along random planes, after checking all that it asks for."""
     even_grid(grid, span if isinstance(span, tuple) else (-1.0, 1.0))
     if orthogonal and "random" not in policy.values():
         raise click.UsageError("--orthogonal: takes a role that is random, see --params")
@@ -225,18 +163,7 @@ def open_planes(
 
 
 def even_grid(points: int, span: tuple[float, float]) -> Any:
-    """The coordinates of a grid.
-
-    Args:
-        points: a side.
-        span: first and last coordinate.
-
-    Returns:
-        The coordinates, 0 among them.
-
-    Raises:
-        click.UsageError: 0 is not among them.
-    """
+    """The coordinates of a grid."""
     try:
         return grid_coordinates(points, *span)
     except ValueError as error:
@@ -255,18 +182,7 @@ def _span(span: tuple[float, float] | float, opened: list[Opened], loss: str) ->
 
 @contextmanager
 def recording(subject: Subject, target: Path, force: bool, points: int, seconds: float) -> Iterator[Record]:
-    """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped.
-
-    Args:
-        subject: what is measured.
-        target: the HDF5 file.
-        force: whether it may be replaced.
-        points: points in all.
-        seconds: that a point takes.
-
-    Yields:
-        The record to measure into.
-    """
+    """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped."""
     done = load(target).progress()[0] if target.exists() and not force else 0
     before = target.stat().st_mtime_ns if target.exists() else 0
     resumed = f"resumed: {done} of {points} are done, " if done else ""

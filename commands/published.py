@@ -47,18 +47,7 @@ _NAMES = (
 
 
 def take_published(options: dict[str, Any], *, factory: bool) -> dict[str, Any]:
-    """Takes the options of published weights out of those of the command line.
-
-    Args:
-        options: those of the command line; what is taken is removed.
-        factory: whether --factory is given, too.
-
-    Returns:
-        The options; those that are not given are None or empty.
-
-    Raises:
-        click.UsageError: options of published weights beside --factory, or of a factory's network without it.
-    """
+    """Takes the options of published weights out of those of the command line."""
     taken = {name: options.pop(name) for name in _NAMES}
     others = {name: options[name] for name in ("takes", "gives", "item", "timesteps_by", "recover")}
     strange = [name for name, value in (taken if factory else others).items() if value not in (None, (), "")]
@@ -76,17 +65,7 @@ def open_published(
     """Reads published weights and says what they are.
 
     Args:
-        weights: the file.
-        key: entry of it that holds the state_dict, if the entry has another name than usual.
-        timesteps: T of training.
         image_size: side of the input, None for the published one.
-        options: as :func:`take_published` gives them.
-
-    Returns:
-        A checkpoint without data set.
-
-    Raises:
-        click.UsageError: settings that the network does not take.
     """
     from tetviz.commands.console import note
     from tetviz.commands.train import model_option
@@ -105,14 +84,7 @@ def open_published(
 
 
 def describe_published(published: "Published") -> list[str]:
-    """What published weights turned out to be.
-
-    Args:
-        published: the weights.
-
-    Returns:
-        Lines of text: layout, network, neurons, and what the file does not tell.
-    """
+    """What published weights turned out to be."""
     from tetviz.training.layouts import LAYOUTS
 
     spec, layout = published.spec, LAYOUTS[published.layout]

@@ -79,17 +79,7 @@ def report(
 
 
 def watch(folder: Path, host: str, port: int, title: str | None) -> None:
-    """Serves the report of a folder until it is stopped.
-
-    Args:
-        folder: whose results are shown.
-        host: address.
-        port: 0 takes a free one.
-        title: of the page.
-
-    Raises:
-        OutputError: the address is taken or not of this machine.
-    """
+    """Serves the report of a folder until it is stopped."""
     from tetviz.commands.report_server import ReportServer, Watched
     from tetviz.errors import OutputError
     from tetviz.figures.report.page import TITLE

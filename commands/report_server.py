@@ -22,10 +22,6 @@ class Watched:
 
     Points are written into a file in place, by which neither its size nor always its date changes, so a result that is
     not complete is known by its content.
-
-    Args:
-        folder: the folder.
-        title: of the page.
     """
 
     def __init__(self, folder: Path, title: str) -> None:
@@ -36,20 +32,12 @@ class Watched:
         self._memory: Memory = {}
 
     def state(self) -> str:
-        """What the folder holds now.
-
-        Returns:
-            A text that is another one whenever a result has changed.
-        """
+        """What the folder holds now."""
         with self._lock:
             return self._look()
 
     def page(self) -> bytes:
-        """The page of what the folder holds now.
-
-        Returns:
-            HTML; drawn only if something has changed.
-        """
+        """The page of what the folder holds now."""
         with self._lock:
             state = self._look()
             if state != self._drawn[0]:
@@ -107,14 +95,6 @@ class ReportServer(ThreadingHTTPServer):
 
     A page of another site that a browser has open must not read results by naming this machine otherwise (DNS
     rebinding): the host asked for must be an address, ``localhost`` or the one served at.
-
-    Args:
-        watched: what is shown.
-        host: address or name to serve at.
-        port: 0 takes a free one.
-
-    Raises:
-        OSError: the address is taken, or not of this machine.
     """
 
     daemon_threads = True
@@ -138,14 +118,7 @@ class ReportServer(ThreadingHTTPServer):
         return ipaddress.ip_address(str(self.server_address[0]).partition("%")[0]).is_loopback
 
     def knows(self, host: str) -> bool:
-        """Whether a request may ask for that host.
-
-        Args:
-            host: the ``Host`` header.
-
-        Returns:
-            True for an address, ``localhost`` and the name that is served at.
-        """
+        """Whether a request may ask for that host."""
         try:
             parts = urlsplit(f"//{host}")
             name, port = (parts.hostname or "").lower(), parts.port

@@ -100,14 +100,7 @@ def scale(
 
 
 def compared(curves: "Sequence[ScalingCurve]") -> "tuple[list[AccuracyDifference], str]":
-    """How each checkpoint differs from the first, where they were measured on the same samples.
-
-    Args:
-        curves: one for each checkpoint.
-
-    Returns:
-        The differences, or why there are none.
-    """
+    """How each checkpoint differs from the first, where they were measured on the same samples."""
     from tetviz.errors import ResultError
     from tetviz.summaries.scaling import differences_from_first
 
@@ -118,16 +111,7 @@ def compared(curves: "Sequence[ScalingCurve]") -> "tuple[list[AccuracyDifference
 
 
 def figure_paths(target: Path, rules: Sequence[str], per_class: bool) -> dict[str, Path]:
-    """The figures that stand beside a result.
-
-    Args:
-        target: the HDF5 file.
-        rules: of early exit; none for no such figure.
-        per_class: whether there is a figure of the classes.
-
-    Returns:
-        ``scale``, ``exit`` and ``classes`` to a path, as far as they are asked for.
-    """
+    """The figures that stand beside a result."""
     stem = target.stem.removesuffix(".scale")
     wanted = {"exit": bool(rules), "classes": per_class}
     extra = {name: target.with_name(f"{stem}.{name}.png") for name, asked in wanted.items() if asked}
@@ -137,18 +121,7 @@ def figure_paths(target: Path, rules: Sequence[str], per_class: bool) -> dict[st
 def measure_scaling(
     subject: "Subject", target: Path, tmax: int, batch_size: int, keep_outputs: bool = False
 ) -> "ScalingCurve":
-    """Measures a scaling curve, writes and draws it.
-
-    Args:
-        subject: checkpoint and data.
-        target: the HDF5 file; the figure stands beside it.
-        tmax: longest run.
-        batch_size: samples a batch.
-        keep_outputs: whether to store the outputs too.
-
-    Returns:
-        The curve.
-    """
+    """Measures a scaling curve, writes and draws it."""
     from tetviz.analysis import compute_scaling
     from tetviz.commands.console import note, progress_bar
     from tetviz.figures import draw_scaling, save_figure
@@ -173,13 +146,7 @@ def measure_scaling(
 
 
 def draw_overlay(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
-    """Draws several curves in one figure, and what else is asked for.
-
-    Args:
-        curves: one for each checkpoint.
-        paths: as :func:`figure_paths` gives them.
-        rules: of early exit.
-    """
+    """Draws several curves in one figure, and what else is asked for."""
     from tetviz.figures import draw_scaling, save_figure
 
     save_figure(draw_scaling(curves), paths["scale"])
@@ -187,13 +154,7 @@ def draw_overlay(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules
 
 
 def draw_extra(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
-    """Draws early exit and classes, as far as they are asked for.
-
-    Args:
-        curves: one for each checkpoint.
-        paths: as :func:`figure_paths` gives them.
-        rules: of early exit.
-    """
+    """Draws early exit and classes, as far as they are asked for."""
     from tetviz.figures import draw_classes, draw_exits, save_figure
 
     if "exit" in paths:
@@ -203,13 +164,7 @@ def draw_extra(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: 
 
 
 def report(curves: "Sequence[ScalingCurve]", rules: Sequence[str], per_class: bool) -> None:
-    """Prints all tables.
-
-    Args:
-        curves: one for each checkpoint.
-        rules: of early exit.
-        per_class: whether to show every class.
-    """
+    """Prints all tables."""
     from tetviz.commands.scale_report import format_classes, format_curve, format_exits
     from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
     from tetviz.summaries.flatness import checkpoint_names

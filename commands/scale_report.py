@@ -11,15 +11,7 @@ if TYPE_CHECKING:
 
 
 def report_scaling(curves: "Sequence[ScalingCurve]", timestep: int | None = None) -> None:
-    """Prints the table of each curve, and how each checkpoint differs from the first: what `tetviz compare` says.
-
-    Args:
-        curves: one for each checkpoint.
-        timestep: the only T to show; the powers of two and the training T by default.
-
-    Raises:
-        ResultError: a curve does not hold that T.
-    """
+    """Prints the table of each curve, and how each checkpoint differs from the first: what `tetviz compare` says."""
     from tetviz.errors import ResultError
     from tetviz.summaries.flatness import checkpoint_names
     from tetviz.summaries.scaling import differences_from_first
@@ -38,13 +30,7 @@ def report_scaling(curves: "Sequence[ScalingCurve]", timestep: int | None = None
 def report_differences(
     curves: "Sequence[ScalingCurve]", differences: "Sequence[AccuracyDifference]", timestep: int | None = None
 ) -> None:
-    """Prints how the accuracy of each checkpoint differs from that of the first, on the same samples.
-
-    Args:
-        curves: one for each checkpoint.
-        differences: of each from the first; of none nothing is printed.
-        timestep: the only T to show; the powers of two and the training T by default.
-    """
+    """Prints how the accuracy of each checkpoint differs from that of the first, on the same samples."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_scaling import NOT_SEEDS, difference_table, shown_timesteps
 
@@ -60,15 +46,7 @@ def report_differences(
 
 
 def format_curve(curve: "ScalingCurve", timestep: int | None = None) -> str:
-    """A scaling curve as a table, at the powers of two and the T of training.
-
-    Args:
-        curve: the curve.
-        timestep: the only T to show instead.
-
-    Returns:
-        The lines.
-    """
+    """A scaling curve as a table, at the powers of two and the T of training."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_scaling import curve_table
 
@@ -77,15 +55,7 @@ def format_curve(curve: "ScalingCurve", timestep: int | None = None) -> str:
 
 
 def format_exits(curve: "ScalingCurve", rule: str) -> str:
-    """Early exit as a table, at the thresholds that give round mean T.
-
-    Args:
-        curve: the curve.
-        rule: ``margin`` or ``entropy``.
-
-    Returns:
-        The lines.
-    """
+    """Early exit as a table, at the thresholds that give round mean T."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_scaling import exit_table
 
@@ -93,14 +63,7 @@ def format_exits(curve: "ScalingCurve", rule: str) -> str:
 
 
 def format_classes(curve: "ScalingCurve") -> str:
-    """Accuracy of every class as a table, at the powers of two and the T of training.
-
-    Args:
-        curve: the curve.
-
-    Returns:
-        The lines.
-    """
+    """Accuracy of every class as a table, at the powers of two and the T of training."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_scaling import class_table
 
@@ -113,18 +76,7 @@ def scaling_records(
     rules: Sequence[str] = (),
     per_class: bool = False,
 ) -> list[dict[str, Any]]:
-    """Scaling curves as plain values.
-
-    Args:
-        curves: one for each checkpoint.
-        differences: of each from the first, or none.
-        rules: of early exit.
-        per_class: whether to add the accuracy of each class.
-
-    Returns:
-        A record for each checkpoint: its origin, every number at every T, and from the second on the difference
-        from the first.
-    """
+    """Scaling curves as plain values."""
     from tetviz.summaries import class_accuracy
     from tetviz.summaries.exits import exit_curve
 
@@ -149,14 +101,7 @@ def scaling_records(
 
 
 def curve_record(curve: "ScalingCurve") -> dict[str, Any]:
-    """A scaling curve as plain values.
-
-    Args:
-        curve: the curve.
-
-    Returns:
-        Its origin, every number at every T, and the intervals of both accuracies.
-    """
+    """A scaling curve as plain values."""
     from tetviz.summaries import wilson
 
     record = {

@@ -47,17 +47,7 @@ class Subject:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a run.
-
-    Args:
-        name: ``auto`` takes CUDA if there is one, else the CPU.
-
-    Returns:
-        The device.
-
-    Raises:
-        TetvizError: no such device, or it is not there.
-    """
+    """The device of a run."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -92,26 +82,8 @@ def open_subject(
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
 
     Args:
-        path: the checkpoint.
         samples: how many samples, 0 for all.
-        batch_size: samples a batch, to be recorded.
-        data: name of the data set; the one that the checkpoint records by default.
-        data_root: its folder; the recorded one by default.
-        download: fetch it if it is missing.
-        trust: import and run the Python code that the checkpoint or ``data`` names.
-        split: ``test`` or ``train``.
-        device: as in :func:`pick_device`.
-        precision: ``float32`` or ``float64``; the checkpoint's own by default.
-        seed: seed of the measurement, to be recorded.
-        calibration: how many train samples to open for batch-norm statistics.
         **events: frames, framing and sensor, None where the command line does not say.
-
-    Returns:
-        The subject.
-
-    Raises:
-        CheckpointError: the checkpoint records no data set and none is named.
-        DataError: the data do not fit the network.
     """
     where = pick_device(device)
     checkpoint = Checkpoint.load(path)
@@ -163,40 +135,19 @@ def open_subject(
 
 
 def architecture(checkpoint: Checkpoint) -> str:
-    """What decides the shapes of a network's weights, and with them the noise that a seed gives.
-
-    Args:
-        checkpoint: any.
-
-    Returns:
-        JSON.
-    """
+    """What decides the shapes of a network's weights, and with them the noise that a seed gives."""
     spec = checkpoint.spec.to_dict()
     names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
     return json.dumps({name: spec[name] for name in names if name in spec})
 
 
 def training_settings(checkpoint: Checkpoint) -> str:
-    """How a network was trained: loss, lambda, seed, stages and what else `tetviz train` records.
-
-    Args:
-        checkpoint: any.
-
-    Returns:
-        JSON; empty where nothing is recorded, as of imported weights.
-    """
+    """How a network was trained: loss, lambda, seed, stages and what else `tetviz train` records."""
     return json.dumps(dict(checkpoint.training), default=str) if checkpoint.training else ""
 
 
 def neuron_settings(checkpoint: Checkpoint) -> str:
-    """The neurons of a network and its normalisation, which its weights do not tell.
-
-    Args:
-        checkpoint: any.
-
-    Returns:
-        JSON; empty for a network of someone else's code.
-    """
+    """The neurons of a network and its normalisation, which its weights do not tell."""
     spec = checkpoint.spec.to_dict()
     names = ("neuron", "leak", "threshold", "reset", "detach_reset", "surrogate", "gamma", "norm")
     known = {name: spec[name] for name in names if name in spec}
@@ -208,7 +159,6 @@ def announce(*names: str, trust: bool) -> None:
 
     Args:
         *names: networks and data sets; those of the form ``module:function`` are code.
-        trust: whether they may be; if not, nothing is.
     """
     for name in dict.fromkeys(names):
         if trust and ":" in name:
@@ -216,16 +166,7 @@ def announce(*names: str, trust: bool) -> None:
 
 
 def check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> None:
-    """Checks that a network and a data set have the same classes and channels.
-
-    Args:
-        path: the network's file, for the message.
-        checkpoint: the network.
-        dataset: the data set.
-
-    Raises:
-        DataError: they do not fit.
-    """
+    """Checks that a network and a data set have the same classes and channels."""
     expected, found = checkpoint.spec, dataset
     name = dataset.spec.name
     differ = expected.num_classes != found.num_classes
@@ -242,14 +183,7 @@ def check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> N
 
 
 def duration(seconds: float) -> str:
-    """A time span for people.
-
-    Args:
-        seconds: its length.
-
-    Returns:
-        Such as ``40 s``, ``3 min`` or ``2.5 h``.
-    """
+    """A time span for people, such as ``40 s``, ``3 min`` or ``2.5 h``."""
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -230,17 +230,7 @@ def train(
 
 
 def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledDataset]":
-    """Turns the options of the command line into settings and data.
-
-    Args:
-        **options: the options of ``tetviz train`` that decide its outcome.
-
-    Returns:
-        The settings, the train split and the test split.
-
-    Raises:
-        click.UsageError: options that exclude each other, or that the network does not take.
-    """
+    """Turns the options of the command line into settings and data."""
     from tetviz.commands.subject import announce
     from tetviz.errors import DataError
     from tetviz.training import DataSpec, Stage, TrainingConfig, load_data
@@ -310,17 +300,7 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
 
 
 def model_option(text: str) -> tuple[str, int | bool | str]:
-    """Reads ``NAME=VALUE`` of --model-option.
-
-    Args:
-        text: such as ``stem=128``, ``connect=AND`` or ``zero_init=false``.
-
-    Returns:
-        The name and the value, an integer or a truth value where it looks like one.
-
-    Raises:
-        ValueError: anything else.
-    """
+    """Reads ``NAME=VALUE`` of --model-option."""
     name, _, value = text.partition("=")
     if not name or not value:
         raise ValueError(f"--model-option {text}: expected NAME=VALUE such as stem=128 or connect=AND")

@@ -114,19 +114,7 @@ def training_energy(
 def measure_training(
     subject: "Subject", cost: "CostModel", timesteps: int | None, loss: str | None, bn: str, batch_size: int
 ) -> "TrainingOperations":
-    """Counts the operations of a checkpoint's training, and looks up how it was trained.
-
-    Args:
-        subject: checkpoint and data.
-        cost: what operations cost.
-        timesteps: T; that of training by default.
-        loss: whose errors; the loss of the checkpoint's epoch by default.
-        bn: batch-norm policy.
-        batch_size: samples a batch.
-
-    Returns:
-        The counts, complete.
-    """
+    """Counts the operations of a checkpoint's training, and looks up how it was trained."""
     import dataclasses
 
     from tetviz.analysis.training_cost import compute_training_cost
@@ -153,14 +141,7 @@ def measure_training(
 
 
 def run_settings(subject: "Subject") -> dict[str, Any]:
-    """How the checkpoint was trained, as attributes of the result.
-
-    Args:
-        subject: checkpoint and data.
-
-    Returns:
-        Schedule, optimiser and samples an epoch; nothing where the checkpoint does not record a run on these data.
-    """
+    """How the checkpoint was trained, as attributes of the result."""
     import json
 
     from tetviz.errors import CheckpointError
@@ -194,9 +175,6 @@ def run_settings(subject: "Subject") -> dict[str, Any]:
 
 def record(result: "TrainingOperations") -> dict[str, Any]:
     """Training energy as plain values.
-
-    Args:
-        result: counts.
 
     Returns:
         Its origin, energies in pJ for a sample, densities by layer, and the whole run.
@@ -235,14 +213,7 @@ def record(result: "TrainingOperations") -> dict[str, Any]:
 
 
 def format_training(result: "TrainingOperations") -> str:
-    """Training energy as tables.
-
-    Args:
-        result: counts.
-
-    Returns:
-        The lines: energies, densities, what is outside the layers, and the whole run.
-    """
+    """Training energy as tables."""
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import training_energies

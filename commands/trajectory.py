@@ -119,15 +119,7 @@ def _measure(
 
 
 def require_same_run(run: Path, kept: Path) -> None:
-    """Checks that kept checkpoints are those of a run.
-
-    Args:
-        run: its chosen checkpoint.
-        kept: one that is kept.
-
-    Raises:
-        CheckpointError: they come from another run.
-    """
+    """Checks that kept checkpoints are those of a run."""
     from tetviz.errors import CheckpointError
     from tetviz.training import Checkpoint
 
@@ -140,30 +132,14 @@ def require_same_run(run: Path, kept: Path) -> None:
 
 
 def named(subject: Any, run: str) -> Any:
-    """The last kept checkpoint as the subject of a result about its run.
-
-    Args:
-        subject: the checkpoint, opened.
-        run: what the run is called.
-
-    Returns:
-        The subject, labelled with the name of the run.
-    """
+    """The last kept checkpoint as the subject of a result about its run."""
     import dataclasses
 
     return dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, label=run))
 
 
 def waypoint(path: Path, kind: str) -> "Waypoint":
-    """A checkpoint as a point of a path.
-
-    Args:
-        path: its file.
-        kind: ``training``, named by epoch, or ``checkpoints``, named by file.
-
-    Returns:
-        The point.
-    """
+    """A checkpoint as a point of a path."""
     from tetviz.landscape import Waypoint
     from tetviz.training import Checkpoint
 

@@ -118,16 +118,7 @@ def _pixels(surface: Surface, loss: str, plane: int, t: int, values: FloatArray,
 
 
 def animation_caption(surface: Surface, loss: str | None = None, plane: int = 0) -> str:
-    """What an animation shows, as text.
-
-    Args:
-        surface: as in :func:`animate_timesteps`.
-        loss: likewise.
-        plane: likewise.
-
-    Returns:
-        Sentences in one line.
-    """
+    """What an animation shows, as text."""
     loss = surface.loss if loss is None else loss
     panels = [plane_values(surface, loss, t, plane) for t in surface.timestep.tolist()]
     keys = [hole_key(surface, values, plane) for values in panels if np.isnan(values).any()]

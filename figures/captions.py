@@ -19,19 +19,7 @@ _FEW = 4  # networks, of which a caption in a paper says each
 
 
 def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], contexts: Sequence[str], *notes: str) -> str:
-    """A caption, as plain text that can be pasted into a paper.
-
-    Args:
-        what: what is drawn.
-        results: what it is drawn from, one for each network.
-        contexts: data, convention and the like of each; told once where they are the same.
-        *notes: further sentences; empty ones are left out.
-
-    Returns:
-        Two paragraphs of one line each: what is shown, of which networks, under which choices; and the checkpoints by
-        the first digits of their SHA-256, with the version of tetviz. Where there are more than four networks, the
-        second says what each is.
-    """
+    """A caption, as plain text that can be pasted into a paper."""
     names, few = network_names(results), len(results) <= _FEW
     traits = [_traits(result) for result in results]
     shared = [trait for trait in traits[0] if all(trait in each for each in traits)] if len(results) > 1 else []
@@ -59,14 +47,7 @@ def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], conte
 
 
 def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
-    """Whether several networks were measured on the same samples, in any order.
-
-    Args:
-        results: one for each network.
-
-    Returns:
-        A sentence where they were not, else nothing.
-    """
+    """Whether several networks were measured on the same samples, in any order."""
     samples: list[IntArray] = [each.sample for each in results if not isinstance(each, TrainingHistory)]
     known = [each for each in samples if len(each)]
     same = all(np.array_equal(np.sort(each), np.sort(known[0])) for each in known)
@@ -74,27 +55,12 @@ def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
 
 
 def losses_words(losses: Sequence[str]) -> str:
-    """Losses as plain text.
-
-    Args:
-        losses: such as ``("sdt", "tet")``.
-
-    Returns:
-        Such as ``"L_SDT and L_TET"``.
-    """
+    """Losses as plain text, such as ``"L_SDT and L_TET"``."""
     return " and ".join(f"L_{loss.upper()}" for loss in losses)
 
 
 def steps_words(results: Sequence[Drawn], steps: Sequence[int]) -> str:
-    """The numbers of timesteps of a figure.
-
-    Args:
-        results: one for each network.
-        steps: T of each.
-
-    Returns:
-        Such as ``"at T = 4"``, with the networks of each where they differ.
-    """
+    """The numbers of timesteps of a figure, such as ``"at T = 4"``, with the networks of each where they differ."""
     names: dict[int, list[str]] = {}
     for name, t in zip(network_names(results), steps, strict=True):
         names.setdefault(t, []).append(name)
@@ -103,15 +69,7 @@ def steps_words(results: Sequence[Drawn], steps: Sequence[int]) -> str:
 
 
 def training_t_words(curves: Sequence[ScalingCurve]) -> str:
-    """The one T that networks were trained with.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        Such as ``"trained with T = 4"``; nothing where it is not known, where it differs, or where a network is known
-        to have been trained with several in turn.
-    """
+    """The one T that networks were trained with."""
     known = {curve.t_train for curve in curves}
     stages = [stage for curve in curves for stage in training_of(curve.provenance).get("stages", [])]
     alike = len(known | {int(stage.partition(":")[0]) for stage in stages}) == 1
@@ -119,15 +77,7 @@ def training_t_words(curves: Sequence[ScalingCurve]) -> str:
 
 
 def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
-    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0).
-
-    Args:
-        scale: of all maps.
-        surfaces: of the maps, with the same coordinates.
-
-    Returns:
-        Sentences.
-    """
+    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0)."""
     spacing = "spaced by logarithm" if scale.is_log else "evenly spaced"
     unit = axis_label("x", surfaces[0].norm).partition(" ")[2].strip("()")
     coordinates = f"; x and y in {unit}" if unit else ""
@@ -138,28 +88,14 @@ def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
 
 
 def directions_words(surfaces: Sequence[Surface]) -> str:
-    """Whether directions of the same seed are the same noise for several networks.
-
-    Args:
-        surfaces: one for each network.
-
-    Returns:
-        A sentence where architectures differ, else nothing.
-    """
+    """Whether directions of the same seed are the same noise for several networks."""
     if len({surface.provenance.network for surface in surfaces}) == 1:
         return ""
     return "The architectures differ, so directions of the same seed are not the same noise for all networks"
 
 
 def holes_words(keys: Sequence[Patch]) -> str:
-    """What the hatched places of a map are.
-
-    Args:
-        keys: their legend entries.
-
-    Returns:
-        A sentence, or nothing.
-    """
+    """What the hatched places of a map are."""
     labels = list(dict.fromkeys(str(key.get_label()) for key in keys))
     return f"Hatched: {', '.join(labels)}" if labels else ""
 

@@ -16,14 +16,7 @@ from tetviz.results import Provenance, Result
 
 
 def result_html(result: Result) -> str:
-    """A result as HTML that needs nothing from elsewhere: no script, no style sheet, no address.
-
-    Args:
-        result: a result of any kind, possibly half measured.
-
-    Returns:
-        A ``<div>``. Names and other text of the user are escaped.
-    """
+    """A result as HTML that needs nothing from elsewhere: no script, no style sheet, no address."""
     known, origin = headline(result), cast(Provenance, cast(Any, result).provenance)
     done, points = result.progress()
     parts = [f"<b>{escape(network_name(origin))}: {escape(known.title)}</b>"]

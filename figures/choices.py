@@ -15,14 +15,7 @@ def chosen_timestep(result: Surface | Lines | Curvature, timestep: int | None) -
     """The number of timesteps to draw.
 
     Args:
-        result: a result with a timestep axis.
         timestep: the one asked for; None takes the training T, or the last where that was not measured.
-
-    Returns:
-        An element of the timestep axis.
-
-    Raises:
-        ResultError: the result does not hold the one asked for.
     """
     axis = result.timestep
     if timestep is None:
@@ -37,11 +30,7 @@ def chosen_losses(results: Sequence[Lines], loss: str | None) -> tuple[str, ...]
     """The losses to draw.
 
     Args:
-        results: lines, of one network or of several.
         loss: the one asked for; None takes the one that a single network was measured for, else both.
-
-    Returns:
-        One loss or two.
     """
     if loss is not None:
         return (known_loss(loss),)
@@ -52,11 +41,7 @@ def held_losses(surfaces: Sequence[Surface], loss: str | None) -> tuple[str, ...
     """The losses of surfaces to draw; a file of another program may hold one alone.
 
     Args:
-        surfaces: of several networks.
         loss: the one asked for; None takes all that every surface holds.
-
-    Returns:
-        One loss or two.
     """
     if loss is not None:
         return (loss,)
@@ -65,36 +50,14 @@ def held_losses(surfaces: Sequence[Surface], loss: str | None) -> tuple[str, ...
 
 
 def known_loss(loss: str) -> str:
-    """Checks the name of a loss.
-
-    Args:
-        loss: what was asked for.
-
-    Returns:
-        The same.
-
-    Raises:
-        ResultError: there is no such loss.
-    """
+    """Checks the name of a loss."""
     if loss not in LOSSES:
         raise ResultError(f"loss {loss!r}: a result holds {' and '.join(LOSSES)}")
     return loss
 
 
 def line_values(lines: Lines, name: str, timestep: int) -> FloatArray:
-    """Values along lines, NaN at every point that is not done or not finite.
-
-    Args:
-        lines: lines of any path.
-        name: an array over line, x and timestep.
-        timestep: an element of the timestep axis.
-
-    Returns:
-        Values (line, x).
-
-    Raises:
-        ResultError: no value is finite.
-    """
+    """Values along lines, NaN at every point that is not done or not finite."""
     values = cast(FloatArray, getattr(lines, name))[:, :, lines.timestep == timestep][..., 0]
     values = np.where((lines.done == 1) & np.isfinite(values), values, np.nan)
     if np.isnan(values).all():
@@ -104,15 +67,7 @@ def line_values(lines: Lines, name: str, timestep: int) -> FloatArray:
 
 
 def require_same_directions(results: Sequence[Surface] | Sequence[Lines], *, same_bn: bool = False) -> None:
-    """Refuses to compare networks along different directions.
-
-    Args:
-        results: surfaces or lines along random directions.
-        same_bn: whether the batch-norm policy has to be the same as well.
-
-    Raises:
-        ResultError: there is no result, a plane was fitted to checkpoints, or the directions differ.
-    """
+    """Refuses to compare networks along different directions."""
     if not results:
         raise ResultError("no surface to draw" if not same_bn else "no lines to draw")
     what = "surfaces" if isinstance(results[0], Surface) else "lines"

@@ -48,28 +48,12 @@ class Compared:
 
 
 def grid_shape(losses: int, networks: int) -> tuple[int, int]:
-    """How the panels of a comparison stand: a row for each loss, but on a slide a few in a single row.
-
-    Args:
-        losses: how many.
-        networks: how many.
-
-    Returns:
-        Rows and columns.
-    """
+    """How the panels of a comparison stand: a row for each loss, but on a slide a few in a single row."""
     return (1, losses * networks) if venue().slide and losses * networks <= _IN_A_ROW else (losses, networks)
 
 
 def panels_words(losses: Sequence[str], networks: int) -> str:
-    """What the panels of a comparison are, as :func:`grid_shape` puts them.
-
-    Args:
-        losses: ``"sdt"``, ``"tet"`` or both.
-        networks: how many.
-
-    Returns:
-        Such as ``"2 networks, a column each, under L_SDT and L_TET"``.
-    """
+    """What the panels of a comparison are, as :func:`grid_shape` puts them."""
     rows, columns = grid_shape(len(losses), networks)
     if rows < len(losses):
         words = ", then ".join(f"under {losses_words([loss])}" for loss in losses)
@@ -81,13 +65,8 @@ def compare(surfaces: Sequence[Surface], timestep: int | None, loss: str | None,
     """What to draw of surfaces side by side.
 
     Args:
-        surfaces: surfaces along the same directions.
         timestep: number of timesteps; None takes each network's training T.
         loss: ``"sdt"`` or ``"tet"`` for that one alone; None takes all that every surface holds.
-        plane: position along the plane axis.
-
-    Returns:
-        Values, and what describes them. What cannot be compared, or is not held, is a ``ResultError``.
     """
     require_same_directions(surfaces)
     losses = held_losses(surfaces, loss)

@@ -36,17 +36,8 @@ _CENTER: dict[str, Any] = {
 def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> FloatArray:
     """One loss on one plane, NaN at every point that is not done or not finite.
 
-    Args:
-        surface: a surface.
-        loss: ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
-        plane: position along the plane axis.
-
     Returns:
         Values (y, x) in nat.
-
-    Raises:
-        ResultError: the loss or the plane does not exist, the grid is a line, or no value is finite.
     """
     values = plane_values(surface, loss, timestep, plane)
     if np.isnan(values).all():
@@ -58,17 +49,8 @@ def loss_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> F
 def plane_values(surface: Surface, loss: str, timestep: int, plane: int = 0) -> FloatArray:
     """As :func:`loss_values`, but a plane may be without a value.
 
-    Args:
-        surface: a surface.
-        loss: ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
-        plane: position along the plane axis.
-
     Returns:
         Values (y, x) in nat, all NaN where nothing is measured yet.
-
-    Raises:
-        ResultError: the loss or the plane does not exist, or the grid is a line.
     """
     name = network_name(surface.provenance)
     if not 0 <= plane < len(surface.plane):
@@ -86,14 +68,8 @@ def draw_map(
     """A filled-contour map with labelled lines; where there is no value the hatched background stays visible.
 
     Args:
-        axes: where to draw.
-        surface: gives the coordinates.
         values: (y, x), NaN at holes.
-        scale: levels and colours.
         fontsize: of the labels on the lines, in the design; None for lines without labels.
-
-    Returns:
-        The filled contours.
     """
     masked = np.ma.masked_invalid(values)
     filled = axes.contourf(surface.x, surface.y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap)
@@ -136,24 +112,12 @@ def draw_map(
 
 
 def shows_origin(surface: Surface) -> bool:
-    """Whether (0, 0), where the network itself is, lies on the map.
-
-    Args:
-        surface: a surface.
-
-    Returns:
-        Whether a cross marks it.
-    """
+    """Whether (0, 0), where the network itself is, lies on the map."""
     return bool(all(axis.min() <= 0 <= axis.max() for axis in (surface.x, surface.y)))
 
 
 def set_ticks(axes: Axes, prune: Literal["both"] | None = None) -> None:
-    """Ticks at round numbers along both directions, as many as there is room for.
-
-    Args:
-        axes: with its limits set.
-        prune: ``"both"`` leaves out the ends, which meet at the corners of a 3-D box.
-    """
+    """Ticks at round numbers along both directions, as many as there is room for."""
     lengths = [abs(float(np.diff(limits)[0])) for limits in (axes.get_xlim(), axes.get_ylim())]
     for axis, length in zip((axes.xaxis, axes.yaxis), lengths, strict=True):
         bins = max(2, round(5 * length / max(lengths)))
@@ -161,25 +125,12 @@ def set_ticks(axes: Axes, prune: Literal["both"] | None = None) -> None:
 
 
 def show_hole(axes: Axes) -> None:
-    """Hatches the background of a map.
-
-    Args:
-        axes: a map that does not cover its axes.
-    """
+    """Hatches the background of a map."""
     axes.patch.set(**HOLE)
 
 
 def hole_key(surface: Surface, values: FloatArray, plane: int = 0) -> Patch:
-    """The legend entry of the holes.
-
-    Args:
-        surface: a surface.
-        values: what is drawn of it, with holes.
-        plane: position along the plane axis.
-
-    Returns:
-        A hatched patch that says what the holes are.
-    """
+    """The legend entry of the holes."""
     done = surface.done[plane] == 1
     reasons = [
         text for text, holes in (("not evaluated yet", ~done), ("not finite", done & np.isnan(values))) if holes.any()
@@ -190,13 +141,7 @@ def hole_key(surface: Surface, values: FloatArray, plane: int = 0) -> Patch:
 def hole_legend(
     figure: Figure, keys: Sequence[Patch], place: Literal["lower center", "outside lower center"] = "lower center"
 ) -> None:
-    """Says below the maps what their holes are.
-
-    Args:
-        figure: with maps.
-        keys: an entry for each map with holes; equal ones are shown once.
-        place: where, as matplotlib calls it.
-    """
+    """Says below the maps what their holes are."""
     by_label = {str(key.get_label()): key for key in keys}
     figure.legend(handles=list(by_label.values()), loc=place, ncols=len(by_label))
 
@@ -205,12 +150,7 @@ def with_progress(surface: Surface, context: str, plane: int | None = None) -> s
     """What a caption says, with which plane it is and how much of it has been measured.
 
     Args:
-        surface: a surface.
-        context: the caption so far.
         plane: position along the plane axis; None for all planes.
-
-    Returns:
-        The longer caption.
     """
     done = surface.done if plane is None else surface.done[plane]
     if plane is not None and len(surface.plane) > 1:
@@ -222,11 +162,7 @@ def center_text(surface: Surface, values: FloatArray) -> str:
     """The value at the network itself, in words.
 
     Args:
-        surface: gives the coordinates.
         values: (y, x).
-
-    Returns:
-        Such as ``"0.052 at (0, 0)"``; an empty text where the grid has no point (0, 0).
     """
     column = np.flatnonzero(np.isclose(surface.x, 0, atol=1e-9))
     row = np.flatnonzero(np.isclose(surface.y, 0, atol=1e-9))

@@ -23,26 +23,12 @@ WIDE = 100.0
 
 
 def faint(style: dict[str, Any]) -> dict[str, Any]:
-    """A style for what stands in the background of a curve.
-
-    Args:
-        style: of the curve.
-
-    Returns:
-        The same colour and dashes, thin and pale, without markers.
-    """
+    """A style for what stands in the background of a curve."""
     return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 0.5, "alpha": 0.3}
 
 
 def of_planes(values: FloatArray) -> FloatArray:
-    """Means over the two lines of each plane, which are not independent draws.
-
-    Args:
-        values: (line, ...), two lines to a plane.
-
-    Returns:
-        Values (plane, ...).
-    """
+    """Means over the two lines of each plane, which are not independent draws."""
     planes = np.arange(len(values)) // 2
     return np.stack([values[planes == plane].mean(0) for plane in np.unique(planes)])
 
@@ -51,14 +37,7 @@ def draw_band(axes: Axes, x: FloatArray, draws: FloatArray, style: dict[str, Any
     """A mean over draws with its interval, from those draws that are complete, or from all while none is.
 
     Args:
-        axes: where to draw.
-        x: coordinates.
         draws: (draw, x), NaN where there is no value.
-        style: of the line.
-        markers: about how many markers to put on it.
-
-    Returns:
-        What is drawn.
     """
     interval = bootstrap_mean(draws[_averaged(draws)])
     if interval.draws > 1:
@@ -70,30 +49,13 @@ def draw_band(axes: Axes, x: FloatArray, draws: FloatArray, style: dict[str, Any
 
 
 def marked(points: int, markers: int = 8) -> tuple[int, int]:
-    """Which points of a curve get a marker: not the ends of a long one, where the frame would cut it.
-
-    Args:
-        points: of the curve.
-        markers: about how many.
-
-    Returns:
-        Start and step, as matplotlib's ``markevery``.
-    """
+    """Which points of a curve get a marker: not the ends of a long one, where the frame would cut it."""
     step = max(1, points // markers)
     return step // 2, step
 
 
 def draw_gaps(axes: Axes, x: FloatArray, means: Sequence[FloatArray]) -> bool:
-    """Hatches where no curve of a panel has a value.
-
-    Args:
-        axes: where to draw.
-        x: coordinates, increasing.
-        means: the curves.
-
-    Returns:
-        Whether there is such a place.
-    """
+    """Hatches where no curve of a panel has a value."""
     missing = np.isfinite(np.stack(means)).sum(axis=0) == 0
     edges = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
     for start, end in _runs(missing):
@@ -105,10 +67,7 @@ def scale_values(axes: Axes, values: Sequence[FloatArray], *, from_median: bool 
     """A logarithmic axis for values over a wide range, one that is linear around 0 where some are negative.
 
     Args:
-        axes: its y axis is scaled.
         values: all that is drawn on it; NaN is passed over.
-        from_median: a range counts from the median, not from the smallest value, which may be next to 0 by chance.
-        wide: the ratio from which on a range is wide.
     """
     flat = np.concatenate([np.ravel(v) for v in values])
     sizes = np.abs(flat[np.isfinite(flat) & (flat != 0)])
@@ -125,11 +84,7 @@ def scale_values(axes: Axes, values: Sequence[FloatArray], *, from_median: bool 
 
 
 def finish(axes: Axes) -> None:
-    """The grid and frame of a panel of curves.
-
-    Args:
-        axes: a panel.
-    """
+    """The grid and frame of a panel of curves."""
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.tick_params(which="minor", length=2, width=0.5)
     axes.set_axisbelow(True)
@@ -137,38 +92,18 @@ def finish(axes: Axes) -> None:
 
 
 def band_keys(figure: Figure, draws: str = "planes") -> list[Patch]:
-    """The legend entry of the bands of :func:`draw_band`.
-
-    Args:
-        figure: with its panels drawn.
-        draws: what the means are taken over.
-
-    Returns:
-        A grey patch, or nothing where no band is drawn.
-    """
+    """The legend entry of the bands of :func:`draw_band`."""
     drawn = any(area.get_gid() == "band" for axes in figure.axes for area in axes.collections)
     return [Patch(color="0.5", alpha=0.3, linewidth=0, label=f"95 % bootstrap interval over {draws}")] * drawn
 
 
 def gap_key() -> Patch:
-    """The legend entry of gaps.
-
-    Returns:
-        A hatched patch.
-    """
+    """The legend entry of gaps."""
     return Patch(**HOLE, label=GAP, linewidth=0)
 
 
 def planes_context(lines: Lines, context: str) -> str:
-    """A caption with the number of planes and of points measured.
-
-    Args:
-        lines: two to a plane.
-        context: the caption so far.
-
-    Returns:
-        The longer caption.
-    """
+    """A caption with the number of planes and of points measured."""
     count = (len(lines.line) + 1) // 2
     planes = f"{count} planes of 2 lines" if count > 1 else "1 plane of 2 lines, no interval"
     complete = int((of_planes(lines.done == 1) == 1).all(1).sum())
@@ -178,15 +113,7 @@ def planes_context(lines: Lines, context: str) -> str:
 
 
 def with_points(lines: Lines, context: str) -> str:
-    """A caption with the number of points measured, while they are not all.
-
-    Args:
-        lines: any lines.
-        context: the caption so far.
-
-    Returns:
-        The longer caption.
-    """
+    """A caption with the number of points measured, while they are not all."""
     done = lines.done
     return context if done.all() else f"{context}; {int(done.sum()):,} of {done.size:,} points"
 
@@ -199,19 +126,7 @@ def name_networks(
     styles: Sequence[dict[str, Any]],
     extra: Sequence[Line2D | Patch],
 ) -> int:
-    """The legend below the panels and the caption above them.
-
-    Args:
-        figure: with its panels.
-        results: one for each network.
-        steps: number of timesteps of each.
-        contexts: caption of each; where they differ they go into the legend.
-        styles: of the line of each.
-        extra: further entries of the legend.
-
-    Returns:
-        Number of text lines that both take.
-    """
+    """The legend below the panels and the caption above them."""
     same, same_t = len(set(contexts)) == 1, len(set(steps)) == 1
     handles: list[Line2D | Patch] = []
     for name, t, context, style in zip(network_names(results), steps, contexts, styles, strict=True):
@@ -222,17 +137,7 @@ def name_networks(
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D | Patch], caption: str, narrow: bool = False) -> int:
-    """A legend below all panels, in as few rows as its texts allow, and a caption above.
-
-    Args:
-        figure: with its panels, in constrained layout.
-        handles: entries of the legend.
-        caption: wrapped text, possibly empty.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        Number of text lines that both take.
-    """
+    """A legend below all panels, in as few rows as its texts allow, and a caption above."""
     labels = [str(handle.get_label()) for handle in handles]
     fit = characters(68 if narrow else 116, narrow=narrow)
     longest = max(len(line) for label in labels for line in label.splitlines() or [""])

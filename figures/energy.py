@@ -145,18 +145,7 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
 
 
 def priced(counts: Sequence[OperationCounts], pricing: Pricing | None) -> list[EnergyReport]:
-    """Operation counts with their price.
-
-    Args:
-        counts: one for each network.
-        pricing: as in :func:`draw_energy`.
-
-    Returns:
-        A report for each.
-
-    Raises:
-        ResultError: there are no counts.
-    """
+    """Operation counts with their price."""
     if not counts:
         raise ResultError("no operation counts to draw")
     return [estimate_energy(each, **(pricing or {})) for each in counts]
@@ -205,10 +194,6 @@ def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> N
 
 def by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
     """The same spikes under each convention; the headline is one of the four unless it differs from its preset.
-
-    Args:
-        report: the energy.
-        timestep: T.
 
     Returns:
         Energy of a sample in pJ by convention and first layer.

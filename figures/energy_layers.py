@@ -27,15 +27,7 @@ _SMALL = 6.5
 def draw_layers(
     panels: tuple[Axes, Axes], report: EnergyReport, timestep: int, title: str, style: dict[str, Any]
 ) -> None:
-    """Bars of the energy of each layer, and a marker for its spikes per synapse.
-
-    Args:
-        panels: for the bars and for the markers; rows are the same.
-        report: the energy.
-        timestep: T.
-        title: above the bars, as matplotlib shows it.
-        style: of the network's markers.
-    """
+    """Bars of the energy of each layer, and a marker for its spikes per synapse."""
     table = layer_table(report, timestep).drop(index="total")
     _draw_bars(panels[0], report, timestep, title)
     _draw_spikes(panels[1], table["spikes/synapse"].to_numpy(), break_even(report.cost), style)
@@ -48,26 +40,12 @@ def draw_layers(
 
 
 def layer_height(report: EnergyReport) -> float:
-    """The height that the layers of a network need.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        Inches.
-    """
+    """The height that the layers of a network need."""
     return text_lines(3 + max(3, int((report.counts.dense_mac > 0).any(1).sum())))
 
 
 def layer_keys(reports: Sequence[EnergyReport]) -> list[Line2D | Patch]:
-    """The legend entries of both panels.
-
-    Args:
-        reports: one for each network.
-
-    Returns:
-        Bars, the break-even line and the band.
-    """
+    """The legend entries of both panels."""
     thresholds = ", ".join(dict.fromkeys(f"{break_even(report.cost):.3g}" for report in reports))
     low, high = MEMORY_AWARE_BAND
     return [

@@ -27,16 +27,7 @@ _COUNTED = "Synaptic operations, by exact counts"
 
 
 def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | None = None) -> Table:
-    """Energy and accuracy of networks at every T.
-
-    Args:
-        counts: one for each network.
-        pricing: as in :func:`tetviz.figures.draw_energy`.
-
-    Returns:
-        A row for each network and T, energies in nJ; for people the powers of two and the training T alone, in the
-        unit that :func:`tetviz.figures.style.energy_unit` finds.
-    """
+    """Energy and accuracy of networks at every T."""
     reports = priced(counts, pricing)
     unit = _unit(reports)
     frames, shown, contexts = [], [], []
@@ -66,17 +57,7 @@ def accuracy_energy_table(counts: Sequence[OperationCounts], pricing: Pricing | 
 def energy_layers_table(
     counts: Sequence[OperationCounts], timestep: int | None = None, pricing: Pricing | None = None
 ) -> Table:
-    """Operations and energy of every layer of networks.
-
-    Args:
-        counts: one for each network.
-        timestep: T; by default that of training.
-        pricing: as in :func:`tetviz.figures.draw_energy`.
-
-    Returns:
-        A row for each network and layer, and one for the total of each; the unit as in
-        :func:`accuracy_energy_table`.
-    """
+    """Operations and energy of every layer of networks."""
     what = "Operations and energy of a sample by layer"
     return _by_report(counts, pricing, what, "layers", lambda report: layer_table(report, timestep))
 
@@ -84,31 +65,13 @@ def energy_layers_table(
 def energy_conventions_table(
     counts: Sequence[OperationCounts], timestep: int | None = None, pricing: Pricing | None = None
 ) -> Table:
-    """The same spikes of networks under each convention.
-
-    Args:
-        counts: one for each network.
-        timestep: T; by default that of training.
-        pricing: as in :func:`tetviz.figures.draw_energy`.
-
-    Returns:
-        A row for each network and convention, and for dense ANNs of the same shapes, with energies in % of the ANN
-        that counts no padding; the unit as in :func:`accuracy_energy_table`.
-    """
+    """The same spikes of networks under each convention."""
     what = "Operations and energy of a sample under each convention, beside dense ANNs of the same shapes"
     return _by_report(counts, pricing, what, "conventions", lambda report: _beside_anns(report, timestep))
 
 
 def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
-    """Energy of training networks by layer and phase, and the shares that are not 0.
-
-    Args:
-        results: one for each network.
-
-    Returns:
-        A row for each network and layer, and one for the total of each, energies in nJ; for people in the unit that
-        :func:`tetviz.figures.style.energy_unit` finds.
-    """
+    """Energy of training networks by layer and phase, and the shares that are not 0."""
     tables = [training_table(result) for result in results]
     frames = []
     for name, result, table in zip(network_names(results), results, tables, strict=True):
@@ -134,17 +97,7 @@ def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
 
 
 def in_unit(frame: pd.DataFrame, factor: float, unit: str) -> pd.DataFrame:
-    """A table with its energies in another unit; the joule is the largest.
-
-    Args:
-        frame: with energies in columns that end in ``(nJ)``, and perhaps ``right per uJ``.
-        factor: how many pJ the unit is.
-        unit: its name.
-
-    Returns:
-        A table of the same columns in that unit; right answers are per the unit that is a thousand times as large, or
-        per joule where there is none.
-    """
+    """A table with its energies in another unit; the joule is the largest."""
     larger, its_name = energy_unit(1e3 * factor)
     scales = {column: 1e3 / factor for column in frame.columns if column.endswith("(nJ)")}
     scales |= {column: larger / 1e6 for column in frame.columns if column == "right per uJ"}

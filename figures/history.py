@@ -74,14 +74,7 @@ def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) 
 
 
 def history_styles(histories: Sequence[TrainingHistory]) -> list[dict[str, Any]]:
-    """A line style for each run, in the colour of the loss that it was trained on.
-
-    Args:
-        histories: one for each run.
-
-    Returns:
-        As :func:`tetviz.figures.style.series_styles`; a run that switched its loss has a colour of its own.
-    """
+    """A line style for each run, in the colour of the loss that it was trained on."""
     return series_styles([" ".join(history.trained_on()) for history in histories])
 
 

@@ -175,15 +175,7 @@ def _label(panels: dict[str, Axes], results: Sequence[BlockIsometry], relative: 
 
 
 def places(count: int, relative: bool) -> FloatArray:
-    """Where blocks or layers stand on the axis of depth.
-
-    Args:
-        count: how many.
-        relative: whether the axis goes from 0 to 1.
-
-    Returns:
-        1, 2, ..., or the middles of as many equal parts.
-    """
+    """Where blocks or layers stand on the axis of depth."""
     return (np.arange(count) + 0.5) / count if relative else np.arange(1.0, count + 1)
 
 

@@ -31,26 +31,12 @@ _UNITS = {"unit": "L2 distance", "none": "", "": ""}
 
 
 def network_name(provenance: Provenance) -> str:
-    """What a network is called: its label, else the name of its checkpoint.
-
-    Args:
-        provenance: of a result.
-
-    Returns:
-        One line of text.
-    """
+    """What a network is called: its label, else the name of its checkpoint."""
     return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
 
 
 def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
-    """What several networks are called, numbered where two have the same name.
-
-    Args:
-        results: results of any kind.
-
-    Returns:
-        A different name for each.
-    """
+    """What several networks are called, numbered where two have the same name."""
     names = [network_name(result.provenance) for result in results]
     total, seen = Counter(names), Counter[str]()
     for index, name in enumerate(names):
@@ -61,26 +47,12 @@ def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
 
 
 def loss_symbol(loss: str) -> str:
-    """A loss as the papers write it, but that L is italic: the calligraphic one is no character of an SVG's text.
-
-    Args:
-        loss: ``"sdt"`` or ``"tet"``.
-
-    Returns:
-        Mathematical text of matplotlib.
-    """
+    """A loss as the papers write it, but that L is italic: the calligraphic one is no character of an SVG's text."""
     return rf"$L_{{\mathrm{{{loss.upper()}}}}}$"
 
 
 def data_context(result: Drawn) -> str:
-    """The data that a result was measured on.
-
-    Args:
-        result: a result.
-
-    Returns:
-        Such as ``"cifar10 test, 1,024 samples"``; what is not recorded is left out.
-    """
+    """The data that a result was measured on."""
     source = f"{result.provenance.dataset} {result.provenance.split}".strip()
     count = len(result.sample)
     samples = counted(count, "sample") if count else ""
@@ -88,26 +60,12 @@ def data_context(result: Drawn) -> str:
 
 
 def history_context(history: TrainingHistory) -> str:
-    """The data that a training run was followed on.
-
-    Args:
-        history: the run.
-
-    Returns:
-        Such as ``"cifar10 test split"``.
-    """
+    """The data that a training run was followed on, such as ``"cifar10 test split"``."""
     return f"{history.provenance.dataset} test split".strip()
 
 
 def bn_words(result: Surface | Lines | BlockIsometry) -> str:
-    """What the batch-norm statistics of a measurement were, in words.
-
-    Args:
-        result: a surface, lines or a block isometry.
-
-    Returns:
-        Such as ``"BN statistics frozen"``.
-    """
+    """What the batch-norm statistics of a measurement were, in words, such as ``"BN statistics frozen"``."""
     calibrated = 0 if isinstance(result, BlockIsometry) else len(result.calibration)
     count = f" on {calibrated:,} training samples" if calibrated else ""
     words = {
@@ -119,14 +77,7 @@ def bn_words(result: Surface | Lines | BlockIsometry) -> str:
 
 
 def surface_context(surface: Surface) -> str:
-    """The choices that a surface rests on, besides its network, loss and number of timesteps.
-
-    Args:
-        surface: a surface.
-
-    Returns:
-        Data, batch-norm policy, seed of the planes or what they were fitted to, and parameter policy.
-    """
+    """The choices that a surface rests on, besides its network, loss and number of timesteps."""
     if isinstance(surface, Trajectory):
         where = f"plane fitted to {len(surface.point)} checkpoints"
     elif surface.plane_seed < 0:
@@ -138,15 +89,7 @@ def surface_context(surface: Surface) -> str:
 
 
 def lines_context(lines: Lines) -> str:
-    """The choices that lines rest on, besides their network, loss and number of timesteps.
-
-    Args:
-        lines: lines of any path.
-
-    Returns:
-        Data, batch-norm policy, seed of the planes and parameter policy; between two checkpoints there is no
-        plane, and several policies are the names of the lines.
-    """
+    """The choices that lines rest on, besides their network, loss and number of timesteps."""
     bn, where = bn_words(lines), ""
     if lines.path == "random":
         where = f"plane seed {lines.plane_seed}{', orthogonal directions' * bool(lines.orthogonal)}"
@@ -157,43 +100,19 @@ def lines_context(lines: Lines) -> str:
 
 
 def isometry_context(result: BlockIsometry) -> str:
-    """The choices that a block isometry rests on, besides its network.
-
-    Args:
-        result: a block isometry.
-
-    Returns:
-        Loss, T, data, batch-norm policy and number of random vectors.
-    """
+    """The choices that a block isometry rests on, besides its network."""
     parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn_words(result)]
     return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)
 
 
 def axis_label(name: str, norm: str) -> str:
-    """A coordinate with its unit.
-
-    Args:
-        name: such as ``"x"``.
-        norm: what one unit of the coordinate is.
-
-    Returns:
-        Such as ``"x (filter norms)"``.
-    """
+    """A coordinate with its unit, such as ``"x (filter norms)"``."""
     unit = _UNITS.get(norm, f"{norm} norms")
     return f"{name} ({unit})" if unit else name
 
 
 def names_of(listed: str, count: int, what: str) -> list[str]:
-    """The names that a result lists.
-
-    Args:
-        listed: a JSON list.
-        count: how many there must be.
-        what: such as ``"line"``, for numbered names where the list does not fit.
-
-    Returns:
-        A name for each.
-    """
+    """The names that a result lists."""
     try:
         names = json.loads(listed)
     except json.JSONDecodeError:
@@ -204,31 +123,13 @@ def names_of(listed: str, count: int, what: str) -> list[str]:
 
 
 def wrap(text: str, width: float, *, narrow: bool = False) -> str:
-    """Text as it is shown: broken into lines, best after a semicolon; losses as symbols, no accidental mathematics.
-
-    Args:
-        text: plain text, such as a name that a user chose.
-        width: characters a line, in the design.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        Text for matplotlib.
-    """
+    """Text as it is shown: broken into lines, best after a semicolon; losses as symbols, no accidental mathematics."""
     fit = characters(width, narrow=narrow)
     return _lines(_held(text, fit), fit)
 
 
 def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
-    """As :func:`wrap`, in lines of about the same length.
-
-    Args:
-        text: plain text.
-        width: characters a line, at most, in the design.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        Text for matplotlib.
-    """
+    """As :func:`wrap`, in lines of about the same length."""
     fit = characters(width, narrow=narrow)
     text = _held(text, fit)
     lines = len(_broken(text, fit))

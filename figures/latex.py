@@ -86,16 +86,6 @@ def latex_table(
 
     It spans both columns of a paper of two if one is too narrow, and is made smaller where it is wider than that. A
     table that is longer than a page goes on in another of the same number.
-
-    Args:
-        cells: the head and the rows, as texts; the first column names the rows, one name for several rows perhaps.
-        caption: what it shows.
-        label: what it is referred to by, after ``tab:``.
-        origin: what stands in a comment above it.
-        networks: whether heads are what users call their networks, which are printed as they are.
-
-    Returns:
-        One ``table`` environment or more; text is escaped.
     """
     header, *body = cells
     names = [row[0] for row in body]

@@ -88,15 +88,7 @@ def draw_timesteps(surface: Surface, loss: str | None = None, plane: int = 0) ->
 
 
 def shown_timesteps(surface: Surface) -> list[int]:
-    """Numbers of timesteps that twelve panels can show.
-
-    Args:
-        surface: a surface.
-
-    Returns:
-        All; of more than twelve the powers of two, the training T and the last, without the smallest if they are
-        still too many.
-    """
+    """Numbers of timesteps that twelve panels can show."""
     steps: list[int] = surface.timestep.tolist()
     if len(steps) > MAX_PANELS:
         steps = [t for t in steps if t & (t - 1) == 0 or t in (surface.t_train, steps[-1])]
@@ -107,14 +99,7 @@ def shared_scale(surface: Surface, panels: Sequence[FloatArray]) -> Scale:
     """Levels for several maps of a surface, some of which may be empty.
 
     Args:
-        surface: a surface.
         panels: values (y, x) of each.
-
-    Returns:
-        The scale.
-
-    Raises:
-        ResultError: no value is finite.
     """
     known = [values for values in panels if np.isfinite(values).any()]
     if not known:
@@ -127,10 +112,7 @@ def draw_panel(axes: Any, surface: Surface, values: FloatArray, scale: Scale, fo
     """A map, or its hatched place where nothing is measured yet.
 
     Args:
-        axes: where to draw.
-        surface: gives the coordinates.
         values: (y, x), NaN at holes.
-        scale: levels and colours.
         fontsize: of the labels on the lines; None for none.
     """
     if np.isfinite(values).any():

@@ -325,17 +325,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
 
 
 def default_table(results: Sequence[Result]) -> str:
-    """The table that fits some results.
-
-    Args:
-        results: results of one kind.
-
-    Returns:
-        A name in :data:`FIGURES`.
-
-    Raises:
-        ResultError: there is none for them.
-    """
+    """The table that fits some results."""
     for name in _DEFAULT_TABLES:
         if results and all(_fits(result, FIGURES[name].kinds) for result in results):
             return name

@@ -10,16 +10,7 @@ from tetviz.results import replacing, writable_target
 
 
 def check_suffix(path: Path, what: str, *, table: bool) -> None:
-    """Checks, before anything is drawn, that a name is one of a figure or of a table.
-
-    Args:
-        path: the file to write.
-        what: is to be written, such as ``"table4"``; empty where that follows from the name.
-        table: whether it is a table.
-
-    Raises:
-        OutputError: it is not.
-    """
+    """Checks, before anything is drawn, that a name is one of a figure or of a table."""
     known = TABLE_SUFFIXES if table else SUFFIXES
     if path.suffix.lower() not in known:
         kind = "table" if table else "figure"
@@ -56,20 +47,7 @@ def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool =
 
 
 def write_caption(path: Path, caption: str, *, force: bool = False, write: bool = True) -> Path:
-    """Writes the caption of a picture or a .csv beside it.
-
-    Args:
-        path: of the picture or the table.
-        caption: its text.
-        force: whether another caption may be replaced.
-        write: whether to write at all, or only to check that it can be.
-
-    Returns:
-        The path of the caption.
-
-    Raises:
-        OutputError: it cannot be written, or another one is there and ``force`` is off.
-    """
+    """Writes the caption of a picture or a .csv beside it."""
     beside = path.with_name(f"{path.name}.txt") if path.suffix.lower() == ".csv" else path.with_suffix(".txt")
     text = f"{caption}\n"
     same = beside.is_file() and beside.read_bytes() == text.encode()

@@ -30,12 +30,6 @@ def image(figure: Figure) -> str:
 
     An image, not an ``<svg>`` element: the identifiers and the styles of one picture cannot reach another one on the
     same page, and nothing in it can run.
-
-    Args:
-        figure: any figure.
-
-    Returns:
-        An ``<img>`` with the SVG as its address and the words of the figure as its alternative text.
     """
     buffer = io.BytesIO()
     # Letters as shapes: an image takes no font from the page, and not every machine has those of the formulas.
@@ -46,14 +40,7 @@ def image(figure: Figure) -> str:
 
 
 def alternative(figure: Figure) -> str:
-    """What a figure shows, for those who cannot see it.
-
-    Args:
-        figure: any figure.
-
-    Returns:
-        Its caption; where it has none its title, and of every panel the title and the axes.
-    """
+    """What a figure shows, for those who cannot see it."""
     if caption := getattr(figure, "caption", ""):
         return str(caption)
     parts = [figure.get_suptitle()]

@@ -137,11 +137,7 @@ def draw_relief(
     """A surface in 3-D: its height is the loss, its colours are those of the map.
 
     Args:
-        axes: where to draw.
-        surface: gives the coordinates.
         values: (y, x), NaN at holes, which stay open; a point whose cells are all open is a square.
-        scale: levels and colours.
-        heights: ends of the vertical axis; by default those of the values.
     """
     # A cell with a missing corner is left out; the colour of a cell is that of the mean of its corners.
     x, y = np.meshgrid(surface.x, surface.y)

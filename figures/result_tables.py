@@ -21,14 +21,7 @@ _UNITS = {"curvature": "nat/r^2", "width": "unit of r", "roughness": ""}
 
 
 def scale_table(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy, its growth and both losses of networks at every T.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        A row for each network and T; for people the powers of two and the training T alone.
-    """
+    """Accuracy, its growth and both losses of networks at every T."""
     frames, shown = [], []
     for name, curve in zip(network_names(curves), curves, strict=True):
         columns: dict[str, FloatArray] = {}
@@ -58,19 +51,7 @@ def scale_table(curves: Sequence[ScalingCurve]) -> Table:
 
 
 def flatness_table(results: Sequence[Lines], timestep: int | None = None) -> Table:
-    """Sharpness of networks, each number with its interval over planes.
-
-    Args:
-        results: sharpnesses or lines along random directions, one for each network.
-        timestep: number of timesteps; by default the training T of the first.
-
-    Returns:
-        A row for each network, loss and quantity. For people a row for each quantity and a column for each loss; of
-        several networks a row for each loss and quantity, and a column for each network.
-
-    Raises:
-        ResultError: no number is known on all planes.
-    """
+    """Sharpness of networks, each number with its interval over planes."""
     t = default_timestep(results[0]) if timestep is None else timestep
     names = network_names(results)
     frames = []
@@ -105,14 +86,7 @@ def flatness_table(results: Sequence[Lines], timestep: int | None = None) -> Tab
 
 
 def history_table(histories: Sequence[TrainingHistory]) -> Table:
-    """Losses and accuracy of training runs after every epoch.
-
-    Args:
-        histories: one for each run.
-
-    Returns:
-        A row for each run and epoch; for people the first, the chosen, the last, and those around a change.
-    """
+    """Losses and accuracy of training runs after every epoch."""
     frames, shown = [], []
     for name, history in zip(network_names(histories), histories, strict=True):
         frame = history.to_frame().drop(columns=["loss_index", "stage"]).reset_index()
@@ -149,14 +123,7 @@ def history_table(histories: Sequence[TrainingHistory]) -> Table:
 
 
 def block_table(results: Sequence[BlockIsometry]) -> Table:
-    """Block dynamical isometry of networks, block by block.
-
-    Args:
-        results: one for each network.
-
-    Returns:
-        A row for each network and block.
-    """
+    """Block dynamical isometry of networks, block by block."""
     frames, shown = [], []
     for name, result in zip(network_names(results), results, strict=True):
         frame = network_rows(name, isometry_table(result).reset_index())

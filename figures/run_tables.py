@@ -27,14 +27,7 @@ _TRANSFER = (
 
 
 def loss_table(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy of networks by the loss that they were trained with: Table 1 of the TET paper.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        A row for each data set, architecture, T and method, with what the method adds to L_SDT.
-    """
+    """Accuracy of networks by the loss that they were trained with: Table 1 of the TET paper."""
     cells = _grouped(curves)
     rows, names = [], []
     for key, by_method in cells.items():
@@ -48,14 +41,7 @@ def loss_table(curves: Sequence[ScalingCurve]) -> Table:
 
 
 def own_rows(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy of networks, a row for each setting: one's own rows of Table 3 of the TET paper.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        Data set, method, architecture, T and accuracy.
-    """
+    """Accuracy of networks, a row for each setting: one's own rows of Table 3 of the TET paper."""
     cells = _grouped(curves)
     rows = [
         {"method": method, "network": key[1], "T": key[2], "accuracy (%)": _cell(runs)}
@@ -68,17 +54,7 @@ def own_rows(curves: Sequence[ScalingCurve]) -> Table:
 
 
 def smooth_table(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy of networks of smooth neurons, sigmoid(k (u - V_th)), and of spiking ones: Table 2 of the TET paper.
-
-    Args:
-        curves: one for each network, some of them smooth.
-
-    Returns:
-        A row for each k, a column for each method.
-
-    Raises:
-        ResultError: no network is smooth.
-    """
+    """Accuracy of networks of smooth neurons, sigmoid(k (u - V_th)), and of spiking ones: Table 2 of the TET paper."""
     cells = _grouped(curves)
     if all(math.isinf(key[3]) for key in cells):
         raise ResultError(
@@ -120,15 +96,7 @@ def _loss_words(run: Run) -> str:
 
 
 def unlike(run: Run, peers: Sequence[Run]) -> list[str]:
-    """The settings of a run that are not those of all its peers.
-
-    Args:
-        run: the run.
-        peers: those that it is to be told from.
-
-    Returns:
-        Such as ``["lr 0.01"]``.
-    """
+    """The settings of a run that are not those of all its peers, such as ``["lr 0.01"]``."""
     known, others = _settings(run), [_settings(peer) for peer in peers]
     return [_words(name, value) for name, value in known.items() if any(each.get(name) != value for each in others)]
 

@@ -27,12 +27,7 @@ _DIGITS: tuple[tuple[float, tuple[float, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Scale:
-    """Levels and colours that several maps share.
-
-    Args:
-        levels: increasing boundaries that cover every value.
-        norm: value to the colour map's [0, 1].
-    """
+    """Levels and colours that several maps share."""
 
     levels: FloatArray
     norm: Normalize
@@ -48,14 +43,7 @@ class Scale:
         return matplotlib.colormaps[COLORMAP]
 
     def ink(self, level: float) -> str:
-        """What can be read on a level's colour.
-
-        Args:
-            level: a value.
-
-        Returns:
-            White or black.
-        """
+        """What can be read on a level's colour."""
         red, green, blue, _ = self.colormap(float(self.norm(level)))
         return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.42 else "black"
 
@@ -65,9 +53,6 @@ def choose_scale(values: Sequence[FloatArray]) -> Scale:
 
     Args:
         values: the maps; NaN is passed over.
-
-    Returns:
-        The scale.
     """
     low = min(float(np.nanmin(v)) for v in values)
     high = max(float(np.nanmax(v)) for v in values)
@@ -87,14 +72,7 @@ def choose_scale(values: Sequence[FloatArray]) -> Scale:
 
 
 def label_colorbar(bar: Colorbar, scale: Scale, text: str, height: float = np.inf) -> None:
-    """Ticks at the levels, and a label that says how they are spaced.
-
-    Args:
-        bar: the colour bar of a map.
-        scale: its levels.
-        text: what the values are.
-        height: of the bar in inches; on a low one, levels next to others are not labelled.
-    """
+    """Ticks at the levels, and a label that says how they are spaced."""
     last, labels = -np.inf, []
     for level, place in zip(scale.levels, np.asarray(scale.norm(scale.levels)), strict=True):
         room = place - last >= text_lines(1) / height
@@ -106,12 +84,5 @@ def label_colorbar(bar: Colorbar, scale: Scale, text: str, height: float = np.in
 
 
 def colors_of(scale: Scale) -> ScalarMappable:
-    """The colours of a scale.
-
-    Args:
-        scale: levels and colours.
-
-    Returns:
-        What a collection or a colour bar takes its colours from.
-    """
+    """The colours of a scale."""
     return ScalarMappable(scale.norm, scale.colormap)

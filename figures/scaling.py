@@ -137,11 +137,7 @@ def _draw_accuracy(
 
 
 def ring() -> dict[str, Any]:
-    """The mark of the T that a network was trained with.
-
-    Returns:
-        Keyword arguments of ``Axes.plot``, without a colour.
-    """
+    """The mark of the T that a network was trained with."""
     size = {"markersize": points(9), "markeredgewidth": points(1.1)}
     return {"marker": "o", "linestyle": "none", "markerfacecolor": "none", **size}
 
@@ -150,11 +146,7 @@ def ring_keys(results: Sequence[ScalingCurve | OperationCounts], last: int | Non
     """The legend entry of the rings.
 
     Args:
-        results: one for each network.
         last: the largest T that is drawn; None for all.
-
-    Returns:
-        A ring, or nothing where no training T is drawn.
     """
     drawn = any(result.t_train in result.timestep[slice(last)] for result in results)
     return [Line2D([], [], **ring(), color="0.3", label="training T")] * drawn
@@ -177,34 +169,17 @@ def _faint(style: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_interval(axes: Axes, x: Any, low: FloatArray, high: FloatArray, style: dict[str, Any]) -> None:
-    """A band between the ends of intervals of fractions, in percent.
-
-    Args:
-        axes: where to draw.
-        x: coordinates.
-        low: lower ends.
-        high: upper ends.
-        style: of the line that the band belongs to.
-    """
+    """A band between the ends of intervals of fractions, in percent."""
     axes.fill_between(x, 100 * low, 100 * high, color=style["color"], alpha=0.15, linewidth=0, gid="interval")
 
 
 def interval_key() -> Patch:
-    """The legend entry of the bands.
-
-    Returns:
-        A grey patch.
-    """
+    """The legend entry of the bands."""
     return Patch(color="0.5", alpha=0.25, linewidth=0, label="95 % Wilson interval")
 
 
 def log2_axis(axes: Axes, t_max: int) -> None:
-    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks.
-
-    Args:
-        axes: its x axis is scaled.
-        t_max: the largest number.
-    """
+    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks."""
     ticks = [2**power for power in range(t_max.bit_length())]
     if t_max >= 1.4 * ticks[-1]:
         ticks.append(t_max)

@@ -30,15 +30,11 @@ def overall_and_steps(curve: ScalingCurve, timestep: int | None = None) -> tuple
     """The accuracy of a run of T steps, and the mean accuracy of its steps.
 
     Args:
-        curve: measured at every number of steps from 1 to T or more.
         timestep: T; None takes the T of training.
 
     Returns:
         T, the accuracy of the mean output of steps 1..T, and the mean over t = 1..T of the accuracy of the output
         of step t alone; both are fractions.
-
-    Raises:
-        ResultError: the curve does not hold the accuracies of the steps 1..T, or no T is known.
     """
     t = curve.t_train if timestep is None else timestep
     name = network_name(curve.provenance)

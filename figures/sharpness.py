@@ -34,11 +34,6 @@ from tetviz.results.schema import FloatArray
 def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
     """Rise of the loss from the centre of each plane: (L(-r) + L(+r)) / 2 - L(0), averaged over its two lines.
 
-    Args:
-        lines: along random directions, with a point at 0.
-        loss: ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
-
     Returns:
         Distances r that are on the grid on both sides, from 0 on, and rises (plane, r), NaN where one is
         missing.
@@ -53,11 +48,6 @@ def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, Float
 
 def worst_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
     """The largest rise of the loss within a distance, on both lines of each plane.
-
-    Args:
-        lines: along random directions, with a point at 0.
-        loss: ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
 
     Returns:
         Distances r, from 0 on, and rises (plane, r), NaN from the first point that is missing or not finite.

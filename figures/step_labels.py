@@ -22,11 +22,6 @@ def name_steps(axes: Axes, reports: Sequence[EnergyReport], factor: float) -> No
 
     Better networks are named above their points and the others below, because their curves run side by side. A
     point without room is left without a name.
-
-    Args:
-        axes: with the curves, in a figure whose size is final.
-        reports: the energy of each network.
-        factor: how many pJ the unit of the axis is.
     """
     figure = cast(Figure, axes.get_figure(root=True))
     figure.draw_without_rendering()

@@ -17,14 +17,7 @@ TABLE_CAPTION = "Accuracy of each step t alone, in %, and its sample variance ov
 
 
 def step_table(curves: Sequence[ScalingCurve]) -> Table:
-    """Accuracy of each step alone and its variance over time, with a caption.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        The table of :func:`step_accuracy_table`.
-    """
+    """Accuracy of each step alone and its variance over time, with a caption."""
     frame = step_accuracy_table(curves)
     heads = {name: f"{name} (%^2)" if name.startswith("var") else name for name in map(str, frame.columns)}
     shown = frame.rename(columns={**heads, "T_train": "trained at T"})

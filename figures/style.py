@@ -76,15 +76,7 @@ _ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1
 
 
 def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
-    """A line style for each network; one whose name says SDT or TET always has that method's colour.
-
-    Args:
-        names: what the networks are called, in drawing order.
-
-    Returns:
-        Keyword arguments of ``Axes.plot``. Up to eight networks differ in marker and dashes, whatever they are called;
-        further ones in marker filling and line width.
-    """
+    """A line style for each network; one whose name says SDT or TET always has that method's colour."""
     methods = [method_of(name) for name in names]
     looks = [{**marks, **repeat} for repeat in _REPEATS for marks in _MARKS]
     # The first network of a method has the marker of that method; all others share out what is left.
@@ -100,9 +92,6 @@ def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def method_of(name: str) -> str | None:
     """The training loss that a network's name tells of.
-
-    Args:
-        name: such as ``"VGGSNN, TET"`` or ``"sdt_t4"``.
 
     Returns:
         ``"sdt"`` or ``"tet"``; None where the name has neither of the two as a word, or both.
@@ -136,14 +125,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 
 def plain_units(text: str) -> str:
-    """A text for a terminal, which may know no letters but those of ASCII.
-
-    Args:
-        text: with units of :func:`energy_unit`.
-
-    Returns:
-        The same with ``uJ`` for microjoules.
-    """
+    """A text for a terminal, which may know no letters but those of ASCII."""
     return text.replace("\N{MICRO SIGN}J", "uJ")
 
 
@@ -155,8 +137,5 @@ def energy_unit(pj: float) -> tuple[float, str]:
 
     Args:
         pj: the energy in pJ.
-
-    Returns:
-        How many pJ the unit is, and its name.
     """
     return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])

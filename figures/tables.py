@@ -76,29 +76,14 @@ def save_table(table: Table, path: str | Path) -> Path:
 
 
 def to_latex(table: Table) -> str:
-    """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it.
-
-    Args:
-        table: any table.
-
-    Returns:
-        A ``table`` environment with caption and label; where the numbers are from is a comment above it.
-    """
+    """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.for_people()
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == "network")
 
 
 def to_html(frame: pd.DataFrame, caption: str = "") -> str:
-    """A table in HTML, as a notebook shows it.
-
-    Args:
-        frame: any table; its index becomes the first column.
-        caption: what it shows; empty for none.
-
-    Returns:
-        A ``<table>``, with numbers as in :func:`format_table` at 2 decimals; text is escaped.
-    """
+    """A table in HTML, as a notebook shows it."""
     style = 'style="text-align: left; padding: 0.1em 0.6em"'
     header, *body = [[escape(cell) for cell in row] for row in _cells(frame, 2)]
     told = f'<caption style="text-align: left">{escape(caption)}</caption>' if caption else ""

@@ -12,65 +12,34 @@ NO_NUMBER = "-"
 
 
 def number(value: float, digits: str = ".4g") -> str:
-    """A number as text.
-
-    Args:
-        value: any number.
-        digits: its format.
-
-    Returns:
-        The number, or a dash where it is not finite: not measured, diverged or not defined.
-    """
+    """A number as text."""
     return format(value, digits) if math.isfinite(value) else NO_NUMBER
 
 
 def digits(value: float) -> str:
-    """A number to four digits.
-
-    Args:
-        value: any number.
-
-    Returns:
-        The number, by its power of ten where it is very large or very small, or a dash where it is not finite.
-    """
+    """A number to four digits."""
     return "0" if value == 0 else number(value, "#.4g").removesuffix(".")
 
 
 def short(value: float) -> str:
-    """A number to four digits, from a thousand on to the unit.
-
-    Args:
-        value: any number.
-
-    Returns:
-        The number, or a dash where it is not finite.
-    """
+    """A number to four digits, from a thousand on to the unit."""
     return number(value, ",.0f") if abs(value) >= 999.95 else digits(value)
 
 
 def percent(share: float) -> str:
-    """A share in percent.
+    """A share in percent, such as ``99.16 %``, or a dash where it is not finite.
 
     Args:
         share: a fraction.
-
-    Returns:
-        Such as ``99.16 %``, or a dash where it is not finite.
     """
     return number(100 * share, ".2f") + (" %" if math.isfinite(share) else "")
 
 
 def interval(mean: float, low: float, high: float, digits: str = ".4g") -> str:
-    """A number with the ends of its interval.
+    """A number with the ends of its interval, such as ``0.5 [0.4, 0.6]``.
 
     Args:
-        mean: the number.
         low: lower end; NaN where there is no interval.
-        high: upper end.
-        digits: format of all three.
-
-    Returns:
-        Such as ``0.5 [0.4, 0.6]``.
     """
     ends = f" [{low:{digits}}, {high:{digits}}]" if math.isfinite(low) and math.isfinite(high) else ""
     return f"{mean:{digits}}{ends}" if math.isfinite(mean) else NO_NUMBER
@@ -80,63 +49,33 @@ def intervals(frame: pd.DataFrame, mean: str, low: str, high: str, digits: str) 
     """Numbers with the ends of their intervals.
 
     Args:
-        frame: holds them.
-        mean: column of the numbers.
         low: column of the lower ends; NaN where there is no interval.
-        high: column of the upper ends.
-        digits: format of all three.
-
-    Returns:
-        Texts such as ``0.5 [0.4, 0.6]``.
     """
     return [interval(*row, digits) for row in zip(frame[mean], frame[low], frame[high], strict=True)]
 
 
 def shares(accuracy: Any, samples: Any) -> list[str]:
-    """Accuracies with their 95 % Wilson intervals.
+    """Accuracies with their 95 % Wilson intervals, such as ``99.16% [97.57, 99.71]``.
 
     Args:
         accuracy: fractions.
-        samples: number of samples of each.
-
-    Returns:
-        Such as ``99.16% [97.57, 99.71]``.
     """
     ends = zip(accuracy, *wilson(accuracy, samples), strict=True)
     return [f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" if math.isfinite(p) else NO_NUMBER for p, low, high in ends]
 
 
 def amounts(values: Iterable[float]) -> list[str]:
-    """Counts per sample.
-
-    Args:
-        values: the counts, means over samples.
-
-    Returns:
-        Such as ``1,518,680``, or ``12.25`` for a small mean.
-    """
+    """Counts per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
     return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
 
 
 def counted(count: int, what: str) -> str:
-    """So many things.
-
-    Args:
-        count: how many.
-        what: one of them, whose plural takes an s.
-
-    Returns:
-        Such as ``1 sample`` or ``1,024 samples``.
-    """
+    """So many things, such as ``1 sample`` or ``1,024 samples``."""
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
     """A table of texts: numbers with so many digits, a dash where there is none.
-
-    Args:
-        frame: any table.
-        digits: format of the numbers that are not whole.
 
     Returns:
         A table of the same shape.
@@ -146,9 +85,6 @@ def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """A table of texts, with numbers that are not whole as :func:`short` has them.
-
-    Args:
-        frame: any table.
 
     Returns:
         A table of the same shape.
@@ -161,41 +97,17 @@ def rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def network_rows(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a network, to be put below those of others.
-
-    Args:
-        name: what the network is called.
-        frame: its rows.
-
-    Returns:
-        The same, indexed by the name.
-    """
+    """The rows of a network, to be put below those of others."""
     return frame.set_axis(pd.Index([name] * len(frame), name="network"))
 
 
 def shared_text(texts: Sequence[str]) -> str:
-    """What several networks have in common.
-
-    Args:
-        texts: one for each.
-
-    Returns:
-        The text if all have the same, else nothing.
-    """
+    """What several networks have in common."""
     return texts[0] if len(set(texts)) == 1 else ""
 
 
 def told(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """What each network rests on, once where all share it.
-
-    Args:
-        texts: one for each network.
-        names: what they are called.
-
-    Returns:
-        The shared text, nothing if it is empty; where they differ a line for each text, with the networks that it is
-        about.
-    """
+    """What each network rests on, once where all share it."""
     if len(set(texts)) < 2:
         return tuple(text for text in texts[:1] if text)
     about: dict[str, list[str]] = {}

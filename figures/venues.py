@@ -48,11 +48,7 @@ class Venue:
     slide: bool = False
 
     def settings(self) -> dict[str, Any]:
-        """The venue as settings of matplotlib.
-
-        Returns:
-            Fonts, font sizes, and lines that go with them.
-        """
+        """The venue as settings of matplotlib."""
         scale = self.size / SIZE
         sizes = {
             "font.size": 8,
@@ -105,85 +101,36 @@ def use_style(name: str) -> Iterator[None]:
 
 
 def venue() -> Venue:
-    """The venue in use.
-
-    Returns:
-        tetviz's own outside of :func:`use_style`.
-    """
+    """The venue in use."""
     return _ACTIVE.get()
 
 
 def figure_title(text: str) -> str:
-    """The title over all panels: networks, data and choices, which the caption says too.
-
-    Args:
-        text: what it says.
-
-    Returns:
-        The same, or nothing where the venue prints a caption.
-    """
+    """The title over all panels: networks, data and choices, which the caption says too."""
     return "" if venue().captioned else text
 
 
 def inches(length: float, *, narrow: bool = False) -> float:
-    """A length of the design, on the page of the venue.
-
-    Args:
-        length: in inches, of a page of 7.2 inches, or of a column of 4.2.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        Inches.
-    """
+    """A length of the design, on the page of the venue."""
     return length * (venue().column / COLUMN if narrow else venue().text / WIDTH)
 
 
 def tall(length: float, *, narrow: bool = False) -> float:
-    """The height of all panels of a figure; on a slide no more than leaves the figure wider than high.
-
-    Args:
-        length: in inches of the design.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        Inches.
-    """
+    """The height of all panels of a figure; on a slide no more than leaves the figure wider than high."""
     most = _SLIDE * (COLUMN if narrow else WIDTH)
     return inches(min(length, most) if venue().slide else length, narrow=narrow)
 
 
 def points(size: float) -> float:
-    """A font size of the design, in the text of the venue.
-
-    Args:
-        size: in points, beside ordinary text of 8 points.
-
-    Returns:
-        Points.
-    """
+    """A font size of the design, in the text of the venue."""
     return size * venue().size / SIZE
 
 
 def text_lines(count: float) -> float:
-    """The height of lines of text.
-
-    Args:
-        count: how many.
-
-    Returns:
-        Inches.
-    """
+    """The height of lines of text."""
     return _LINE * count * venue().size / SIZE
 
 
 def characters(count: float, *, narrow: bool = False) -> int:
-    """How many characters fit where so many do in the design.
-
-    Args:
-        count: characters in the design.
-        narrow: whether the figure stands in a column.
-
-    Returns:
-        A number of characters.
-    """
+    """How many characters fit where so many do in the design."""
     return max(8, int(count * inches(1, narrow=narrow) / (points(1) * venue().character)))

@@ -11,14 +11,7 @@ BN_POLICIES = ("frozen", "recalibrate", "batch")
 
 
 def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The batch normalisations of a network.
-
-    Args:
-        model: any network.
-
-    Returns:
-        The modules, in order.
-    """
+    """The batch normalisations of a network."""
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
@@ -38,11 +31,6 @@ def recalibrate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], time
     """Estimates running statistics anew: the plain mean over batches of their statistics.
 
     Only the normalisations are in train mode; dropout, which torch's ``update_bn`` would switch on, stays off.
-
-    Args:
-        model: a network in eval mode, whose running statistics are replaced.
-        batches: (x_BCHW or x_TBCHW, labels_B).
-        timesteps: length of the runs.
     """
     norms = batch_norms(model)
     weight = a_parameter(model)

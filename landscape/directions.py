@@ -137,13 +137,7 @@ def rescaled(direction: Tensor, weight: Tensor, norm: str, filters: Filters) -> 
     """One tensor of a direction, normalised.
 
     Args:
-        direction: any tensor.
         weight: the parameter, of the same shape.
-        norm: as in :func:`random_direction`.
-        filters: as from :func:`parameter_filters`.
-
-    Returns:
-        The normalised tensor, in the parameter's type.
     """
     # Norms are taken in float64, so that a float32 direction has its filter norms to the last bit or two.
     d, w = direction.detach().double(), weight.detach().double()

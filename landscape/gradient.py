@@ -15,68 +15,29 @@ from tetviz.training.profile import exact_kernels
 
 
 def random_parameters(probe: Probe, policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS) -> dict[str, Tensor]:
-    """The parameters that a policy moves at random.
-
-    Args:
-        probe: the network.
-        policy: role to treatment.
-
-    Returns:
-        Parameter name to value, in order.
-    """
+    """The parameters that a policy moves at random."""
     roles = parameter_roles(probe.model)
     return {name: weight for name, weight in probe.origin.items() if policy[roles[name]] == "random"}
 
 
 def random_only(policy: Mapping[str, str]) -> dict[str, str]:
-    """A policy without what it scales.
-
-    Args:
-        policy: role to treatment.
-
-    Returns:
-        The policy that holds all but the random parameters.
-    """
+    """A policy without what it scales."""
     return {role: "random" if treatment == "random" else "hold" for role, treatment in policy.items()}
 
 
 def length(direction: Mapping[str, Tensor]) -> float:
-    """L2 norm of a direction.
-
-    Args:
-        direction: parameter name to tensor.
-
-    Returns:
-        The root of the sum of all squares.
-    """
+    """L2 norm of a direction."""
     return math.sqrt(inner(direction, direction))
 
 
 def scaled_to(direction: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]:
-    """A direction of a given length.
-
-    Args:
-        direction: parameter name to tensor, not zero everywhere.
-        norm: its L2 norm afterwards.
-
-    Returns:
-        The direction, scaled.
-    """
+    """A direction of a given length."""
     factor = norm / length(direction)
     return {name: factor * tensor for name, tensor in direction.items()}
 
 
 def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The gradient of a loss at the checkpoint, through the surrogates, over all samples, at the T of training.
-
-    Args:
-        probe: the network, whose batch-norm policy holds.
-        loss: ``sdt`` or ``tet``.
-        names: the parameters to differentiate by.
-
-    Returns:
-        Parameter name to gradient, of the mean loss over the samples.
-    """
+    """The gradient of a loss at the checkpoint, through the surrogates, over all samples, at the T of training."""
     probe.place({})
     total = {name: torch.zeros_like(weight) for name, weight in names.items()}
     parameters = dict(probe.model.named_parameters())
@@ -91,16 +52,7 @@ def surrogate_gradient(probe: Probe, loss: str, names: Mapping[str, Tensor]) -> 
 
 
 def loss_shares(probe: Probe, loss: str) -> Iterator[Callable[[], Tensor]]:
-    """What each batch contributes to the mean loss of a probe where it stands, at the T of training.
-
-    Args:
-        probe: the network.
-        loss: ``sdt`` or ``tet``.
-
-    Yields:
-        Functions that run a batch forward and give its share of the loss, differentiable. Call them and
-        differentiate inside ``exact_kernels``.
-    """
+    """What each batch contributes to the mean loss of a probe where it stands, at the T of training."""
     for x, labels_B in probe.batches:
 
         def share(x: Tensor = x, labels_B: Tensor = labels_B) -> Tensor:

@@ -32,11 +32,6 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
     curvlinops' own Hessian runs ``torch.func`` over the network, which spikes of other libraries do not allow;
     two backward passes work wherever training did. With a surrogate H is symmetric (its second derivatives
     commute), so Lanczos methods apply, but it is not the Hessian of the loss that is measured.
-
-    Args:
-        probe: the network, at the checkpoint.
-        loss: ``sdt`` or ``tet``.
-        weights: the parameters to differentiate by.
     """
 
     SELF_ADJOINT = True
@@ -81,16 +76,7 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
 
 
 def top_eigenvalues(hessian: SurrogateHessian, count: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
-    """The largest eigenvalues, by the implicitly restarted Lanczos method (scipy's eigsh).
-
-    Args:
-        hessian: the operator.
-        count: how many.
-        seed: of the starting vector.
-
-    Returns:
-        Eigenvalues, the largest first, and the residuals ||H v - lambda v|| / |lambda|.
-    """
+    """The largest eigenvalues, by the implicitly restarted Lanczos method (scipy's eigsh)."""
     values, vectors = _eigenpairs(hessian, count, "LA", seed)
     off = np.linalg.norm(hessian.to_scipy() @ vectors - vectors * values, axis=0)
     order = np.argsort(values)[::-1]
@@ -99,16 +85,7 @@ def top_eigenvalues(hessian: SurrogateHessian, count: int, seed: int = 0) -> tup
 
 
 def trace_estimates(hessian: SurrogateHessian, probes: int, seed: int = 0) -> FloatArray:
-    """Independent estimates z'Hz of the trace, z random signs (Hutchinson 1989).
-
-    Args:
-        hessian: the operator.
-        probes: how many.
-        seed: of the signs.
-
-    Returns:
-        The estimates; their mean has standard error s / sqrt(probes).
-    """
+    """Independent estimates z'Hz of the trace, z random signs (Hutchinson 1989)."""
     with seeded(seed):
         signs = [random_vector(hessian.shape[0], "rademacher", hessian.device, hessian.dtype) for _ in range(probes)]
     return np.array([float(z @ (hessian @ z)) for z in signs])
@@ -118,16 +95,6 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
     """The density of eigenvalues, by stochastic Lanczos quadrature (Papyan 2020, algorithm 2), by curvlinops.
 
     Of a matrix of up to 256 rows all eigenvalues are taken, with the same Gaussian bumps.
-
-    Args:
-        hessian: the operator.
-        steps: Lanczos vectors.
-        bins: places on the axis.
-        seed: of the starting vectors.
-
-    Returns:
-        Eigenvalues, and the density there, of integral 1 up to the tails that a Gaussian bump has beyond the
-        axis.
     """
     if hessian.shape[0] <= SMALL:
         values, _ = _eigenpairs(hessian, hessian.shape[0], "LA", seed)

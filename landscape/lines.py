@@ -44,22 +44,7 @@ def line_fields(
     record: Record,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The fields of random lines before they are measured.
-
-    Args:
-        probe: the network and how it is measured.
-        planes: two directions each.
-        x: coordinates along every line.
-        loss: the loss that the lines are about.
-        record: gives the provenance.
-        settings: what else decides the result, plain values.
-
-    Returns:
-        Field name to value.
-
-    Raises:
-        ValueError: no plane.
-    """
+    """The fields of random lines before they are measured."""
     if not len(planes):
         raise ValueError("random lines need at least one plane")
     seeds: list[int] = []
@@ -91,14 +76,7 @@ def line_fields(
 
 
 def fill_lines(lines: Lines, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
-    """Measures what random lines lack, line by line, each from coarse to fine.
-
-    Args:
-        lines: the lines.
-        probe: the network and how it is measured.
-        planes: two directions each.
-        record: counts the points.
-    """
+    """Measures what random lines lack, line by line, each from coarse to fine."""
     for index in range(len(planes)):
         pair = (2 * index, 2 * index + 1)
         if lines.done[list(pair)].all():
@@ -113,20 +91,7 @@ def fill_lines(lines: Lines, probe: Probe, planes: Sequence[Plane], record: Reco
 
 
 def common_fields(probe: Probe, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:
-    """The fields that lines of every path have, before they are measured.
-
-    Args:
-        probe: the network and how it is measured.
-        names: what the lines are.
-        x: coordinates along every line.
-        loss: the loss that the lines are about.
-
-    Returns:
-        Field name to value.
-
-    Raises:
-        ValueError: an unknown loss.
-    """
+    """The fields that lines of every path have, before they are measured."""
     if loss not in ("sdt", "tet"):
         raise ValueError(f"unknown loss {loss!r}; take sdt or tet")
     return {

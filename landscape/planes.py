@@ -54,28 +54,12 @@ class Plane:
 
 
 def inner(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Inner product of two directions, in float64.
-
-    Args:
-        a: parameter name to tensor.
-        b: the same names to tensors.
-
-    Returns:
-        The sum of all products.
-    """
+    """Inner product of two directions, in float64."""
     return math.fsum(float((tensor.double() * b[name].double()).sum()) for name, tensor in a.items())
 
 
 def plane_seeds(seed: int, planes: int) -> list[tuple[int, int]]:
-    """The seeds of the directions of several planes; the first planes of a longer list are the same.
-
-    Args:
-        seed: seed of the planes.
-        planes: how many.
-
-    Returns:
-        A pair of seeds for each plane.
-    """
+    """The seeds of the directions of several planes; the first planes of a longer list are the same."""
     words = np.random.SeedSequence(seed).generate_state(2 * planes)
     return [(int(x), int(y)) for x, y in words.reshape(planes, 2)]
 
@@ -155,20 +139,6 @@ def orthogonalized(
 
     Taking away the share along x changes the norms of filters, and restoring those turns the direction again,
     so both are repeated until the cosine is 0 to rounding. Only random parameters are changed.
-
-    Args:
-        model: the network that the directions belong to.
-        x: the direction that stays.
-        y: the direction that is turned.
-        norm: as in :func:`random_direction`.
-        policy: as in :func:`random_direction`.
-
-    Returns:
-        The turned direction, in the parameters' type: in float32 its cosine is 0 to about 1e-8.
-
-    Raises:
-        CheckpointError: the parameters that may turn are too few for a right angle.
-        ValueError: no parameter is random.
     """
     roles, filters = parameter_roles(model), parameter_filters(model)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}

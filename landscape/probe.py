@@ -213,19 +213,7 @@ def _load(
 
 
 def split_state(probe: Probe, state: Mapping[str, Tensor], name: str = "the other checkpoint") -> tuple[Any, Any]:
-    """The parameters and the buffers of another checkpoint of a probe's network.
-
-    Args:
-        probe: the network.
-        state: state_dict of the checkpoint.
-        name: what to call it.
-
-    Returns:
-        Parameter name to value, and buffer name to value, on the probe's device and in its precision.
-
-    Raises:
-        CheckpointError: it holds another network.
-    """
+    """The parameters and the buffers of another checkpoint of a probe's network."""
     own = {**probe.origin, **probe.buffers}
     wrong = [n for n, t in own.items() if n not in state or state[n].shape != t.shape]
     if wrong:
@@ -238,15 +226,7 @@ def split_state(probe: Probe, state: Mapping[str, Tensor], name: str = "the othe
 
 
 def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Weights moved along directions, w + a * d + b * e + ..., computed anew from w.
-
-    Args:
-        origin: the weights w.
-        terms: pairs of a coefficient and a direction; a direction may leave out what it does not move.
-
-    Returns:
-        The parameters that some direction names.
-    """
+    """Weights moved along directions, w + a * d + b * e + ..., computed anew from w."""
     weights: dict[str, Tensor] = {}
     for coefficient, direction in terms:
         for name, tensor in direction.items():
@@ -255,12 +235,5 @@ def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Te
 
 
 def moving(direction: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a direction moves.
-
-    Args:
-        direction: parameter name to tensor.
-
-    Returns:
-        The direction without its zero tensors.
-    """
+    """What a direction moves."""
     return {name: tensor for name, tensor in direction.items() if bool(tensor.any())}

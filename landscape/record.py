@@ -123,15 +123,7 @@ def unmeasured(*shape: int) -> dict[str, Any]:
 
 
 def check_same(path: str | Path, wanted: Result) -> None:
-    """Checks that a file holds the beginning of a measurement, and of no other.
-
-    Args:
-        path: a result file.
-        wanted: the measurement before it began.
-
-    Raises:
-        ResultError: it holds another one.
-    """
+    """Checks that a file holds the beginning of a measurement, and of no other."""
     found: Result = load(path)
     if type(found) is not type(wanted):
         raise ResultError(
@@ -153,14 +145,7 @@ def check_same(path: str | Path, wanted: Result) -> None:
 
 
 def coarse_to_fine(*sizes: int) -> Iterator[Point]:
-    """Every point of a grid once, so that any start of the sequence is a picture of the whole.
-
-    Args:
-        *sizes: points along each axis.
-
-    Yields:
-        The index of a point.
-    """
+    """Every point of a grid once, so that any start of the sequence is a picture of the whole."""
     seen = set()
     stride = 1 << max(sizes).bit_length()
     while stride := stride // 2:

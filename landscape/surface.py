@@ -133,23 +133,7 @@ def surface_fields(
     record: Record,
     tensors: Iterable[tuple[str, Tensor]] = (),
 ) -> dict[str, Any]:
-    """The fields of a surface before it is measured.
-
-    Args:
-        probe: the network and how it is measured.
-        planes: two directions each.
-        x: coordinates along the first.
-        y: coordinates along the second.
-        loss: the loss that the surface is about.
-        record: gives the provenance.
-        tensors: what else decides the result.
-
-    Returns:
-        Field name to value.
-
-    Raises:
-        ValueError: an unknown loss, no plane, or another network's plane.
-    """
+    """The fields of a surface before it is measured."""
     if loss not in ("sdt", "tet"):
         raise ValueError(f"unknown loss {loss!r}; a surface shows sdt or tet")
     if not len(planes):
@@ -191,14 +175,7 @@ def surface_fields(
 
 
 def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
-    """Measures what a surface lacks, plane by plane, each from its centre, and then from coarse to fine.
-
-    Args:
-        surface: the surface.
-        probe: the network and how it is measured.
-        planes: its planes.
-        record: counts the points.
-    """
+    """Measures what a surface lacks, plane by plane, each from its centre, and then from coarse to fine."""
     for index, (plane, done) in enumerate(zip(planes, surface.done, strict=True)):
         if done.all():
             continue
@@ -214,15 +191,7 @@ def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record
 
 
 def check_directions(probe: Probe, *directions: Mapping[str, Tensor]) -> None:
-    """Checks that directions belong to the probe's network.
-
-    Args:
-        probe: the network.
-        *directions: parameter name to tensor.
-
-    Raises:
-        ValueError: they belong to another one.
-    """
+    """Checks that directions belong to the probe's network."""
     shapes = {name: tuple(p.shape) for name, p in probe.origin.items()}
     for direction in directions:
         if {name: tuple(d.shape) for name, d in direction.items()} != shapes:
@@ -230,13 +199,6 @@ def check_directions(probe: Probe, *directions: Mapping[str, Tensor]) -> None:
 
 
 def policy_text(policy: Mapping[str, str]) -> str:
-    """What is done with each role of parameter, in words.
-
-    Args:
-        policy: role to treatment.
-
-    Returns:
-        Such as ``"random weight; hold bias, norm, neuron"``.
-    """
+    """What is done with each role of parameter, in words, such as ``"random weight; hold bias, norm, neuron"``."""
     groups = {treatment: [r for r, t in policy.items() if t == treatment] for treatment in policy.values()}
     return "; ".join(f"{treatment} {', '.join(roles)}" for treatment, roles in groups.items())

@@ -40,15 +40,7 @@ class Waypoint:
 
 
 def displacements(probe: Probe, waypoints: Sequence[Waypoint]) -> list[dict[str, Tensor]]:
-    """How far the checkpoints of a path are from the probe's.
-
-    Args:
-        probe: the reference.
-        waypoints: the path.
-
-    Returns:
-        Parameter name to difference, for each checkpoint.
-    """
+    """How far the checkpoints of a path are from the probe's."""
     states = [split_state(probe, point.state, point.name)[0] for point in waypoints]
     return [{name: state[name] - weight for name, weight in probe.origin.items()} for state in states]
 
@@ -134,15 +126,7 @@ def project(plane: Plane, moves: Sequence[State]) -> tuple[FloatArray, FloatArra
 
 
 def covering(values: FloatArray, points: int) -> FloatArray:
-    """Evenly spaced coordinates around some values, with a margin, with 0 among them.
-
-    Args:
-        values: coordinates to cover.
-        points: about how many.
-
-    Returns:
-        The coordinates.
-    """
+    """Evenly spaced coordinates around some values, with a margin, with 0 among them."""
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     if low == high:
         low, high = -1.0, 1.0
@@ -226,15 +210,7 @@ def _fill_waypoints(result: Trajectory, probe: Probe, waypoints: Sequence[Waypoi
 
 
 def displaced_sum(moves: Sequence[State], coefficients: FloatArray) -> dict[str, Tensor]:
-    """A weighted sum of directions, summed in float64.
-
-    Args:
-        moves: directions.
-        coefficients: a weight for each.
-
-    Returns:
-        The sum, in the directions' type.
-    """
+    """A weighted sum of directions, summed in float64."""
     terms = list(zip(coefficients.tolist(), moves, strict=True))
     return {n: torch.stack([c * move[n].double() for c, move in terms]).sum(0).to(t) for n, t in moves[0].items()}
 

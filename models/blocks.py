@@ -16,12 +16,6 @@ class BasicBlock(nn.Module):
 
     Spikes flow between blocks. The shortcut is the identity, or conv1x1-norm without a neuron where the shape
     changes. With tdBN the two normalisations that meet in the addition have alpha = 1 / sqrt(2) (Zheng et al. 2021).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        stride: stride of the first convolution and of the shortcut.
-        parts: neuron and normalisation.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, parts: Parts) -> None:
@@ -36,14 +30,7 @@ class BasicBlock(nn.Module):
         self.lif2 = parts.neuron()
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Runs the block.
-
-        Args:
-            x_TBCHW: spikes.
-
-        Returns:
-            Spikes, T x B x C' x H' x W'.
-        """
+        """Runs the block."""
         branch = self.conv2(self.lif1(self.conv1(x_TBCHW)))
         return self.lif2(branch + self.shortcut(x_TBCHW))  # type: ignore[no-any-return]
 
@@ -59,15 +46,7 @@ class SEWBlock(nn.Module):
     conv1x1-norm-LIF where the shape changes.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        stride: stride of the 3 x 3 convolution (the first of two) and of the shortcut.
-        parts: neuron and normalisation.
-        connect: ``ADD``, ``AND`` or ``IAND``.
         hidden: channels of a bottleneck, 1 x 1, 3 x 3, 1 x 1; None for two 3 x 3 convolutions.
-
-    Raises:
-        ValueError: an unknown connection.
     """
 
     def __init__(
@@ -98,14 +77,7 @@ class SEWBlock(nn.Module):
         self.connect, self.threshold = connect, parts.threshold
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Runs the block.
-
-        Args:
-            x_TBCHW: spikes, or counts of spikes behind ``ADD``.
-
-        Returns:
-            Spikes or counts, T x B x C' x H' x W'.
-        """
+        """Runs the block."""
         branch, shortcut = self.branch(x_TBCHW), self.shortcut(x_TBCHW)
         if self.connect == "ADD":
             return branch + shortcut  # type: ignore[no-any-return]
@@ -124,11 +96,7 @@ class SEWBlock(nn.Module):
             nn.init.constant_(norm.bias, 1.001 * self.threshold)
 
     def extra_repr(self) -> str:
-        """The connection, for print(model).
-
-        Returns:
-            A line of text.
-        """
+        """The connection, for print(model)."""
         return f"connect={self.connect}"
 
 
@@ -137,13 +105,6 @@ class MSBlock(nn.Module):
 
     Potentials flow between blocks, real values, and spikes only go into the branch's convolutions. The shortcut is the
     identity, or conv1x1-norm where the shape changes.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        stride: stride of the first convolution and of the shortcut.
-        parts: neuron and normalisation.
-        pooled: whether the shortcut takes its stride as an average pooling before its convolution.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, parts: Parts, *, pooled: bool = False) -> None:
@@ -163,14 +124,7 @@ class MSBlock(nn.Module):
                 nn.init.constant_(_norm(module).weight, parts.gain)
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Runs the block.
-
-        Args:
-            x_TBCHW: potentials.
-
-        Returns:
-            Potentials, T x B x C' x H' x W'.
-        """
+        """Runs the block."""
         branch = self.conv2(self.lif2(self.conv1(self.lif1(x_TBCHW))))
         return branch + self.shortcut(x_TBCHW)  # type: ignore[no-any-return]
 

@@ -50,11 +50,7 @@ class Calling:
     time_axis: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: see the class.
-        """
+        """Checks the values."""
         for name, known in (("takes", TAKES), ("gives", GIVES), ("state", STATES)):
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))
@@ -134,11 +130,7 @@ class ForeignSpec:
     parameters: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: see the class.
-        """
+        """Checks the values."""
         split_reference(self.factory)
         for name in ("num_classes", "in_channels", "image_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
@@ -177,17 +169,7 @@ class ForeignSpec:
 
 
 def split_reference(text: str) -> tuple[str, str]:
-    """Reads ``module:function``.
-
-    Args:
-        text: such as ``mypkg.nets:build``.
-
-    Returns:
-        The module and the function.
-
-    Raises:
-        ValueError: the text is not of that form.
-    """
+    """Reads ``module:function``."""
     module, _, function = text.partition(":") if isinstance(text, str) else ("", "", "")
     if not all(part.isidentifier() for name in (module, function) for part in name.split(".")):
         raise ValueError(f"expected module:function such as mypkg.nets:build, got {text!r}")

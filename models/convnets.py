@@ -6,16 +6,7 @@ from tetviz.models.layers import Parts, SpikingNetwork, init_kaiming, over_time,
 
 
 class _ConvNet(SpikingNetwork):
-    """Convolution, normalisation, neuron, perhaps a 2 x 2 average pooling, repeated; then a linear readout.
-
-    Args:
-        plan: (out channels, kernel, stride, pooled) for every layer.
-        num_classes: classes K.
-        in_channels: channels of the input.
-        image_size: side of the square input.
-        width: multiplier of every hidden layer's channels.
-        parts: neuron and normalisation.
-    """
+    """Convolution, normalisation, neuron, perhaps a 2 x 2 average pooling, repeated; then a linear readout."""
 
     def __init__(
         self,
@@ -46,14 +37,7 @@ class _ConvNet(SpikingNetwork):
         init_kaiming(self)
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
-        """The network on a time-major input.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            logits_TBK.
-        """
+        """The network on a time-major input."""
         x = x_TBCHW
         for layer in self.features:
             x = over_time(layer, x) if isinstance(layer, nn.AvgPool2d) else layer(x)

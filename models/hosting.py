@@ -47,11 +47,6 @@ class Hosting(ForeignCode):
 
     What it prints goes to stderr, since stdout is the command's own. Default precision and device, gradients,
     determinism and TF32 are afterwards as they were.
-
-    Args:
-        what: what the code is, such as ``mypkg.nets:build``.
-        kind: the error to raise.
-        dtype: precision of the tensors that it makes without saying which.
     """
 
     def __init__(self, what: str, kind: type[TetvizError] = ModelError, dtype: torch.dtype | None = None) -> None:
@@ -65,11 +60,7 @@ class Hosting(ForeignCode):
             torch.set_default_dtype(self._dtype)
 
     def __exit__(self, *raised: Any) -> None:
-        """Puts everything back, then says what was raised.
-
-        Args:
-            *raised: type, error and trace.
-        """
+        """Puts everything back, then says what was raised."""
         self._stack.close()
         super().__exit__(*raised)
 
@@ -93,17 +84,7 @@ def _read(read: Callable[[], Any]) -> Any:
 
 
 def differentiating(*values: Tensor) -> ForeignCode:
-    """Where the backward pass of a network runs, which may be someone else's.
-
-    Args:
-        *values: what is to be differentiated.
-
-    Returns:
-        A context in which an error becomes one line.
-
-    Raises:
-        ModelError: a value has no graph.
-    """
+    """Where the backward pass of a network runs, which may be someone else's."""
     if not all(value.requires_grad for value in values):
         raise ModelError(
             "no gradient reaches the network: its forward runs under torch.no_grad(), detaches its outputs, or makes "
@@ -114,14 +95,7 @@ def differentiating(*values: Tensor) -> ForeignCode:
 
 @contextmanager
 def generators_kept(device: torch.device) -> Iterator[None]:
-    """Puts the random generators of torch, numpy and Python back, so that two such blocks draw the same.
-
-    Args:
-        device: where the model is.
-
-    Yields:
-        Nothing.
-    """
+    """Puts the random generators of torch, numpy and Python back, so that two such blocks draw the same."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -11,39 +11,20 @@ from tetviz.models.norm import ConvNorm, TdBN
 
 
 def over_time(module: nn.Module, x_TB: Tensor) -> Tensor:
-    """Applies a stateless module to every timestep at once, time merged into the batch.
-
-    Args:
-        module: a module that knows no time, such as a pooling.
-        x_TB: T x B x any further axes.
-
-    Returns:
-        The outputs, T x B x any further axes.
-    """
+    """Applies a stateless module to every timestep at once, time merged into the batch."""
     merged: Tensor = module(x_TB.flatten(0, 1))
     return merged.view(*x_TB.shape[:2], *merged.shape[1:])
 
 
 class OverTime(nn.Module):
-    """A stateless module at every timestep, time merged into the batch.
-
-    Args:
-        module: a module that knows no time, such as a pooling.
-    """
+    """A stateless module at every timestep, time merged into the batch."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, x_TB: Tensor) -> Tensor:
-        """Applies the module.
-
-        Args:
-            x_TB: T x B x any further axes.
-
-        Returns:
-            The outputs, T x B x any further axes.
-        """
+        """Applies the module."""
         return over_time(self.module, x_TB)
 
 
@@ -51,14 +32,7 @@ class DropoutOverTime(nn.Dropout):
     """Dropout with one mask for all timesteps of a run, as if it stood behind a mean over time."""
 
     def forward(self, x_TB: Tensor) -> Tensor:
-        """Drops features in training.
-
-        Args:
-            x_TB: T x B x any further axes.
-
-        Returns:
-            Shaped like the input.
-        """
+        """Drops features in training."""
         return x_TB * super().forward(torch.ones_like(x_TB[0])) if self.training else x_TB
 
 
@@ -67,13 +41,6 @@ def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
 
     A matrix product rounds differently for other numbers of rows. One product for each step makes the output
     of step t the same bits however long the run is.
-
-    Args:
-        module: a module that knows no time.
-        x_TB: T x B x any further axes.
-
-    Returns:
-        The outputs, T x B x any further axes.
     """
     return torch.stack([module(x_B) for x_B in x_TB])
 
@@ -82,15 +49,7 @@ def time_major(x: Tensor, timesteps: int | None) -> Tensor:
     """Gives an input its time axis.
 
     Args:
-        x: a static batch x_BCHW, which is repeated (as a view, the tensor itself is left alone), or a
-            sequence x_TBCHW, of which the first ``timesteps`` are taken.
         timesteps: number of steps T; may be None for a sequence.
-
-    Returns:
-        x_TBCHW.
-
-    Raises:
-        ValueError: the input has another number of axes, T is missing or less than 1, or the sequence is too short.
     """
     if x.dim() not in (4, 5):
         raise ValueError(f"expected images x_BCHW or a sequence x_TBCHW, got shape {tuple(x.shape)}")
@@ -147,13 +106,7 @@ class SpikingNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Parts:
-    """The neuron and the normalisation that an architecture is built from.
-
-    Args:
-        neuron: makes a layer of neurons.
-        norm: ``bn`` for plain batch normalisation, ``tdbn`` for :class:`TdBN`.
-        threshold: V_th, which tdBN scales by.
-    """
+    """The neuron and the normalisation that an architecture is built from."""
 
     neuron: Callable[[], nn.Module] = LIF
     norm: str = "bn"
@@ -174,34 +127,14 @@ class Parts:
         bias: bool,
         alpha: float = 1.0,
     ) -> ConvNorm:
-        """A 'same'-padded convolution with its normalisation.
-
-        Args:
-            in_channels: channels of the input.
-            out_channels: channels of the output.
-            kernel: odd side of the kernel.
-            stride: stride.
-            bias: whether the convolution has a bias.
-            alpha: tdBN's branch factor.
-
-        Returns:
-            The pair.
-        """
+        """A 'same'-padded convolution with its normalisation."""
         conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
         tdbn = self.norm == "tdbn"
         return ConvNorm(conv, TdBN(out_channels, alpha, self.threshold) if tdbn else nn.BatchNorm2d(out_channels))
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels of a layer at a width multiplier.
-
-    Args:
-        channels: channels of the published network.
-        width: multiplier, 1 for the published network.
-
-    Returns:
-        The rounded product, at least 1.
-    """
+    """Channels of a layer at a width multiplier."""
     return max(1, round(channels * width))
 
 

@@ -76,11 +76,7 @@ class _Attempts:
                 self._fits(Calling("step", "step", item))
 
     def furthest(self) -> ModelError:
-        """Why the convention failed that finished most runs; of several, the commonest reason.
-
-        Returns:
-            The error.
-        """
+        """Why the convention failed that finished most runs; of several, the commonest reason."""
         most = max(runs for runs, _, _ in self.failures)
         last = [(calling, error) for runs, calling, error in self.failures if runs == most]
         reason, _ = Counter(str(error) for _, error in last).most_common(1)[0]

@@ -18,11 +18,6 @@ class TimeKept(TorchFunctionMode):
     input takes its place, scaled so that the reduction that the network is said to end in gives what the call
     would have given. What follows has to be linear, or mean(f(O)) is not f(mean(O)); the contract tests that.
 
-    Args:
-        timesteps: T.
-        axis: the time axis.
-        gives: ``mean`` or ``sum``: how the outputs of all steps make the network's own.
-
     Attributes:
         skipped: how many calls were skipped.
     """
@@ -38,17 +33,7 @@ class TimeKept(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Passes a call on, or skips it.
-
-        Args:
-            func: what is called.
-            types: not used.
-            args: its arguments.
-            kwargs: its arguments by name.
-
-        Returns:
-            What the call gives; its input, scaled, where it is skipped.
-        """
+        """Passes a call on, or skips it."""
         kwargs = kwargs or {}
         if func not in (*_MEANS, *_SUMS) or not self._over_time(*args, **kwargs):
             return func(*args, **kwargs)

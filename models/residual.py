@@ -32,15 +32,7 @@ DEPTHS = {"plain": _PLAIN, "sew": _PLAIN | _BOTTLENECKS, "ms": _PLAIN | _POOLED}
 
 
 class ResidualNetwork(SpikingNetwork):
-    """A stem, residual blocks, the mean over the image, and a linear readout of every step.
-
-    Args:
-        stem: from the input to what the blocks take.
-        blocks: the blocks.
-        neck: what stands between the blocks and the pooling: neurons where blocks hand on potentials.
-        readout: the linear layer.
-        dropout: share of the pooled features that is dropped in training.
-    """
+    """A stem, residual blocks, the mean over the image, and a linear readout of every step."""
 
     def __init__(
         self, stem: nn.Module, blocks: ResidualStack, neck: nn.Module, readout: nn.Linear, dropout: float = 0.0
@@ -50,14 +42,7 @@ class ResidualNetwork(SpikingNetwork):
         self.dropout, self.fc = DropoutOverTime(dropout), readout
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
-        """The network on a time-major input.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            logits_TBK.
-        """
+        """The network on a time-major input."""
         x = self.neck(self.blocks(self.stem(x_TBCHW)))
         return step_by_step(self.fc, self.dropout(x.mean((3, 4))))
 

@@ -20,12 +20,6 @@ def at_rest(network: nn.Module) -> Iterator[None]:
     """Resets a network, and leaves its resettable modules without the state of the run.
 
     What a run leaves in them may have the shape of its batch, or hold on to its graph.
-
-    Args:
-        network: any module.
-
-    Yields:
-        Nothing.
     """
     resettable = reset(network)
     holders = [vars(module) for module in resettable]
@@ -40,14 +34,7 @@ def at_rest(network: nn.Module) -> Iterator[None]:
 
 
 def reset(network: nn.Module) -> list[nn.Module]:
-    """Calls every method by which modules reset their state.
-
-    Args:
-        network: any module.
-
-    Returns:
-        The modules that have such a method.
-    """
+    """Calls every method by which modules reset their state."""
     found = []
     for module in network.modules():
         hooks = _hooks(module)
@@ -76,14 +63,7 @@ def _dictionaries(holder: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def state_of(network: nn.Module) -> dict[str, Any]:
-    """What modules hold besides their parameters.
-
-    Args:
-        network: any module.
-
-    Returns:
-        Copies of tensors and numbers, by module and attribute; also those inside dictionaries and lists.
-    """
+    """What modules hold besides their parameters."""
     found: dict[str, Any] = {}
     for name, module in network.named_modules():
         for key, value in vars(module).items():
@@ -104,15 +84,7 @@ def _collect(found: dict[str, Any], path: str, value: Any, depth: int = 0) -> No
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What differs between two descriptions of a network.
-
-    Args:
-        before: tensors and numbers by name, such as :func:`state_of` gives.
-        after: likewise.
-
-    Returns:
-        The names of ``after`` that have another value, or were not there.
-    """
+    """What differs between two descriptions of a network."""
     return [name for name, value in after.items() if name not in before or not _same(before[name], value)]
 
 
@@ -123,16 +95,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def close(a: Tensor, b: Tensor, tolerance: float = 0.0) -> bool:
-    """Whether two tensors agree; NaN equals NaN.
-
-    Args:
-        a: a tensor.
-        b: a tensor.
-        tolerance: of the difference, relative to the largest value; 0 asks for the same numbers.
-
-    Returns:
-        Whether the shapes are the same and every pair of elements agrees.
-    """
+    """Whether two tensors agree; NaN equals NaN."""
     if a.shape != b.shape:
         return False
     equal = (a == b) | (a.isnan() & b.isnan())

@@ -19,13 +19,9 @@ class ResidualStack(nn.Sequential):
     """Blocks in order.
 
     Args:
-        *blocks: the blocks.
         checkpointing: so many blocks at a time keep only their input in training and run again in the backward pass
             (Chen et al. 2016): one more forward pass for a fraction of the memory, with the same gradients and
             running statistics. 0 keeps everything. Runs in eval mode and inside ``streaming`` keep everything.
-
-    Raises:
-        ValueError: checkpointing is negative.
     """
 
     def __init__(self, *blocks: Any, checkpointing: int = 0) -> None:
@@ -35,14 +31,7 @@ class ResidualStack(nn.Sequential):
         self.checkpointing = int(checkpointing)
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Runs the blocks.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            Output of the last block.
-        """
+        """Runs the blocks."""
         if not self.checkpointing or not self.training or not torch.is_grad_enabled() or self._streams():
             return super().forward(x_TBCHW)  # type: ignore[no-any-return, no-untyped-call]
         for start in range(0, len(self), self.checkpointing):
@@ -83,19 +72,7 @@ def stages(
     parts: Parts,
     expansion: int = 1,
 ) -> tuple[list[nn.Module], int]:
-    """The blocks of a residual network.
-
-    Args:
-        block: makes one, from the channels of its input and of its output, the stride and the parts.
-        channels: channels that enter.
-        plan: published channels, number of blocks and stride of the first, for every stage.
-        width: multiplier of the channels.
-        parts: neuron and normalisation.
-        expansion: channels of an output over those of the plan; above 1 a block also takes those as ``hidden``.
-
-    Returns:
-        The blocks, and the channels that leave.
-    """
+    """The blocks of a residual network."""
     blocks = []
     for published, count, stride in plan:
         out_channels = scaled(published * expansion, width)

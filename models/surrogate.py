@@ -18,54 +18,22 @@ SpikeFunction = Callable[[Tensor, float, float], Tensor]
 
 
 def triangle_kernel(x: Tensor, gamma: float) -> Tensor:
-    """max(0, gamma - |x|) / gamma^2 (Deng et al. 2022, eq. 5).
-
-    Args:
-        x: membrane potential minus threshold.
-        gamma: half-width of the base.
-
-    Returns:
-        The surrogate derivative, shaped like x.
-    """
+    """max(0, gamma - |x|) / gamma^2 (Deng et al. 2022, eq. 5)."""
     return (gamma - x.abs()).clamp(min=0) / gamma**2
 
 
 def rectangle_kernel(x: Tensor, gamma: float) -> Tensor:
-    """1 / gamma where |x| < gamma / 2, else 0 (Wu et al. 2018, eq. 24 with a = gamma).
-
-    Args:
-        x: membrane potential minus threshold.
-        gamma: full width.
-
-    Returns:
-        The surrogate derivative, shaped like x.
-    """
+    """1 / gamma where |x| < gamma / 2, else 0 (Wu et al. 2018, eq. 24 with a = gamma)."""
     return (x.abs() < gamma / 2).to(x.dtype) / gamma
 
 
 def exponential_kernel(x: Tensor, gamma: float) -> Tensor:
-    """exp(-|x| / gamma) / (2 gamma), the exponential of Shrestha and Orchard 2018 at unit area.
-
-    Args:
-        x: membrane potential minus threshold.
-        gamma: decay length.
-
-    Returns:
-        The surrogate derivative, shaped like x.
-    """
+    """exp(-|x| / gamma) / (2 gamma), the exponential of Shrestha and Orchard 2018 at unit area."""
     return torch.exp(-x.abs() / gamma) / (2 * gamma)
 
 
 def arctan_kernel(x: Tensor, gamma: float) -> Tensor:
-    """1 / (gamma (1 + (pi x / gamma)^2)) (Fang et al. 2021, eq. 12 with alpha = 2 / gamma).
-
-    Args:
-        x: membrane potential minus threshold.
-        gamma: the inverse of the peak height.
-
-    Returns:
-        The surrogate derivative, shaped like x.
-    """
+    """1 / (gamma (1 + (pi x / gamma)^2)) (Fang et al. 2021, eq. 12 with alpha = 2 / gamma)."""
     return 1 / (gamma * (1 + (math.pi * x / gamma) ** 2))
 
 
@@ -95,16 +63,7 @@ def _hard(kernel: Kernel) -> SpikeFunction:
 
 
 def smooth_spike(u: Tensor, threshold: float, gamma: float) -> Tensor:
-    """sigmoid(k (u - threshold)) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1).
-
-    Args:
-        u: membrane potential.
-        threshold: firing threshold V_th.
-        gamma: 1 / k, the width of the step.
-
-    Returns:
-        A graded spike between 0 and 1, shaped like u.
-    """
+    """sigmoid(k (u - threshold)) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1)."""
     return torch.sigmoid((u - threshold) / gamma)
 
 

@@ -58,21 +58,9 @@ def export_result(
     """Writes a result in the format of another program, whole or not at all.
 
     Args:
-        path: the file to write.
-        result: any result; a surface for ``"loss-landscape"`` and ``"vtk"``.
-        to: a name of ``EXPORTS``.
         loss: the loss, for a format that takes one; None takes the one that the surface was asked for.
         timestep: the same for T; None takes the training T, or the last where that was not measured.
         plane: the same for the position along the plane axis; None takes 0.
-        force: whether an existing file may be replaced.
-
-    Returns:
-        The path.
-
-    Raises:
-        OutputError: the file cannot be written, or exists and ``force`` is off.
-        ResultError: the result is no surface, or does not hold what is asked for.
-        ValueError: there is no such format, or it takes all losses, timesteps and planes.
     """
     if to not in EXPORTS:
         raise ValueError(unknown("format", to, EXPORTS))
@@ -90,16 +78,9 @@ def choose_cut(result: Result, loss: str | None = None, timestep: int | None = N
     """What to take of a surface where a format has room for one loss at one T.
 
     Args:
-        result: any result.
         loss: None takes the one that the surface was asked for.
         timestep: None takes the training T, or the last where that was not measured.
         plane: None takes 0.
-
-    Returns:
-        The choice, which the surface holds, with at least one finite value.
-
-    Raises:
-        ResultError: the result is no surface, or does not hold what is asked for.
     """
     if not isinstance(result, Surface):
         raise ResultError(f"the result is of kind {result.kind!r}, expected a surface; csv and netcdf take every kind")

@@ -42,12 +42,6 @@ def loss_key(surface: Surface) -> str:
 
     A loss on test samples is not called ``train_loss``, although that is what loss-landscape draws unless it is
     told ``--surf_name test_loss``: it would be mistaken for another measurement, and completed with one.
-
-    Args:
-        surface: any surface.
-
-    Returns:
-        ``test_loss`` if its samples are of the test split, else ``train_loss``.
     """
     return "test_loss" if surface.provenance.split == "test" else "train_loss"
 
@@ -56,16 +50,6 @@ def write_loss_landscape(path: str | Path, surface: Surface, loss: str, timestep
     """Writes one loss and the accuracy of one plane at one T as loss-landscape does, whole or not at all.
 
     Points that are not done are -1 and will be evaluated by a resumed run; done ones that are not finite are NaN.
-
-    Args:
-        path: the HDF5 file; an existing one is replaced.
-        surface: any surface.
-        loss: ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
-        plane: position along the plane axis.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
     step = surface.timestep.tolist().index(timestep)
     done = surface.done[plane] == 1
@@ -89,14 +73,7 @@ def write_loss_landscape(path: str | Path, surface: Surface, loss: str, timestep
 
 
 def looks_like_loss_landscape(path: str | Path) -> bool:
-    """Whether a file is one of loss-landscape, by its content: a surface, but also directions or a projection.
-
-    Args:
-        path: any path.
-
-    Returns:
-        False for a tetviz result, for what is no HDF5, and for what cannot be opened.
-    """
+    """Whether a file is one of loss-landscape, by its content: a surface, but also directions or a projection."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             return _plain(file.attrs.get("format")) != FORMAT and any(mark in file for mark in _MARKS)
@@ -105,17 +82,7 @@ def looks_like_loss_landscape(path: str | Path) -> bool:
 
 
 def load_any(path: str | Path) -> Result:
-    """Reads a tetviz result, or a surface of loss-landscape.
-
-    Args:
-        path: an HDF5 file.
-
-    Returns:
-        The result.
-
-    Raises:
-        ResultError: the file is missing, damaged, or neither of the two.
-    """
+    """Reads a tetviz result, or a surface of loss-landscape."""
     return read_loss_landscape(path) if looks_like_loss_landscape(path) else load(path)
 
 
@@ -128,16 +95,11 @@ def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
     the names that the tool gives to its files, and are empty where a file has another name.
 
     Args:
-        path: the HDF5 file.
         loss: what the loss is taken for, ``"sdt"`` or ``"tet"``; None takes what an export of tetviz says, else
             ``"sdt"``.
 
     Returns:
         A surface of one plane and one timestep; ``done`` is 0 where the file holds a value below 0.
-
-    Raises:
-        ResultError: the file is missing, damaged, or no surface of loss-landscape.
-        ValueError: there is no such loss.
     """
     with _open(path) as file:
         x, y = _axes(path, file)

@@ -17,17 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
-    """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
-
-    Args:
-        dims: name of each axis, in index order. A field named like its only axis is that axis's coordinate.
-        units: unit of the values, "1" where there is none.
-        long_name: what the values are, in words.
-        dtype: NumPy type in memory and in the file.
-
-    Returns:
-        The dataclass field.
-    """
+    """Declares an array field of a result; the metadata is the schema of its HDF5 data set."""
     return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype})
 
 
@@ -72,11 +62,7 @@ class Result:
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
-        """Checks that every array has the shape that its dimensions say.
-
-        Raises:
-            ValueError: an array disagrees with the coordinates of its dimensions.
-        """
+        """Checks that every array has the shape that its dimensions say."""
         fields, title = array_fields(type(self)), type(self).__name__
         for name, schema in fields.items():
             given = np.asarray(getattr(self, name))
@@ -141,13 +127,7 @@ def named(frame: pd.DataFrame, level: str, columns: dict[str, list[str]], sample
     """A table of a result with the names of its layers or blocks, and how many samples it is of.
 
     Args:
-        frame: indexed by ``level`` and possibly more.
-        level: of the index, which counts from 0.
-        columns: a text for each entry of the level.
         samples: how many samples the values are of; None where they are of none.
-
-    Returns:
-        The table with those columns before all others.
     """
     places = frame.index.get_level_values(level).to_numpy()
     front = {name: np.array(texts, dtype=object)[places] for name, texts in columns.items()}
@@ -156,24 +136,10 @@ def named(frame: pd.DataFrame, level: str, columns: dict[str, list[str]], sample
 
 
 def array_fields(kind: type[Result]) -> dict[str, dict[str, Any]]:
-    """The schema of a result type.
-
-    Args:
-        kind: a result class.
-
-    Returns:
-        Field name to its metadata (dims, units, long_name, dtype), in order of declaration.
-    """
+    """The schema of a result type."""
     return {f.name: dict(f.metadata) for f in dataclasses.fields(kind) if "dims" in f.metadata}
 
 
 def attribute_fields(kind: type[Result]) -> list[str]:
-    """The plain attributes of a result type.
-
-    Args:
-        kind: a result class.
-
-    Returns:
-        Names of the fields that are neither arrays nor the provenance.
-    """
+    """The plain attributes of a result type."""
     return [f.name for f in dataclasses.fields(kind) if "dims" not in f.metadata and f.name != "provenance"]

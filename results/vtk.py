@@ -26,16 +26,6 @@ def write_vtk(path: str | Path, surface: Surface, loss: str, timestep: int, plan
     and ``done``. They are NaN where a point is not done. A point without a finite height is marked as hidden in
     ``vtkGhostType``, so that the cells around it are not drawn, and stands at the lowest finite height, because
     no program can place one at NaN. Numbers are binary: VTK reads no ``nan`` in text.
-
-    Args:
-        path: the .vts file; an existing one is replaced.
-        surface: any surface.
-        loss: the height, ``"sdt"`` or ``"tet"``.
-        timestep: an element of the timestep axis.
-        plane: position along the plane axis.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
     step = surface.timestep.tolist().index(timestep)
     done = surface.done[plane] == 1

@@ -52,11 +52,7 @@ class Convention:
     norm: str
 
     def __post_init__(self) -> None:
-        """Checks the choices.
-
-        Raises:
-            ValueError: a choice that does not exist.
-        """
+        """Checks the choices."""
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))
@@ -123,15 +119,7 @@ class Operations:
 
 
 def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
-    """Counts under a convention.
-
-    Args:
-        counts: exact counts.
-        chosen: the convention.
-
-    Returns:
-        The operations.
-    """
+    """Counts under a convention."""
     notes = [f"incomplete: {sentence}" for sentence in counts.listed("not_counted")]
     mac, ac = _spikes_of(counts, chosen, notes)
     once = _once(counts, chosen, notes)

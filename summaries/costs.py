@@ -48,11 +48,7 @@ class MemoryModel:
     potential_per_operation: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the numbers.
-
-        Raises:
-            ValueError: a number is of another type, negative or not finite, or the sizes do not ascend.
-        """
+        """Checks the numbers."""
         _check_bits("access_bits", self.access_bits)
         for name in ("sizes", "pj"):
             values = getattr(self, name)
@@ -109,11 +105,7 @@ class CostModel:
     memory: MemoryModel | None = None
 
     def __post_init__(self) -> None:
-        """Checks the numbers.
-
-        Raises:
-            ValueError: a number is of another type, negative or not finite, or a MAC or AC costs nothing.
-        """
+        """Checks the numbers."""
         for name in ("mac", "ac", "mul", "add", "compare"):
             _check_number(name, getattr(self, name), positive=name in ("mac", "ac"))
         for name in ("weight_bits", "state_bits"):
@@ -183,18 +175,7 @@ def load_cost(cost: str | Path) -> CostModel:
 
 
 def with_memory(cost: CostModel, memory: str) -> CostModel:
-    """A cost model with another memory.
-
-    Args:
-        cost: the model.
-        memory: a name of ``MEMORIES``, or ``none`` for no memory.
-
-    Returns:
-        The model with that memory.
-
-    Raises:
-        TetvizError: an unknown name.
-    """
+    """A cost model with another memory."""
     return replace(cost, memory=None if memory == "none" else _memory(memory))
 
 
@@ -220,12 +201,6 @@ def quantised_bits(timesteps: int) -> int:
     """Bits of activation that hold as many values as the spike count of T steps: ceil(log2(T + 1)).
 
     Yan, Bai, Wong 2024 (arXiv 2409.08290): the quantised ANN that an SNN of T steps has to be compared with.
-
-    Args:
-        timesteps: number of timesteps T.
-
-    Returns:
-        The bits of an activation.
     """
     return timesteps.bit_length()
 
@@ -252,9 +227,6 @@ def quantised_mac(activation_bits: int) -> float:
 
     0.2 pJ * b / 8 + 0.1 pJ: the energy of a multiplier goes with the product of the widths, as Horowitz's own
     numbers do (3.1 pJ for 32 x 32 bits is 15.5 times the 0.2 pJ for 8 x 8 bits).
-
-    Args:
-        activation_bits: bits b of an activation.
 
     Returns:
         Energy in pJ.

@@ -96,12 +96,6 @@ def table_points(curve: ExitCurve) -> list[int]:
     """Which points of an exit curve a table has rows for.
 
     They are chosen by their mean T alone, never by their accuracy, so their intervals are honest.
-
-    Args:
-        curve: an exit curve.
-
-    Returns:
-        Positions of the points next to round mean T, up to the last.
     """
     last = float(curve.mean_timesteps[-1])
     doubling = [2.0**power for power in range(3, 64) if 2.0**power < last]

@@ -132,15 +132,7 @@ def axis_lines(surface: Surface) -> Lines:
 
 
 def table_radii(x: FloatArray) -> tuple[float, ...]:
-    """The distances that a table of lines has rows for.
-
-    Args:
-        x: coordinates of the lines.
-
-    Returns:
-        Those of 0.1, 0.25, 0.5 and 1 that are coordinates on both sides; where none is, the same shares of the
-        last distance that is.
-    """
+    """The distances that a table of lines has rows for."""
     both = sorted(r for r in x[x > 0].tolist() if _pair(x, r))
     found = tuple(r for r in RADII if _pair(x, r))
     if found or not both:
@@ -278,14 +270,7 @@ def compare_sharpness(
 
 
 def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
-    """A different name for each checkpoint.
-
-    Args:
-        origins: where the results come from.
-
-    Returns:
-        Labels, numbered where two are the same.
-    """
+    """A different name for each checkpoint."""
     labels = [origin.label or "checkpoint" for origin in origins]
     if len(set(labels)) == len(labels):
         return labels
@@ -294,14 +279,7 @@ def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
 
 
 def data_settings(origin: Provenance) -> dict[str, Any]:
-    """What decides the samples of a data set, besides its name and split; the same data may lie in another folder.
-
-    Args:
-        origin: where a result comes from.
-
-    Returns:
-        The settings without the folder.
-    """
+    """What decides the samples of a data set, besides its name and split; the same data may lie in another folder."""
     settings = json.loads(origin.data_settings or "{}")
     return {name: value for name, value in settings.items() if name != "root"}
 

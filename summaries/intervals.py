@@ -30,14 +30,7 @@ class Interval:
 
 
 def tail(draws: int) -> float:
-    """The share of resamples beyond each end of an expanded percentile interval (Hesterberg 2015, section 4.2).
-
-    Args:
-        draws: number of draws n, at least 2.
-
-    Returns:
-        Phi(-sqrt(n / (n - 1)) t), t the 97.5 % quantile of Student's distribution with n - 1 degrees of freedom.
-    """
+    """The share of resamples beyond each end of an expanded percentile interval (Hesterberg 2015, section 4.2)."""
     student = stats.t.ppf(0.5 + CONFIDENCE / 2, draws - 1)
     return float(stats.norm.cdf(-math.sqrt(draws / (draws - 1)) * student))
 

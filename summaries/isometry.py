@@ -12,35 +12,19 @@ def running_product(result: BlockIsometry) -> FloatArray:
 
     If the gradient at the output of the last block is like a random vector to the blocks, its squared norm grows by
     this factor on the way back to the block's input (Zheng et al. 2021; Z. Chen et al. 2020).
-
-    Args:
-        result: the measurement.
-
-    Returns:
-        One for each block, in order of execution.
     """
     product: FloatArray = np.cumprod(result.run_phi[::-1]).astype(np.float64)
     return product[::-1]
 
 
 def gradient_norm(by_step: FloatArray) -> FloatArray:
-    """Norms over all steps of a run.
-
-    Args:
-        by_step: norms at each step, T on the last axis.
-
-    Returns:
-        The root of the sum of their squares.
-    """
+    """Norms over all steps of a run."""
     norms: FloatArray = np.sqrt((by_step**2).sum(-1))
     return norms
 
 
 def gradient_growth(result: BlockIsometry) -> FloatArray:
     """How much the squared gradient grows from the output of the last block back to the input of each.
-
-    Args:
-        result: the measurement.
 
     Returns:
         The measured counterpart of :func:`running_product`; NaN where none reaches the output, or both overflowed.
@@ -53,9 +37,6 @@ def gradient_growth(result: BlockIsometry) -> FloatArray:
 
 def isometry_table(result: BlockIsometry) -> pd.DataFrame:
     """A row for each block.
-
-    Args:
-        result: the measurement.
 
     Returns:
         Indexed by the name of the block: ``type``; ``phi`` within a step, its standard error ``se`` and its
@@ -80,9 +61,6 @@ def isometry_table(result: BlockIsometry) -> pd.DataFrame:
 def depth_summary(result: BlockIsometry) -> dict[str, float]:
     """What all blocks of a network together do.
 
-    Args:
-        result: the measurement.
-
     Returns:
         ``blocks``, how many; ``least`` and ``most``, of phi within a step; ``closed form error``, see
         :func:`closed_form_error`; ``growth``, how many times the norm of the gradient grows from the output of the last
@@ -102,9 +80,6 @@ def depth_summary(result: BlockIsometry) -> dict[str, float]:
 
 def closed_form_error(result: BlockIsometry) -> float:
     """How far the closed form is off, on average over blocks.
-
-    Args:
-        result: the measurement.
 
     Returns:
         Mean of |closed form / phi - 1|; NaN where there is no closed form.

@@ -45,26 +45,12 @@ class Run:
 
 
 def training_of(provenance: Provenance) -> Mapping[str, Any]:
-    """How the network of a result was trained.
-
-    Args:
-        provenance: of the result.
-
-    Returns:
-        What `tetviz train` recorded: loss, lamb, seed, stages and more; empty where nothing is known.
-    """
+    """How the network of a result was trained."""
     return _record(provenance.training)
 
 
 def architecture_of(provenance: Provenance) -> str:
-    """The architecture of the network of a result, in a few words.
-
-    Args:
-        provenance: of the result.
-
-    Returns:
-        Such as ``"snn5, width 0.25"``; empty where it is not known.
-    """
+    """The architecture of the network of a result, in a few words."""
     spec = _record(provenance.network)
     width = spec.get("width", 1.0)
     options = [f"{name} {value}" for name, value in (spec.get("options") or {}).items()]
@@ -73,14 +59,7 @@ def architecture_of(provenance: Provenance) -> str:
 
 
 def loss_of(provenance: Provenance) -> str:
-    """The loss that a network was trained with.
-
-    Args:
-        provenance: of a result.
-
-    Returns:
-        Such as ``"tet"``, or ``"sdt>tet"`` where it was switched; empty where it is not known.
-    """
+    """The loss that a network was trained with."""
     training = training_of(provenance)
     second = str(training.get("switch", "")).partition("@")[0]
     return ">".join(name for name in (str(training.get("loss", "")), second) if name)
@@ -88,9 +67,6 @@ def loss_of(provenance: Provenance) -> str:
 
 def sharpness_of(provenance: Provenance) -> float:
     """The sharpness k of smooth neurons, sigmoid(k (u - V_th)).
-
-    Args:
-        provenance: of a result.
 
     Returns:
         k; NaN where neurons spike, or where it is not known.
@@ -100,17 +76,7 @@ def sharpness_of(provenance: Provenance) -> float:
 
 
 def run_of(curve: ScalingCurve) -> Run:
-    """A scaling curve as a row of a run table.
-
-    Args:
-        curve: the curve of a network.
-
-    Returns:
-        The row.
-
-    Raises:
-        ResultError: the file does not say how the network was trained, or lacks the accuracy at its training T.
-    """
+    """A scaling curve as a row of a run table."""
     origin = curve.provenance
     name = _name(origin)
     training = training_of(origin)
@@ -144,32 +110,14 @@ def run_of(curve: ScalingCurve) -> Run:
 
 
 def runs_of(curves: Sequence[ScalingCurve]) -> list[Run]:
-    """Several scaling curves as rows of a run table, each network once.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        A row for each.
-
-    Raises:
-        ResultError: as :func:`run_of` and :func:`require_once`.
-    """
+    """Several scaling curves as rows of a run table, each network once."""
     runs = [run_of(curve) for curve in curves]
     require_once(curves)
     return runs
 
 
 def require_once(curves: Sequence[ScalingCurve]) -> None:
-    """Checks that no network is counted twice.
-
-    Args:
-        curves: one for each network.
-
-    Raises:
-        ResultError: two are of the same checkpoint and data, or of one run of training (as ``net.pt`` and
-            ``net.last.pt`` are): they would count as two seeds.
-    """
+    """Checks that no network is counted twice."""
     seen: dict[tuple[str, ...], str] = {}
     for curve in curves:
         origin = curve.provenance
@@ -187,9 +135,6 @@ def require_once(curves: Sequence[ScalingCurve]) -> None:
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     """Mean and sample standard deviation (n - 1) over runs.
-
-    Args:
-        values: one for each run.
 
     Returns:
         Both; the deviation of a single run is NaN.

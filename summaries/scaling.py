@@ -42,26 +42,12 @@ def wilson(accuracy: npt.ArrayLike, samples: npt.ArrayLike) -> tuple[FloatArray,
 
 
 def is_right(curve: ScalingCurve) -> npt.NDArray[np.bool_]:
-    """Which samples the mean output gets right.
-
-    Args:
-        curve: a scaling curve.
-
-    Returns:
-        Sample x timestep.
-    """
+    """Which samples the mean output gets right."""
     return np.asarray(curve.prediction == curve.label[:, None])
 
 
 def table_timesteps(curve: ScalingCurve | OperationCounts) -> list[int]:
-    """The numbers of timesteps that a table has rows for.
-
-    Args:
-        curve: a scaling curve, or operation counts.
-
-    Returns:
-        The powers of two, the training T and the last, as far as they were measured.
-    """
+    """The numbers of timesteps that a table has rows for."""
     last = int(curve.timestep[-1])
     return [t for t in range(1, last + 1) if t in (curve.t_train, last) or t & (t - 1) == 0]
 
@@ -205,17 +191,7 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) ->
 
 
 def differences_from_first(curves: Sequence[ScalingCurve]) -> list[AccuracyDifference]:
-    """How each checkpoint differs from the first.
-
-    Args:
-        curves: one for each checkpoint.
-
-    Returns:
-        One difference less than there are curves.
-
-    Raises:
-        ResultError: they were not measured on the same samples.
-    """
+    """How each checkpoint differs from the first."""
     names = checkpoint_names([curve.provenance for curve in curves])
     found = [compare_scaling(curves[0], other) for other in curves[1:]]
     return [replace(each, first=names[0], second=name) for each, name in zip(found, names[1:], strict=True)]

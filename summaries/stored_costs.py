@@ -10,30 +10,12 @@ from tetviz.summaries.costs import COSTS, CostModel, MemoryModel, load_cost
 
 
 def cost_text(cost: CostModel) -> str:
-    """A cost model as the text that a result stores, so that it needs no other file.
-
-    Args:
-        cost: the model.
-
-    Returns:
-        The name of a preset; of any other model all attributes as JSON.
-    """
+    """A cost model as the text that a result stores, so that it needs no other file."""
     return cost.name if COSTS.get(cost.name) == cost else json.dumps(dataclasses.asdict(cost))
 
 
 def cost_of(counts: OperationCounts) -> CostModel:
-    """The cost model that counts name, the reverse of :func:`cost_text`.
-
-    Args:
-        counts: exact counts.
-
-    Returns:
-        The model.
-
-    Raises:
-        ResultError: the JSON holds no cost model.
-        TetvizError: an unknown name.
-    """
+    """The cost model that counts name, the reverse of :func:`cost_text`."""
     if not counts.cost.startswith("{"):
         return load_cost(counts.cost)
     try:

@@ -18,15 +18,7 @@ DENSITIES = ("d_in", "d_err", "d_need", "dual", "product", "d_wu")
 
 
 def with_cost(result: TrainingOperations, cost: CostModel) -> TrainingOperations:
-    """The same counts at another price.
-
-    Args:
-        result: counts.
-        cost: what operations cost.
-
-    Returns:
-        A copy that names the model and holds its energies.
-    """
+    """The same counts at another price."""
     return replace(result, cost=cost.name, mac_pj=cost.mac, ac_pj=cost.ac)
 
 
@@ -50,17 +42,6 @@ def optimizer_mac(optimizer: str, momentum: float = 0.0, weight_decay: float = 0
 
     Plain SGD takes 1, w - lr g, and momentum 1 more. Adam takes 8: 2 for the mean of the gradient, 3 for that of its
     square, a root, a division and the update; its bias corrections are two numbers a step. Weight decay adds 1.
-
-    Args:
-        optimizer: ``sgd``, ``adam`` or ``adamw``.
-        momentum: of ``sgd``.
-        weight_decay: of any.
-
-    Returns:
-        The number.
-
-    Raises:
-        ValueError: an unknown optimiser.
     """
     macs = {"sgd": 1 + (momentum > 0), "adam": 8, "adamw": 8}
     if optimizer not in macs:
@@ -71,16 +52,8 @@ def optimizer_mac(optimizer: str, momentum: float = 0.0, weight_decay: float = 0
 def phase_pairs(result: TrainingOperations, sparsity: str = "effective") -> IntArray:
     """Pairs that each phase computes, summed over the samples.
 
-    Args:
-        result: counts.
-        sparsity: ``effective``: pairs that are 0 on neither side; ``one-sided``: what is left when only inputs
-            (FP, WU) or errors (BP) that are 0 are passed over; ``dense``: all pairs.
-
     Returns:
         Counts (phase, layer, timestep), phases as in :data:`PHASES`. BP is 0 where the input takes no gradient.
-
-    Raises:
-        ValueError: an unknown sparsity.
     """
     dense_backward = result.dense * result.input_gradient[:, None]
     pairs = {
@@ -114,23 +87,13 @@ def phase_energy(result: TrainingOperations, sparsity: str = "effective") -> Flo
 
 
 def neuron_energy(result: TrainingOperations) -> FloatArray:
-    """Energy of the backward pass through the neurons, in pJ for one sample: surrogate, leak and reset, a MAC each.
-
-    Args:
-        result: counts.
-
-    Returns:
-        pJ (neuron, timestep).
-    """
+    """Energy of the backward pass through the neurons, in pJ for one sample: surrogate, leak and reset, a MAC each."""
     macs = result.surrogate_mac + result.leak_mac + result.reset_mac
     return macs * result.mac_pj / len(result.sample)
 
 
 def optimizer_energy(result: TrainingOperations) -> float:
     """Energy of one step of the optimiser, which does not depend on T.
-
-    Args:
-        result: counts.
 
     Returns:
         pJ for one step, whatever its batch; NaN where the checkpoint records no optimiser.

@@ -24,15 +24,6 @@ class ArrayImages(LabelledDataset):
     """Images kept in memory as bytes: scaled to [0, 1], resized and normalised when asked for.
 
     Normalised is (x - mean) / std for each channel.
-
-    Args:
-        spec: the description.
-        images_NCHW: uint8 images, square.
-        labels: their labels.
-        classes: the class names.
-        mean: of each channel, at scale [0, 1].
-        std: of each channel; 0, of a constant channel, counts as 1.
-        white: the value that becomes 1.
     """
 
     def __init__(
@@ -60,25 +51,11 @@ class ArrayImages(LabelledDataset):
         return (x - self.mean_C11) / self.std_C11
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image.
-
-        Args:
-            index: its position.
-
-        Returns:
-            x_CHW, and its label.
-        """
+        """One image."""
         return self._decode(self.images_NCHW[index]), int(self.labels[index])
 
     def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
-        """Several images at once, which is how a DataLoader asks for a batch.
-
-        Args:
-            indices: their positions.
-
-        Returns:
-            The same as one by one.
-        """
+        """Several images at once, which is how a DataLoader asks for a batch."""
         x_BCHW = self._decode(self.images_NCHW[torch.as_tensor(indices)])
         return list(zip(x_BCHW, self.labels[indices].tolist(), strict=True))
 
@@ -87,14 +64,6 @@ def load_digits(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     """scikit-learn's 1,797 handwritten digits, 8 x 8 in 17 greys, enlarged to 16 x 16.
 
     They have no official split: of every class a fifth, always the same, is the test split.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: not needed, the data are bundled.
-
-    Returns:
-        The images, normalised by the training split.
     """
     from sklearn.datasets import load_digits as bundled
 
@@ -109,19 +78,7 @@ def load_digits(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
 
 
 def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """A user's arrays in one file: ``x_train y_train x_test y_test``, and ``classes`` if the names are known.
-
-    Args:
-        spec: the description; its root is the file.
-        split: ``train`` or ``test``.
-        download: not possible.
-
-    Returns:
-        The images, normalised by the training split.
-
-    Raises:
-        DataError: the file or one of its arrays is not what it should be.
-    """
+    """A user's arrays in one file: ``x_train y_train x_test y_test``, and ``classes`` if the names are known."""
     path = spec.located("give --data-root an .npz file")
     arrays = read_npz(path)
     images = {part: _check_images(path, f"x_{part}", arrays[f"x_{part}"]) for part in ("train", "test")}
@@ -142,17 +99,7 @@ def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
 
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Reads the arrays that :func:`load_npz` knows, without running pickles.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Name -> array: the four, and ``classes`` if it is there.
-
-    Raises:
-        DataError: the file is not an .npz file, is damaged, pickled, or lacks one of the four.
-    """
+    """Reads the arrays that :func:`load_npz` knows, without running pickles."""
     how = "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)"
     try:
         with path.open("rb") as file:
@@ -169,15 +116,7 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def channel_statistics(images_NCHW: npt.NDArray[np.uint8], white: int = 255) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over all pixels, exact, from counts of the 256 values.
-
-    Args:
-        images_NCHW: the images.
-        white: the value that becomes 1.
-
-    Returns:
-        The means and the standard deviations (population) at scale [0, 1].
-    """
+    """Mean and standard deviation of each channel over all pixels, exact, from counts of the 256 values."""
     counts = np.zeros((images_NCHW.shape[1], 256), dtype=np.int64)
     for start in range(0, len(images_NCHW), 1000):
         for channel, histogram in enumerate(counts):

@@ -13,10 +13,6 @@ ROLL = 5
 def flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirrors each sample left to right with probability 1/2.
 
-    Args:
-        x: x_BCHW, or x_TBCHW, of which all steps of a sample are treated alike.
-        generator: the only source of randomness.
-
     Returns:
         A new batch of the same shape.
     """
@@ -26,10 +22,6 @@ def flip(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def crop(x: Tensor, generator: torch.Generator) -> Tensor:
     """Pads each side with height // 8 zeros and cuts the old size out at a random place.
-
-    Args:
-        x: x_BCHW, or x_TBCHW, of which all steps of a sample are treated alike.
-        generator: the only source of randomness.
 
     Returns:
         A new batch of the same shape.
@@ -43,10 +35,6 @@ def roll(x: Tensor, generator: torch.Generator) -> Tensor:
     """Shifts each sample by up to 5 pixels each way; what leaves on one side comes in on the other.
 
     The augmentation of event data in the code of Deng et al. 2022.
-
-    Args:
-        x: x_BCHW, or x_TBCHW, of which all steps of a sample are treated alike.
-        generator: the only source of randomness.
 
     Returns:
         A new batch of the same shape.
@@ -68,13 +56,7 @@ def _window(source: Tensor, like: Tensor, top_B: Tensor, left_B: Tensor) -> Tens
     """Cuts of every sample a window of its own out, going on at the other side past an edge.
 
     Args:
-        source: the batch to cut from.
         like: a batch of the shape wanted.
-        top_B: first row of each window.
-        left_B: first column of each window.
-
-    Returns:
-        The windows.
     """
     height, width = like.shape[-2:]
     rows_BH = (top_B[:, None] + torch.arange(height, device=like.device)) % source.shape[-2]

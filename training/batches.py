@@ -50,31 +50,14 @@ class _Batches:
 
 
 def collate(samples: Sequence[Sequence[Any]]) -> Batch:
-    """Stacks samples into a batch, sequences time first.
-
-    Args:
-        samples: (x_CHW or x_TCHW, label) pairs, or triples whose last part is left out.
-
-    Returns:
-        (x_BCHW or x_TBCHW, labels_B).
-    """
+    """Stacks samples into a batch, sequences time first."""
     x = torch.stack([torch.as_tensor(sample[0]) for sample in samples])
     labels_B = torch.tensor([int(sample[1]) for sample in samples])
     return (x.transpose(0, 1).contiguous() if x.dim() == 5 else x), labels_B
 
 
 def normal_batches(batches: Iterable[Any]) -> Iterator[Batch]:
-    """Batches as pairs of tensors.
-
-    Args:
-        batches: (x_BCHW or x_TBCHW, labels_B) or triples whose last part is left out; labels may be any integers.
-
-    Yields:
-        (x, labels_B).
-
-    Raises:
-        DataError: a batch is something else, or its sequences are batch first.
-    """
+    """Batches as pairs of tensors."""
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
             raise DataError(f"expected batches (x, labels) or (x, labels, more), got {type(batch).__name__}")

@@ -140,12 +140,6 @@ def read_weights(path: str | Path) -> Any:
 
     Beside tensors and plain values it may hold an ``argparse.Namespace``, a bag of values in which training scripts
     keep their settings. Files of torch before 1.6, which are not zip files, are read too.
-
-    Args:
-        path: the file, such as ``weights.pth``.
-
-    Returns:
-        Whatever was saved, its tensors on the CPU; any part of it may be of any type.
     """
     with torch.serialization.safe_globals([argparse.Namespace]):
         return _read(Path(path), legacy=True)
@@ -275,16 +269,7 @@ def _check_records(path: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
-    """Checks that weights are those of a network, and finite.
-
-    Args:
-        path: their file, or what else to call them.
-        expected: the state_dict of the network.
-        state: the weights.
-
-    Raises:
-        CheckpointError: a name is missing or unknown, or a tensor has another shape, or is not finite.
-    """
+    """Checks that weights are those of a network, and finite."""
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(t, Tensor) and t.layout == torch.strided for t in state.values()):
         raise CheckpointError(f"{path}: damaged, its state is not a dictionary of names and dense tensors")

@@ -60,11 +60,7 @@ class TrainingConfig:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        """Checks names and numbers.
-
-        Raises:
-            ValueError: an unknown name, or a number out of range.
-        """
+        """Checks names and numbers."""
         choices: list[tuple[str, str, Iterable[str]]] = [("loss", self.loss, LOSSES)]
         choices += [("optimizer", self.optimizer, OPTIMIZERS), ("precision", self.precision, PRECISIONS)]
         choices += [("augmentation", name, AUGMENTATIONS) for name in self.augment]

@@ -44,11 +44,7 @@ class DataSpec:
     sensor: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        """Checks the values and makes the sensor a tuple of plain integers.
-
-        Raises:
-            ValueError: see the class.
-        """
+        """Checks the values and makes the sensor a tuple of plain integers."""
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
         for field in ("image_size", "frames", "split_seed"):
@@ -117,42 +113,17 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One sample.
-
-        Args:
-            index: its position, negative from the end.
-
-        Returns:
-            x as float32, and its label.
-
-        Raises:
-            NotImplementedError: always; a data set defines it.
-        """
+        """One sample."""
         raise NotImplementedError
 
 
 def reason(error: Exception) -> str:
-    """What another library says is wrong, as part of a message of one line.
-
-    Args:
-        error: its exception.
-
-    Returns:
-        The first line of its message, or its kind where it has none.
-    """
+    """What another library says is wrong, as part of a message of one line."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes every channel by itself: bilinear, antialiased when it shrinks.
-
-    Args:
-        x: images, any leading axes x H x W.
-        size: height and width wanted.
-
-    Returns:
-        The images in the new size; x itself where it has that size already.
-    """
+    """Resizes every channel by itself: bilinear, antialiased when it shrinks."""
     if tuple(x.shape[-2:]) == size:
         return x
     merged = x.reshape(1, -1, *x.shape[-2:])
@@ -195,15 +166,7 @@ def split_validation(labels: npt.ArrayLike, fraction: float, seed: int) -> tuple
     sample keeps it. The choice within a class depends on the seed, the class and n alone.
 
     Args:
-        labels: the labels (N,), not negative.
         fraction: the share to split off, in [0, 1); 0 splits off nothing.
-        seed: of the choice.
-
-    Returns:
-        The positions that stay and those split off, both ascending.
-
-    Raises:
-        ValueError: the fraction is not in [0, 1), or the seed or a label is negative.
     """
     labels_N = np.asarray(labels, dtype=np.int64)
     if not 0 <= fraction < 1:

@@ -65,21 +65,6 @@ def examine(model: nn.Module, data: Any, timesteps: int, *, batch_size: int = 25
 
     The centre is measured on all data, twice; what needs a look inside is done on 32 samples. Everything runs
     on copies: the model, its mode, its state and the random generators are left as they are.
-
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK.
-        data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
-        timesteps: T, the longest run.
-        batch_size: samples a batch when a Dataset is given.
-
-    Returns:
-        At least one finding for each check, in order: repeatable, finite, above chance, tied tensors,
-        reset gradient, causal in t, inputs untouched, spikes, precision, time.
-
-    Raises:
-        DataError: no samples, a label out of range, a sequence that is too short.
-        ValueError: timesteps below 1.
-        OutOfMemoryError: of torch, the batches are too large for the GPU.
     """
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")

@@ -24,14 +24,6 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
 
     Networks of tetviz must give the same bits, run step by step and in whole; other modules to 1e-5 of the
     largest output. What float64 mends is rounding, which flips spikes.
-
-    Args:
-        model: any module; what it holds is put back after each run.
-        x: a few samples on the model's device.
-        timesteps: T, the longest run.
-
-    Returns:
-        Verdict and message.
     """
     if isinstance(model, ForeignNetwork) and model.calling.fixed:
         return "warning", f"not tested: a run takes T = {model.timesteps} alone, of which fewer steps are the first"
@@ -90,17 +82,7 @@ def _first_frames(x: Tensor, timesteps: int) -> Tensor:
 
 
 def first_difference(run: Run, x: Tensor, timesteps: int, tolerance: float) -> int | None:
-    """The shortest run that is not the start of the longest one.
-
-    Args:
-        run: gives logits_TBK of (x, timesteps).
-        x: a few samples.
-        timesteps: T, the longest run.
-        tolerance: relative to the largest output.
-
-    Returns:
-        Its number of steps; None if there is none.
-    """
+    """The shortest run that is not the start of the longest one."""
     longest = run(x, timesteps)
     return next((t for t in range(1, timesteps) if not close(longest[:t], run(x, t), tolerance)), None)
 
@@ -127,17 +109,7 @@ def _sequence(model: nn.Module, x: Tensor, timesteps: int, reference: Tensor) ->
 
 
 def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor, int], steps: int) -> str:
-    """The innermost module whose inputs agree over the first steps of two runs and whose outputs do not.
-
-    Args:
-        model: any module; what it holds is put back after each run.
-        long: (x, timesteps) of a run.
-        short: (x, timesteps) of another.
-        steps: how many steps should agree.
-
-    Returns:
-        Its name; empty for the network itself.
-    """
+    """The innermost module whose inputs agree over the first steps of two runs and whose outputs do not."""
     a, b = (_record(model, *run) for run in (long, short))
     agree = partial(_agree, long=long[1], short=short[1], steps=steps)
     for name in a:

@@ -19,14 +19,7 @@ Seen = Callable[[str, list[Tensor], list[Tensor]], None]
 
 
 def held(model: nn.Module) -> Iterator[tuple[str, str, Any]]:
-    """Everything that the modules hold: parameters, buffers and attributes, also inside lists, tuples and dicts.
-
-    Args:
-        model: any module.
-
-    Yields:
-        (name of the module, attribute, tensor or number).
-    """
+    """Everything that the modules hold: parameters, buffers and attributes, also inside lists, tuples and dicts."""
     for name, module in model.named_modules():
         for path, value in _flat(vars(module), ()):
             # Of _buffers, running_mean the second is the attribute; of state, 0 the first.
@@ -43,28 +36,14 @@ def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
 
 
 def clone(model: nn.Module) -> nn.Module:
-    """A copy that shares nothing with the model, also of one that keeps tensors of a graph after training.
-
-    Args:
-        model: any module.
-
-    Returns:
-        The copy.
-    """
+    """A copy that shares nothing with the model, also of one that keeps tensors of a graph after training."""
     kept = [value for _, _, value in held(model) if isinstance(value, Tensor) and not value.is_leaf]
     return copy.deepcopy(model, {id(value): value.detach().clone() for value in kept})
 
 
 @contextmanager
 def state_kept(model: nn.Module) -> Iterator[None]:
-    """Puts what the modules hold back, but for their parameters: buffers, states of neurons, counters.
-
-    Args:
-        model: any module.
-
-    Yields:
-        Nothing.
-    """
+    """Puts what the modules hold back, but for their parameters: buffers, states of neurons, counters."""
     holders = [vars(module) for module in model.modules()]
     before = [(each, dict(each)) for holder in holders for each in (holder, *_containers(holder))]
     parameters = {id(parameter) for parameter in model.parameters()}
@@ -88,16 +67,7 @@ def _containers(holder: dict[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def watching(model: nn.Module, see: Seen, enter: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Shows every call of every module, the root's name being empty; a module comes after those inside it.
-
-    Args:
-        model: any module.
-        see: called with the name, the tensors that went in and those that came out.
-        enter: called with the name before each call.
-
-    Yields:
-        Nothing.
-    """
+    """Shows every call of every module, the root's name being empty; a module comes after those inside it."""
 
     def hook(name: str) -> Callable[..., None]:
         def seen(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -121,43 +91,18 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def logits(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
-    """One run, as :func:`tetviz.training.measure` makes it.
-
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK; its state is what the run leaves.
-        x: x_BCHW, or x_TBCHW.
-        timesteps: number of steps T.
-
-    Returns:
-        logits_TBK.
-    """
+    """One run, as :func:`tetviz.training.measure` makes it."""
     with evaluating(model):
         return torch.cat(list(outputs(model, x.clone(), timesteps)))
 
 
 def listed(model: nn.Module, names: Iterable[str], shown: int = 4) -> str:
-    """Modules for a message.
-
-    Args:
-        model: the network.
-        names: the modules' names, the root's being empty.
-        shown: how many are written out.
-
-    Returns:
-        Such as ``features.1 (LIF), features.3 (LIF) and 2 more``.
-    """
+    """Modules for a message, such as ``features.1 (LIF), features.3 (LIF) and 2 more``."""
     unique = list(dict.fromkeys(names))
     texts = [f"{name or 'the network'} ({type(model.get_submodule(name)).__name__})" for name in unique[:shown]]
     return ", ".join(texts) + (f" and {len(unique) - shown} more" if len(unique) > shown else "")
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line.
-
-    Args:
-        error: what was raised.
-
-    Returns:
-        Its type and the first line of its text.
-    """
+    """An error in one line."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

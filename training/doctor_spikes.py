@@ -31,14 +31,6 @@ def spiking_layers(model: nn.Module, x: Tensor, timesteps: int) -> dict[str, Fir
     """The modules that turn anything into zeros and ones, found by running the network.
 
     Poolings and the like, which pass spikes on, are not among them; nor is a container of a spiking layer.
-
-    Args:
-        model: any module; a copy of it is run.
-        x: a few samples on the model's device.
-        timesteps: number of steps T.
-
-    Returns:
-        What each gave, by its name, in the order of the run.
     """
     seen: dict[str, Firing] = {}
 
@@ -83,16 +75,7 @@ def _spikes(module: nn.Module, firing: Firing) -> bool:
 
 
 def firing(model: nn.Module, x: Tensor, timesteps: int) -> list[tuple[str, str]]:
-    """Whether every spiking layer says something.
-
-    Args:
-        model: any module; a copy of it is run.
-        x: a few samples on the model's device.
-        timesteps: number of steps T.
-
-    Returns:
-        (verdict, message) for silent and for saturated layers, or for all.
-    """
+    """Whether every spiking layer says something."""
     layers = spiking_layers(model, x, timesteps)
     if not layers:
         return [("warning", "no spiking layer found, no module gives zeros and ones alone: is this a spiking network?")]
@@ -115,20 +98,7 @@ def firing(model: nn.Module, x: Tensor, timesteps: int) -> list[tuple[str, str]]
 
 
 def precision(model: nn.Module, x: Tensor, labels_B: Tensor, timesteps: int) -> tuple[str, str]:
-    """What float32 changes: the same weights run in float32 and in float64.
-
-    Args:
-        model: any module; copies of it are run.
-        x: a few samples on the model's device.
-        labels_B: their classes.
-        timesteps: number of steps T.
-
-    Returns:
-        Verdict and message.
-
-    Raises:
-        OutOfMemoryError: of torch.
-    """
+    """What float32 changes: the same weights run in float32 and in float64."""
     layers = spiking_layers(model, x, timesteps)
     single = clone(model).float()
     double = clone(single).double()

@@ -18,15 +18,6 @@ def find_causes(model: nn.Module, batches: Iterable[Batch], x: Tensor, timesteps
 
     Data: two passes differ. Randomness: two fresh copies differ, and agree once they draw the same random
     numbers. State: a copy that draws the same numbers twice differs from itself, while two fresh copies agree.
-
-    Args:
-        model: any module; it is not run itself.
-        batches: the data.
-        x: a few samples on the model's device.
-        timesteps: number of steps T.
-
-    Returns:
-        A text for each cause.
     """
     found = []
     if not _same_passes(batches):
@@ -69,17 +60,7 @@ def _same_passes(batches: Iterable[Batch]) -> bool:
 
 
 def _leaking(model: nn.Module, run: Callable[..., Tensor], x: Tensor, timesteps: int) -> dict[str, list[str]]:
-    """Of the modules that a run changes those that reach the next run: all the others are put back before it.
-
-    Args:
-        model: any module; it is not run itself.
-        run: gives the logits of (subject, again).
-        x: a few samples.
-        timesteps: number of steps T.
-
-    Returns:
-        The changed attributes of each; of all that changed where none does it alone.
-    """
+    """Of the modules that a run changes those that reach the next run: all the others are put back before it."""
     changed = changes(clone(model), x, timesteps)
     guilty = {}
     for name, keys in changed.items():
@@ -114,16 +95,7 @@ def _randomness(model: nn.Module, x: Tensor, timesteps: int) -> str:
 
 
 def changes(model: nn.Module, x: Tensor, timesteps: int) -> dict[str, list[str]]:
-    """What a run changes in the modules.
-
-    Args:
-        model: the network, which is run.
-        x: a few samples.
-        timesteps: number of steps T.
-
-    Returns:
-        The changed attributes of each module, by its name.
-    """
+    """What a run changes in the modules."""
     with evaluating(model):
         before = _snapshot(model)
         logits(model, x, timesteps)
@@ -150,29 +122,13 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def still_training(model: nn.Module) -> list[str]:
-    """The modules that eval() does not reach.
-
-    Args:
-        model: any module; a copy of it is put into eval mode.
-
-    Returns:
-        Their names.
-    """
+    """The modules that eval() does not reach."""
     with evaluating(clone(model)) as copied:
         return [name for name, module in copied.named_modules() if module.training]
 
 
 def find_train_mode(model: nn.Module, x: Tensor, timesteps: int) -> list[str]:
-    """Whether normalisations, or other modules that follow their input, go on doing so after eval().
-
-    Args:
-        model: any module; it is not run itself.
-        x: a few samples on the model's device.
-        timesteps: number of steps T.
-
-    Returns:
-        A text, or none.
-    """
+    """Whether normalisations, or other modules that follow their input, go on doing so after eval()."""
     stuck = still_training(model)
     if not stuck:
         return []
@@ -191,14 +147,7 @@ def find_train_mode(model: nn.Module, x: Tensor, timesteps: int) -> list[str]:
 
 
 def find_graph(model: nn.Module) -> list[str]:
-    """Whether modules keep tensors of an autograd graph, which copy.deepcopy refuses.
-
-    Args:
-        model: any module.
-
-    Returns:
-        A text, or none.
-    """
+    """Whether modules keep tensors of an autograd graph, which copy.deepcopy refuses."""
     attached = [name for name, _, value in held(model) if isinstance(value, Tensor) and not value.is_leaf]
     if not attached:
         return []

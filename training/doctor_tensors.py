@@ -13,14 +13,7 @@ T = TypeVar("T")
 
 
 def tied_tensors(model: nn.Module) -> list[tuple[str, str]]:
-    """Finds parameters and modules under several names, and parameters that share memory.
-
-    Args:
-        model: any module.
-
-    Returns:
-        (verdict, message) for shared and for overlapping parameters, or for all.
-    """
+    """Finds parameters and modules under several names, and parameters that share memory."""
     found = []
     modules = [names for names in _aliases(model.named_modules(remove_duplicate=False)) if _holds(model, names[0])]
     # What is inside an alias is shared with it and needs no line of its own.

@@ -17,54 +17,23 @@ MOST_PIXELS = 4096
 
 
 class EventFolder(EventDataset):
-    """Recordings in .npy files of structured arrays with the fields x, y, t, p.
-
-    Args:
-        spec: the description, with the sensor and the number of frames.
-        paths: the files.
-        labels: the label of each.
-        classes: the class names.
-    """
+    """Recordings in .npy files of structured arrays with the fields x, y, t, p."""
 
     def __init__(self, spec: DataSpec, paths: Sequence[Path], labels: npt.ArrayLike, classes: Sequence[str]) -> None:
         super().__init__(spec, labels, classes)
         self.paths = [str(path) for path in paths]
 
     def events(self, index: int) -> EventArray:
-        """One recording as it is.
-
-        Args:
-            index: its position.
-
-        Returns:
-            The events, a structured array.
-        """
+        """One recording as it is."""
         return read_events(self.paths[index])
 
     def source(self, index: int) -> str:
-        """Where a recording is from, for messages.
-
-        Args:
-            index: its position.
-
-        Returns:
-            Its file.
-        """
+        """Where a recording is from, for messages."""
         return self.paths[index]
 
 
 def read_events(path: str | Path) -> EventArray:
-    """Reads a recording, without running pickles.
-
-    Args:
-        path: the .npy file.
-
-    Returns:
-        The events.
-
-    Raises:
-        DataError: the file cannot be read or holds something else.
-    """
+    """Reads a recording, without running pickles."""
     try:
         events: EventArray = np.load(path, allow_pickle=False)
         check_fields(events)
@@ -74,17 +43,7 @@ def read_events(path: str | Path) -> EventArray:
 
 
 def scan_sensor(paths: Sequence[Path]) -> tuple[int, int]:
-    """Finds a sensor by reading every recording.
-
-    Args:
-        paths: the files.
-
-    Returns:
-        Height and width of the smallest square from (0, 0) that holds all events.
-
-    Raises:
-        DataError: a recording cannot be read, or has events too far out for any sensor.
-    """
+    """Finds a sensor by reading every recording."""
     side = 1
     for path in paths:
         events = read_events(path)
@@ -99,16 +58,7 @@ def scan_sensor(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def load_events(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """A user's recordings, in ``train/CLASS`` and ``test/CLASS``, or in ``CLASS`` and split 9:1 by seed.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: not possible.
-
-    Returns:
-        The recordings.
-    """
+    """A user's recordings, in ``train/CLASS`` and ``test/CLASS``, or in ``CLASS`` and split 9:1 by seed."""
     root = spec.located()
     if (root / "train").is_dir() or (root / "test").is_dir():
         classes = class_names(root / "train")

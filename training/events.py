@@ -27,19 +27,6 @@ def events_to_frames(
     t is in frame floor((t - t_first) * T / D), and the last one in the last frame. ``count``: of N events in
     order of time the i-th, from 0, is in frame floor(i * T / N), so frames differ by at most one event.
     Channel 0 counts the events of polarity 0 (or -1, or False), channel 1 those of polarity 1 (or True).
-
-    Args:
-        events: a structured array (N,) with integer fields x, y, a time t of any unit, and a polarity p.
-        sensor: height and width of the sensor in pixels.
-        frames: T.
-        framing: ``time`` or ``count``.
-
-    Returns:
-        The counts, T x 2 x height x width; zeros where there are no events.
-
-    Raises:
-        ValueError: a field is missing or of another kind, an event lies outside the sensor, a time is not
-            finite, the polarities are neither 0 and 1 nor -1 and 1, T is below 1, or the framing is unknown.
     """
     if frames < 1 or framing not in FRAMINGS:
         raise ValueError(f"expected at least 1 frame, by time or count, got {frames} by {framing!r}")
@@ -85,14 +72,7 @@ def _shares(t: EventArray, frames: int) -> IntArray:
 
 
 def check_fields(events: EventArray) -> None:
-    """Checks that an array holds events.
-
-    Args:
-        events: the array.
-
-    Raises:
-        ValueError: it is not a structured array (N,) with numeric fields x, y, t, p, x and y integer.
-    """
+    """Checks that an array holds events."""
     names = events.dtype.names or ()
     if events.ndim != 1 or not set(FIELDS) <= set(names):
         found = f"the fields {', '.join(names)}" if names else f"plain {events.dtype}"
@@ -109,28 +89,12 @@ def resize_frames(frames_TCHW: npt.NDArray[np.float32], size: int) -> Tensor:
 
     Values stay events per pixel of the sensor, averaged: shrinking keeps the mean of a channel, not its sum.
     A sensor that is not square is stretched.
-
-    Args:
-        frames_TCHW: frames.
-        size: the side wanted.
-
-    Returns:
-        x_TCHW.
     """
     return resize(torch.from_numpy(frames_TCHW), (size, size))
 
 
 class EventDataset(LabelledDataset):
-    """Base of the event data sets: a recording becomes T frames of two channels when asked for.
-
-    Args:
-        spec: the description, with the sensor and the number of frames.
-        labels: the label of each recording.
-        classes: the class names.
-
-    Raises:
-        DataError: the number of frames is not given, or the sensor is not square and no image size is given.
-    """
+    """Base of the event data sets: a recording becomes T frames of two channels when asked for."""
 
     sequence = True
 
@@ -150,45 +114,15 @@ class EventDataset(LabelledDataset):
         self.spec = replace(spec, image_size=self.image_size)
 
     def events(self, index: int) -> EventArray:
-        """One recording as it is.
-
-        Args:
-            index: its position.
-
-        Returns:
-            The events, a structured array.
-
-        Raises:
-            NotImplementedError: always; a data set defines it.
-        """
+        """One recording as it is."""
         raise NotImplementedError
 
     def source(self, index: int) -> str:
-        """Where a recording is from, for messages.
-
-        Args:
-            index: its position.
-
-        Returns:
-            Its file.
-
-        Raises:
-            NotImplementedError: always; a data set defines it.
-        """
+        """Where a recording is from, for messages."""
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One recording as frames.
-
-        Args:
-            index: its position.
-
-        Returns:
-            x_TCHW, and its label.
-
-        Raises:
-            DataError: the recording is damaged or has events outside the sensor.
-        """
+        """One recording as frames."""
         events = self.events(index)
         try:
             frames_TCHW = events_to_frames(events, self.spec.sensor, self.spec.frames, self.spec.framing)

@@ -25,14 +25,6 @@ def import_function(reference: str, *, trust: bool, kind: type[TetvizError] = Mo
 
     Args:
         reference: ``module:function``.
-        trust: whether the module may be imported, which runs it.
-        kind: the error to raise.
-
-    Returns:
-        The function.
-
-    Raises:
-        TetvizError: of that kind: it is not trusted, cannot be imported, or there is no such function.
     """
     module_name, function_name = split_reference(reference)
     if not trust:
@@ -64,12 +56,6 @@ def run_from_here(name: str) -> Iterator[None]:
 
     A script that reads its options when it is imported gets its defaults. Fresh weights draw random numbers, and the
     caller's generators must not notice.
-
-    Args:
-        name: what the code is to be called instead.
-
-    Yields:
-        Nothing; path, command line and current folder are then as they were.
     """
     path, arguments = list(sys.path), list(sys.argv)
     sys.path.insert(0, str(Path.cwd()))
@@ -82,19 +68,7 @@ def run_from_here(name: str) -> Iterator[None]:
 
 
 def build_foreign(spec: ForeignSpec, *, trust: bool) -> nn.Module:
-    """Calls the factory of a network.
-
-    Args:
-        spec: names it and its arguments.
-        trust: whether it may run.
-
-    Returns:
-        A network of its own, with the weights that the factory gives it, on the CPU.
-
-    Raises:
-        CheckpointError: it is not trusted.
-        ModelError: it cannot be imported, raises, or gives something else than a network.
-    """
+    """Calls the factory of a network."""
     factory = import_function(spec.factory, trust=trust, kind=ModelError if trust else CheckpointError)
     with Hosting(f"{spec.factory}: raised"), run_from_here(spec.factory):
         network = _unwrapped(factory(**spec.arguments))

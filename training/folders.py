@@ -10,18 +10,7 @@ from tetviz.training.dataset import IntArray
 
 
 def class_names(folder: Path) -> list[str]:
-    """The classes of a folder: the names of the folders in it.
-
-    Args:
-        folder: the folder of class folders.
-
-    Returns:
-        The names in label order: as numbers where all of them are numbers, else as strings. Hidden folders do
-        not count.
-
-    Raises:
-        DataError: the folder does not exist or has no folders in it.
-    """
+    """The classes of a folder: the names of the folders in it."""
     if not folder.is_dir():
         raise DataError(f"looked for a folder per class in {folder}, which is not a folder: give --data-root")
     names = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
@@ -31,19 +20,7 @@ def class_names(folder: Path) -> list[str]:
 
 
 def find_samples(folder: Path, classes: Sequence[str], suffixes: Iterable[str]) -> tuple[list[Path], IntArray]:
-    """The sample files of a folder, class by class, each class in the order of its names.
-
-    Args:
-        folder: the folder of class folders, each of which may have folders of its own.
-        classes: the class names in label order; a class without a folder here has no sample here.
-        suffixes: the endings of sample files, in lower case with the dot; other files are passed over.
-
-    Returns:
-        The files, and the label of each.
-
-    Raises:
-        DataError: a folder here is of no known class, or has no sample file in it.
-    """
+    """The sample files of a folder, class by class, each class in the order of its names."""
     here = class_names(folder)
     unknown = [name for name in here if name not in classes]
     if unknown:

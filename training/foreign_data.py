@@ -26,14 +26,7 @@ from tetviz.training.factory import import_function, run_from_here
 
 
 class ForeignDataset(LabelledDataset):
-    """Samples of someone else's, with what tetviz has to know about them.
-
-    Args:
-        spec: the description; its name is the function.
-        samples: positions to (x, label) or (x, label, anything); x is x_CHW, or x_TCHW. Its attribute ``labels`` or
-            ``targets`` spares reading every sample for its label, if it is an integer for each.
-        classes: names of the classes, where they are known; else there are as many as the largest label says.
-    """
+    """Samples of someone else's, with what tetviz has to know about them."""
 
     def __init__(self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None) -> None:
         self.samples = samples
@@ -64,17 +57,7 @@ class ForeignDataset(LabelledDataset):
         self.spec = replace(spec, image_size=self.image_size, frames=len(first) if self.sequence else 0)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One sample.
-
-        Args:
-            index: its position.
-
-        Returns:
-            x_CHW, or x_TCHW, as float32, and its label.
-
-        Raises:
-            DataError: it cannot be read, is not finite, or is unlike the first sample or its recorded label.
-        """
+        """One sample."""
         name, expected = self.spec.name, int(self.labels[index])
         with Hosting(f"{name}: sample {index} raised", DataError):
             x, label = _sample(name, self.samples[index])
@@ -100,14 +83,6 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
         spec: its name is ``module:function``. The function gets ``split``, and of ``root``, ``frames`` and
             ``image_size`` those that it has parameters for. It returns a Dataset or a list of (x_CHW or x_TCHW, label,
             ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order.
-        split: ``train`` or ``test``.
-        trust: whether the function may be imported and run.
-
-    Returns:
-        The samples. Batches are held in memory.
-
-    Raises:
-        DataError: it is not trusted, raises, or gives something else.
     """
     name = spec.name
     try:

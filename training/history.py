@@ -16,15 +16,7 @@ _MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in ("sdt_lo
 
 
 def is_better(record: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
-    """Whether an epoch is chosen before the best one so far: by held-out accuracy, then held-out L_SDT.
-
-    Args:
-        record: its entry in the history; without held-out samples the later epoch is always better.
-        best: entry of the best epoch of its stage so far; empty before the first.
-
-    Returns:
-        True if it is.
-    """
+    """Whether an epoch is chosen before the best one so far: by held-out accuracy, then held-out L_SDT."""
     if not best or "val_accuracy" not in record:
         return True
     now, then = ((each["val_accuracy"], -each["val_sdt_loss"]) for each in (record, best))

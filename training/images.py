@@ -37,14 +37,7 @@ DOWNLOAD = "run the same command with --download"
 
 
 class FolderImages(LabelledDataset):
-    """Image files, decoded to RGB when asked for: shorter side to 256/224 of the size, then the centre.
-
-    Args:
-        spec: the description; 224 pixels unless it says otherwise.
-        paths: the files.
-        labels: their labels.
-        classes: the class names.
-    """
+    """Image files, decoded to RGB when asked for: shorter side to 256/224 of the size, then the centre."""
 
     def __init__(
         self, spec: DataSpec, paths: Sequence[str | Path], labels: npt.ArrayLike, classes: Sequence[str]
@@ -59,17 +52,7 @@ class FolderImages(LabelledDataset):
         self.mean_C11, self.std_C11 = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image.
-
-        Args:
-            index: its position.
-
-        Returns:
-            x_CHW, and its label.
-
-        Raises:
-            DataError: the file cannot be read as an image.
-        """
+        """One image."""
         try:
             with Image.open(self.paths[index]) as image:
                 pixels_HWC = np.array(image.convert("RGB"))
@@ -80,15 +63,7 @@ class FolderImages(LabelledDataset):
 
 
 def centred(x_CHW: Tensor, size: int) -> Tensor:
-    """The centre of an image: its shorter side brought to 256/224 of the size, then a square cut out.
-
-    Args:
-        x_CHW: an image of any height and width.
-        size: the side wanted.
-
-    Returns:
-        x_CHW of that side.
-    """
+    """The centre of an image: its shorter side brought to 256/224 of the size, then a square cut out."""
     short = size * 256 // 224
     sides = x_CHW.shape[-2:]
     height, width = (short * side // min(sides) for side in sides)
@@ -97,19 +72,7 @@ def centred(x_CHW: Tensor, size: int) -> Tensor:
 
 
 def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """MNIST, Fashion-MNIST, CIFAR-10 or CIFAR-100 from torchvision's folders, normalised as published.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: whether to fetch what is missing.
-
-    Returns:
-        The images.
-
-    Raises:
-        DataError: the data are missing or damaged, or the download failed.
-    """
+    """MNIST, Fashion-MNIST, CIFAR-10 or CIFAR-100 from torchvision's folders, normalised as published."""
     kind, place = TORCHVISION[spec.name]
     root = Path(spec.root).expanduser() if download and spec.root else spec.located(DOWNLOAD)
     try:
@@ -124,19 +87,7 @@ def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledData
 
 
 def load_imagenet(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """ImageNet 2012 as torchvision lays it out; its validation images are the test split.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: not possible, its terms have to be accepted first.
-
-    Returns:
-        The images, labelled by the order of all WordNet ids, also where some of their folders are missing.
-
-    Raises:
-        DataError: the images or the development kit are missing or damaged.
-    """
+    """ImageNet 2012 as torchvision lays it out; its validation images are the test split."""
     root = spec.located()
     imagenet = import_torchvision().datasets.imagenet
     try:
@@ -154,19 +105,7 @@ def load_imagenet(spec: DataSpec, split: str, download: bool) -> LabelledDataset
 
 
 def load_imagefolder(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """A user's images, in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``), normalised as ImageNet's.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: not possible.
-
-    Returns:
-        The images.
-
-    Raises:
-        DataError: a folder is missing or empty, or the test split has a class of its own.
-    """
+    """A user's images, in ``train/CLASS`` and ``test/CLASS`` (or ``val/CLASS``), normalised as ImageNet's."""
     root = spec.located()
     endings = import_torchvision().datasets.folder.IMG_EXTENSIONS
     classes = sorted(class_names(root / "train"))

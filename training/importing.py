@@ -106,13 +106,6 @@ def without_prefix(state: dict[str, Tensor], network: nn.Module) -> dict[str, Te
     """Names of weights without what a wrapper put before all of them.
 
     DataParallel writes ``module.``, torch.compile ``_orig_mod.``, Lightning the name of the network in its module.
-
-    Args:
-        state: the weights.
-        network: whose names they should have.
-
-    Returns:
-        The weights, under the network's names if they are behind a common beginning; else as they are.
     """
     expected, names = network.state_dict().keys(), list(state)
     while not expected & set(names):
@@ -141,20 +134,7 @@ def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
 
 
 def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:
-    """Tests a network as :func:`tetviz.models.check_contract` does, on the first samples of a data set.
-
-    Args:
-        model: the network; it knows the T that it was trained with.
-        name: what to call it in a message.
-        data: the data set.
-
-    Returns:
-        The number of classes.
-
-    Raises:
-        DataError: there are too few samples.
-        ModelError: the contract is broken.
-    """
+    """Tests a network as :func:`tetviz.models.check_contract` does, on the first samples of a data set."""
     x = _some_samples(data, model)
     timesteps = model.timesteps or len(x)
     try:
@@ -196,10 +176,6 @@ def _some_samples(data: LabelledDataset, network: nn.Module) -> Tensor:
 
 def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     """What a network is given, so that its user sees whether it is what the network was trained on.
-
-    Args:
-        data: the data set.
-        samples: how many samples to look at.
 
     Returns:
         Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.

@@ -55,15 +55,7 @@ class Layout:
     first_stage: int = 1
 
     def published(self, network: Network, key: str) -> tuple[str, ...]:
-        """The published keys of a tensor.
-
-        Args:
-            network: one of :attr:`networks`.
-            key: its key in tetviz.
-
-        Returns:
-            The keys, the canonical one first.
-        """
+        """The published keys of a tensor."""
         module, _, tensor = key.rpartition(".")
         numbered = re.fullmatch(r"blocks\.(\d+)\.(.+)", module)
         if numbered is None:

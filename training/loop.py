@@ -100,28 +100,13 @@ def fit(
 
 
 def kept_folder(best_path: str | Path) -> Path:
-    """Where the checkpoints that a run keeps are.
-
-    Args:
-        best_path: file of its chosen checkpoint.
-
-    Returns:
-        The folder ``NAME.kept`` beside ``NAME.pt``; its files are named ``epoch-0000.pt`` and so on.
-    """
+    """Where the checkpoints that a run keeps are."""
     path = Path(best_path)
     return path.with_name(f"{path.stem}.kept")
 
 
 def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[str]:
-    """What a checkpoint was trained with and a run would do otherwise.
-
-    Args:
-        checkpoint: of an earlier run.
-        config: the settings of the run.
-
-    Returns:
-        A few words for each setting; where the data lie is none.
-    """
+    """What a checkpoint was trained with and a run would do otherwise."""
     pairs = [
         (checkpoint.spec.to_dict(), config.spec.to_dict()),
         (checkpoint.training, config.to_dict()),
@@ -145,27 +130,13 @@ def _fingerprint(*splits: LabelledDataset) -> str:
 
 
 def derived_seed(*keys: int) -> int:
-    """A seed that follows from several integers.
-
-    Args:
-        *keys: non-negative integers.
-
-    Returns:
-        A 32-bit seed; other keys give an independent one.
-    """
+    """A seed that follows from several integers."""
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Runs a block on its own random state and restores the caller's.
-
-    Args:
-        seed: seed of the block, on every device.
-
-    Yields:
-        Nothing.
-    """
+    """Runs a block on its own random state and restores the caller's."""
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

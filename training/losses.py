@@ -85,19 +85,7 @@ def total_loss(logits_TBK: Tensor, labels_B: Tensor, lamb: float = 0.05, phi: fl
 
 
 def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:
-    """A loss by name.
-
-    Args:
-        name: ``sdt``, ``tet`` or ``total``.
-        lamb: weight of the regulariser in ``total``.
-        phi: target of the regulariser in ``total``.
-
-    Returns:
-        A function of (logits_TBK, labels_B).
-
-    Raises:
-        ValueError: an unknown name.
-    """
+    """A loss by name."""
     if name not in LOSSES:
         raise ValueError(unknown("loss", name, LOSSES))
     if name == "total":

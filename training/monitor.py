@@ -10,42 +10,20 @@ class Monitor:
     """Watches a run; every method may be overridden and does nothing here."""
 
     def on_start(self, done: int, total: int) -> None:
-        """The run begins or goes on.
-
-        Args:
-            done: epochs that are finished already.
-            total: epochs of the whole run.
-        """
+        """The run begins or goes on."""
 
     def on_batch(self, batch: int, batches: int, loss: float) -> None:
-        """A batch has been trained on.
-
-        Args:
-            batch: its number, from 1.
-            batches: batches in the epoch.
-            loss: its loss.
-        """
+        """A batch has been trained on."""
 
     def on_epoch(self, record: dict[str, Any]) -> None:
-        """An epoch is finished and saved.
-
-        Args:
-            record: its entry in the history.
-        """
+        """An epoch is finished and saved."""
 
     def on_end(self) -> None:
         """The run is over, finished or not."""
 
 
 class TensorBoardMonitor(Monitor):
-    """Writes every epoch's record as TensorBoard scalars.
-
-    Args:
-        log_dir: folder of the event files.
-
-    Raises:
-        TrainingError: the package tensorboard is not installed.
-    """
+    """Writes every epoch's record as TensorBoard scalars."""
 
     def __init__(self, log_dir: str | Path) -> None:
         try:
@@ -56,20 +34,11 @@ class TensorBoardMonitor(Monitor):
         self._writer: Any = None
 
     def on_start(self, done: int, total: int) -> None:
-        """Opens the log; entries of epochs that will run again are dropped.
-
-        Args:
-            done: epochs that are finished already.
-            total: epochs of the whole run.
-        """
+        """Opens the log; entries of epochs that will run again are dropped."""
         self._writer = self._open(self._log_dir, purge_step=done + 1)
 
     def on_epoch(self, record: dict[str, Any]) -> None:
-        """Logs every number of the record.
-
-        Args:
-            record: its entry in the history.
-        """
+        """Logs every number of the record."""
         for name, value in record.items():
             if isinstance(value, int | float) and name != "epoch":
                 self._writer.add_scalar(name, value, record["epoch"])

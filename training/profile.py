@@ -69,39 +69,18 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def exact_kernels() -> AbstractContextManager[None]:
-    """Deterministic cuDNN kernels that keep all bits of float32; TF32 would round potentials and flip spikes.
-
-    Returns:
-        A context manager; without effect on the CPU.
-    """
+    """Deterministic cuDNN kernels that keep all bits of float32; TF32 would round potentials and flip spikes."""
     flags: Any = torch.backends.cudnn.flags
     return flags(enabled=True, deterministic=True, benchmark=False, allow_tf32=False)  # type: ignore[no-any-return]
 
 
 def a_parameter(model: nn.Module) -> Tensor:
-    """A tensor on the network's device and in its precision.
-
-    Args:
-        model: any module.
-
-    Returns:
-        Its first parameter; a float32 on the CPU if it has none.
-    """
+    """A tensor on the network's device and in its precision."""
     return next(model.parameters(), torch.zeros(()))
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
-    """The outputs of a run, a stretch of time at a time, at flat memory.
-
-    Args:
-        model: ``model(x, timesteps)`` gives logits_TBK. Networks built by tetviz yield step by step, unless they
-            normalise by statistics of the batch, which are over all steps; any other module is called once.
-        x: x_BCHW, or x_TBCHW.
-        timesteps: number of steps T.
-
-    Yields:
-        Stretches of logits_TBK, in order.
-    """
+    """The outputs of a run, a stretch of time at a time, at flat memory."""
     check_length(x, timesteps)
     if not streams(model):
         yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
@@ -112,15 +91,7 @@ def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
 
 
 def check_length(x: Tensor, timesteps: int) -> None:
-    """Checks that sequences are long enough.
-
-    Args:
-        x: x_BCHW, or x_TBCHW.
-        timesteps: number of steps T.
-
-    Raises:
-        DataError: a sequence is shorter than the run.
-    """
+    """Checks that sequences are long enough."""
     if x.dim() == 5 and len(x) < timesteps:
         raise DataError(
             f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
@@ -129,26 +100,12 @@ def check_length(x: Tensor, timesteps: int) -> None:
 
 
 def streams(model: nn.Module) -> bool:
-    """Whether a network is run step by step.
-
-    Args:
-        model: any network.
-
-    Returns:
-        True for a network built by tetviz that does not normalise by statistics of the batch.
-    """
+    """Whether a network is run step by step."""
     return isinstance(model, SpikingNetwork) and not uses_batch_statistics(model)
 
 
 def uses_batch_statistics(model: nn.Module) -> bool:
-    """Whether a network in eval mode normalises by statistics of the batch at hand.
-
-    Args:
-        model: any network.
-
-    Returns:
-        True if a batch normalisation of it keeps no running statistics.
-    """
+    """Whether a network in eval mode normalises by statistics of the batch at hand."""
     norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
     return any(norm.running_mean is None for norm in norms)
 
@@ -256,16 +213,7 @@ def _right(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def check_outputs(logits_TBK: Tensor, labels_B: Tensor) -> None:
-    """Checks that outputs and labels fit each other.
-
-    Args:
-        logits_TBK: outputs O(t).
-        labels_B: class indices.
-
-    Raises:
-        DataError: a label is not one of the K classes.
-        ValueError: the outputs are not T x B x K.
-    """
+    """Checks that outputs and labels fit each other."""
     if logits_TBK.dim() != 3 or logits_TBK.shape[1] != len(labels_B):
         raise ValueError(
             f"expected outputs T x {len(labels_B)} x K, got {tuple(logits_TBK.shape)}: "
@@ -275,15 +223,7 @@ def check_outputs(logits_TBK: Tensor, labels_B: Tensor) -> None:
 
 
 def check_labels(labels: Any, classes: int) -> None:
-    """Checks that labels are classes.
-
-    Args:
-        labels: class indices, tensor or array.
-        classes: number of classes K.
-
-    Raises:
-        DataError: a label is not one of 0 to K - 1.
-    """
+    """Checks that labels are classes."""
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         wrong = int(labels.max()) if int(labels.max()) >= classes else int(labels.min())
         raise DataError(f"label {wrong} is out of range: the network has {classes} classes, 0 to {classes - 1}")

@@ -79,21 +79,8 @@ def convert(content: Any, model: str | None = None, *, layout: str | None = None
     """Turns published weights into a network of tetviz.
 
     Args:
-        content: a state_dict, or a dictionary that holds one under a name in ``WRAPPERS``; all of its names may begin
-            with DataParallel's ``module.``.
         model: the network that it should hold; None for the one that fits.
         layout: key of :data:`tetviz.training.layouts.LAYOUTS`; None for the one whose mark is among the keys.
-        **settings: fields of :class:`tetviz.models.ModelSpec`, in place of the published ones and of what the
-            shapes tell (``width``, ``num_classes``, ``in_channels``, ``image_size`` of VGGSNN); the shapes have to
-            fit them.
-
-    Returns:
-        The weights, in the precision of the file and float32 at least, and the network.
-
-    Raises:
-        CheckpointError: the content is no state_dict, of another network, or a key is unknown, missing, of a wrong
-            shape or type, not finite, or differs from another name of the same tensor.
-        ValueError: an unknown layout or setting.
     """
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(unknown("layout", layout, LAYOUTS))
@@ -107,17 +94,7 @@ def convert(content: Any, model: str | None = None, *, layout: str | None = None
 
 
 def state_dict_of(content: Any) -> State:
-    """The state_dict in what somebody saved.
-
-    Args:
-        content: a state_dict, or a dictionary that holds one under a name in ``WRAPPERS``.
-
-    Returns:
-        The state_dict, without the ``module.`` of DataParallel.
-
-    Raises:
-        CheckpointError: there is none, or more than one, or a tensor is unusable.
-    """
+    """The state_dict in what somebody saved."""
     if isinstance(content, Mapping) and content.get("format") == FORMAT:
         raise CheckpointError("is a tetviz checkpoint already, there is nothing to import")
     state = content
@@ -148,17 +125,7 @@ def state_dict_of(content: Any) -> State:
 
 
 def detect_layout(published: Mapping[str, Tensor]) -> str:
-    """The layout of a state_dict: the one whose mark, a key that no other layout has, is among the keys.
-
-    Args:
-        published: the state_dict.
-
-    Returns:
-        Key of :data:`tetviz.training.layouts.LAYOUTS`.
-
-    Raises:
-        CheckpointError: no mark is there, or more than one.
-    """
+    """The layout of a state_dict: the one whose mark, a key that no other layout has, is among the keys."""
     found = [name for name, layout in LAYOUTS.items() if layout.mark in published]
     if len(found) == 1:
         return found[0]

@@ -107,19 +107,6 @@ def plan_epochs(
     """Lays out a run epoch by epoch.
 
     The cosine learning rate starts anew at each stage: lr (1 + cos(pi e / E)) / 2 in epoch e = 0..E-1 of E.
-
-    Args:
-        stages: the stages, in order.
-        loss: the loss of the first epochs.
-        lr: initial learning rate of the stages that name none.
-        lr_schedule: ``cosine`` or ``constant``.
-        switch: a change of the loss.
-
-    Returns:
-        One plan for each epoch.
-
-    Raises:
-        ValueError: an unknown schedule, or a switch after the last epoch.
     """
     if lr_schedule not in LR_SCHEDULES:
         raise ValueError(f"unknown learning-rate schedule {lr_schedule!r}; known: {', '.join(LR_SCHEDULES)}")

@@ -18,14 +18,7 @@ from tetviz.training.events import EventArray, EventDataset
 
 @dataclass(frozen=True)
 class TonicSet:
-    """How tonic keeps a data set on disk.
-
-    Args:
-        kind: name of its class, and of its folder.
-        suffix: ending of a recording.
-        splits: the folders of the official training and test split; empty if it has none.
-        needs: the package beyond tonic that reads its recordings.
-    """
+    """How tonic keeps a data set on disk."""
 
     kind: str
     suffix: str
@@ -42,17 +35,7 @@ TONIC = {
 
 
 class TonicEvents(EventDataset):
-    """Recordings that tonic reads.
-
-    Args:
-        spec: the description, with the sensor and the number of frames.
-        recordings: tonic's data set.
-        positions: which of its recordings, in which order.
-        classes: the class names.
-
-    Raises:
-        DataError: a label is not the number of a class.
-    """
+    """Recordings that tonic reads."""
 
     def __init__(self, spec: DataSpec, recordings: Any, positions: IntArray, classes: list[str]) -> None:
         super().__init__(spec, [recordings.targets[i] for i in positions], classes)
@@ -65,17 +48,7 @@ class TonicEvents(EventDataset):
         self.recordings, self.positions = recordings, positions
 
     def events(self, index: int) -> EventArray:
-        """One recording as it is.
-
-        Args:
-            index: its position.
-
-        Returns:
-            The events, a structured array.
-
-        Raises:
-            DataError: tonic cannot read it.
-        """
+        """One recording as it is."""
         try:
             events: EventArray = self.recordings[self.positions[index]][0]
         except (OSError, ValueError, IndexError, RuntimeError) as error:
@@ -83,31 +56,12 @@ class TonicEvents(EventDataset):
         return events
 
     def source(self, index: int) -> str:
-        """Where a recording is from, for messages.
-
-        Args:
-            index: its position.
-
-        Returns:
-            Its file.
-        """
+        """Where a recording is from, for messages."""
         return str(self.recordings.data[self.positions[index]])
 
 
 def load_tonic(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
-    """A published event data set: the official splits, for CIFAR10-DVS 9:1 per class by seed.
-
-    Args:
-        spec: the description.
-        split: ``train`` or ``test``.
-        download: whether to let tonic fetch what is missing.
-
-    Returns:
-        The recordings.
-
-    Raises:
-        DataError: tonic or the data are missing, or the download failed.
-    """
+    """A published event data set: the official splits, for CIFAR10-DVS 9:1 per class by seed."""
     known = TONIC[spec.name]
     base = _tonic_class(spec.name, known)
     arguments = {"train": split == "train"} if known.splits else {}

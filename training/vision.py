@@ -24,14 +24,7 @@ _DECLARED: list[Any] = []
 
 
 def import_torchvision() -> ModuleType:
-    """Imports torchvision, without its compiled operators where those cannot load.
-
-    Returns:
-        The module, with ``datasets`` and ``transforms``.
-
-    Raises:
-        RuntimeError: torchvision fails to import for another reason.
-    """
+    """Imports torchvision, without its compiled operators where those cannot load."""
     try:
         return _import()
     except RuntimeError as error:

@@ -8,17 +8,7 @@ _MADE = {**loss.MADE, **network.MADE}
 
 
 def headline(result: Result) -> Headline:
-    """The first numbers of a result.
-
-    Args:
-        result: a result of any kind, possibly half measured.
-
-    Returns:
-        What it is, what the numbers rest on, and the numbers.
-
-    Raises:
-        TypeError: a kind that no function makes a headline of.
-    """
+    """The first numbers of a result."""
     made = next((_MADE[kind] for kind in type(result).__mro__ if kind in _MADE), None)
     if made is None:
         raise TypeError(f"no headline for a result of kind {result.kind!r}")

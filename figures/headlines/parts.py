@@ -26,36 +26,17 @@ class Headline:
 
 
 def text_table(rows: dict[str, dict[str, str]], corner: str) -> pd.DataFrame:
-    """Rows of texts.
-
-    Args:
-        rows: by name, then by column.
-        corner: what the names are.
-
-    Returns:
-        The table.
-    """
+    """Rows of texts."""
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(corner)
 
 
 def position(axis: IntArray, value: int) -> int:
-    """Where a number stands on an axis.
-
-    Args:
-        axis: numbers, each once.
-        value: one of them.
-
-    Returns:
-        Its place.
-    """
+    """Where a number stands on an axis."""
     return int(np.flatnonzero(axis == value)[0])
 
 
 def first(values: FloatArray) -> float:
     """The first of some numbers.
-
-    Args:
-        values: any.
 
     Returns:
         The number, NaN where there is none.

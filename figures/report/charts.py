@@ -24,14 +24,7 @@ WIDE = 8.0  # a loss over a wider range has a logarithmic axis
 
 
 def scaling_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
-    """Accuracy and its relative growth against T: Figure 8 of the TET paper.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        Two charts.
-    """
+    """Accuracy and its relative growth against T: Figure 8 of the TET paper."""
     names = network_names(curves)
     accuracy: list[Trace] = []
     growth: list[Trace] = []
@@ -82,14 +75,7 @@ def scaling_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
 
 
 def exit_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
-    """Accuracy against mean T of early exit, over all thresholds, beside the same T for every sample.
-
-    Args:
-        curves: one for each network.
-
-    Returns:
-        A chart for each rule.
-    """
+    """Accuracy against mean T of early exit, over all thresholds, beside the same T for every sample."""
     names = network_names(curves)
     charts = []
     for rule in RULES:
@@ -127,14 +113,7 @@ def exit_charts(curves: Sequence[ScalingCurve]) -> list[Chart]:
 
 
 def energy_charts(reports: Sequence[EnergyReport]) -> list[Chart]:
-    """Accuracy against energy at every T, and energy under each convention: Figure 4B of the TET paper.
-
-    Args:
-        reports: one for each network.
-
-    Returns:
-        Two charts.
-    """
+    """Accuracy against energy at every T, and energy under each convention: Figure 4B of the TET paper."""
     names = network_names([report.counts for report in reports])
     factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
     curves: list[Trace] = []
@@ -191,14 +170,7 @@ def _beside_anns(report: EnergyReport, timestep: int) -> dict[str, float]:
 
 
 def history_charts(histories: Sequence[TrainingHistory]) -> list[Chart]:
-    """Losses and accuracy on the test split against the epoch: Figure 3 of the TET paper.
-
-    Args:
-        histories: one for each run.
-
-    Returns:
-        A chart for the accuracy and one for each loss.
-    """
+    """Losses and accuracy on the test split against the epoch: Figure 3 of the TET paper."""
     names = network_names(histories)
     last = max(int(run.epoch[-1]) for run in histories)
     epochs = {"title": "epoch", "tickformat": "d", **({"dtick": 1} if last <= FEW_EPOCHS else {})}

@@ -9,28 +9,13 @@ CONTRAST = 4.5  # WCAG 2.1 asks 3 of graphics; lines are thin
 
 
 def contrast(one: str, other: str) -> float:
-    """How well a colour is seen on another (WCAG 2.1).
-
-    Args:
-        one: a colour.
-        other: the other.
-
-    Returns:
-        Between 1 and 21.
-    """
+    """How well a colour is seen on another (WCAG 2.1)."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 def on_dark(colour: str) -> str:
-    """A colour as it is seen on a dark page.
-
-    Args:
-        colour: as it is printed.
-
-    Returns:
-        The same, mixed with as much white as it takes.
-    """
+    """A colour as it is seen on a dark page."""
     found = to_hex(colour)
     for white in range(1, 20):
         if contrast(found, DARK_PAPER) >= CONTRAST:

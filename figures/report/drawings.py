@@ -25,13 +25,6 @@ def drawing(figure: Figure, alt: str) -> Drawing:
     """A figure as an SVG element.
 
     Its background is left out, and the ink of text and axes is that of the page, dark or light.
-
-    Args:
-        figure: any figure.
-        alt: what it shows.
-
-    Returns:
-        The drawing.
     """
     figure.patch.set_visible(False)
     for axes in figure.axes:

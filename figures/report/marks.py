@@ -29,21 +29,7 @@ Trace = dict[str, Any]
 
 
 def make_chart(title: str, alt: str, traces: Sequence[Trace], x: dict[str, Any], y: dict[str, Any]) -> Chart:
-    """A chart of traces.
-
-    Args:
-        title: above it.
-        alt: what it shows.
-        traces: as plotly takes them.
-        x: the horizontal axis.
-        y: the vertical axis.
-
-    Returns:
-        The chart; plotly has checked every name and packed the arrays.
-
-    Raises:
-        ValueError: plotly does not know a name.
-    """
+    """A chart of traces."""
     figure = go.Figure(data=list(traces), layout={"template": "none", "xaxis": x, "yaxis": y})
     plain: dict[str, Any] = json.loads(figure.to_json() or "{}")
     return Chart(
@@ -67,17 +53,7 @@ def curve(
     """A network's curve.
 
     Args:
-        x: coordinates.
-        y: values.
-        name: of the network.
-        style: as :func:`tetviz.figures.style.series_styles` gives it.
         texts: what a reader who points at a point is told; None where there is nothing to tell.
-        thin: whether it stands in the background.
-        shown: whether the legend has it.
-        every: a marker at every point; by default at the powers of two, as in print.
-
-    Returns:
-        The trace.
     """
     colour = colour_of(style)
     sizes = [7 if every or position & (position - 1) == 0 else 0 for position in range(1, len(x) + 1)]
@@ -110,18 +86,7 @@ def curve(
 
 
 def band(x: Any, low: FloatArray, high: FloatArray, name: str, style: dict[str, Any]) -> Trace:
-    """A band between the ends of intervals of fractions, in percent.
-
-    Args:
-        x: coordinates.
-        low: lower ends.
-        high: upper ends.
-        name: of the network.
-        style: of its curve.
-
-    Returns:
-        The trace.
-    """
+    """A band between the ends of intervals of fractions, in percent."""
     colour, known = colour_of(style), np.isfinite(low) & np.isfinite(high) & np.isfinite(np.asarray(x, float))
     places = np.asarray(x)[known]
     return {
@@ -139,17 +104,7 @@ def band(x: Any, low: FloatArray, high: FloatArray, name: str, style: dict[str, 
 
 
 def ring(x: Any, y: Any, name: str, style: dict[str, Any]) -> Trace:
-    """A ring around points that stand out.
-
-    Args:
-        x: coordinates.
-        y: values.
-        name: of the network.
-        style: of its curve.
-
-    Returns:
-        The trace.
-    """
+    """A ring around points that stand out."""
     return {
         "type": "scatter",
         "x": np.asarray(x),
@@ -163,17 +118,7 @@ def ring(x: Any, y: Any, name: str, style: dict[str, Any]) -> Trace:
 
 
 def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False) -> Trace:
-    """An entry of the legend that belongs to no network.
-
-    Args:
-        text: what it is.
-        thin: a thin line.
-        ring: a ring.
-        band: a band.
-
-    Returns:
-        A trace without points.
-    """
+    """An entry of the legend that belongs to no network."""
     key: Trace = {"type": "scatter", "x": [None], "y": [None], "name": text, "hoverinfo": "skip", "legendrank": 2000}
     if ring:
         return {
@@ -187,15 +132,7 @@ def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False
 
 
 def doubling(title: str, last: int) -> dict[str, Any]:
-    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks.
-
-    Args:
-        title: what it shows.
-        last: the largest number.
-
-    Returns:
-        The axis.
-    """
+    """A logarithmic axis of numbers of timesteps, with the powers of two as ticks."""
     ticks = [2**power for power in range(last.bit_length())]
     ticks += [last] * (last >= 1.4 * ticks[-1])
     reach = 0.06
@@ -209,15 +146,7 @@ def doubling(title: str, last: int) -> dict[str, Any]:
 
 
 def logarithmic(title: str, values: Iterable[Any]) -> dict[str, Any]:
-    """A logarithmic axis with ticks at 1, 2 and 5 of every decade.
-
-    Args:
-        title: what it shows.
-        values: arrays that have to fit; at least a factor of 4 is shown, so that there are two ticks.
-
-    Returns:
-        The axis.
-    """
+    """A logarithmic axis with ticks at 1, 2 and 5 of every decade."""
     known = np.concatenate([np.asarray(each, float) for each in values])
     known = known[np.isfinite(known) & (known > 0)]
     if not len(known):
@@ -245,12 +174,5 @@ def _dash(linestyle: Any) -> str:
 
 
 def colour_of(style: dict[str, Any]) -> str:
-    """The colour of a network, to be seen on white and on black.
-
-    Args:
-        style: of its curve.
-
-    Returns:
-        As CSS writes it.
-    """
+    """The colour of a network, to be seen on white and on black."""
     return str(style["color"]) if str(style["color"]).startswith("#") else _GREY

@@ -21,13 +21,6 @@ def whole_trainings(sources: Sequence[Source]) -> list[Source]:
     """The results with each training once.
 
     A training leaves its epochs so far in one file, and ``tetviz history`` writes the same numbers to another.
-
-    Args:
-        sources: results of any kinds.
-
-    Returns:
-        Those that remain, in the same order: of histories of which one begins the other the longer, of equal ones that
-        which is no ``.epochs.h5``.
     """
     histories = [source for source in sources if isinstance(source.result, TrainingHistory)]
     shown: list[Source] = []
@@ -38,15 +31,7 @@ def whole_trainings(sources: Sequence[Source]) -> list[Source]:
 
 
 def told_apart(sources: Sequence[Source]) -> list[Source]:
-    """The results with names that mean the same network wherever they stand.
-
-    Args:
-        sources: results of any kinds.
-
-    Returns:
-        The same results, their networks numbered where one name is that of several checkpoints; several results of one
-        kind about the same network have the names of their files too.
-    """
+    """The results with names that mean the same network wherever they stand."""
     about = _about(sources)
     same_name: dict[str, list[Network]] = {}
     for network in dict.fromkeys(each for networks in about for each in networks):
@@ -65,14 +50,7 @@ def told_apart(sources: Sequence[Source]) -> list[Source]:
 
 
 def count_networks(sources: Sequence[Source]) -> int:
-    """How many networks results are about.
-
-    Args:
-        sources: results of any kinds, as they were read.
-
-    Returns:
-        Number of checkpoints; a training and the checkpoint that it has chosen count as one.
-    """
+    """How many networks results are about."""
     return len({network for networks in _about(sources) for network in networks})
 
 

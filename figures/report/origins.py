@@ -42,14 +42,7 @@ _NOT_SHOWN = ("names", "modules", "inputs", "neuron_names", "layer_names", "warn
 
 
 def origin(source: Source) -> list[tuple[str, str]]:
-    """All that a file says of where its numbers come from.
-
-    Args:
-        source: a result.
-
-    Returns:
-        Names and values; what is not recorded says so.
-    """
+    """All that a file says of where its numbers come from."""
     result: Any = source.result
     rows = [("file", str(source.path)), ("file SHA-256", source.sha256), ("kind", result.kind)]
     done, total = result.progress()
@@ -72,27 +65,13 @@ def origin(source: Source) -> list[tuple[str, str]]:
 
 
 def findings(source: Source) -> list[tuple[str, str, str]]:
-    """What ``tetviz doctor`` found before the measurement.
-
-    Args:
-        source: a result.
-
-    Returns:
-        Check, verdict and message of each; empty where none are recorded.
-    """
+    """What ``tetviz doctor`` found before the measurement."""
     entries = _listed(cast(Any, source.result).provenance.doctor)
     return [(str(e[0]), str(e[1]), str(e[2])) for e in entries if isinstance(e, list) and len(e) == 3]
 
 
 def warnings(source: Source) -> list[str]:
-    """What a reader has to know before believing a result.
-
-    Args:
-        source: a result.
-
-    Returns:
-        Sentences.
-    """
+    """What a reader has to know before believing a result."""
     result: Any = source.result
     said = [f"{check}: {message}" for check, verdict, message in findings(source) if verdict != "ok"]
     if result.kind in EXAMINED and not findings(source):
@@ -156,15 +135,7 @@ def _was_measured(name: str, losses: Mapping[str, FloatArray]) -> bool:
 
 
 def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, list[str]]:
-    """The warnings of several results.
-
-    Args:
-        sources: the results.
-        names: what they are called.
-
-    Returns:
-        Each sentence with the names of the results that it is about.
-    """
+    """The warnings of several results."""
     found: dict[str, list[str]] = {}
     for source, name in zip(sources, names, strict=True):
         for sentence in warnings(source):

@@ -26,34 +26,14 @@ _READINGS = 5
 
 
 def read_sources(paths: Sequence[str | Path]) -> list[Source]:
-    """Reads the results of a report.
-
-    Args:
-        paths: result files; a surface of loss-landscape is one too.
-
-    Returns:
-        The results, in the same order, each file once.
-
-    Raises:
-        ResultError: a file is missing, damaged, or no result, or none is given.
-    """
+    """Reads the results of a report."""
     if not paths:
         raise ResultError("no result file for a report")
     return [read_source(path) for path in dict.fromkeys(map(Path, paths))]
 
 
 def read_source(path: str | Path) -> Source:
-    """Reads a result of a report.
-
-    Args:
-        path: a result file; a surface of loss-landscape is one too.
-
-    Returns:
-        The result, with the digest of its file.
-
-    Raises:
-        ResultError: the file is missing, damaged, or no result, or changes all the while.
-    """
+    """Reads a result of a report."""
     for _ in range(_READINGS):  # points may be written to it meanwhile
         try:
             before = digest_of(path)
@@ -69,17 +49,7 @@ def read_source(path: str | Path) -> Source:
 
 
 def digest_of(path: str | Path) -> str:
-    """SHA-256 of a file.
-
-    Args:
-        path: the file, of any size.
-
-    Returns:
-        Hexadecimal digits.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """SHA-256 of a file."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -93,19 +63,7 @@ def render_report(
     unread: Sequence[str] = (),
     memory: Memory | None = None,
 ) -> str:
-    """A page about results, whole.
-
-    Args:
-        sources: the results.
-        title: of the page.
-        watching: the folder whose results are shown as they grow; empty for a page that does not change.
-        state: of that folder, by which the page sees that there is something new.
-        unread: files that cannot be read just now, in words.
-        memory: as :func:`tetviz.figures.report.sections.sections` takes it.
-
-    Returns:
-        HTML.
-    """
+    """A page about results, whole."""
     read = {source.path: source for source in whole_trainings(sources)}
     shown = sections(told_apart(list(read.values())), memory)
     environment = jinja2.Environment(

@@ -17,15 +17,7 @@ MANY = 4
 
 
 def groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
-    """Results that can be drawn together.
-
-    Args:
-        sources: results of one kind.
-        check: raises a :class:`~tetviz.errors.ResultError` for results that cannot.
-
-    Returns:
-        The groups, in the order of their first results.
-    """
+    """Results that can be drawn together."""
     found: list[list[Source]] = []
     for source in sources:
         for group in found:
@@ -41,27 +33,12 @@ def groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) ->
 
 
 def results_of(sources: Sequence[Source]) -> list[Any]:
-    """What files hold.
-
-    Args:
-        sources: results of one kind.
-
-    Returns:
-        The results.
-    """
+    """What files hold."""
     return [source.result for source in sources]
 
 
 def attempt(build: Callable[..., Block | list[Block]], *given: Any) -> list[Block]:
-    """Blocks about results; of one that holds too little, that it does: the others stay.
-
-    Args:
-        build: makes a block or several.
-        *given: what it is made from.
-
-    Returns:
-        The blocks, or a warning.
-    """
+    """Blocks about results; of one that holds too little, that it does: the others stay."""
     try:
         made = build(*given)
         return made if isinstance(made, list) else [made]
@@ -70,59 +47,24 @@ def attempt(build: Callable[..., Block | list[Block]], *given: Any) -> list[Bloc
 
 
 def picture(results: Sequence[Result], alt: str) -> Block:
-    """The figure that fits some results.
-
-    Args:
-        results: results of one kind.
-        alt: what it shows.
-
-    Returns:
-        The drawing.
-    """
+    """The figure that fits some results."""
     return drawing(draw(results), alt)
 
 
 def of_network(block: Block, name: str) -> Block:
-    """A table whose caption says which network it is about.
-
-    Args:
-        block: a table; anything else stays as it is.
-        name: of the network.
-
-    Returns:
-        The table.
-    """
+    """A table whose caption says which network it is about."""
     if not isinstance(block, TextTable):
         return block
     return dataclasses.replace(block, caption=": ".join(part for part in (name, block.caption) if part))
 
 
 def of_each(title: str, blocks: Iterable[Block], networks: int) -> list[Block]:
-    """Blocks for each network, which are shown when they are asked for if there are many.
-
-    Args:
-        title: what they are.
-        blocks: the blocks.
-        networks: number of networks.
-
-    Returns:
-        The blocks, or one that holds them.
-    """
+    """Blocks for each network, which are shown when they are asked for if there are many."""
     return [Fold(title, tuple(blocks))] if networks > MANY else list(blocks)
 
 
 def section(title: str, sources: Sequence[Source], blocks: Iterable[Block], contexts: Sequence[str]) -> Section:
-    """A section, with what its results rest on above it, and that their samples differ if they do.
-
-    Args:
-        title: the question that it answers.
-        sources: the results.
-        blocks: what is shown.
-        contexts: data and choices of each result; none where the blocks tell them.
-
-    Returns:
-        The section.
-    """
+    """A section, with what its results rest on above it, and that their samples differ if they do."""
     results = results_of(sources)
     names = network_names(results)
     words = sample_words([result for result in results if not isinstance(result, TrainingHistory)])

@@ -37,16 +37,7 @@ _BUILDERS: dict[type[Result], Callable[[Sequence[Source]], Iterable[Section]]] =
 
 
 def sections(sources: Sequence[Source], memory: Memory | None = None) -> list[Section]:
-    """All sections of a report.
-
-    Args:
-        sources: results of any kinds.
-        memory: what was made before, from which sections of unchanged files are taken; afterwards it holds this
-            report's.
-
-    Returns:
-        Sections in the order of the questions: the loss around networks, between them, over time, their costs.
-    """
+    """All sections of a report."""
     before, made = dict(memory or {}), Memory()
     for kind, build in _BUILDERS.items():
         # Exactly this kind: a trajectory is a surface, a sharpness is lines.

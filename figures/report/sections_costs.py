@@ -24,14 +24,7 @@ OTHER_PRICES = (
 
 
 def scaling(sources: Sequence[Source]) -> Iterable[Section]:
-    """Accuracy against the number of timesteps.
-
-    Args:
-        sources: scaling curves.
-
-    Yields:
-        A section for all on the same data.
-    """
+    """Accuracy against the number of timesteps."""
     for group in groups(sources, _require_same_data):
         curves: list[ScalingCurve] = results_of(group)
         named = list(zip(curves, network_names(curves), strict=True))
@@ -52,28 +45,14 @@ def scaling(sources: Sequence[Source]) -> Iterable[Section]:
 
 
 def energy(sources: Sequence[Source]) -> Iterable[Section]:
-    """What inference costs.
-
-    Args:
-        sources: operation counts.
-
-    Yields:
-        A section for all on the same data.
-    """
+    """What inference costs."""
     for group in groups(sources, _require_same_data):
         counts: list[OperationCounts] = results_of(group)
         yield section("What it costs", group, attempt(_priced, counts), [data_context(each) for each in counts])
 
 
 def histories(sources: Sequence[Source]) -> Iterable[Section]:
-    """Losses and accuracy over training.
-
-    Args:
-        sources: training histories.
-
-    Yields:
-        A section for all on the same data.
-    """
+    """Losses and accuracy over training."""
     for group in groups(sources, _require_same_data):
         runs: list[TrainingHistory] = results_of(group)
         blocks: list[Block] = [*charts.history_charts(runs)]
@@ -84,14 +63,7 @@ def histories(sources: Sequence[Source]) -> Iterable[Section]:
 
 
 def training_energy(sources: Sequence[Source]) -> Iterable[Section]:
-    """What training costs.
-
-    Args:
-        sources: training energies.
-
-    Yields:
-        One section.
-    """
+    """What training costs."""
 
     def tables(results: Sequence[TrainingOperations], names: Sequence[str]) -> Iterable[Block]:
         for result, name in zip(results, names, strict=True):
@@ -102,14 +74,7 @@ def training_energy(sources: Sequence[Source]) -> Iterable[Section]:
 
 
 def isometries(sources: Sequence[Source]) -> Iterable[Section]:
-    """What depth does to gradients.
-
-    Args:
-        sources: block isometries.
-
-    Yields:
-        One section.
-    """
+    """What depth does to gradients."""
 
     def tables(results: Sequence[BlockIsometry], names: Sequence[str]) -> Iterable[Block]:
         if len(results) > 1:

@@ -27,14 +27,7 @@ OTHER_ARCHITECTURE = (
 
 
 def surfaces(sources: Sequence[Source]) -> Iterable[Section]:
-    """Loss surfaces to turn and to point at.
-
-    Args:
-        sources: surfaces on random planes.
-
-    Yields:
-        A section for all that share their directions.
-    """
+    """Loss surfaces to turn and to point at."""
     found = groups(sources, require_same_directions)
     for group in found:
         results: list[Surface] = results_of(group)
@@ -51,40 +44,19 @@ def surfaces(sources: Sequence[Source]) -> Iterable[Section]:
 
 
 def sharpness(sources: Sequence[Source]) -> Iterable[Section]:
-    """Flatness in numbers.
-
-    Args:
-        sources: sharpnesses.
-
-    Returns:
-        A section for all that share their directions.
-    """
+    """Flatness in numbers."""
     return _along_directions(sources, "How flat the loss is, in numbers")
 
 
 def lines(sources: Sequence[Source]) -> Iterable[Section]:
-    """Losses along lines.
-
-    Args:
-        sources: lines through a network or between two.
-
-    Yields:
-        A section for all that share their directions, and one for each that is between two networks.
-    """
+    """Losses along lines."""
     yield from _along_directions([each for each in sources if _is_random(each)], "Lines through the network")
     between = [each for each in sources if not _is_random(each)]
     yield from _of_each(between, "From one network to another", tables_paths.barrier_table, lines_context)
 
 
 def trajectories(sources: Sequence[Source]) -> Iterable[Section]:
-    """Checkpoints on a plane.
-
-    Args:
-        sources: trajectories.
-
-    Yields:
-        A section for each.
-    """
+    """Checkpoints on a plane."""
     for source in sources:
         result: Any = source.result
         title = "The path of a training" if result.path == "training" else "The plane through several networks"
@@ -92,14 +64,7 @@ def trajectories(sources: Sequence[Source]) -> Iterable[Section]:
 
 
 def curvatures(sources: Sequence[Source]) -> Iterable[Section]:
-    """Surrogate Hessians beside the curvature of the measured loss.
-
-    Args:
-        sources: curvatures.
-
-    Yields:
-        A section for each.
-    """
+    """Surrogate Hessians beside the curvature of the measured loss."""
     yield from _of_each(sources, "Curvature", tables_flatness.curvature_table, data_context)
 
 

@@ -25,15 +25,6 @@ def surface_block(surfaces: Sequence[Surface]) -> Surfaces:
 
     Losses are sent in single precision, of which the page shows four digits. All scales are chosen here: one for all
     values of all surfaces, one for each loss and T, and one for each surface alone.
-
-    Args:
-        surfaces: at least one.
-
-    Returns:
-        What the page draws.
-
-    Raises:
-        ResultError: no surface has a finite value, or a grid is a line.
     """
     for surface in surfaces:
         if min(len(surface.x), len(surface.y)) < 2:
@@ -62,14 +53,7 @@ def surface_block(surfaces: Sequence[Surface]) -> Surfaces:
 
 
 def shown_timesteps(surfaces: Sequence[Surface]) -> list[int]:
-    """The T of the slider.
-
-    Args:
-        surfaces: that share it.
-
-    Returns:
-        Every T that one of them holds; of many the powers of two, those of training, and the last.
-    """
+    """The T of the slider."""
     held = sorted({int(t) for surface in surfaces for t in surface.timestep})
     if len(held) <= MOST_STEPS:
         return held

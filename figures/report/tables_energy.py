@@ -25,14 +25,7 @@ from tetviz.summaries.conventions import SIDE_COSTS
 
 
 def conventions_beside_anns(report: EnergyReport) -> TextTable:
-    """The same spikes under each convention, beside ANNs of the same shapes, at the T of training.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        A row for each convention and each ANN; the quantised ANN and the spikes per synapse stand below.
-    """
+    """The same spikes under each convention, beside ANNs of the same shapes, at the T of training."""
     table, t = convention_table(report.counts, report.cost), default_timestep(report.counts)
     headline = replace(report.convention, norm="fold").label  # batch norm is not in the headline
     if headline not in table.index:
@@ -73,14 +66,7 @@ def conventions_beside_anns(report: EnergyReport) -> TextTable:
 
 
 def energy_by_timestep(report: EnergyReport) -> TextTable:
-    """Energy against accuracy at every T.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        A row for each T.
-    """
+    """Energy against accuracy at every T."""
     table, counts = energy_table(report), report.counts
     factor, unit = unit_of(report)
     frame = _texts(in_unit(table, factor, unit))
@@ -92,14 +78,7 @@ def energy_by_timestep(report: EnergyReport) -> TextTable:
 
 
 def layers(report: EnergyReport) -> TextTable:
-    """The layers with weights.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        A row for each layer, and their total.
-    """
+    """The layers with weights."""
     table, t, counts = layer_table(report), default_timestep(report.counts), report.counts
     factor, unit = unit_of(report)
     dense = counts.dense_mac[:, :t].sum(1) / report.samples
@@ -111,14 +90,7 @@ def layers(report: EnergyReport) -> TextTable:
 
 
 def beside_synapses(report: EnergyReport) -> TextTable:
-    """What is in no headline: operations beside synaptic ones, and memory.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        A row for each kind of operation, and their total.
-    """
+    """What is in no headline: operations beside synaptic ones, and memory."""
     t = default_timestep(report.counts)
     factor, unit = unit_of(report)
     totals = {name: column[:, :t].sum() / report.samples for name, column in report.side.items()}
@@ -144,14 +116,7 @@ def beside_synapses(report: EnergyReport) -> TextTable:
 
 
 def spikes(report: EnergyReport) -> TextTable:
-    """How much the neurons of each layer fire.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        A row for each layer of neurons, and their total.
-    """
+    """How much the neurons of each layer fire."""
     table = spike_table(report.counts)
     frame = numbered(table.astype({"neurons": "int64"}), ".2f")
     frame["spikes/neuron"] = [number(spikes, ".4f") for spikes in table["spikes/neuron"]]
@@ -161,15 +126,7 @@ def spikes(report: EnergyReport) -> TextTable:
 
 
 def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> TextTable:
-    """Energy and accuracy of several checkpoints at every T.
-
-    Args:
-        reports: one for each checkpoint.
-        names: what they are called.
-
-    Returns:
-        A row for each T, two columns for each checkpoint; the caption ends in what the reader has to know.
-    """
+    """Energy and accuracy of several checkpoints at every T."""
     factor, unit = max(map(unit_of, reports))
     steps = range(1, 1 + max(len(report.counts.timestep) for report in reports))
     columns = {}
@@ -184,26 +141,12 @@ def networks_together(reports: Sequence[EnergyReport], names: Sequence[str]) -> 
 
 
 def price_words(report: EnergyReport) -> str:
-    """What an operation costs and what counts as one.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        Such as ``45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC), tet, per-step``.
-    """
+    """What an operation costs and what counts as one."""
     return f"{report.cost.constants()}, {report.convention.label}"
 
 
 def unit_of(report: EnergyReport) -> tuple[float, str]:
-    """The unit that a checkpoint's energies are printed in.
-
-    Args:
-        report: the energy.
-
-    Returns:
-        How many pJ it is, and its name.
-    """
+    """The unit that a checkpoint's energies are printed in."""
     return energy_unit(float(report.total_pj[-1]))
 
 
@@ -224,9 +167,5 @@ def energies(values: Iterable[float], factor: float) -> list[str]:
 
     Args:
         values: the energies; NaN where there is none.
-        factor: how large the unit is.
-
-    Returns:
-        Texts of three decimals.
     """
     return [number(value / factor, ",.3f") for value in values]

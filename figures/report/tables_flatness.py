@@ -23,18 +23,7 @@ from tetviz.summaries.flatness import FEW_PLANES, table_radii
 
 
 def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:
-    """The sharpness table of a checkpoint, for both losses.
-
-    Args:
-        lines: random lines.
-        timestep: number of timesteps; the training T by default.
-
-    Returns:
-        A row for each number that is known.
-
-    Raises:
-        ResultError: none is known, because planes are not complete or the loss is not finite on them.
-    """
+    """The sharpness table of a checkpoint, for both losses."""
     step = timestep or default_timestep(lines)
     columns = {}
     for loss in LOSSES:
@@ -55,15 +44,7 @@ def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:
 
 
 def differences(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:
-    """How each checkpoint differs from the first.
-
-    Args:
-        results: random lines of each checkpoint.
-        timestep: number of timesteps; by default the training T of each, as in the tables.
-
-    Returns:
-        The differences, for both losses.
-    """
+    """How each checkpoint differs from the first."""
     return [
         difference
         for loss in LOSSES
@@ -73,30 +54,14 @@ def differences(results: Sequence[Lines], timestep: int | None = None) -> list[D
 
 
 def headline(lines: Lines) -> str:
-    """The number that checkpoints are compared by before all others.
-
-    Args:
-        lines: random lines.
-
-    Returns:
-        The rise at 0.5, or where that is no coordinate at the largest distance but one.
-    """
+    """The number that checkpoints are compared by before all others."""
     radii = table_radii(lines.x)
     chosen = 0.5 if 0.5 in radii or not radii else radii[max(0, len(radii) - 2)]
     return f"rise at r = {chosen:g}"
 
 
 def flatness_words(results: Sequence[Lines], found: Sequence[Difference]) -> list[str]:
-    """What the differences of several checkpoints allow to say.
-
-    Args:
-        results: random lines of each checkpoint.
-        found: their differences.
-
-    Returns:
-        Sentences: whether the planes are too few or the T differ, the headline of each pair, and how many of the others
-        say more.
-    """
+    """What the differences of several checkpoints allow to say."""
     chief, planes = headline(results[0]), len(results[0].line) // 2
     words = []
     if planes < FEW_PLANES:
@@ -117,9 +82,6 @@ def flatness_words(results: Sequence[Lines], found: Sequence[Difference]) -> lis
 
 def curvature_table(result: Curvature) -> TextTable:
     """The curvature of the measured loss beside that of the surrogate Hessian.
-
-    Args:
-        result: the measurement.
 
     Returns:
         A row for each radius; the surrogate Hessian stands below.

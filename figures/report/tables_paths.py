@@ -12,9 +12,6 @@ from tetviz.summaries import barriers, mean_along
 def barrier_numbers(lines: Lines) -> pd.DataFrame:
     """The barriers on the lines between two checkpoints, at the training T.
 
-    Args:
-        lines: of path ``linear`` or ``bezier``.
-
     Returns:
         A row for each loss and line: its name, the losses of the first and the second checkpoint with their own
         batch-norm statistics, the barrier above their mean, and the mean along the line, in nat.
@@ -32,14 +29,7 @@ def barrier_numbers(lines: Lines) -> pd.DataFrame:
 
 
 def barrier_table(lines: Lines) -> TextTable:
-    """The same numbers to be read.
-
-    Args:
-        lines: of path ``linear`` or ``bezier``.
-
-    Returns:
-        A row for each loss and line.
-    """
+    """The same numbers to be read."""
     foot = (
         "first and second are the checkpoints' own losses, which a line of other batch-norm statistics does not meet; "
         "the barrier is how far the highest loss on the line lies above their mean"
@@ -49,9 +39,6 @@ def barrier_table(lines: Lines) -> TextTable:
 
 def checkpoint_numbers(result: Trajectory) -> pd.DataFrame:
     """What the plane of a trajectory hides, checkpoint by checkpoint, at the training T.
-
-    Args:
-        result: the trajectory.
 
     Returns:
         A row for each checkpoint: where its projection is, its distance from the origin and how much of that is off
@@ -74,14 +61,7 @@ def checkpoint_numbers(result: Trajectory) -> pd.DataFrame:
 
 
 def checkpoint_table(result: Trajectory) -> TextTable:
-    """The same numbers to be read.
-
-    Args:
-        result: the trajectory.
-
-    Returns:
-        A row for each checkpoint; what the axes explain of a training stands below.
-    """
+    """The same numbers to be read."""
     numbers = checkpoint_numbers(result)
     frame = numbered(numbers, ".4f")
     frame["accuracy"] = [number(share, ".2%") for share in numbers["accuracy"]]

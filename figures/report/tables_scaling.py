@@ -17,15 +17,7 @@ NOT_SEEDS = "the intervals are over samples: another training seed would give an
 
 
 def curve_table(curve: ScalingCurve, timestep: int | None = None) -> TextTable:
-    """A scaling curve at the powers of two and the T of training.
-
-    Args:
-        curve: the curve.
-        timestep: the only T to show instead.
-
-    Returns:
-        A row for each T; the variance of the step accuracy stands below.
-    """
+    """A scaling curve at the powers of two and the T of training."""
     tmax, trained = len(curve.timestep), curve.t_train
     shown = [timestep] if timestep else table_timesteps(curve)
     at = [t - 1 for t in shown]
@@ -56,30 +48,13 @@ def curve_table(curve: ScalingCurve, timestep: int | None = None) -> TextTable:
 
 
 def shown_timesteps(curves: Sequence[ScalingCurve], difference: AccuracyDifference, other: int) -> list[int]:
-    """The T that a table of a difference has rows for.
-
-    Args:
-        curves: one for each checkpoint.
-        difference: of one of them from the first.
-        other: its position.
-
-    Returns:
-        The powers of two and both training T, as far as both were measured.
-    """
+    """The T that a table of a difference has rows for."""
     shared = {*table_timesteps(curves[0]), *table_timesteps(curves[other])}
     return sorted(t for t in shared if t <= len(difference.mean))
 
 
 def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -> TextTable:
-    """A difference of accuracies.
-
-    Args:
-        difference: the difference.
-        timesteps: the T to show.
-
-    Returns:
-        A row for each T.
-    """
+    """A difference of accuracies."""
     at, d = [t - 1 for t in timesteps], difference
     gaps = zip(100 * d.mean[at], 100 * d.low[at], 100 * d.high[at], strict=True)
     columns = {
@@ -96,15 +71,7 @@ def difference_table(difference: AccuracyDifference, timesteps: Sequence[int]) -
 
 
 def exit_table(curve: ScalingCurve, rule: str) -> TextTable:
-    """Early exit at the thresholds that give round mean T.
-
-    Args:
-        curve: the curve.
-        rule: ``margin`` or ``entropy``.
-
-    Returns:
-        A row for each threshold.
-    """
+    """Early exit at the thresholds that give round mean T."""
     found = exit_curve(curve, rule)
     at = table_points(found)
     labels = [threshold_words(threshold, rule) for threshold in found.threshold[at]]
@@ -117,14 +84,10 @@ def exit_table(curve: ScalingCurve, rule: str) -> TextTable:
 
 
 def threshold_words(threshold: float, rule: str) -> str:
-    """Where a rule of early exit stops a sample.
+    """Where a rule of early exit stops a sample, such as ``>= 0.6``, or ``never``.
 
     Args:
         threshold: of the rule; infinite where no sample stops before the last step.
-        rule: ``margin`` or ``entropy``.
-
-    Returns:
-        Such as ``>= 0.6``, or ``never``.
     """
     sign = ">=" if rule == "margin" else "<="
     return f"{sign} {abs(threshold):.4g}" if math.isfinite(threshold) else "never"
@@ -132,9 +95,6 @@ def threshold_words(threshold: float, rule: str) -> str:
 
 def class_table(curve: ScalingCurve) -> TextTable:
     """Accuracy of every class at the powers of two and the T of training.
-
-    Args:
-        curve: the curve.
 
     Returns:
         A row for each class, in percent.

@@ -23,14 +23,7 @@ from tetviz.summaries.training import (
 
 
 def history_table(run: TrainingHistory) -> TextTable:
-    """The first, last and chosen epoch of a run, and those around a change.
-
-    Args:
-        run: the history.
-
-    Returns:
-        A row for each.
-    """
+    """The first, last and chosen epoch of a run, and those around a change."""
     changes = [*run.ends("stage"), *run.ends("loss_index")]
     shown = {1, *changes, *(epoch + 1 for epoch in changes), run.best_epoch, int(run.epoch[-1])}
     at = np.flatnonzero(np.isin(run.epoch, list(shown)))  # an epoch 0 stands for none
@@ -51,14 +44,7 @@ def history_table(run: TrainingHistory) -> TextTable:
 
 
 def training_energies(result: TrainingOperations) -> tuple[TextTable, TextTable]:
-    """What training on a sample costs, and what is not 0 in it.
-
-    Args:
-        result: the counts.
-
-    Returns:
-        Energies by layer, with what is beside the layers and the whole run below; densities by layer.
-    """
+    """What training on a sample costs, and what is not 0 in it."""
     table = training_table(result)
     factor, unit = energy_unit(float(table["dense"].max()))
     energies = numbered((table / factor).rename_axis(f"energy ({unit})"), ".4f")
@@ -109,14 +95,7 @@ def _run(result: TrainingOperations) -> str:
 
 
 def block_table(result: BlockIsometry) -> TextTable:
-    """A block isometry, block by block.
-
-    Args:
-        result: the measurement.
-
-    Returns:
-        A row for each block; below, what the whole depth does.
-    """
+    """A block isometry, block by block."""
     table = isometry_table(result)
     frame = pd.DataFrame(
         {
@@ -146,15 +125,7 @@ def block_table(result: BlockIsometry) -> TextTable:
 
 
 def depth_table(results: Sequence[BlockIsometry]) -> TextTable:
-    """Networks, of several depths perhaps, side by side.
-
-    Args:
-        results: one for each network.
-
-    Returns:
-        A row for each: its blocks, the range of their phi, how far closed forms are off on average, the growth of the
-        gradient's norm from the last output to the first input beside the product, and the firing rate.
-    """
+    """Networks, of several depths perhaps, side by side."""
     summaries = [depth_summary(result) for result in results]
     frame = pd.DataFrame(
         {
