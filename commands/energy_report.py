@@ -86,7 +86,7 @@ def energy_record(report: "EnergyReport") -> dict[str, Any]:
     record["spikes_per_neuron"] = spikes["spikes/neuron"].tolist()
     record |= {name: (spikes[f"{name} (%)"] / 100).tolist() for name in ("rate", "never", "always")}
     record["notes"] = list(report.notes)
-    return record | {name: counts.listed(name) for name in ("warnings", "not_counted")}
+    return record | {name: list(getattr(counts, name)) for name in ("warnings", "not_counted")}
 
 
 _LAYER_COLUMNS = {"input": "input", "mac": "MAC", "ac": "AC", "spikes_per_synapse": "spikes/synapse"}

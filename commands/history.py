@@ -1,6 +1,5 @@
 """``tetviz history``: how a training run went, as a result file and a figure."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,7 @@ def record(run: "TrainingHistory") -> dict[str, Any]:
         "checkpoint": run.provenance.checkpoint,
         "best_epoch": run.best_epoch,
         "planned_epochs": run.planned_epochs,
-        "stages": json.loads(run.stages),
+        "stages": list(run.stages),
         "switch": run.switch,
         "loss": run.trained_on(),
     }
@@ -89,7 +88,7 @@ def provenance_of(path: Path, checkpoint: "Checkpoint") -> "Provenance":
         checkpoint_sha256=file_sha256(path),
         label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
         dataset=data.name if data else "",
-        data_settings=json.dumps(data.to_dict()) if data else "",
+        data_settings=data.to_dict() if data else {},
         network=architecture(checkpoint),
         training=training_settings(checkpoint),
         neurons=neuron_settings(checkpoint),

@@ -1,6 +1,5 @@
 """The text beside a figure or a table: what it shows, of which networks, and the choices that it rests on."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,7 +88,7 @@ def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
 
 def directions_words(surfaces: Sequence[Surface]) -> str:
     """Whether directions of the same seed are the same noise for several networks."""
-    if len({surface.provenance.network for surface in surfaces}) == 1:
+    if len({surface.provenance.texts()["network"] for surface in surfaces}) == 1:
         return ""
     return "The architectures differ, so directions of the same seed are not the same noise for all networks"
 
@@ -150,7 +149,7 @@ def _stage_words(stage: str) -> str:
 
 
 def _neuron_words(provenance: Provenance) -> str:
-    known = json.loads(provenance.neurons) if provenance.neurons else {}
+    known = provenance.neurons
     if not known:
         return ""
     if known.get("surrogate") == "sigmoid":

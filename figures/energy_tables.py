@@ -83,7 +83,7 @@ def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
         f"{r.ac_pj:g} pJ an AC)"
         for r in results
     ]
-    missing = [sentence for result in results for sentence in result.listed("not_counted")]
+    missing = [sentence for result in results for sentence in result.not_counted]
     caption = compose_caption(
         "Energy of training on a sample, by layer: forward (FP), input gradient (BP), weight gradient (WU), their sum "
         "(effective), with one-sided sparsity and dense; shares of elements (d_in, d_err, d_need) and pairs that are "

@@ -127,8 +127,8 @@ def _block_rates(result: BlockIsometry) -> FloatArray:
 
 def _inside(result: BlockIsometry) -> list[list[bool]]:
     # Of every block, which layers of neurons are its own: they are named after it.
-    owners = result.listed("neuron_names")
-    return [[name.startswith(f"{block}.") for name in owners] for block in result.listed("names")]
+    owners = result.neuron_names
+    return [[name.startswith(f"{block}.") for name in owners] for block in result.names]
 
 
 def _outside(result: BlockIsometry) -> bool:

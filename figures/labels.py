@@ -1,6 +1,5 @@
 """What figures and tables call things: networks, losses, the choices a number rests on."""
 
-import json
 import re
 import textwrap
 from collections import Counter
@@ -111,15 +110,9 @@ def axis_label(name: str, norm: str) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def names_of(listed: str, count: int, what: str) -> list[str]:
-    """The names that a result lists."""
-    try:
-        names = json.loads(listed)
-    except json.JSONDecodeError:
-        names = None
-    if isinstance(names, list) and len(names) == count:
-        return [str(name) for name in names]
-    return [f"{what} {index + 1}" for index in range(count)]
+def names_of(listed: Sequence[str], count: int, what: str) -> list[str]:
+    """The names that a result lists, or numbers where it does not list one for each."""
+    return list(listed) if len(listed) == count else [f"{what} {index + 1}" for index in range(count)]
 
 
 def wrap(text: str, width: float, *, narrow: bool = False) -> str:

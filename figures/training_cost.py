@@ -97,7 +97,7 @@ def _draw_bars(axes: Axes, result: TrainingOperations, name: str) -> None:
         axes.text(
             part / factor, place + 0.6 * _HEIGHT, f" {part / whole:.1%}", va="center", fontsize=points(6), gid="share"
         )
-    names = result.listed("names")
+    names = result.names
     for row, (label, energy) in enumerate(others.items(), start=len(names)):
         axes.barh(row, 0 if np.isnan(energy) else energy / factor, _HEIGHT, **_OTHER, gid=label)
         text = "not recorded" if np.isnan(energy) else f"{energy / factor:.3g}"

@@ -1,6 +1,5 @@
 """Flatness in numbers: what lines through a checkpoint say, plane by plane, and how two checkpoints differ."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -280,8 +279,7 @@ def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
 
 def data_settings(origin: Provenance) -> dict[str, Any]:
     """What decides the samples of a data set, besides its name and split; the same data may lie in another folder."""
-    settings = json.loads(origin.data_settings or "{}")
-    return {name: value for name, value in settings.items() if name != "root"}
+    return {name: value for name, value in origin.data_settings.items() if name != "root"}
 
 
 def _pair(x: FloatArray, radius: float) -> list[int]:

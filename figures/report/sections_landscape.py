@@ -96,7 +96,7 @@ def _is_random(source: Source) -> bool:
 
 
 def _architectures(results: Sequence[Surface] | Sequence[Lines]) -> list[Block]:
-    found = {result.provenance.network for result in results}
+    found = {result.provenance.texts()["network"] for result in results}
     return [Sentences((OTHER_ARCHITECTURE,), warning=True)] if len(found) > 1 else []
 
 

@@ -80,7 +80,7 @@ def _outside(result: TrainingOperations) -> list[str]:
 
 
 def _run(result: TrainingOperations) -> str:
-    stages = result.schedule()
+    stages = result.stages
     if not stages:
         return "the run: not recorded in the checkpoint"
     parts = " + ".join(f"{counted(epochs, 'epoch')} at T = {timesteps}" for timesteps, epochs in stages)

@@ -1,7 +1,5 @@
 """The figure of block isometries shows what the results say."""
 
-import json
-
 import numpy as np
 import pytest
 from planted_isometry import planted_isometry
@@ -135,13 +133,13 @@ def test_six_networks_differ_in_colour_and_marker():
 
 
 def test_of_many_networks_the_rate_is_the_mean_of_each_block():
-    owners = [f"{block}.lif{k}" for block in planted_isometry(blocks=11).listed("names") for k in (1, 2)]
+    owners = [f"{block}.lif{k}" for block in list(planted_isometry(blocks=11).names) for k in (1, 2)]
     rate = np.random.default_rng(0).uniform(size=(len(owners) + 1, 2))
-    changes = {"neuron": np.arange(len(rate)), "neuron_names": json.dumps([*owners, "neck"]), "rate": rate}
+    changes = {"neuron": np.arange(len(rate)), "neuron_names": (*owners, "neck"), "rate": rate}
     changes |= {name: np.ones_like(rate) for name in ("potential_mean", "potential_std", "mass")}
     (first, *_) = lines(panel(draw_isometry([planted_isometry(blocks=11, **changes)] * 3), "rate"), "rate")
     np.testing.assert_allclose(first.get_ydata(), 100 * rate[:-1].reshape(11, -1).mean(1))
     # Neurons that are named after no block are drawn one by one.
-    alien = planted_isometry(blocks=11, **{**changes, "neuron_names": json.dumps([f"n{k}" for k in range(len(rate))])})
+    alien = planted_isometry(blocks=11, **{**changes, "neuron_names": tuple([f"n{k}" for k in range(len(rate))])})
     (first, *_) = lines(panel(draw_isometry([alien] * 3), "rate"), "rate")
     np.testing.assert_allclose(first.get_ydata(), 100 * alien.rate.mean(1))

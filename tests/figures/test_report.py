@@ -535,7 +535,7 @@ def test_provenance_is_all_there_and_says_what_is_not_recorded() -> None:
 
 
 def test_what_the_doctor_found_is_a_warning() -> None:
-    found = json.dumps([["finite", "ok", "all are"], ["spikes", "warning", "lif3 is silent"]])
+    found = (("finite", "ok", "all are"), ("spikes", "warning", "lif3 is silent"))
     surface = planted_surface(size=3, provenance=origin(doctor=found))
     assert warnings(source(surface)) == ["spikes: lif3 is silent"]
     assert "lif3 is silent" in Elements(render_report([source(surface)])).text
@@ -549,7 +549,7 @@ def test_findings_that_cannot_be_read_count_as_none(text: str) -> None:
 
 
 def test_what_is_missing_and_not_counted_is_a_warning() -> None:
-    counts = planted_counts(not_counted=json.dumps(["a custom layer"]))
+    counts = planted_counts(not_counted=("a custom layer",))
     assert "not counted: a custom layer" in warnings(source(counts))
     half = planted_surface(size=3, done=np.eye(3)[None])
     assert any(each.startswith("half-written: 3 of 9") for each in warnings(source(half)))

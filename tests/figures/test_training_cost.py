@@ -91,7 +91,7 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
     result = planted_training()
     results.save(tmp_path / "a.h5", result)
     loaded = results.load(tmp_path / "a.h5")
-    assert loaded.schedule() == [(2, 300), (6, 50)] and loaded.mac_pj == 4.6
+    assert loaded.stages == ((2, 300), (6, 50)) and loaded.mac_pj == 4.6
     np.testing.assert_array_equal(
         widths(draw([result]).axes[0], "effective"), widths(draw([loaded]).axes[0], "effective")
     )

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +52,7 @@ def test_the_caption_says_what_the_plane_holds():
 
 def test_checkpoints_of_several_networks_are_named():
     names = ["a", "b $1$", "a name that is rather long", "d"]
-    found = panels(draw_trajectory(planted_trajectory(points=4, path="checkpoints", names=json.dumps(names))))
+    found = panels(draw_trajectory(planted_trajectory(points=4, path="checkpoints", names=tuple(names))))
     shown = [text.get_text() for text in of(found["map"], "name")]
     assert shown[:2] == ["a", r"b \$1\$"] and shown[3] == "d" and shown[2].startswith("a name that is")
     ticks = [label.get_text() for label in found["loss"].get_xticklabels()]
