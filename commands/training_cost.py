@@ -214,8 +214,8 @@ def format_training(result: "TrainingOperations") -> str:
     """Training energy as tables."""
     from tetviz.figures import format_table
     from tetviz.figures.labels import network_name
+    from tetviz.figures.plots.style import plain_units
     from tetviz.figures.report.tables_training import training_energies
-    from tetviz.figures.style import plain_units
 
     energies, densities = training_energies(result)
     head = f"{network_name(result.provenance)}: {energies.caption}"

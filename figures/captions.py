@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.patches import Patch
 
-from tetviz.figures.contours import shows_origin
+from tetviz.figures.formatting import counted
 from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, names_of, network_names
-from tetviz.figures.scale import Scale
-from tetviz.figures.texts import counted
+from tetviz.figures.plots.contours import shows_origin
+from tetviz.figures.plots.levels import Scale
 from tetviz.results import Provenance, ScalingCurve, Surface, TrainingHistory, Trajectory
 from tetviz.results.schema import IntArray
 from tetviz.summaries.runs import architecture_of, loss_of, training_of

@@ -9,8 +9,8 @@ from tetviz.errors import ResultError
 from tetviz.figures.dispatch import draw
 from tetviz.figures.headlines import headline
 from tetviz.figures.labels import network_name
-from tetviz.figures.picture import image
-from tetviz.figures.tables import to_html
+from tetviz.figures.plots.picture import image
+from tetviz.figures.table import to_html
 from tetviz.results import Provenance, Result
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.energy import Pricing, priced
+from tetviz.figures.formatting import intervals, network_rows, rounded
 from tetviz.figures.labels import data_context, network_names
-from tetviz.figures.style import energy_unit
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import intervals, network_rows, rounded
+from tetviz.figures.plots.energy import Pricing, priced
+from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.table import Table
 from tetviz.results import OperationCounts, TrainingOperations
 from tetviz.summaries import (
     EnergyReport,

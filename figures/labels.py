@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tetviz.figures.texts import counted
-from tetviz.figures.venues import characters
+from tetviz.figures.formatting import counted
+from tetviz.figures.plots.venues import characters
 from tetviz.results import (
     BlockIsometry,
     Curvature,

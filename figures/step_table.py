@@ -7,9 +7,9 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.formatting import NO_NUMBER
 from tetviz.figures.labels import data_context, network_names
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import NO_NUMBER
+from tetviz.figures.table import Table
 from tetviz.results import ScalingCurve
 
 MIN_STEPS = 8

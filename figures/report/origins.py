@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tetviz.figures.formatting import counted, number
 from tetviz.figures.labels import LOSSES
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.texts import counted, number
 from tetviz.results import (
     BlockIsometry,
     Curvature,

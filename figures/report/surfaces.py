@@ -9,9 +9,9 @@ import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.figures.labels import LOSSES, axis_label, network_names, surface_context
+from tetviz.figures.plots.levels import choose_scale
+from tetviz.figures.plots.style import COLORMAP
 from tetviz.figures.report.blocks import Surfaces
-from tetviz.figures.scale import choose_scale
-from tetviz.figures.style import COLORMAP
 from tetviz.results import Surface, default_timestep
 from tetviz.results.schema import FloatArray
 

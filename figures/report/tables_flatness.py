@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
+from tetviz.figures.formatting import NO_NUMBER, counted, interval, number
 from tetviz.figures.labels import LOSSES, network_name
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import NO_NUMBER, counted, interval, number
 from tetviz.results import Curvature, Lines, default_timestep
 from tetviz.summaries import (
     Difference,

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from tetviz.figures.formatting import number, numbered
 from tetviz.figures.labels import LOSSES, names_of
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import number, numbered
 from tetviz.results import Lines, Trajectory, default_timestep
 from tetviz.summaries import barriers, mean_along
 

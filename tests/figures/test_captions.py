@@ -22,8 +22,8 @@ from tetviz.errors import OutputError
 from tetviz.figures import draw
 from tetviz.figures.named import draw_named
 from tetviz.figures.output import save_with_caption
-from tetviz.figures.tables import Table
-from tetviz.figures.venues import use_style
+from tetviz.figures.plots.venues import use_style
+from tetviz.figures.table import Table
 from tetviz.results import load, save
 
 

@@ -12,8 +12,8 @@ from planted_results import planted_counts, planted_curve, planted_surface, plan
 
 from tetviz.errors import ResultError
 from tetviz.figures.named import FIGURES, Choices, default_table, draw_named
-from tetviz.figures.relief import compare_reliefs
-from tetviz.figures.tables import Table
+from tetviz.figures.plots.relief import compare_reliefs
+from tetviz.figures.table import Table
 
 
 def test_every_name_is_tried_here():
