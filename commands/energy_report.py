@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 def report_energy(reports: "Sequence[EnergyReport]") -> None:
     """Prints the four tables of each checkpoint, and one that several have in common."""
-    from tetviz.figures.labels import data_context
     from tetviz.figures.report import tables_energy as tables
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.names import data_context, network_names
 
-    names = checkpoint_names([report.counts.provenance for report in reports])
+    names = network_names([report.counts for report in reports])
     for index, (name, report) in enumerate(zip(names, reports, strict=True)):
         printed = [
             _lines(tables.conventions_beside_anns(report)),

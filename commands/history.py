@@ -32,9 +32,9 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     """
     from tetviz.commands.console import note, print_json
     from tetviz.figures import draw_history, format_table, save_figure
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import history_table
     from tetviz.results import save, writable_target
+    from tetviz.summaries.names import network_name
     from tetviz.training import Checkpoint, training_history
 
     targets = output_paths(checkpoints, output, "history")

@@ -208,8 +208,8 @@ def record(result: "BlockIsometry") -> dict[str, Any]:
 def format_isometry(result: "BlockIsometry") -> str:
     """A block isometry as a table."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import block_table
+    from tetviz.summaries.names import network_name
 
     table = block_table(result)
     return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

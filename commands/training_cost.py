@@ -213,9 +213,9 @@ def record(result: "TrainingOperations") -> dict[str, Any]:
 def format_training(result: "TrainingOperations") -> str:
     """Training energy as tables."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
     from tetviz.figures.plots.style import plain_units
     from tetviz.figures.report.tables_training import training_energies
+    from tetviz.summaries.names import network_name
 
     energies, densities = training_energies(result)
     head = f"{network_name(result.provenance)}: {energies.caption}"

@@ -8,10 +8,10 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.figures.dispatch import draw
 from tetviz.figures.headlines import headline
-from tetviz.figures.labels import network_name
 from tetviz.figures.plots.picture import image
 from tetviz.figures.table import to_html
 from tetviz.results import Provenance, Result
+from tetviz.summaries.names import network_name
 
 
 def result_html(result: Result) -> str:

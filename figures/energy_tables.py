@@ -6,7 +6,6 @@ import pandas as pd
 
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import intervals, network_rows, rounded
-from tetviz.figures.labels import data_context, network_names
 from tetviz.figures.plots.energy import Pricing, priced
 from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.table import Table
@@ -21,6 +20,7 @@ from tetviz.summaries import (
     training_table,
     wilson,
 )
+from tetviz.summaries.names import data_context, network_names
 from tetviz.summaries.scaling import table_timesteps
 
 _COUNTED = "Synaptic operations, by exact counts"

@@ -69,11 +69,6 @@ def amounts(values: Iterable[float]) -> list[str]:
     return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
 
 
-def counted(count: int, what: str) -> str:
-    """So many things, such as ``1 sample`` or ``1,024 samples``."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
-
-
 def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
     """A table of texts: numbers with so many digits, a dash where there is none.
 

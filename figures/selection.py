@@ -6,9 +6,9 @@ from typing import cast
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import LOSSES, network_name, network_names
 from tetviz.results import Curvature, Lines, Surface, Trajectory, default_timestep
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import LOSSES, network_name, network_names
 
 
 def chosen_timestep(result: Surface | Lines | Curvature, timestep: int | None) -> int:

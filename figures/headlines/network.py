@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.formatting import counted, number, percent
+from tetviz.figures.formatting import number, percent
 from tetviz.figures.headlines.parts import Headline, first, position, text_table
-from tetviz.figures.labels import data_context
 from tetviz.figures.plots.style import energy_unit
 from tetviz.results import BlockIsometry, OperationCounts, Result, ScalingCurve, TrainingHistory, TrainingOperations
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import convention_table, run_energy, training_table, wilson
 from tetviz.summaries.isometry import closed_form_error, gradient_growth
+from tetviz.summaries.names import counted, data_context
 from tetviz.summaries.scaling import table_timesteps
 
 

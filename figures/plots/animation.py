@@ -11,15 +11,24 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tetviz.errors import OutputError
-from tetviz.figures.captions import compose_caption, holes_words, scale_words
-from tetviz.figures.labels import axis_label, loss_symbol, network_name, surface_context, wrap, wrap_evenly
-from tetviz.figures.plots.contours import center_text, hole_key, hole_legend, plane_values, with_progress
+from tetviz.figures.captions import compose_caption
+from tetviz.figures.plots.contours import (
+    center_text,
+    hole_key,
+    hole_legend,
+    holes_words,
+    plane_values,
+    scale_words,
+    with_progress,
+)
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.multiples import draw_panel, shared_scale
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import inches, points, text_lines
 from tetviz.results import Surface, replacing, writable_target
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import network_name, surface_context
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tetviz.figures.labels import network_names, wrap, wrap_evenly
 from tetviz.figures.plots.contours import HOLE
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import characters, figure_title
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.intervals import Interval, bootstrap_mean
+from tetviz.summaries.names import network_names
 
 GAP = "not evaluated yet or not finite"
 # A wider range than this is drawn by its logarithm.

@@ -12,12 +12,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import network_name
 from tetviz.figures.plots.levels import Scale
+from tetviz.figures.plots.text import axis_label
 from tetviz.figures.plots.venues import points
 from tetviz.figures.selection import known_loss
-from tetviz.results import Surface
+from tetviz.results import Surface, Trajectory
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import names_of, network_name
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -194,3 +195,34 @@ def _outside_contours(values: FloatArray) -> BoolArray:
         for j in (0, 1):
             covered[i : i - 1 or None, j : j - 1 or None] |= drawn
     return finite & ~covered
+
+
+def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
+    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0)."""
+    spacing = "spaced by logarithm" if scale.is_log else "evenly spaced"
+    unit = axis_label("x", surfaces[0].norm).partition(" ")[2].strip("()")
+    coordinates = f"; x and y in {unit}" if unit else ""
+    levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
+    marked = list(filter(shows_origin, surfaces))
+    cross = f"; the cross at (0, 0) is {_at_the_cross(marked[0])}" if marked else ""
+    return f"Levels from {levels}, {spacing}{coordinates}{cross}"
+
+
+def directions_words(surfaces: Sequence[Surface]) -> str:
+    """Whether directions of the same seed are the same noise for several networks."""
+    if len({surface.provenance.texts()["network"] for surface in surfaces}) == 1:
+        return ""
+    return "The architectures differ, so directions of the same seed are not the same noise for all networks"
+
+
+def holes_words(keys: Sequence[Patch]) -> str:
+    """What the hatched places of a map are."""
+    labels = list(dict.fromkeys(str(key.get_label()) for key in keys))
+    return f"Hatched: {', '.join(labels)}" if labels else ""
+
+
+def _at_the_cross(surface: Surface) -> str:
+    if not isinstance(surface, Trajectory):
+        return "the network itself"
+    names = names_of(surface.names, len(surface.point), "checkpoint")
+    return f"the checkpoint {names[int(np.argmin(surface.distance))]}"

@@ -9,8 +9,6 @@ from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import counted
-from tetviz.figures.labels import data_context, loss_symbol, network_name, wrap, wrap_evenly
 from tetviz.figures.plots.axes import (
     band_keys,
     draw_band,
@@ -23,10 +21,12 @@ from tetviz.figures.plots.axes import (
 )
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.figures.selection import chosen_timestep, known_loss
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
+from tetviz.summaries.names import counted, data_context, network_name
 
 _STYLE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o"}
 _COSINE: dict[str, Any] = {"color": "0.15", "linestyle": "-.", "marker": "D"}

@@ -12,17 +12,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import shared_text
-from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import finish, legend_below
 from tetviz.figures.plots.energy_layers import draw_layers, layer_height, layer_keys
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.scaling import draw_interval, interval_key, ring, ring_keys
 from tetviz.figures.plots.step_labels import name_steps
 from tetviz.figures.plots.style import energy_unit, paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import EnergyReport, baselines, convention_table, estimate_energy, wilson
+from tetviz.summaries.names import data_context, network_names
 
 # Dense ANNs of the same shapes, rows of the table of baselines.
 _ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, (1, 1.5))}

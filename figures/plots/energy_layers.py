@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tetviz.figures.labels import wrap
 from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.plots.text import wrap
 from tetviz.figures.plots.venues import points, text_lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import MEMORY_AWARE_BAND, EnergyReport, break_even, layer_table

@@ -10,14 +10,15 @@ from matplotlib.patches import Patch
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import shared_text
-from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import faint, finish, legend_below, marked
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.scaling import draw_interval, interval_key, log2_axis, ring, ring_keys
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import ScalingCurve
 from tetviz.summaries.exits import RULES, exit_curve
+from tetviz.summaries.names import data_context, network_names
 
 # Without mathematics, which is set in other distances, so that both titles are on one line.
 _TITLES = {

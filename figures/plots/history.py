@@ -12,14 +12,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words
 from tetviz.figures.formatting import shared_text
-from tetviz.figures.labels import LOSSES, history_context, loss_symbol, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import finish, legend_below, marked, scale_values
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.scaling import ring
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.figures.selection import known_loss
 from tetviz.results import TrainingHistory
+from tetviz.summaries.names import LOSSES, history_context, network_names
 
 _KEYS = ("training loss, of the loss trained on", "chosen epoch", "switch of the loss", "new stage")
 _NOTES = (

@@ -7,15 +7,16 @@ from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words
-from tetviz.figures.labels import LOSSES, lines_context, loss_symbol, names_of, network_name, wrap, wrap_evenly
 from tetviz.figures.plots.axes import draw_gaps, finish, gap_key, legend_below, scale_values, with_points
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_timestep, known_loss, line_values
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import barrier
+from tetviz.summaries.names import LOSSES, lines_context, names_of, network_name
 
 _END: dict[str, Any] = {
     "marker": "o",

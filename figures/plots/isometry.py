@@ -11,14 +11,15 @@ from matplotlib.ticker import MaxNLocator
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import shared_text
-from tetviz.figures.labels import isometry_context, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import faint, finish, legend_below, scale_values
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, text_lines, venue
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.isometry import gradient_norm, running_product
+from tetviz.summaries.names import isometry_context, network_names
 
 _PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1, "marker": "", "zorder": 1.8}
 _MARKERS = 12

@@ -5,7 +5,6 @@ from typing import Any
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words, steps_words
-from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_names
 from tetviz.figures.plots.axes import (
     band_keys,
     draw_band,
@@ -20,9 +19,11 @@ from tetviz.figures.plots.axes import (
 )
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import axis_label, loss_symbol
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.results import Lines
+from tetviz.summaries.names import lines_context, network_names
 
 
 def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int | None = None) -> Picture:

@@ -6,25 +6,28 @@ from typing import Any
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, holes_words, scale_words
-from tetviz.figures.labels import axis_label, loss_symbol, network_name, surface_context, wrap, wrap_evenly
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.plots.contours import (
     LABELLED,
     center_text,
     draw_map,
     hole_key,
     hole_legend,
+    holes_words,
     plane_values,
+    scale_words,
     show_hole,
     with_progress,
 )
 from tetviz.figures.plots.levels import Scale, choose_scale, colors_of, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.figures.selection import chosen_timestep
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import network_name, surface_context
 
 MAX_PANELS = 12
 

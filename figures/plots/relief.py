@@ -9,21 +9,17 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import (
-    compose_caption,
-    directions_words,
-    scale_words,
-    steps_words,
-)
-from tetviz.figures.labels import axis_label, loss_symbol, network_names, wrap, wrap_evenly
-from tetviz.figures.plots.contours import hole_key, set_ticks
+from tetviz.figures.captions import compose_caption, steps_words
+from tetviz.figures.plots.contours import directions_words, hole_key, scale_words, set_ticks
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.side_by_side import compare, grid_shape, panels_words
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import network_names
 
 
 def compare_reliefs(

@@ -12,13 +12,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, training_t_words
 from tetviz.figures.formatting import shared_text
-from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import finish, legend_below
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, inches, points, tall, text_lines
 from tetviz.results import OperationCounts, ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
+from tetviz.summaries.names import data_context, network_names
 from tetviz.summaries.scaling import wilson
 
 

@@ -11,14 +11,14 @@ from matplotlib.lines import Line2D
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, steps_words
-from tetviz.figures.formatting import counted
-from tetviz.figures.labels import data_context, network_name, wrap, wrap_evenly
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, characters, figure_title, inches, text_lines, venue
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
+from tetviz.summaries.names import counted, data_context, network_name
 from tetviz.summaries.runs import loss_of, require_once
 
 _REST = "in no group"

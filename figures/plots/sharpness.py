@@ -10,8 +10,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, losses_words, steps_words
-from tetviz.figures.formatting import counted
-from tetviz.figures.labels import axis_label, lines_context, loss_symbol, network_name, network_names, wrap
 from tetviz.figures.plots.axes import (
     band_keys,
     draw_band,
@@ -25,10 +23,12 @@ from tetviz.figures.plots.axes import (
 )
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import counted, lines_context, network_name, network_names
 
 
 def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:

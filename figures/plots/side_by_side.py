@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tetviz.figures.captions import losses_words
-from tetviz.figures.formatting import counted, shared_text
-from tetviz.figures.labels import network_names, surface_context
+from tetviz.figures.formatting import shared_text
 from tetviz.figures.plots.contours import loss_values, with_progress
 from tetviz.figures.plots.levels import Scale, choose_scale
 from tetviz.figures.plots.venues import venue
 from tetviz.figures.selection import chosen_timestep, held_losses, require_same_directions
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import counted, network_names, surface_context
 
 _IN_A_ROW = 4
 

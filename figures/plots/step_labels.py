@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from tetviz.figures.labels import network_names
 from tetviz.figures.plots.style import series_styles
 from tetviz.figures.plots.venues import points
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import EnergyReport
+from tetviz.summaries.names import network_names
 
 _EVERY_T = 10
 

@@ -7,29 +7,18 @@ import numpy as np
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import (
-    compose_caption,
-    directions_words,
-    holes_words,
-    scale_words,
-    steps_words,
-)
-from tetviz.figures.labels import (
-    axis_label,
-    loss_symbol,
-    network_name,
-    surface_context,
-    wrap,
-    wrap_evenly,
-)
+from tetviz.figures.captions import compose_caption, steps_words
 from tetviz.figures.plots.contours import (
     HOLE,
     LABELLED,
     center_text,
+    directions_words,
     draw_map,
     hole_key,
     hole_legend,
+    holes_words,
     loss_values,
+    scale_words,
     show_hole,
     with_progress,
 )
@@ -38,9 +27,11 @@ from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.relief import draw_relief
 from tetviz.figures.plots.side_by_side import compare, grid_shape, panels_words
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import VENUES, WIDTH, characters, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
 from tetviz.results import Surface
+from tetviz.summaries.names import network_name, surface_context
 
 
 def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Picture:

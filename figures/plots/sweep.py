@@ -8,15 +8,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import counted, shared_text
-from tetviz.figures.labels import data_context, wrap, wrap_evenly
+from tetviz.figures.formatting import shared_text
 from tetviz.figures.plots.axes import finish, legend_below
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, inches, tall, text_lines
 from tetviz.figures.run_tables import unlike
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
+from tetviz.summaries.names import counted, data_context
 from tetviz.summaries.runs import Run, runs_of
 
 

@@ -12,13 +12,14 @@ from matplotlib.patches import Patch
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import NO_NUMBER
-from tetviz.figures.labels import data_context, network_names, wrap, wrap_evenly
 from tetviz.figures.plots.axes import legend_below
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import COLORMAP, energy_unit, paper_style
+from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, text_lines
 from tetviz.results import TrainingOperations
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import data_context, network_names
 from tetviz.summaries.training import PHASES, densities, neuron_energy, optimizer_energy, phase_energy
 
 _PALETTE = seaborn.color_palette("colorblind").as_hex()

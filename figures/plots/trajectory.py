@@ -9,25 +9,26 @@ from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from tetviz.figures.captions import compose_caption, holes_words, scale_words
-from tetviz.figures.labels import (
-    axis_label,
-    loss_symbol,
-    names_of,
-    network_name,
-    surface_context,
-    wrap,
-    wrap_evenly,
-)
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.plots.axes import finish, marked, scale_values
-from tetviz.figures.plots.contours import draw_map, hole_key, hole_legend, loss_values, with_progress
+from tetviz.figures.plots.contours import (
+    draw_map,
+    hole_key,
+    hole_legend,
+    holes_words,
+    loss_values,
+    scale_words,
+    with_progress,
+)
 from tetviz.figures.plots.levels import choose_scale, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style
+from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import names_of, network_name, surface_context
 
 # White is in the plane, dark red far off it; both stand out from the map and from each other in grey.
 _RESIDUAL = ScalarMappable(Normalize(0, 1), "Reds")

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from tetviz.figures.labels import network_name
 from tetviz.figures.report.blocks import Source
 from tetviz.results import Provenance, TrainingHistory, Trajectory
 from tetviz.results.schema import array_fields
+from tetviz.summaries.names import network_name
 
 # A name and the checkpoint's SHA-256, which is empty where none is recorded.
 Network = tuple[str, str]

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.figures.formatting import counted, number
-from tetviz.figures.labels import LOSSES
+from tetviz.figures.formatting import number
 from tetviz.figures.report.blocks import Source
 from tetviz.results import (
     BlockIsometry,
@@ -20,6 +19,7 @@ from tetviz.results import (
     Trajectory,
 )
 from tetviz.results.schema import FloatArray, attribute_fields, stored
+from tetviz.summaries.names import LOSSES, counted
 
 NOT_RECORDED = "not recorded"
 # Kinds that move a network, whose commands examine it first.

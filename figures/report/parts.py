@@ -8,10 +8,10 @@ from tetviz.errors import ResultError, TetvizError
 from tetviz.figures.captions import sample_words
 from tetviz.figures.dispatch import draw
 from tetviz.figures.formatting import told
-from tetviz.figures.labels import network_names
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
 from tetviz.figures.report.svg import drawing
 from tetviz.results import Result, TrainingHistory
+from tetviz.summaries.names import network_names
 
 MANY = 4
 

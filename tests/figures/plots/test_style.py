@@ -22,8 +22,8 @@ from planted_results import (
 
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import compare_surfaces, draw, draw_scaling, draw_surface, paper_style, save_figure
-from tetviz.figures.labels import loss_symbol, wrap
 from tetviz.figures.plots.style import METHOD_STYLES, method_of, series_styles
+from tetviz.figures.plots.text import loss_symbol, wrap
 
 
 def test_importing_figures_needs_no_torch():

@@ -1,32 +1,20 @@
-"""What figures and tables call things: networks, losses, the choices a number rests on."""
+"""What results are called and what they rest on, in words: the one naming rule of terminal, picture and page."""
 
-import re
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tetviz.figures.formatting import counted
-from tetviz.figures.plots.venues import characters
-from tetviz.results import (
-    BlockIsometry,
-    Curvature,
-    Lines,
-    OperationCounts,
-    Provenance,
-    ScalingCurve,
-    Surface,
-    TrainingHistory,
-    TrainingOperations,
-    Trajectory,
-)
+import numpy as np
+
+from tetviz.results import BlockIsometry, Lines, Provenance, Result, Surface, TrainingHistory, Trajectory
+from tetviz.results.schema import IntArray
 
 LOSSES = ("sdt", "tet")
-Drawn = Surface | Lines | Curvature | ScalingCurve | OperationCounts | TrainingOperations | BlockIsometry
 
-_PLAIN_LOSS = re.compile(r"\bL_(SDT|TET|TOTAL)\b")
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-_UNITS = {"unit": "L2 distance", "none": "", "": ""}
+
+def counted(count: int, what: str) -> str:
+    """So many things, such as ``1 sample`` or ``1,024 samples``."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def network_name(provenance: Provenance) -> str:
@@ -34,7 +22,7 @@ def network_name(provenance: Provenance) -> str:
     return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
 
 
-def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
+def network_names(results: Sequence[Result]) -> list[str]:
     """What several networks are called, numbered where two have the same name."""
     names = [network_name(result.provenance) for result in results]
     total, seen = Counter(names), Counter[str]()
@@ -45,15 +33,15 @@ def network_names(results: Sequence[Drawn | TrainingHistory]) -> list[str]:
     return names
 
 
-def loss_symbol(loss: str) -> str:
-    """A loss as the papers write it, but that L is italic: the calligraphic one is no character of an SVG's text."""
-    return rf"$L_{{\mathrm{{{loss.upper()}}}}}$"
+def samples_of(result: Result) -> IntArray:
+    """The samples that a result was measured on; none for a history, whose numbers are of whole splits."""
+    return getattr(result, "sample", np.arange(0))
 
 
-def data_context(result: Drawn) -> str:
+def data_context(result: Result) -> str:
     """The data that a result was measured on."""
     source = f"{result.provenance.dataset} {result.provenance.split}".strip()
-    count = len(result.sample)
+    count = len(samples_of(result))
     samples = counted(count, "sample") if count else ""
     return ", ".join(part for part in (source, samples) if part)
 
@@ -104,43 +92,6 @@ def isometry_context(result: BlockIsometry) -> str:
     return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)
 
 
-def axis_label(name: str, norm: str) -> str:
-    """A coordinate with its unit, such as ``"x (filter norms)"``."""
-    unit = _UNITS.get(norm, f"{norm} norms")
-    return f"{name} ({unit})" if unit else name
-
-
 def names_of(listed: Sequence[str], count: int, what: str) -> list[str]:
     """The names that a result lists, or numbers where it does not list one for each."""
     return list(listed) if len(listed) == count else [f"{what} {index + 1}" for index in range(count)]
-
-
-def wrap(text: str, width: float, *, narrow: bool = False) -> str:
-    """Text as it is shown: broken into lines, best after a semicolon; losses as symbols, no accidental mathematics."""
-    fit = characters(width, narrow=narrow)
-    return _lines(_held(text, fit), fit)
-
-
-def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
-    """As :func:`wrap`, in lines of about the same length."""
-    fit = characters(width, narrow=narrow)
-    text = _held(text, fit)
-    lines = len(_broken(text, fit))
-    while fit > 20 and len(_broken(text, fit - 1)) == lines:
-        fit -= 1
-    return _lines(text, fit)
-
-
-def _lines(text: str, fit: int) -> str:
-    shown = "\n".join(_broken(text, fit) or [""]).replace("$", r"\$").replace(_NO_BREAK, " ")
-    return _PLAIN_LOSS.sub(lambda found: loss_symbol(found[1]), shown)
-
-
-def _broken(text: str, fit: int) -> list[str]:
-    # At hyphens only where a word does not fit otherwise.
-    return textwrap.wrap(text, fit, break_on_hyphens=any(len(word) > fit for word in text.split()))
-
-
-def _held(text: str, fit: int) -> str:
-    # What stands between two semicolons is kept on one line, unless it is long.
-    return "; ".join(part.replace(" ", _NO_BREAK) if len(part) < 0.7 * fit else part for part in text.split("; "))
