@@ -32,7 +32,7 @@ def report_energy(reports: "Sequence[EnergyReport]") -> None:
 
 def _lines(table: "TextTable") -> str:
     from tetviz.figures import format_table
-    from tetviz.figures.plots.style import plain_units
+    from tetviz.figures.formatting import plain_units
 
     return plain_units("\n".join(part for part in (table.caption, format_table(table.frame), *table.feet) if part))
 

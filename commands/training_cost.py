@@ -213,7 +213,7 @@ def record(result: "TrainingOperations") -> dict[str, Any]:
 def format_training(result: "TrainingOperations") -> str:
     """Training energy as tables."""
     from tetviz.figures import format_table
-    from tetviz.figures.plots.style import plain_units
+    from tetviz.figures.formatting import plain_units
     from tetviz.figures.report.tables_training import training_energies
     from tetviz.summaries.names import network_name
 

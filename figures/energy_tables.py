@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import intervals, network_rows, rounded
+from tetviz.figures.formatting import energy_unit, intervals, network_rows, rounded
 from tetviz.figures.plots.energy import Pricing, priced
-from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.table import Table
 from tetviz.results import OperationCounts, TrainingOperations
 from tetviz.summaries import (

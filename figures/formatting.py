@@ -9,6 +9,7 @@ import pandas as pd
 from tetviz.summaries import wilson
 
 NO_NUMBER = "-"
+_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1.0, "pJ"))
 
 
 def number(value: float, digits: str = ".4g") -> str:
@@ -109,3 +110,20 @@ def told(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     for text, name in zip(texts, names, strict=True):
         about.setdefault(text or "not recorded", []).append(name)
     return tuple(f"{', '.join(named)}: {text}" for text, named in about.items())
+
+
+def plain_units(text: str) -> str:
+    """A text for a terminal, which may know no letters but those of ASCII."""
+    return text.replace("\N{MICRO SIGN}J", "uJ")
+
+
+def energy_unit(pj: float) -> tuple[float, str]:
+    """The unit in which an energy is at least 1.
+
+    >>> energy_unit(4600.0)
+    (1000.0, 'nJ')
+
+    Args:
+        pj: the energy in pJ.
+    """
+    return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])

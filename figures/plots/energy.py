@@ -11,13 +11,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import shared_text
+from tetviz.figures.formatting import energy_unit, shared_text
 from tetviz.figures.plots.axes import finish, legend_below
 from tetviz.figures.plots.energy_layers import draw_layers, layer_height, layer_keys
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.scaling import draw_interval, interval_key, ring, ring_keys
 from tetviz.figures.plots.step_labels import name_steps
-from tetviz.figures.plots.style import energy_unit, paper_style, series_styles
+from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, inches, tall, text_lines
 from tetviz.results import OperationCounts, default_timestep

@@ -11,10 +11,10 @@ from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER, energy_unit
 from tetviz.figures.plots.axes import legend_below
 from tetviz.figures.plots.picture import Picture
-from tetviz.figures.plots.style import COLORMAP, energy_unit, paper_style
+from tetviz.figures.plots.style import COLORMAP, paper_style
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, text_lines
 from tetviz.results import TrainingOperations

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.figures.formatting import number, shares
+from tetviz.figures.formatting import energy_unit, number, shares
 from tetviz.figures.plots.energy import by_convention
 from tetviz.figures.plots.history import history_styles
-from tetviz.figures.plots.style import energy_unit, series_styles
+from tetviz.figures.plots.style import series_styles
 from tetviz.figures.report import plotly as marks
 from tetviz.figures.report.blocks import Chart
 from tetviz.figures.report.plotly import Trace

@@ -1,56 +1,123 @@
-"""Sections of a report: results of one kind, drawn together where they compare, with their tables and words."""
+"""Sections of a report: results that compare, in their charts, tables and words, as their view says."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tetviz.figures.report import sections_costs as costs
-from tetviz.figures.report import sections_landscape as landscape
-from tetviz.figures.report.blocks import Section, Source
-from tetviz.results import (
-    BlockIsometry,
-    Curvature,
-    Lines,
-    OperationCounts,
-    Result,
-    ScalingCurve,
-    Sharpness,
-    Surface,
-    TrainingHistory,
-    TrainingOperations,
-    Trajectory,
-)
-from tetviz.summaries.names import network_name
+from tetviz.errors import ResultError, TetvizError
+from tetviz.figures.captions import sample_words
+from tetviz.figures.formatting import told
+from tetviz.figures.registry import VIEWS, draw, loaded, view_named
+from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, Tabled
+from tetviz.figures.report.plotly import chart
+from tetviz.figures.report.svg import drawing
+from tetviz.figures.view import Choices, TableOf, View
+from tetviz.results import Result
+from tetviz.summaries.names import network_name, network_names
 
 Memory = dict[tuple[str, ...], list[Section]]
-_BUILDERS: dict[type[Result], Callable[[Sequence[Source]], Iterable[Section]]] = {
-    Surface: landscape.surfaces,
-    Sharpness: landscape.sharpness,
-    Lines: landscape.lines,
-    Trajectory: landscape.trajectories,
-    Curvature: landscape.curvatures,
-    ScalingCurve: costs.scaling,
-    OperationCounts: costs.energy,
-    TrainingHistory: costs.histories,
-    TrainingOperations: costs.training_energy,
-    BlockIsometry: costs.isometries,
-}
+_MANY = 4  # networks, of which a page folds what it has for each
+_LONG = 20  # rows, likewise
 
 
 def sections(sources: Sequence[Source], memory: Memory | None = None) -> list[Section]:
-    """All sections of a report."""
+    """All sections of a report, in the order of the views.
+
+    Args:
+        memory: what was made before, from which sections of unchanged files are taken; afterwards it holds this
+            report's.
+    """
     before, made = dict(memory or {}), Memory()
-    for kind, build in _BUILDERS.items():
-        # Exactly this kind: a trajectory is a surface, a sharpness is lines.
-        taken = [source for source in sources if type(source.result) is kind]
+    for name in VIEWS:
+        taken = [source for source in sources if source.result.view == name]
         if taken:
             key = tuple(text for source in taken for text in (str(source.path), source.sha256, _name(source)))
-            made[key] = before[key] if key in before else list(build(taken))
+            made[key] = before[key] if key in before else _of_view(view_named(name), taken)
     if memory is not None:
         memory.clear()
         memory.update(made)
     return [section for found in made.values() for section in found]
 
 
+def _of_view(view: View[Any], sources: Sequence[Source]) -> list[Section]:
+    return [_section(view, group) for group in _groups(sources, view.together)]
+
+
+def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
+    # Results that compare, in the order of their first ones.
+    found: list[list[Source]] = []
+    for source in sources:
+        for group in found:
+            try:
+                check([*(each.result for each in group), source.result])
+            except ResultError:
+                continue
+            group.append(source)
+            break
+        else:
+            found.append([source])
+    return found
+
+
+def _section(view: View[Any], sources: Sequence[Source]) -> Section:
+    results = [source.result for source in sources]
+    names = network_names(results)
+    samples = sample_words(results)
+    blocks: list[Block] = [Sentences((f"{samples}.",), warning=True)] if samples else []
+    words = _attempt(lambda: _words(view, results))
+    blocks += [block for block in words if block.warning]
+    blocks += _attempt(lambda: _pictures(view, results, names))
+    blocks += _tables(view, results, names)
+    blocks += [block for block in words if not block.warning]
+    contexts = told([view.context(result) for result in results], names)
+    return Section(view.title, contexts, tuple(blocks), tuple(sources), tuple(names))
+
+
+def _words(view: View[Any], results: Sequence[Result]) -> list[Sentences]:
+    words = view.words(results, Choices())
+    found = (Sentences(words.warned, warning=True), Sentences(words.said))
+    return [sentences for sentences in found if sentences.lines]
+
+
+def _pictures(view: View[Any], results: Sequence[Result], names: Sequence[str]) -> list[Block]:
+    if view.page:
+        return [loaded(view.page)(results)]
+    charts = view.curves(results, Choices())
+    return [chart(curves) for curves in charts] or [drawing(draw(results), view.alt.format(", ".join(names)))]
+
+
+def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) -> list[Block]:
+    shown: list[Block] = []
+    folds: dict[str, list[Block]] = {}
+    for table in view.tables.values():
+        if len(results) < table.least:
+            continue
+        blocks = _attempt(lambda table=table: list(_made(table, results, names)))  # type: ignore[misc]
+        long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
+        fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > _MANY or long else "")
+        if fold:
+            folds.setdefault(fold, []).extend(blocks)
+        else:
+            shown += blocks
+    return [*shown, *(Fold(title, tuple(blocks)) for title, blocks in folds.items())]
+
+
+def _made(table: TableOf[Any], results: Sequence[Result], names: Sequence[str]) -> Iterable[Block]:
+    if not table.each:
+        yield Tabled(table.make(results, Choices()))
+        return
+    for result, name in zip(results, names, strict=True):
+        made = table.make([result], Choices())
+        yield Tabled(dataclasses.replace(made, note=": ".join(part for part in (name, made.note) if part)))
+
+
+def _attempt(build: Callable[[], list[Any]]) -> list[Any]:
+    # Of results that hold too little, a page says that they do; the rest of it stays.
+    try:
+        return build()
+    except TetvizError as error:
+        return [Sentences((str(error),), warning=True)]
+
+
 def _name(source: Source) -> str:
-    result: Any = source.result
-    return network_name(result.provenance)
+    return network_name(source.result.provenance)

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tetviz.figures.energy_tables import in_unit
-from tetviz.figures.formatting import NO_NUMBER, amounts, number, numbered, told
-from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.formatting import NO_NUMBER, amounts, energy_unit, number, numbered, told
 from tetviz.figures.report.blocks import TextTable
 from tetviz.results import default_timestep
 from tetviz.summaries import (

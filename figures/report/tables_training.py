@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.formatting import digits, number, numbered
-from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.formatting import digits, energy_unit, number, numbered
 from tetviz.figures.report.blocks import TextTable
 from tetviz.results import BlockIsometry, TrainingHistory, TrainingOperations
 from tetviz.summaries.isometry import depth_summary, isometry_table

@@ -19,8 +19,8 @@ from planted_training import planted_training
 
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures.energy_tables import in_unit
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.named import FIGURES, draw_named
-from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.table import Table, save_table, to_latex
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import baselines, estimate_energy, wilson

@@ -8,8 +8,9 @@ from planted_results import planted_counts, planted_curve
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_energy
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.energy import draw_accuracy_per_energy
-from tetviz.figures.plots.style import METHOD_STYLES, energy_unit
+from tetviz.figures.plots.style import METHOD_STYLES
 from tetviz.summaries import (
     COSTS,
     MEMORIES,

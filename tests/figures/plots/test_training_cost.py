@@ -9,7 +9,7 @@ from planted_training import planted_training
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_training_cost
-from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.text import loss_symbol
 from tetviz.summaries.training import densities, phase_energy, training_table
 
