@@ -21,7 +21,7 @@ from tetviz.models import LIF, SNN5, Calling, ConvNorm, ForeignNetwork, build
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.layers import Parts, time_major
 from tetviz.summaries.isometry import closed_form_error, gradient_growth, isometry_table, running_product
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.torchvision import import_torchvision
 
 BLOCKS = r"blocks\.\d+"
 
