@@ -1,7 +1,6 @@
 """Exact operation counts of a network, at every number of timesteps, from one pass."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from typing import Any
@@ -122,7 +121,7 @@ def compute_operations(
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
         counts,
-        warnings=json.dumps([*counts.listed("warnings"), *remarks]),
+        warnings=(*counts.warnings, *remarks),
         sample=np.arange(profile.samples) if indices is None else indices,
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
@@ -253,11 +252,11 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
         step_accuracy=unknown,
         sdt_loss=unknown,
         tet_loss=unknown,
-        names=json.dumps([name or "network" for name in kept]),
-        modules=json.dumps([meter.type_of(name) for name in kept]),
-        inputs=json.dumps([", ".join(entries[name].kinds) for name in kept]),
-        warnings=json.dumps([*ledger.warnings, *meter.remarks()]),
-        not_counted=json.dumps(ledger.not_counted_outside(updating)),
+        names=tuple(name or "network" for name in kept),
+        modules=tuple(meter.type_of(name) for name in kept),
+        inputs=tuple(", ".join(entries[name].kinds) for name in kept),
+        warnings=(*ledger.warnings, *meter.remarks()),
+        not_counted=tuple(ledger.not_counted_outside(updating)),
         skip_zero_weights=int(meter.accounts.skip_zero_weights),
     )
 
