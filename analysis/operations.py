@@ -16,10 +16,12 @@ from tetviz.analysis.population import Population
 from tetviz.analysis.prefixes import check_prefixes
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models import ForeignNetwork
+from tetviz.models.foreign.isolation import generators_kept
+from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure, to_batches
-from tetviz.training.doctor_probe import CANNOT_RUN, generators_kept, state_kept
+from tetviz.training.doctor.runs import CANNOT_RUN
 from tetviz.training.profile import a_parameter, check_length, evaluating, outputs, streams
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]

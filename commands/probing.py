@@ -17,13 +17,13 @@ from tetviz.errors import CheckpointError, OutputError, ResultError
 from tetviz.landscape import Probe, RandomPlanes, Record, find_range, grid_coordinates
 from tetviz.results import load, writable_target
 from tetviz.training import Checkpoint, measure, to_batches
-from tetviz.training.doctor import examine
+from tetviz.training.doctor import CHECKS, examine
 
 if TYPE_CHECKING:
     from tetviz.results import Result
 
 # What a network may fail and still be measured with --allow-chance.
-EXCUSABLE = ("above chance", "spikes")
+EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]
 
 
 def is_complete(target: Path, kind: "type[Result]", force: bool) -> bool:

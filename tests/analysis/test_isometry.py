@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tetviz.analysis import compute_isometry, gaussian_phi
-from tetviz.analysis.depth import responses
 from tetviz.analysis.isometry import standard_error
 from tetviz.analysis.isometry_theory import gaussian_mass
 from tetviz.analysis.jacobian import candidates, find_blocks
@@ -22,7 +21,7 @@ from tetviz.models import LIF, SNN5, Calling, ConvNorm, ForeignNetwork, build
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.layers import Parts, time_major
 from tetviz.summaries.isometry import closed_form_error, gradient_growth, isometry_table, running_product
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.torchvision import import_torchvision
 
 BLOCKS = r"blocks\.\d+"
 
@@ -172,7 +171,7 @@ def test_plain_batch_norm_at_a_low_threshold_explodes():
 def test_the_mass_is_that_of_samples(surrogate, gamma, threshold, mean, std):
     u = mean + std * seeded(lambda: torch.randn(40_000, dtype=torch.float64))
     neuron = LIF(0.0, threshold, surrogate, gamma)
-    slopes = responses(neuron, u[None, :, None])[1] ** 2
+    slopes = neuron.trace(u[None, :, None]).slopes ** 2
     error = float(slopes.std() / math.sqrt(len(u)))
     assert abs(gaussian_mass(surrogate, gamma, threshold, mean, std) - float(slopes.mean())) < 5 * error + 1e-9
 

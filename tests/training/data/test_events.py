@@ -14,7 +14,7 @@ from reference_data import frame_counts, resize_plane
 
 from tetviz.errors import DataError
 from tetviz.training.data import DataSpec, load_data
-from tetviz.training.events import events_to_frames, resize_frames
+from tetviz.training.data.events import events_to_frames, resize_frames
 
 TYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<i2"), ("p", "i1")])
 SENSOR = (5, 7)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from tetviz.errors import DataError
-from tetviz.training.dataset import DataSpec, IntArray, LabelledDataset, reason, split_validation
-from tetviz.training.event_folder import TEST_SHARE
-from tetviz.training.events import EventArray, EventDataset
+from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset, reason, split_validation
+from tetviz.training.data.events import TEST_SHARE, EventArray, EventDataset
 
 
 @dataclass(frozen=True)

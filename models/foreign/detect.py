@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from tetviz.errors import ModelError
-from tetviz.models.calling import Calling
-from tetviz.models.contract import check_contract
-from tetviz.models.foreign import ForeignNetwork, NetworkError
+from tetviz.models.foreign.check import check_contract
+from tetviz.models.foreign.convention import Calling
+from tetviz.models.foreign.network import ForeignNetwork, NetworkError
 
 
 def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, adapt, check_contract, propose
-from tetviz.models.foreign import NetworkError
-from tetviz.models.hosting import Hosting, differentiating, generators_kept
+from tetviz.models.foreign.isolation import Hosting, differentiating, generators_kept
+from tetviz.models.foreign.network import NetworkError
 
 T, B, K, SIDE = 4, 8, 5, 4
 TIME_MAJOR: dict[str, Any] = {"takes": "time-major", "gives": "time-major"}

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from tetviz.errors import DataError
-from tetviz.training.arrays import ArrayImages
-from tetviz.training.dataset import DataSpec, LabelledDataset, reason, resize
-from tetviz.training.folders import class_names, find_samples
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.arrays import ArrayImages
+from tetviz.training.data.dataset import DataSpec, LabelledDataset, reason, resize
+from tetviz.training.data.folders import class_names, find_samples
+from tetviz.training.data.torchvision import import_torchvision
 
 # Mean and standard deviation of each channel over the training images scaled to [0, 1], as published.
 PUBLISHED = {

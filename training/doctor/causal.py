@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import ForeignNetwork, SpikingNetwork
-from tetviz.models.resting import close
-from tetviz.training.doctor_probe import CANNOT_RUN, clone, listed, logits, state_kept, watching
+from tetviz.models.foreign.state import clone, close, state_kept
+from tetviz.training.doctor.runs import CANNOT_RUN, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
 Run = Callable[[Tensor, int], Tensor]

@@ -6,11 +6,11 @@ from types import ModuleType
 import pytest
 import torch
 
-from tetviz.training import vision
+from tetviz.training.data import torchvision as vision
 
 FRESH = """
 import sys
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.torchvision import import_torchvision
 assert "torchvision" not in sys.modules
 first = import_torchvision()
 import torchvision

@@ -19,9 +19,9 @@ from torch.utils.data import (
 )
 
 from tetviz.errors import DataError
-from tetviz.models.hosting import Hosting
+from tetviz.models.foreign.isolation import Hosting
 from tetviz.training.batches import normal_batches
-from tetviz.training.dataset import DataSpec, IntArray, LabelledDataset
+from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset
 from tetviz.training.factory import import_function, run_from_here
 
 

@@ -17,10 +17,10 @@ from reference_data import balanced, resize_plane
 from torch.utils.data import DataLoader
 
 from tetviz.errors import DataError
-from tetviz.training.arrays import channel_statistics
 from tetviz.training.data import DATASETS, DataSpec, load_data, select_balanced, split_validation
-from tetviz.training.images import PUBLISHED, centred
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.arrays import channel_statistics
+from tetviz.training.data.images import PUBLISHED, centred
+from tetviz.training.data.torchvision import import_torchvision
 
 SHARED = Path(os.environ.get("TETVIZ_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

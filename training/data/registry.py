@@ -1,32 +1,16 @@
-"""Data sets by name; this module names everything about data that the other parts need."""
+"""Data sets by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tetviz.errors import DataError, unknown
-from tetviz.training.arrays import load_digits, load_npz
-from tetviz.training.dataset import (
-    FRAMINGS,
-    DataSpec,
-    LabelledDataset,
-    select_balanced,
-    split_validation,
-)
-from tetviz.training.event_folder import load_events
-from tetviz.training.foreign_data import load_foreign
-from tetviz.training.images import load_imagefolder, load_imagenet, load_torchvision
-from tetviz.training.tonic_data import load_tonic
-
-__all__ = [
-    "DATASETS",
-    "FRAMINGS",
-    "DataSpec",
-    "LabelledDataset",
-    "load_data",
-    "select_balanced",
-    "split_validation",
-]
+from tetviz.training.data.arrays import load_digits, load_npz
+from tetviz.training.data.dataset import DataSpec, LabelledDataset
+from tetviz.training.data.events import load_events
+from tetviz.training.data.foreign import load_foreign
+from tetviz.training.data.images import load_imagefolder, load_imagenet, load_torchvision
+from tetviz.training.data.tonic import load_tonic
 
 Loader = Callable[[DataSpec, str, bool], LabelledDataset]
 
@@ -53,7 +37,7 @@ def load_data(
 
     Args:
         name: a key of ``DATASETS``, ``module:function`` for a function of someone else's (see
-            :func:`tetviz.training.foreign_data.load_foreign`), or a whole description, such as a checkpoint records.
+            :func:`tetviz.training.data.foreign.load_foreign`), or a whole description, such as a checkpoint records.
         split: ``train`` or ``test``.
         root: the folder (``npz``: the file) with the data; goes before that of a description.
         download: whether to fetch data that are missing, where that is possible.

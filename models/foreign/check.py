@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import ModelError
-from tetviz.models.calling import Calling
-from tetviz.models.foreign import ForeignNetwork, NetworkError
-from tetviz.models.hosting import Hosting, generators_kept
-from tetviz.models.resting import changed, close, reset, state_of
+from tetviz.models.foreign.convention import Calling
+from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.network import ForeignNetwork, NetworkError
+from tetviz.models.foreign.state import changed, close, reset, state_of, tensors_in
 
 SAMPLES = 8
 ROUNDING = 1e-5  # relative to the largest output
@@ -217,19 +217,13 @@ def _carries_state(model: ForeignNetwork, x: Tensor, timesteps: int) -> None:
         model(x, timesteps)
     finally:
         handle.remove()
-    first, *rest = (_tensors(result) for result in results)
+    first, *rest = (tensors_in(result) for result in results)
     idle = all(close(part, part[:1].expand_as(part)) for part in first if part.dim())  # all samples alike: silent
     if len(first) > 1 and not idle and all(len(each) == len(first) and all(map(close, each, first)) for each in rest):
         raise ModelError(
             "the same image gives the same result at every step, and that is more than one tensor: the network hands "
             "its state back and expects it again (state passed), or one call is a whole run"
         )
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, tuple | list | dict):
-        return [part for each in (value.values() if isinstance(value, dict) else value) for part in _tensors(each)]
-    return [value] if isinstance(value, Tensor) else []
 
 
 def _same_mean(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from tetviz.models.resting import close
-from tetviz.training.doctor_probe import clone, generators_kept, held, listed, logits
+from tetviz.models.foreign.isolation import generators_kept
+from tetviz.models.foreign.state import clone, close, held, same
+from tetviz.training.doctor.runs import listed, logits
 from tetviz.training.profile import Batch, a_parameter, evaluating
 
 
@@ -103,7 +104,7 @@ def changes(model: nn.Module, x: Tensor, timesteps: int) -> dict[str, list[str]]
     changed: dict[str, list[str]] = {}
     for name, key in dict.fromkeys([*before, *after]):
         old, new = before.get((name, key), []), after.get((name, key), [])
-        if len(old) != len(new) or not all(map(_same, old, new)):
+        if len(old) != len(new) or not all(map(same, old, new)):
             changed.setdefault(name, []).append(key)
     return changed
 
@@ -113,12 +114,6 @@ def _snapshot(model: nn.Module) -> dict[tuple[str, str], list[Any]]:
     for name, key, value in held(model):
         values.setdefault((name, key), []).append(value.detach().clone() if isinstance(value, Tensor) else value)
     return values
-
-
-def _same(old: Any, new: Any) -> bool:
-    if isinstance(old, Tensor) and isinstance(new, Tensor):
-        return close(old, new)
-    return type(old) is type(new) and bool(old == new)
 
 
 def still_training(model: nn.Module) -> list[str]:

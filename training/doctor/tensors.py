@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from tetviz.training.doctor_probe import listed
+from tetviz.training.doctor.runs import listed
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tetviz.training.doctor_probe import CANNOT_RUN, clone, listed, logits, reason, watching
+from tetviz.models.foreign.state import clone
+from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.losses import sdt_loss, tet_loss
 from tetviz.training.profile import a_parameter
 
@@ -117,13 +118,10 @@ def precision(model: nn.Module, x: Tensor, labels_B: Tensor, timesteps: int) -> 
 
     with watching(single, keep):
         in_single = logits(single, x.float(), timesteps).double()
-    try:
-        with watching(double, compare):
-            in_double = logits(double, x.float().double(), timesteps).double()
-    except torch.OutOfMemoryError:
-        raise
-    except CANNOT_RUN as error:
-        return "warning", f"not measured: the network cannot be run in float64 ({reason(error)})"
+    with Attempt() as attempt, watching(double, compare):
+        in_double = logits(double, x.float().double(), timesteps).double()
+    if attempt.error:
+        return "warning", f"not measured: the network cannot be run in float64 ({attempt.error})"
     labels_B = labels_B.to(in_single.device)
     sdt, tet = (float((loss(in_single, labels_B) - loss(in_double, labels_B)).abs()) for loss in (sdt_loss, tet_loss))
     flips = f"{counts[0] / max(1, counts[1]):.2%} of the spikes ({counts[0]} of {counts[1]})"
