@@ -21,7 +21,7 @@ _APART = (
     "Results that do not compare with these stand in sections of their own: neither their axes nor their colours are "
     "shared with these."
 )
-_MANY = 4  # networks, of which a page folds what it has for each
+MANY = 4  # networks, of which a page folds what it has for each
 _LONG = 20  # rows, likewise
 
 
@@ -103,7 +103,7 @@ def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) ->
             continue
         blocks = list(_made(table, results, names))
         long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
-        fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > _MANY or long else "")
+        fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > MANY or long else "")
         if fold:
             folds.setdefault(fold, []).extend(blocks)
         else:
