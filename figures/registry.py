@@ -14,6 +14,8 @@ from tetviz.results import Result
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
+    "energy": "tetviz.figures.views.energy:VIEW",
+    "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
 }
 
@@ -136,9 +138,9 @@ def default_table(results: Sequence[Result]) -> str:
     Raises:
         ResultError: there is none for them.
     """
-    tables = view_of(results).tables
-    for name, table in tables.items():
-        if len(results) >= table.least:
+    view = view_of(results)
+    for name in [view.table] if view.table else view.tables:
+        if len(results) >= view.tables[name].least:
             return name
     raise ResultError(f"results of kind {results[0].view} have no table; one that has a name is chosen with --figure")
 

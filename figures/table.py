@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import OutputError
-from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
 from tetviz.results import replacing, writable_target
 
@@ -110,10 +110,8 @@ class Table:
 
 
 def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
-    """The tables of several networks as one, with a column that names them; that of a single network as it is."""
-    first = tables[0]
-    if len(tables) == 1:
-        return first
+    """The tables of several networks as one, with their names; of a single network these stand in the frame alone."""
+    first, many = tables[0], len(tables) > 1
     key = str(first.frame.index.name)
     frames = [
         each.frame.reset_index(names=key).set_axis(pd.Index([name] * len(each.frame), name=NETWORK))
@@ -122,13 +120,16 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
     shown = [range(len(each.frame)) if each.rows is None else each.rows for each in tables]
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
+    own = first.key or Column(key)
+    feet = [f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet]
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(first.key or Column(key), *columns),
+        columns=(own, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None,
-        feet=tuple(f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet),
+        key=None if many else own,
+        note="; ".join(told([each.note for each in tables], names, "")),
+        feet=tuple(feet) if many else first.feet,
     )
 
 
@@ -172,7 +173,8 @@ def to_latex(table: Table) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.cells()
-    caption = " ".join(part for part in (caption, *table.feet) if part)
+    feet = [foot if foot.endswith(".") else f"{foot}." for foot in table.feet]
+    caption = " ".join(part for part in (caption, *feet) if part)
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == NETWORK)
 
 
