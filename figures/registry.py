@@ -20,6 +20,8 @@ VIEWS: dict[str, str] = {
     "lines between checkpoints": "tetviz.figures.views.paths:VIEW",
     "trajectory": "tetviz.figures.views.trajectory:VIEW",
     "curvature": "tetviz.figures.views.curvature:VIEW",
+    "energy": "tetviz.figures.views.energy:VIEW",
+    "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
 }
 
@@ -142,9 +144,9 @@ def default_table(results: Sequence[Result]) -> str:
     Raises:
         ResultError: there is none for them.
     """
-    tables = view_of(results).tables
-    for name, table in tables.items():
-        if len(results) >= table.least:
+    view = view_of(results)
+    for name in [view.table] if view.table else view.tables:
+        if len(results) >= view.tables[name].least:
             return name
     raise ResultError(f"results of kind {results[0].view} have no table; one that has a name is chosen with --figure")
 

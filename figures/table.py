@@ -134,10 +134,8 @@ def _spread(heads: Sequence[str], texts: Sequence[list[str]], across: str, at: S
 
 
 def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
-    """The tables of several networks as one, with a column that names them; that of a single network as it is."""
-    first = tables[0]
-    if len(tables) == 1:
-        return first
+    """The tables of several networks as one, with their names; of a single network these stand in the frame alone."""
+    first, many = tables[0], len(tables) > 1
     key = str(first.frame.index.name)
     frames = [
         each.frame.reset_index(names=key).set_axis(pd.Index([name] * len(each.frame), name=NETWORK))
@@ -148,13 +146,14 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
     shared = tuple(foot for foot in first.feet if all(foot in each.feet for each in tables))
     own = [(name, foot) for name, each in zip(names, tables, strict=True) for foot in each.feet if foot not in shared]
+    key_column = first.key or Column(key)
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(first.key or Column(key), *columns),
+        columns=(key_column, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None,
-        note="; ".join(told([each.note for each in tables], names)),
+        key=None if many else key_column,
+        note="; ".join(told([each.note for each in tables], names, "")),
         feet=(*(f"{name}: {foot}" for name, foot in own), *shared),
     )
 
@@ -199,7 +198,8 @@ def to_latex(table: Table) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.cells()
-    caption = " ".join(part for part in (caption, *(f"{foot}." for foot in table.feet)) if part)
+    feet = [foot if foot.endswith(".") else f"{foot}." for foot in table.feet]
+    caption = " ".join(part for part in (caption, *feet) if part)
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == NETWORK)
 
 

@@ -114,7 +114,8 @@ class View(Generic[R]):
         takes: what files it is made from, in words, for refusals and lists.
         describe: what one result is, in a few words.
         context: data and choices that the numbers of a result rest on.
-        tables: by name; the first is the default everywhere.
+        tables: by name; the first stands for all of them.
+        table: the name of the one that is written where a table is asked for without a name; the first by default.
         figure: ``module:function`` of the picture that fits any of its results; it takes results, or the one where
             ``most`` is 1, and, by name, the choices that it heeds.
         alt: what the picture shows, with ``{}`` for the networks, for those who cannot see it.
@@ -135,6 +136,7 @@ class View(Generic[R]):
     tables: Mapping[str, TableOf[R]]
     record: Callable[[Sequence[R], Choices], list[dict[str, Any]]]
     figure: str
+    table: str = ""
     alt: str = "{}"
     figures: Mapping[str, FigureOf] = field(default_factory=dict)
     heeds: tuple[str, ...] = ()
