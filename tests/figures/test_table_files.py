@@ -221,27 +221,6 @@ def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
     assert energy * sizes[first] == pytest.approx(2e9) and right / sizes[second] == pytest.approx(0.5e-3 / 1e6)
 
 
-def test_the_sharpness_table_puts_networks_side_by_side():
-    one, two = planted_sharpness(label="quantity"), planted_sharpness(label="b")
-    table = draw_named("sharpness-table", [one, two])
-    assert table.shown.columns.tolist() == ["quantity", "quantity", "b"]
-    assert set(table.shown.index) == {"L_SDT", "L_TET"}
-    alone = draw_named("sharpness-table", [two])
-    assert alone.shown.columns.tolist() == ["L_SDT", "L_TET"]
-    for loss in ("L_SDT", "L_TET"):
-        assert table.shown.loc[loss, "b"].tolist() == [cell for cell in alone.shown[loss] if cell != "-"]
-
-
-def test_a_sharpness_that_is_known_on_no_plane_is_no_table():
-    done = np.ones((10, 41))
-    done[5:] = 0
-    half = planted_lines(label="half", done=done)
-    with pytest.raises(ResultError, match=r"sharpness of half .* finish its measurement"):
-        draw_named("sharpness-table", [half])
-    cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).shown
-    assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
-
-
 def test_a_table_of_no_rows_is_shown_as_such():
     frame = pd.DataFrame({"x": [1.0]})
     assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, "c").for_people() is frame

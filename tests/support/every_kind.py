@@ -64,7 +64,11 @@ NAMED = {
     "fig7": lambda: [trained("sdt", label="a"), trained("tet", label="b")],
     **dict.fromkeys(("table1", "table3"), lambda: [trained(loss, seed) for loss in ("sdt", "tet") for seed in (0, 1)]),
     "table2": lambda: [trained("tet", k=k) for k in (1.0, 10.0, None)],
+    "surface-table": KINDS["surfaces"],
     "sharpness-table": KINDS["sharpness"],
+    "barrier-table": KINDS["interpolation"],
+    "checkpoint-table": KINDS["trajectory"],
+    "curvature-table": KINDS["curvature"],
     "training-table": KINDS["training-energy"],
     "isometry-table": KINDS["isometry"],
 }
