@@ -14,10 +14,10 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history, planted_lines, planted_sharpness
+from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
 from planted_training import planted_training
 
-from tetviz.errors import OutputError, ResultError
+from tetviz.errors import OutputError
 from tetviz.figures.energy_tables import in_unit
 from tetviz.figures.formatting import energy_unit
 from tetviz.figures.named import FIGURES, draw_named
