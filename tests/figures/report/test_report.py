@@ -502,7 +502,7 @@ def test_growth_and_product_say_whether_they_are_of_squares() -> None:
     assert float(first["growth"]) == pytest.approx(float(norm) ** 2, rel=1e-3)
     assert float(first["product"]) == pytest.approx(float(product) ** 2, rel=1e-3)
     assert "product and growth above are of its square" in table.table.feet[0]
-    assert set(table.cells["phi [1 s.e.]"]) == {"-"}
+    assert set(table.cells["phi (1 s.e.)"]) == {"-"}
 
 
 def test_without_a_training_t_there_is_no_variance_beyond_it() -> None:
