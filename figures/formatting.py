@@ -102,14 +102,14 @@ def shared_text(texts: Sequence[str]) -> str:
     return texts[0] if len(set(texts)) == 1 else ""
 
 
-def told(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+def told(texts: Sequence[str], names: Sequence[str], nothing: str = "not recorded") -> tuple[str, ...]:
     """What each network rests on, once where all share it."""
     if len(set(texts)) < 2:
         return tuple(text for text in texts[:1] if text)
     about: dict[str, list[str]] = {}
     for text, name in zip(texts, names, strict=True):
-        about.setdefault(text or "not recorded", []).append(name)
-    return tuple(f"{', '.join(named)}: {text}" for text, named in about.items())
+        about.setdefault(text or nothing, []).append(name)
+    return tuple(f"{', '.join(named)}: {text}" for text, named in about.items() if text)
 
 
 def plain_units(text: str) -> str:

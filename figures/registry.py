@@ -7,13 +7,17 @@ from typing import Any
 
 from tetviz.errors import ResultError, unknown
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.table import Table
 from tetviz.figures.view import Choices, FigureOf, TableOf, View
 from tetviz.results import Result
+from tetviz.summaries.names import network_names
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
+    "scaling": "tetviz.figures.views.scaling:VIEW",
+    "history": "tetviz.figures.views.history:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
 }
 
@@ -79,6 +83,8 @@ def draw(
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
+    if not view.figure:
+        return _picture_of_curves(view, results, choices)
     return _picture(view.figure, results, view.heeds, choices)
 
 
@@ -136,9 +142,9 @@ def default_table(results: Sequence[Result]) -> str:
     Raises:
         ResultError: there is none for them.
     """
-    tables = view_of(results).tables
-    for name, table in tables.items():
-        if len(results) >= table.least:
+    view = view_of(results)
+    for name in [view.table] if view.table else view.tables:
+        if len(results) >= view.tables[name].least:
             return name
     raise ResultError(f"results of kind {results[0].view} have no table; one that has a name is chosen with --figure")
 
@@ -158,6 +164,24 @@ def loaded(path: str) -> Any:
 def _picture(path: str, results: Sequence[Result], heeds: Sequence[str], choices: Choices) -> Picture:
     made = {name: getattr(choices, name) for name in choices.given() if name in heeds}
     picture: Picture = loaded(path)(results, **made)
+    return picture
+
+
+def _picture_of_curves(view: View[Any], results: Sequence[Result], choices: Choices) -> Picture:
+    charts = [chart for chart in view.curves(results, choices) if not chart.fold]
+    contexts = [view.context(result) for result in results]
+    picture = draw_charts(charts, *labels_and_title(network_names(results), contexts))
+    meanings = {
+        "Rings": "ring",
+        "Bands": "band",
+        "Thin lines": "thin",
+        "Dashed vertical lines": "dashed",
+        "Dotted vertical lines": "dotted",
+    }
+    notes = {
+        f"{what}: {getattr(chart, name)}" for what, name in meanings.items() for chart in charts if getattr(chart, name)
+    }
+    picture.caption = compose_caption("; ".join(chart.title for chart in charts), results, contexts, *sorted(notes))
     return picture
 
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import OutputError
-from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
 from tetviz.results import replacing, writable_target
 
@@ -31,7 +31,12 @@ class Column:
         low: the column of the lower ends of the intervals, if there are intervals.
         high: that of the upper ends.
         error: the column of the standard errors, if there are any.
+        deviation: the column of the sample standard deviations; where there is one, it stands behind a ±.
+        count: the column that says of how many values a deviation is.
         marked: a column of flags; where one is set, the cell ends in its name, such as ``4 (trained)``.
+        unit: a column of units, where rows differ in theirs; they stand behind the cells, in brackets.
+        named: what texts are shown as.
+        missing: what stands where there is no number.
     """
 
     head: str
@@ -40,7 +45,12 @@ class Column:
     low: str = ""
     high: str = ""
     error: str = ""
+    deviation: str = ""
+    count: str = ""
     marked: str = ""
+    unit: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+    missing: str = NO_NUMBER
 
     def texts(self, frame: pd.DataFrame) -> list[str]:
         """The cells of the column."""
@@ -52,17 +62,23 @@ class Column:
             ]
         if self.error:
             errors = zip(cells, frame[self.error], strict=True)
-            cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != NO_NUMBER else cell for cell, e in errors]
+            cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != self.missing else cell for cell, e in errors]
+        if self.deviation:
+            rows = zip(cells, frame[self.deviation].tolist(), frame[self.count].tolist(), strict=True)
+            cells = [f"{cell} ± {self._text(d)} (n = {n})" if math.isfinite(d) else cell for cell, d, n in rows]
         if self.marked:
             flags = frame[self.marked].tolist()
             cells = [f"{cell} ({self.marked})" if flag else cell for cell, flag in zip(cells, flags, strict=True)]
+        if self.unit:
+            units = frame[self.unit].tolist()
+            cells = [f"{cell} ({unit})" if unit else cell for cell, unit in zip(cells, units, strict=True)]
         return cells
 
     def _text(self, value: Any) -> str:
         if not isinstance(value, float):
-            return str(value)
+            return self.named.get(str(value), str(value))
         if not math.isfinite(value):
-            return NO_NUMBER
+            return self.missing
         return self.form(value) if callable(self.form) else format(value, self.form)
 
 
@@ -78,6 +94,8 @@ class Table:
         feet: sentences below it.
         rows: positions of the rows that readers are shown; all by default.
         key: how the names of the rows are shown; as they are by default.
+        across: what stands in the head instead of in rows of their own: below each of its values, those of the last
+            column; the other columns name the rows, and the index is not shown.
         label: what LaTeX refers to it by, after ``tab:``.
         caption: for a paper, as :func:`tetviz.figures.captions.compose_caption` makes it: what it shows, of which
             networks, under which choices; after an empty line, where it is from.
@@ -90,6 +108,7 @@ class Table:
     feet: tuple[str, ...] = ()
     rows: Sequence[int] | None = None
     key: Column | None = None
+    across: Column | None = None
     label: str = "tetviz"
     caption: str = ""
 
@@ -101,6 +120,8 @@ class Table:
         whole = shown.rename_axis("").reset_index(names=name) if name not in shown.columns else shown
         key = self.key or Column(name)
         texts = [column.texts(whole) for column in columns]
+        if self.across:
+            return _spread([column.head for column in columns], texts, self.across.head, self.across.texts(whole))
         index = pd.Index(key.texts(whole), name=key.head)
         frame = pd.DataFrame(dict(enumerate(texts)), index=index)
         return frame.set_axis(pd.Index([column.head for column in columns], name=self.frame.columns.name), axis=1)
@@ -109,11 +130,19 @@ class Table:
         return to_html(self.cells(), self.caption or self.note)
 
 
+def _spread(heads: Sequence[str], texts: Sequence[list[str]], across: str, at: Sequence[str]) -> pd.DataFrame:
+    *keys, values = texts
+    rows = list(zip(*keys, strict=True))
+    cells = dict(zip(zip(rows, at, strict=True), values, strict=True))
+    shown = list(dict.fromkeys(at))
+    body = {row: [*row[1:], *(cells.get((row, column), NO_NUMBER) for column in shown)] for row in rows}
+    index = pd.Index([row[0] for row in body], name=heads[0])
+    return pd.DataFrame(list(body.values()), index, pd.Index([*heads[1:-1], *shown], name=across))
+
+
 def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
-    """The tables of several networks as one, with a column that names them; that of a single network as it is."""
-    first = tables[0]
-    if len(tables) == 1:
-        return first
+    """The tables of several networks as one, with a column of their names, which of a single one only the frame has."""
+    first, many = tables[0], len(tables) > 1
     key = str(first.frame.index.name)
     frames = [
         each.frame.reset_index(names=key).set_axis(pd.Index([name] * len(each.frame), name=NETWORK))
@@ -122,14 +151,22 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
     shown = [range(len(each.frame)) if each.rows is None else each.rows for each in tables]
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
+    own = first.key or Column(key)
+    feet = [f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet]
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(first.key or Column(key), *columns),
+        columns=(own, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None,
-        feet=tuple(f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet),
+        key=None if many else own,
+        note="; ".join(told([each.note for each in tables], names, "")),
+        feet=tuple(feet) if many else first.feet,
     )
+
+
+def headed(table: Table) -> Table:
+    """A table with a note: where it has none, what it is about."""
+    return dataclasses.replace(table, note=table.note or table.about)
 
 
 def save_table(table: Table, path: str | Path) -> Path:

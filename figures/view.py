@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from tetviz.errors import ResultError
 from tetviz.figures.curves import Curves
 from tetviz.figures.table import Table
 from tetviz.results import Result
@@ -57,6 +58,8 @@ class TableOf(Generic[R]):
         least: number of networks that it takes at least.
         fold: the title under which a page folds it; empty to show it.
         asked: the option that has to ask for it in the terminal; empty to print it always.
+        by_name: whether it is made only where its name asks for it.
+        record: what it adds to the records of the networks, where it is printed; nothing by default.
     """
 
     about: str
@@ -67,6 +70,8 @@ class TableOf(Generic[R]):
     least: int = 1
     fold: str = ""
     asked: str = ""
+    by_name: bool = False
+    record: Callable[[Sequence[R]], Sequence[Mapping[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ class FigureOf:
 
     Attributes:
         about: what it is, in a line.
-        draw: ``module:function`` that takes results and, by name, the choices that it heeds; loaded when it is drawn.
+        draw: ``module:function`` that takes results, or the one where ``most`` is 1, and, by name, the choices that it
+            heeds; loaded when it is drawn.
         takes: what it is drawn from, where that is less than all results of the kind.
         heeds: the choices that it heeds.
         least: number of results at least.
@@ -104,6 +110,12 @@ def any_results(results: Sequence[Any]) -> None:
     """All results of the kind compare."""
 
 
+def require_same_data(results: Sequence[Any]) -> None:
+    """Results on one split of one data set compare."""
+    if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
+        raise ResultError("accuracies on different data do not compare")
+
+
 @dataclass(frozen=True)
 class View(Generic[R]):
     """What a kind of result shows.
@@ -113,13 +125,14 @@ class View(Generic[R]):
         takes: what files it is made from, in words, for refusals and lists.
         describe: what one result is, in a few words.
         context: data and choices that the numbers of a result rest on.
-        tables: by name; the first is the default everywhere.
-        figure: ``module:function`` of the picture that fits any of its results; it takes results and, by name, the
-            choices that it heeds.
+        tables: by name; the first stands for all of them.
+        table: the name of the one that is written where a table is asked for without a name; the first by default.
+        figure: ``module:function`` of the picture that fits any of its results; it takes results, or the one where
+            ``most`` is 1, and, by name, the choices that it heeds. Empty for a picture of the curves.
         alt: what the picture shows, with ``{}`` for the networks, for those who cannot see it.
         figures: pictures that have a name.
         heeds: the choices that the picture heeds.
-        most: number of results that the picture takes at most; None for any.
+        most: number of results that the picture, and a section of a page, takes at most; None for any.
         words: sentences about results that compare: differences, warnings, what may not be concluded.
         curves: charts to point at; a page has them instead of the picture.
         page: ``module:function`` of the block that a page has instead of both; it takes results.
@@ -133,7 +146,8 @@ class View(Generic[R]):
     context: Callable[[R], str]
     tables: Mapping[str, TableOf[R]]
     record: Callable[[Sequence[R], Choices], list[dict[str, Any]]]
-    figure: str
+    figure: str = ""
+    table: str = ""
     alt: str = "{}"
     figures: Mapping[str, FigureOf] = field(default_factory=dict)
     heeds: tuple[str, ...] = ()
