@@ -36,12 +36,17 @@ def test_losses_in_nats_and_accuracy_in_percent_against_the_epoch():
 def test_the_training_loss_stands_where_it_is_the_one_trained_on():
     run = switched()
     sdt, tet, accuracy = draw_history([run]).axes
-    before, after = of(sdt, "training loss, of the loss trained on")[0].get_ydata(), of(tet, "training loss, of the loss trained on")[0].get_ydata()
+    before, after = (
+        of(sdt, "training loss, of the loss trained on")[0].get_ydata(),
+        of(tet, "training loss, of the loss trained on")[0].get_ydata(),
+    )
     np.testing.assert_array_equal(before[:20], run.train_loss[:20])
     np.testing.assert_array_equal(after[20:], run.train_loss[20:])
     assert np.isnan(before[20:]).all() and np.isnan(after[:20]).all()
     assert not of(accuracy, "training loss, of the loss trained on")
-    assert not any(of(axes, "training loss, of the loss trained on") for axes in draw_history([planted_history(loss="total")]).axes)
+    assert not any(
+        of(axes, "training loss, of the loss trained on") for axes in draw_history([planted_history(loss="total")]).axes
+    )
 
 
 def test_the_switch_and_the_stages_are_marked_between_their_epochs():
@@ -137,9 +142,7 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
 def test_the_switch_says_from_which_loss_to_which_and_colours_are_those_of_the_losses():
     runs = [planted_history(label="a"), planted_history(label="b", loss="tet"), switched(label="sdt")]
     for axes in draw_history(runs).axes:
-        assert [text.get_text() for text in axes.texts if text.get_gid() == "mark"] == [
-            "SDT \N{RIGHTWARDS ARROW} TET"
-        ]
+        assert [text.get_text() for text in axes.texts if text.get_gid() == "mark"] == ["SDT \N{RIGHTWARDS ARROW} TET"]
         colors = [line.get_color() for line in of(axes, "curve")]
         assert colors[:2] == [METHOD_STYLES[loss]["color"] for loss in ("sdt", "tet")] and len(set(colors)) == 3
 
