@@ -19,7 +19,7 @@ from tetviz.commands.options import (
 if TYPE_CHECKING:
     from tetviz.commands.subject import Subject
     from tetviz.results import OperationCounts
-    from tetviz.summaries import Convention, CostModel, EnergyReport
+    from tetviz.summaries import Convention, CostModel
 
 _pricing_options = combined(
     click.option(
@@ -97,11 +97,10 @@ def energy(
     tetviz plot sdt.energy.h5 tet.energy.h5 -o figure4b.pdf
     """
     from tetviz.commands.console import note, print_json, warn_at_chance
-    from tetviz.commands.energy_report import energy_record, report_energy
     from tetviz.commands.subject import open_subject
-    from tetviz.figures import draw_energy, save_figure
+    from tetviz.figures import draw_energy, printed, records, save_figure
     from tetviz.results import save, writable_target
-    from tetviz.summaries import convention, estimate_energy, load_cost
+    from tetviz.summaries import convention, load_cost
     from tetviz.summaries.costs import with_memory
     from tetviz.training import Checkpoint
 
@@ -113,13 +112,13 @@ def energy(
         writable_target(path, force)
     for checkpoint in checkpoints:
         Checkpoint.load(checkpoint)
-    reports: list[EnergyReport] = []
+    results: list[OperationCounts] = []
     for checkpoint, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(checkpoint, batch_size=batch_size, **options)
         counts = named(measure_operations(subject, tmax, batch_size, skip_zero_weights), chosen, prices)
         save(target, counts)
         save_figure(draw_energy([counts]), target.with_suffix(".png"))
-        reports.append(estimate_energy(counts, prices, chosen))
+        results.append(counts)
         warn_at_chance(counts.sdt_loss[-1], subject.checkpoint.spec.num_classes)
         for sentence in counts.warnings:
             note(f"warning: {sentence}")
@@ -127,12 +126,12 @@ def energy(
             note(f"warning: the numbers are lower bounds, not counted: {sentence}")
         note(f"wrote {target}, {target.with_suffix('.png')}")
     for path in overlay:
-        save_figure(draw_energy([report.counts for report in reports]), path)
+        save_figure(draw_energy(results), path)
         note(f"wrote {path}")
     if as_json:
-        print_json([energy_record(report) for report in reports])
+        print_json(records(results))
     else:
-        report_energy(reports)
+        click.echo(printed(results))
 
 
 def measure_operations(
@@ -162,7 +161,7 @@ def named(counts: "OperationCounts", chosen: "Convention", cost: "CostModel") ->
     """Counts that name the convention and the cost model of their figures."""
     import dataclasses
 
-    from tetviz.summaries.stored_costs import cost_text
+    from tetviz.summaries.costs import cost_text
 
     return dataclasses.replace(
         counts,

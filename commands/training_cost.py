@@ -79,7 +79,7 @@ def training_energy(
     from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
     from tetviz.errors import CheckpointError
-    from tetviz.figures import draw_training_cost, save_figure
+    from tetviz.figures import draw_training_cost, printed, records, save_figure
     from tetviz.models import ForeignSpec
     from tetviz.results import save, writable_target
     from tetviz.summaries.costs import load_cost
@@ -95,20 +95,20 @@ def training_energy(
                 f"{path}: is a foreign network; what training computes is counted from the surrogate derivatives of "
                 "neurons of tetviz alone. `tetviz energy` counts what running it computes"
             )
-    prices, records = load_cost(cost), []
+    prices, results = load_cost(cost), []
     for path, target in zip(checkpoints, targets, strict=True):
         subject = open_subject(path, batch_size=batch_size, **options)
         result = measure_training(subject, prices, timesteps, loss, bn, batch_size)
         save(target, result)
         save_figure(draw_training_cost([result]), target.with_suffix(".png"))
-        records.append(record(result))
+        results.append(result)
         for sentence in result.not_counted:
             note(f"warning: not counted: {sentence}")
-        if not as_json:
-            click.echo(format_training(result))
         note(f"wrote {target} and {target.with_suffix('.png')}")
     if as_json:
-        print_json(records)
+        print_json(records(results))
+    else:
+        click.echo(printed(results))
 
 
 def measure_training(
@@ -169,55 +169,3 @@ def run_settings(subject: "Subject") -> dict[str, Any]:
         "train_batch_size": training["batch_size"],
         "train_samples": len(shown),
     }
-
-
-def record(result: "TrainingOperations") -> dict[str, Any]:
-    """Training energy as plain values.
-
-    Returns:
-        Its origin, energies in pJ for a sample, densities by layer, and the whole run.
-    """
-    from tetviz.summaries.training import (
-        PHASES,
-        SPARSITIES,
-        densities,
-        neuron_energy,
-        optimizer_energy,
-        phase_energy,
-        run_energy,
-        schedule_cost,
-        training_table,
-    )
-
-    layers = training_table(result).drop(index="total")
-    steps = phase_energy(result).sum(1)
-    return {
-        "checkpoint": result.provenance.checkpoint,
-        "loss": result.loss,
-        "bn": result.bn,
-        "timesteps": int(result.timestep[-1]),
-        "cost": result.cost,
-        "layer": layers.index.tolist(),
-        **{f"{name}_pj": layers[name].tolist() for name in (*PHASES, *SPARSITIES)},
-        **{str(name): column.tolist() for name, column in densities(result).items()},
-        **{f"{phase}_pj_by_timestep": of_phase.tolist() for phase, of_phase in zip(PHASES, steps, strict=True)},
-        "neurons_pj": float(neuron_energy(result).sum()),
-        "optimizer_pj_per_update": optimizer_energy(result),
-        "timestep_epochs": schedule_cost(result.stages),
-        "train_samples": result.train_samples,
-        "run_joules": run_energy(result),
-        "not_counted": result.not_counted,
-    }
-
-
-def format_training(result: "TrainingOperations") -> str:
-    """Training energy as tables."""
-    from tetviz.figures import format_table
-    from tetviz.figures.formatting import plain_units
-    from tetviz.figures.report.tables_training import training_energies
-    from tetviz.summaries.names import network_name
-
-    energies, densities = training_energies(result)
-    head = f"{network_name(result.provenance)}: {energies.caption}"
-    tables = [format_table(energies.frame), "", format_table(densities.frame), ""]
-    return plain_units("\n".join([head, *tables, *energies.feet]))

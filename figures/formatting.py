@@ -1,7 +1,7 @@
 """Numbers and tables of them as texts, and what lists of texts have in common; a dash is where there is no number."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,9 +65,9 @@ def shares(accuracy: Any, samples: Any) -> list[str]:
     return [f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" if math.isfinite(p) else NO_NUMBER for p, low, high in ends]
 
 
-def amounts(values: Iterable[float]) -> list[str]:
-    """Counts per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
-    return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
+def amount(count: float) -> str:
+    """A count per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
+    return f"{count:,.0f}" if count >= 1000 or count == int(count) else f"{count:.2f}"
 
 
 def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:

@@ -16,8 +16,16 @@ from tetviz.summaries.names import network_names
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
+    "surface": "tetviz.figures.views.surface:VIEW",
+    "sharpness": "tetviz.figures.views.sharpness:VIEW",
+    "lines": "tetviz.figures.views.lines:VIEW",
+    "lines between checkpoints": "tetviz.figures.views.paths:VIEW",
+    "trajectory": "tetviz.figures.views.trajectory:VIEW",
+    "curvature": "tetviz.figures.views.curvature:VIEW",
     "scaling": "tetviz.figures.views.scaling:VIEW",
+    "energy": "tetviz.figures.views.energy:VIEW",
     "history": "tetviz.figures.views.history:VIEW",
+    "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
 }
 
@@ -85,7 +93,7 @@ def draw(
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
     if not view.figure:
         return _picture_of_curves(view, results, choices)
-    return _picture(view.figure, results, view.heeds, choices)
+    return _picture(view, view.figure, results, choices)
 
 
 def named_figures() -> dict[str, tuple[str, TableOf[Any] | FigureOf]]:
@@ -132,7 +140,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
         raise ResultError(f"{name} takes {takes}, {bound}, got {len(results)}")
     _require_heeded(name, chosen.heeds, choices)
     if isinstance(chosen, FigureOf):
-        return _picture(chosen.draw, results, chosen.heeds, choices)
+        return _picture(chosen, chosen.draw, results, choices)
     return with_caption(chosen.make(results, choices), results)
 
 
@@ -161,9 +169,9 @@ def loaded(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _picture(path: str, results: Sequence[Result], heeds: Sequence[str], choices: Choices) -> Picture:
-    made = {name: getattr(choices, name) for name in choices.given() if name in heeds}
-    picture: Picture = loaded(path)(results, **made)
+def _picture(of: View[Any] | FigureOf, drawer: str, results: Sequence[Result], choices: Choices) -> Picture:
+    made = {name: getattr(choices, name) for name in choices.given() if name in of.heeds}
+    picture: Picture = loaded(drawer)(results[0] if of.most == 1 else results, **made)
     return picture
 
 

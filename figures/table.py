@@ -141,7 +141,7 @@ def _spread(heads: Sequence[str], texts: Sequence[list[str]], across: str, at: S
 
 
 def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
-    """The tables of several networks as one, with a column of their names, which of a single one only the frame has."""
+    """The tables of several networks as one, with their names; of a single network these stand in the frame alone."""
     first, many = tables[0], len(tables) > 1
     key = str(first.frame.index.name)
     frames = [
@@ -151,16 +151,17 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
     shown = [range(len(each.frame)) if each.rows is None else each.rows for each in tables]
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
-    own = first.key or Column(key)
-    feet = [f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet]
+    shared = tuple(foot for foot in first.feet if all(foot in each.feet for each in tables))
+    own = [(name, foot) for name, each in zip(names, tables, strict=True) for foot in each.feet if foot not in shared]
+    key_column = first.key or Column(key)
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(own, *columns) if many else columns,
+        columns=(key_column, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None if many else own,
+        key=None if many else key_column,
         note="; ".join(told([each.note for each in tables], names, "")),
-        feet=tuple(feet) if many else first.feet,
+        feet=(*(f"{name}: {foot}" for name, foot in own), *shared),
     )
 
 
@@ -209,7 +210,8 @@ def to_latex(table: Table) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.cells()
-    caption = " ".join(part for part in (caption, *table.feet) if part)
+    feet = [foot if foot.endswith(".") else f"{foot}." for foot in table.feet]
+    caption = " ".join(part for part in (caption, *feet) if part)
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == NETWORK)
 
 

@@ -1,21 +1,16 @@
 """Time scalability: accuracy of networks that run for more or fewer timesteps than they were trained with."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption, training_t_words
 from tetviz.figures.curves import Curves
-from tetviz.figures.plots.curves import draw_charts, labels_and_title, ring
+from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.views.scaling import accuracy_chart, growth_chart
-from tetviz.results import OperationCounts, ScalingCurve
-from tetviz.results.schema import FloatArray
+from tetviz.results import ScalingCurve
 from tetviz.summaries.names import data_context, network_names
 
 
@@ -89,19 +84,3 @@ def _labels(curves: Sequence[ScalingCurve]) -> tuple[list[str], str]:
     trained = [f" (trained at T={curve.t_train})" if curve.t_train else "" for curve in curves]
     names = [name + text for name, text in zip(network_names(curves), trained, strict=True)]
     return labels_and_title(names, [data_context(curve) for curve in curves])
-
-
-def ring_keys(results: Sequence[ScalingCurve | OperationCounts], last: int | None = None) -> list[Line2D]:
-    """The legend entry of the rings."""
-    drawn = any(result.t_train in result.timestep[slice(last)] for result in results)
-    return [Line2D([], [], **ring(), color="0.3", label="training T")] * drawn
-
-
-def draw_interval(axes: Axes, x: Any, low: FloatArray, high: FloatArray, style: dict[str, Any]) -> None:
-    """A band between the ends of intervals of fractions, in percent."""
-    axes.fill_between(x, 100 * low, 100 * high, color=style["color"], alpha=0.15, linewidth=0, gid="interval")
-
-
-def interval_key() -> Patch:
-    """The legend entry of the bands."""
-    return Patch(color="0.5", alpha=0.25, linewidth=0, label="95 % Wilson interval")

@@ -18,6 +18,10 @@ from tetviz.results import Result
 from tetviz.summaries.names import network_name, network_names
 
 Memory = dict[tuple[str, ...], list[Section]]
+_APART = (
+    "Results that do not compare with these stand in sections of their own: neither their axes nor their colours are "
+    "shared with these."
+)
 _MANY = 4  # networks, of which a page folds what it has for each
 _LONG = 20  # rows, likewise
 
@@ -42,7 +46,10 @@ def sections(sources: Sequence[Source], memory: Memory | None = None) -> list[Se
 
 
 def _of_view(view: View[Any], sources: Sequence[Source]) -> list[Section]:
-    return [_section(view, group) for group in _groups(sources, view.together)]
+    if view.most == 1:
+        return [_section(view, [source]) for source in sources]
+    groups = _groups(sources, view.together)
+    return [_section(view, group, apart=len(groups) > 1) for group in groups]
 
 
 def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
@@ -61,7 +68,7 @@ def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -
     return found
 
 
-def _section(view: View[Any], sources: Sequence[Source]) -> Section:
+def _section(view: View[Any], sources: Sequence[Source], *, apart: bool = False) -> Section:
     results = [source.result for source in sources]
     names = network_names(results)
     samples = sample_words(results)
@@ -70,6 +77,7 @@ def _section(view: View[Any], sources: Sequence[Source]) -> Section:
     blocks += [block for block in words if block.warning]
     blocks += _gathered([*_attempt(lambda: _pictures(view, results, names)), *_tables(view, results, names)])
     blocks += [block for block in words if not block.warning]
+    blocks += [Sentences((_APART,))] if apart else []
     contexts = told([view.context(result) for result in results], names)
     return Section(view.title, contexts, tuple(blocks), tuple(sources), tuple(names))
 

@@ -11,7 +11,7 @@ from every_kind import KINDS, NAMED, trained
 from planted_results import planted_counts, planted_curve, planted_surface, planted_trajectory
 
 from tetviz.errors import ResultError
-from tetviz.figures import Choices, Table, draw, draw_named, named_figures
+from tetviz.figures import Choices, Table, draw_named, named_figures
 from tetviz.figures.plots.relief import compare_reliefs
 from tetviz.figures.registry import default_table, view_named
 from tetviz.figures.view import TableOf

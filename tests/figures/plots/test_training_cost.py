@@ -100,7 +100,7 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ResultError, match="no training energy"):
         draw_training_cost([])
-    with pytest.raises(ResultError, match="training energies"):
+    with pytest.raises(ResultError, match="files of tetviz training-energy takes no loss"):
         draw([planted_training()], loss="sdt")
 
 
