@@ -101,18 +101,18 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     tetviz compare sdt.scale.h5 tet.scale.h5
     """
     from tetviz.commands.console import print_json, print_results
-    from tetviz.commands.scale_report import report_scaling, scaling_records
     from tetviz.errors import ResultError
-    from tetviz.figures import Choices
+    from tetviz.figures import Choices, printed, records
     from tetviz.results import Lines, ScalingCurve, Surface, load
-    from tetviz.summaries import axis_lines, flatness, scaling
+    from tetviz.summaries import axis_lines, flatness
 
     loaded: list[Any] = [load(file) for file in files]
     if all(isinstance(found, ScalingCurve) for found in loaded):
+        choices, asked = Choices(timestep=timestep), ["differences"]
         if as_json:
-            print_json(scaling_records(loaded, scaling.differences_from_first(loaded)))
+            print_json(records(loaded, choices, asked))
         else:
-            report_scaling(loaded, timestep)
+            click.echo(printed(loaded, choices, asked))
         return
     results: list[Lines] = []
     for file, found in zip(files, loaded, strict=True):

@@ -31,6 +31,8 @@ class Column:
         low: the column of the lower ends of the intervals, if there are intervals.
         high: that of the upper ends.
         error: the column of the standard errors, if there are any.
+        deviation: the column of the sample standard deviations; where there is one, it stands behind a ±.
+        count: the column that says of how many values a deviation is.
         marked: a column of flags; where one is set, the cell ends in its name, such as ``4 (trained)``.
         unit: a column of units, where rows differ in theirs; they stand behind the cells, in brackets.
         named: what texts are shown as.
@@ -43,6 +45,8 @@ class Column:
     low: str = ""
     high: str = ""
     error: str = ""
+    deviation: str = ""
+    count: str = ""
     marked: str = ""
     unit: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +63,9 @@ class Column:
         if self.error:
             errors = zip(cells, frame[self.error], strict=True)
             cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != self.missing else cell for cell, e in errors]
+        if self.deviation:
+            rows = zip(cells, frame[self.deviation].tolist(), frame[self.count].tolist(), strict=True)
+            cells = [f"{cell} ± {self._text(d)} (n = {n})" if math.isfinite(d) else cell for cell, d, n in rows]
         if self.marked:
             flags = frame[self.marked].tolist()
             cells = [f"{cell} ({self.marked})" if flag else cell for cell, flag in zip(cells, flags, strict=True)]
@@ -156,6 +163,11 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
         note="; ".join(told([each.note for each in tables], names, "")),
         feet=(*(f"{name}: {foot}" for name, foot in own), *shared),
     )
+
+
+def headed(table: Table) -> Table:
+    """A table with a note: where it has none, what it is about."""
+    return dataclasses.replace(table, note=table.note or table.about)
 
 
 def save_table(table: Table, path: str | Path) -> Path:

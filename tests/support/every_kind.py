@@ -58,7 +58,8 @@ NAMED = {
     **dict.fromkeys(("fig2", "fig5"), KINDS["surfaces"]),
     **dict.fromkeys(("timesteps", "planes"), KINDS["surface"]),
     **dict.fromkeys(("fig3", "history-table"), KINDS["history"]),
-    **dict.fromkeys(("fig4a", "fig8", "table4", "exits", "classes", "scale-table"), KINDS["scaling"]),
+    **dict.fromkeys(("fig4a", "fig8", "table4", "exits", "classes", "scale-table", "class-table"), KINDS["scaling"]),
+    **dict.fromkeys(("margin-exit-table", "entropy-exit-table", "difference-table"), KINDS["scaling"]),
     **dict.fromkeys(("fig4b", "energy-table", "layer-table", "convention-table"), KINDS["energy"]),
     "fig6": lambda: [trained("total", lamb=lamb, label=f"lambda {lamb}") for lamb in (0.001, 0.05, 0.2)],
     "fig7": lambda: [trained("sdt", label="a"), trained("tet", label="b")],
@@ -70,5 +71,5 @@ NAMED = {
     "checkpoint-table": KINDS["trajectory"],
     "curvature-table": KINDS["curvature"],
     "training-table": KINDS["training-energy"],
-    "isometry-table": KINDS["isometry"],
+    **dict.fromkeys(("isometry-table", "depth-table"), KINDS["isometry"]),
 }
