@@ -5,6 +5,17 @@
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what __getattr__ gives, for type checkers and editors
+    from tetviz import analysis as analysis
+    from tetviz import errors as errors
+    from tetviz import figures as figures
+    from tetviz import landscape as landscape
+    from tetviz import models as models
+    from tetviz import results as results
+    from tetviz import summaries as summaries
+    from tetviz import training as training
 
 __version__ = "0.1.0"
 

@@ -1,12 +1,13 @@
-"""The history of a training run in progress, in a file that is read without torch."""
+"""The history of a training run, in progress or done, in a file that is read without torch."""
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
-from tetviz.commands.history import provenance_of
-from tetviz.results import save
-from tetviz.training import Checkpoint, training_history
-from tetviz.training.monitor import Monitor
+from tetviz.commands.session import provenance_of
+from tetviz.results import Provenance, save
+from tetviz.training import Checkpoint, DataSpec, Monitor, training_history
 
 
 class HistoryFile(Monitor):
@@ -26,4 +27,18 @@ class HistoryFile(Monitor):
 
     def _write(self) -> None:
         checkpoint = Checkpoint.load(self._last)
-        save(self._target, training_history(checkpoint, provenance_of(self._last, checkpoint)))
+        save(self._target, training_history(checkpoint, origin_of_history(self._last, checkpoint)))
+
+
+def origin_of_history(path: Path, checkpoint: Checkpoint) -> Provenance:
+    """Where the history of a checkpoint comes from; the checkpoint decides all of it."""
+    data = DataSpec(**checkpoint.data) if checkpoint.data else None
+    known = provenance_of(path, checkpoint)
+    return dataclasses.replace(
+        known,
+        dtype=str(next(iter(checkpoint.state.values())).dtype).removeprefix("torch."),
+        label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
+        dataset=data.name if data else "",
+        data_settings=json.dumps(data.to_dict()) if data else "",
+        request=known.checkpoint_sha256,
+    )

@@ -1,4 +1,4 @@
-"""``tetviz sharpness`` and ``tetviz compare``: flatness in numbers, with intervals over random planes."""
+"""``tetviz sharpness``: flatness in numbers, with intervals over random planes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
 from tetviz.commands.options import (
-    Parsed,
     bn_options,
     checkpoints_argument,
     data_options,
@@ -18,7 +18,10 @@ from tetviz.commands.options import (
     run_options,
     samples_option,
     span_option,
+    timestep_option,
 )
+from tetviz.commands.targets import output_paths
+from tetviz.commands.values import Parsed, parse_numbers
 
 if TYPE_CHECKING:
     from tetviz.results import Lines
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 @click.command()
 @checkpoints_argument
 @loss_option
-@click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
+@timestep_option("The T to draw and to print.")
 @click.option(
     "--planes", type=click.IntRange(1), default=10, show_default=True, help="Independent pairs of directions."
 )
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rho",
     metavar="RHO,...",
-    type=Parsed("numbers", "tetviz.commands.parsers:parse_numbers"),
+    type=Parsed("numbers", parse_numbers),
     default="0.003,0.01,0.03,0.1",
     show_default=True,
     help="Steps of SAM and average sharpness, as shares of the weights' L2 norm.",
@@ -69,73 +72,25 @@ def sharpness(
     tetviz sharpness tet.pt
     tetviz sharpness sdt.pt tet.pt --planes 10 --bn recalibrate
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.probing import open_planes, recording
-    from tetviz.figures import draw, save_figure
-    from tetviz.landscape import compute_sharpness
-    from tetviz.results import Sharpness
-
     if "random" not in options["policy"].values():
         raise click.UsageError("--params: a sharpness needs a role that is random")
-    opened, axis = open_planes(
-        checkpoints, output, Sharpness, "sharpness", loss=loss, timestep=timestep, force=force, **options
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Sharpness,
+        checkpoints,
+        output_paths(checkpoints, output, "sharpness"),
+        sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
+        measure=tetviz.commands.measure.point_by_point(
+            lambda each, record: tetviz.landscape.compute_sharpness(
+                each.probe, each.planes, each.axis, rho, loss, record
+            ),
+            points=lambda each: len(each.planes) * (2 * each.axis.size + len(rho)) + len(rho),
+        ),
+        draw={"sharpness": lambda found: tetviz.figures.draw(found, timestep=timestep)},
+        report=lambda found: report_flatness(found, timestep, compared(found, timestep)),
+        records=lambda found: flatness_records(found, timestep, compared(found, timestep)),
+        force=force,
+        as_json=as_json,
     )
-    results = []
-    for each in opened:
-        points = len(each.planes) * (2 * axis.size + len(rho)) + len(rho)
-        with recording(each.subject, each.target, force, points, each.seconds) as record:
-            results.append(compute_sharpness(each.probe, each.planes, axis, rho, loss, record))
-        save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
-        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(flatness_records(results, timestep, compared(results, timestep)))
-    else:
-        report_flatness(results, timestep, compared(results, timestep))
-
-
-@click.command()
-@click.argument("files", metavar="FILE.h5 FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
-def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> None:
-    """Compare checkpoints from their results, without measuring anything.
-
-    Flatness, from what `tetviz sharpness`, `tetviz line` and `tetviz landscape` wrote on the same planes; accuracy
-    at every T, from what `tetviz scale` wrote on the same samples. One file gives its table alone.
-
-    \b
-    tetviz compare sdt.sharpness.h5 tet.sharpness.h5
-    tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
-    tetviz compare sdt.scale.h5 tet.scale.h5
-    """
-    from tetviz.commands.console import print_json
-    from tetviz.commands.scale_report import report_scaling, scaling_records
-    from tetviz.errors import ResultError
-    from tetviz.figures.report.tables_flatness import differences
-    from tetviz.results import Lines, ScalingCurve, Surface, load
-    from tetviz.summaries import axis_lines
-    from tetviz.summaries.scaling import differences_from_first
-
-    loaded: list[Any] = [load(file) for file in files]
-    if all(isinstance(found, ScalingCurve) for found in loaded):
-        if as_json:
-            print_json(scaling_records(loaded, differences_from_first(loaded)))
-        else:
-            report_scaling(loaded, timestep)
-        return
-    results: list[Lines] = []
-    for file, found in zip(files, loaded, strict=True):
-        if not isinstance(found, Lines) and type(found) is not Surface:
-            raise ResultError(
-                f"{file}: holds a result of kind {found.kind!r}, expected sharpness, lines or surface, or scaling "
-                "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
-            )
-        results.append(found if isinstance(found, Lines) else axis_lines(found))
-    found = differences(results, timestep)
-    if as_json:
-        print_json(flatness_records(results, timestep, found))
-    else:
-        report_flatness(results, timestep, found)
 
 
 def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":

@@ -1,9 +1,12 @@
 """``tetviz info``: what result files and checkpoints hold."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
+
+import tetviz
 
 
 @click.command()
@@ -15,25 +18,24 @@ def info(file: Path) -> None:
     tetviz info tet.pt
     tetviz info tet.landscape.h5
     """
-    from tetviz.results import looks_like_result
-
-    lines = _result_lines(file) if looks_like_result(file) else _checkpoint_lines(file)
+    lines = _result_lines(file) if tetviz.results.looks_like_result(file) else _checkpoint_lines(file)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{name:<{width}}  {value}".rstrip())
 
 
 def _checkpoint_lines(file: Path) -> list[tuple[str, Any]]:
-    from tetviz.models import ForeignSpec
-    from tetviz.training import Checkpoint, file_sha256
 
-    checkpoint = Checkpoint.load(file)
+    checkpoint = tetviz.training.Checkpoint.load(file)
     spec = checkpoint.spec
-    if isinstance(spec, ForeignSpec):  # not built: info runs no code
+    if isinstance(spec, tetviz.models.ForeignSpec):  # not built: info runs no code
         parameters, called = spec.parameters, [("model is called with", spec.calling.options())]
     else:
         parameters, called = sum(p.numel() for p in checkpoint.model().parameters()), []
-    lines: list[tuple[str, Any]] = [("file", f"{file}, a tetviz checkpoint"), ("sha256", file_sha256(file))]
+    lines: list[tuple[str, Any]] = [
+        ("file", f"{file}, a tetviz checkpoint"),
+        ("sha256", tetviz.training.file_sha256(file)),
+    ]
     lines += [(f"model {name}", v) for name, v in spec.to_dict().items() if name not in ("calling", "parameters")]
     lines += called
     lines += [("parameters", f"{parameters:,}"), ("timesteps", checkpoint.timesteps)]
@@ -47,20 +49,20 @@ def _checkpoint_lines(file: Path) -> list[tuple[str, Any]]:
 
 
 def _result_lines(file: Path) -> list[tuple[str, Any]]:
-    import dataclasses
 
-    from tetviz.results.loss_landscape import load_any, looks_like_loss_landscape
-    from tetviz.results.schema import array_fields, attribute_fields
-
-    result: Any = load_any(file)
-    what = "a surface of loss-landscape" if looks_like_loss_landscape(file) else "a tetviz result"
+    result: Any = tetviz.results.load_any(file)
+    what = (
+        "a surface of loss-landscape"
+        if tetviz.results.loss_landscape.looks_like_loss_landscape(file)
+        else "a tetviz result"
+    )
     lines: list[tuple[str, Any]] = [("file", f"{file}, {what}"), ("kind", result.kind)]
-    lines += [(name, getattr(result, name)) for name in attribute_fields(type(result))]
+    lines += [(name, getattr(result, name)) for name in tetviz.results.schema.attribute_fields(type(result))]
     done, total = result.progress()
     if total:
         lines += [("points done", f"{done} of {total}")]
     lines += [(f"provenance {name}", value) for name, value in dataclasses.asdict(result.provenance).items()]
-    for name, schema in array_fields(type(result)).items():
+    for name, schema in tetviz.results.schema.array_fields(type(result)).items():
         shape = ", ".join(f"{dim} {n}" for dim, n in zip(schema["dims"], getattr(result, name).shape, strict=True))
         lines += [(f"array {name}", f"({shape}) {schema['long_name']} [{schema['units']}]")]
     return lines

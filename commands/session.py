@@ -1,16 +1,17 @@
-"""A checkpoint with the data that it is measured on, as the commands landscape and scale open it."""
+"""A checkpoint with the data that it is measured on."""
 
 import dataclasses
+import hashlib
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tetviz.commands.console import note
-from tetviz.commands.options import checkpoint_name, command_line
+from tetviz.commands.console import command_line, note
+from tetviz.commands.targets import checkpoint_name
 from tetviz.errors import CheckpointError, DataError, TetvizError
 from tetviz.models import ForeignNetwork, ForeignSpec, SpikingNetwork
 from tetviz.results import Provenance
@@ -20,8 +21,8 @@ from tetviz.training.importing import hold_to_contract
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is measured.
+class Session:
+    """What is measured, and what it is measured on.
 
     Attributes:
         path: the checkpoint's file.
@@ -45,6 +46,26 @@ class Subject:
     calibration: LabelledDataset | None = None
     calibration_indices: IntArray | None = None
 
+    def trained_on(self) -> str | None:
+        """The loss of the last epoch; None where the checkpoint does not tell."""
+        training, history = self.checkpoint.training, self.checkpoint.history
+        loss: str | None = history[-1].get("loss") if history else training.get("loss")
+        return loss
+
+    def request(self, settings: Mapping[str, Any]) -> str:
+        """SHA-256 of all that decides what is measured: the checkpoint, the samples and plain settings."""
+        origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed")
+        weight = next(self.model.parameters())
+        asked = {
+            **{name: getattr(self.provenance, name) for name in origin},
+            "samples": self.indices.tolist(),
+            "labels": self.dataset.labels[self.indices].tolist(),
+            "dtype": str(weight.dtype),
+            "device": weight.device.type,
+            **settings,
+        }
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
 
 def pick_device(name: str) -> torch.device:
     """The device of a run."""
@@ -63,7 +84,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def open_subject(
+def open_session(
     path: Path,
     *,
     samples: int,
@@ -78,7 +99,7 @@ def open_subject(
     seed: int | None = None,
     calibration: int = 0,
     **events: Any,
-) -> Subject:
+) -> Session:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
 
     Args:
@@ -111,27 +132,34 @@ def open_subject(
     if precision:
         model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
-    provenance = Provenance(
-        command=command_line(),
+    provenance = dataclasses.replace(
+        provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
-        checkpoint=str(path),
-        checkpoint_sha256=file_sha256(path),
-        label=checkpoint_name(path).encode(errors="replace").decode(),
         dataset=dataset.spec.name,
         data_settings=json.dumps(dataset.spec.to_dict()),
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
+    )
+    session = Session(path, checkpoint, model, dataset, indices, provenance, trust)
+    if not calibration:
+        return session
+    train = load_data(spec, split="train", **opening)
+    chosen = select_balanced(train.labels, calibration)
+    return dataclasses.replace(session, calibration=train, calibration_indices=chosen)
+
+
+def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:
+    """What a checkpoint tells of the origin of a result about it."""
+    return Provenance(
+        command=command_line(),
+        checkpoint=str(path),
+        checkpoint_sha256=file_sha256(path),
+        label=checkpoint_name(path).encode(errors="replace").decode(),
         network=architecture(checkpoint),
         training=training_settings(checkpoint),
         neurons=neuron_settings(checkpoint),
     )
-    subject = Subject(path, checkpoint, model, dataset, indices, provenance, trust)
-    if not calibration:
-        return subject
-    train = load_data(spec, split="train", **opening)
-    chosen = select_balanced(train.labels, calibration)
-    return dataclasses.replace(subject, calibration=train, calibration_indices=chosen)
 
 
 def architecture(checkpoint: Checkpoint) -> str:
@@ -180,10 +208,3 @@ def check_fit(path: Path, checkpoint: Checkpoint, dataset: LabelledDataset) -> N
             f"{path}: the network takes {expected.in_channels} channels, the data set {name} has {found.in_channels}; "
             "name the data set that it was trained on with --data"
         )
-
-
-def duration(seconds: float) -> str:
-    """A time span for people, such as ``40 s``, ``3 min`` or ``2.5 h``."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+import tetviz
 from tetviz.commands.options import (
     bn_options,
     checkpoints_argument,
@@ -16,13 +17,16 @@ from tetviz.commands.options import (
     run_options,
     samples_option,
     span_option,
+    timestep_option,
 )
+from tetviz.commands.sharpness import compared, flatness_records, report_flatness
+from tetviz.commands.targets import output_paths
 
 
 @click.command()
 @checkpoints_argument
 @loss_option
-@click.option("--t", "timestep", type=click.IntRange(1), help="The T of the table.  [default: T of training]")
+@timestep_option("The T to draw and to print.")
 @click.option("--planes", type=click.IntRange(1), default=5, show_default=True, help="Pairs of directions.")
 @click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points a line, odd.")
 @span_option
@@ -50,21 +54,18 @@ def line(
     tetviz line tet.pt
     tetviz line sdt.pt tet.pt --planes 10 --range auto
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import compared, flatness_records, report_flatness
-    from tetviz.commands.probing import open_planes, recording
-    from tetviz.figures import draw, save_figure
-    from tetviz.landscape import compute_lines
-    from tetviz.results import Lines
-
-    opened, axis = open_planes(checkpoints, output, Lines, "line", loss=loss, timestep=timestep, force=force, **options)
-    results = []
-    for each in opened:
-        with recording(each.subject, each.target, force, 2 * len(each.planes) * axis.size, each.seconds) as record:
-            results.append(compute_lines(each.probe, each.planes, axis, loss, record))
-        save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
-        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(flatness_records(results, timestep, compared(results, timestep)))
-    else:
-        report_flatness(results, timestep, compared(results, timestep))
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Lines,
+        checkpoints,
+        output_paths(checkpoints, output, "line"),
+        sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
+        measure=tetviz.commands.measure.point_by_point(
+            lambda each, record: tetviz.landscape.compute_lines(each.probe, each.planes, each.axis, loss, record),
+            points=lambda each: 2 * len(each.planes) * each.axis.size,
+        ),
+        draw={"line": lambda lines: tetviz.figures.draw(lines, timestep=timestep)},
+        report=lambda lines: report_flatness(lines, timestep, compared(lines, timestep)),
+        records=lambda lines: flatness_records(lines, timestep, compared(lines, timestep)),
+        force=force,
+        as_json=as_json,
+    )
