@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers and editors
     from tetviz import analysis as analysis
+    from tetviz import commands as commands
     from tetviz import errors as errors
     from tetviz import figures as figures
     from tetviz import landscape as landscape
@@ -25,7 +26,7 @@ __all__ = ["__version__", *_SUBPACKAGES]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _SUBPACKAGES:
+    if name in (*_SUBPACKAGES, "commands"):
         return import_module(f"tetviz.{name}")
     raise AttributeError(f"module 'tetviz' has no attribute {name!r}")
 

@@ -140,7 +140,7 @@ def ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    latex = tetviz.figures.tables.to_latex(tetviz.figures.tables.Table(table, CAPTION, label="ablation"))
+    latex = tetviz.figures.table.to_latex(tetviz.figures.table.Table(table, CAPTION, label="ablation"))
     texts = _csv(rows), f"{CAPTION}\n\n{tetviz.figures.to_markdown(table)}\n", latex
     for path, text in zip(tables, texts, strict=True):
         with tetviz.results.replacing(path) as partial:

@@ -144,6 +144,6 @@ def energy(
 def warnings(session: "Session", counts: "OperationCounts") -> Iterator[str]:
     """What has to be said of counts."""
     yield from at_chance(counts.sdt_loss[-1], session.checkpoint.spec.num_classes)
-    yield from counts.listed("warnings")
-    for sentence in counts.listed("not_counted"):
+    yield from counts.warnings
+    for sentence in counts.not_counted:
         yield f"the numbers are lower bounds, not counted: {sentence}"

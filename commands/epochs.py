@@ -1,12 +1,11 @@
 """The history of a training run, in progress or done, in a file that is read without torch."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from tetviz.commands.session import provenance_of
-from tetviz.results import Provenance, save
+from tetviz.results import TrainingHistory, save
 from tetviz.training import Checkpoint, DataSpec, Monitor, training_history
 
 
@@ -26,19 +25,20 @@ class HistoryFile(Monitor):
         self._write()
 
     def _write(self) -> None:
-        checkpoint = Checkpoint.load(self._last)
-        save(self._target, training_history(checkpoint, origin_of_history(self._last, checkpoint)))
+        save(self._target, history_of(self._last))
 
 
-def origin_of_history(path: Path, checkpoint: Checkpoint) -> Provenance:
-    """Where the history of a checkpoint comes from; the checkpoint decides all of it."""
+def history_of(path: Path) -> TrainingHistory:
+    """The history in a checkpoint, which decides all of it."""
+    checkpoint = Checkpoint.load(path)
     data = DataSpec(**checkpoint.data) if checkpoint.data else None
-    known = provenance_of(path, checkpoint)
-    return dataclasses.replace(
-        known,
+    origin = provenance_of(path, checkpoint)
+    origin = dataclasses.replace(
+        origin,
         dtype=str(next(iter(checkpoint.state.values())).dtype).removeprefix("torch."),
         label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
         dataset=data.name if data else "",
-        data_settings=json.dumps(data.to_dict()) if data else "",
-        request=known.checkpoint_sha256,
+        data_settings=data.to_dict() if data else {},
+        request=origin.checkpoint_sha256,
     )
+    return training_history(checkpoint, origin)

@@ -1,6 +1,5 @@
 """``tetviz history``: how a training run went, as a result file and a figure."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from tetviz.commands.targets import output_paths
 if TYPE_CHECKING:
     from tetviz.commands.measure import Job
     from tetviz.results import TrainingHistory
-    from tetviz.training import Checkpoint
 
 
 @click.command()
@@ -39,7 +37,7 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
         tetviz.results.TrainingHistory,
         checkpoints,
         output_paths(checkpoints, output, "history"),
-        sessions=lambda jobs: (tetviz.training.Checkpoint.load(job.path) for job in jobs),
+        sessions=lambda jobs: [tetviz.commands.epochs.history_of(job.path) for job in jobs],
         measure=write_history,
         draw={"history": tetviz.figures.draw_history},
         warnings=warnings,
@@ -50,17 +48,15 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     )
 
 
-def write_history(checkpoint: "Checkpoint", job: "Job") -> "TrainingHistory":
-    """Takes the history out of a checkpoint."""
-    origin = tetviz.commands.epochs.origin_of_history(job.path, checkpoint)
+def write_history(run: "TrainingHistory", job: "Job") -> "TrainingHistory":
+    """Writes a history, unless it is there."""
     if job.finished:
-        return tetviz.commands.measure.stored(job.target, tetviz.results.TrainingHistory, origin)
-    run = tetviz.training.training_history(checkpoint, origin)
+        return tetviz.commands.measure.stored(job.target, tetviz.results.TrainingHistory, run.provenance)
     tetviz.results.save(job.target, run)
     return run
 
 
-def warnings(checkpoint: "Checkpoint", run: "TrainingHistory") -> Iterator[str]:
+def warnings(_: "TrainingHistory", run: "TrainingHistory") -> Iterator[str]:
     """Says where a history is not the whole."""
     if len(run.epoch) < run.planned_epochs:
         yield (
@@ -72,8 +68,8 @@ def warnings(checkpoint: "Checkpoint", run: "TrainingHistory") -> Iterator[str]:
 def report(runs: "Sequence[TrainingHistory]") -> None:
     """Prints the epochs of each run."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import history_table
+    from tetviz.summaries.names import network_name
 
     for run in runs:
         click.echo(f"{network_name(run.provenance)}\n{format_table(history_table(run).frame)}")
@@ -85,7 +81,7 @@ def record(run: "TrainingHistory") -> dict[str, Any]:
         "checkpoint": run.provenance.checkpoint,
         "best_epoch": run.best_epoch,
         "planned_epochs": run.planned_epochs,
-        "stages": json.loads(run.stages),
+        "stages": list(run.stages),
         "switch": run.switch,
         "loss": run.trained_on(),
     }

@@ -1,6 +1,5 @@
 """``tetviz info``: what result files and checkpoints hold."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +56,14 @@ def _result_lines(file: Path) -> list[tuple[str, Any]]:
         else "a tetviz result"
     )
     lines: list[tuple[str, Any]] = [("file", f"{file}, {what}"), ("kind", result.kind)]
-    lines += [(name, getattr(result, name)) for name in tetviz.results.schema.attribute_fields(type(result))]
+    lines += [
+        (name, tetviz.results.schema.stored(getattr(result, name)))
+        for name in tetviz.results.schema.attribute_fields(type(result))
+    ]
     done, total = result.progress()
     if total:
         lines += [("points done", f"{done} of {total}")]
-    lines += [(f"provenance {name}", value) for name, value in dataclasses.asdict(result.provenance).items()]
+    lines += [(f"provenance {name}", value) for name, value in result.provenance.texts().items()]
     for name, schema in tetviz.results.schema.array_fields(type(result)).items():
         shape = ", ".join(f"{dim} {n}" for dim, n in zip(schema["dims"], getattr(result, name).shape, strict=True))
         lines += [(f"array {name}", f"({shape}) {schema['long_name']} [{schema['units']}]")]

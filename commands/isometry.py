@@ -138,7 +138,7 @@ def _check_blocks(pattern: str | None) -> None:
 
 def warnings(session: "Session", result: "BlockIsometry") -> Iterator[str]:
     """What has to be said of an isometry."""
-    yield from result.listed("not_measured")
+    yield from result.not_measured
     yield from _bypassed(result)
 
 
@@ -154,7 +154,7 @@ def report(results: "Sequence[BlockIsometry]") -> None:
 
 
 def _bypassed(result: "BlockIsometry") -> list[str]:
-    shares = {name: share for name, share in zip(result.listed("names"), result.bypass, strict=True) if share > _BYPASS}
+    shares = {name: share for name, share in zip(result.names, result.bypass, strict=True) if share > _BYPASS}
     if not shares:
         return []
     most = max(shares, key=shares.__getitem__)
@@ -180,20 +180,20 @@ def record(result: "BlockIsometry") -> dict[str, Any]:
         "block": table.index.tolist(),
         **{str(name).replace(" ", "_"): column.tolist() for name, column in table.items()},
         "block_gradient_by_timestep": result.input_gradient.tolist(),
-        "layer": result.listed("layer_names"),
+        "layer": result.layer_names,
         "layer_gradient_by_timestep": result.layer_gradient.tolist(),
-        "neurons": result.listed("neuron_names"),
+        "neurons": result.neuron_names,
         "rate_by_timestep": result.rate.tolist(),
         "mass_by_timestep": result.mass.tolist(),
-        "not_measured": result.listed("not_measured"),
+        "not_measured": result.not_measured,
     }
 
 
 def format_isometry(result: "BlockIsometry") -> str:
     """A block isometry as a table."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import block_table
+    from tetviz.summaries.names import network_name
 
     table = block_table(result)
     return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

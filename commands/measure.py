@@ -19,7 +19,7 @@ from tetviz.training import Checkpoint
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
     from tetviz.commands.session import Session
-    from tetviz.figures.picture import Picture
+    from tetviz.figures.plots.picture import Picture
 
 R = TypeVar("R", bound=Result)
 S = TypeVar("S")
@@ -127,8 +127,12 @@ def _is_finished(target: Path, kind: type[Result], force: bool) -> bool:
 def _draw(
     results: Sequence[R], draw: "Mapping[str, Callable[[Sequence[R]], Picture]]", paths: Mapping[str, Path], keep: bool
 ) -> list[Path]:
-    missing = [name for name, path in paths.items() if not (keep and path.exists())]
-    return [save_figure(draw[name](results), paths[name]) for name in missing]
+    drawn = []
+    for name, path in paths.items():
+        if not (keep and path.exists()):
+            save_figure(draw[name](results), path)
+            drawn.append(path)
+    return drawn
 
 
 def _tell(written: Sequence[Path]) -> None:
@@ -174,7 +178,8 @@ def stored(target: Path, kind: type[R], wanted: Provenance) -> R:
             "with -o, or replace it with --force"
         )
     names = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed")
-    differ = [name for name in names if getattr(found, name) != getattr(wanted, name)]
+    then, now = found.texts(), wanted.texts()
+    differ = [name for name in names if then[name] != now[name]]
     raise OutputError(
         f"{target}: exists already, measured with another {', '.join(differ) or 'setting'}, by `{found.command}`; "
         "choose another name with -o, or replace it with --force"

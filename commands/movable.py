@@ -1,7 +1,6 @@
 """Checkpoints whose weights are moved: examined beforehand, one by one or all along the same random planes."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile, examine, measure, to_batches
+from tetviz.training.doctor import CHECKS
 from tetviz.training.profile import Batch
 
 # What a network may fail and still be measured with --allow-chance.
-EXCUSABLE = ("above chance", "spikes")
+EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,9 @@ def _centre(session: Session, batches: Sequence[Batch], steps: int) -> TemporalP
     return centre
 
 
-def _examine(session: Session, batches: Sequence[Batch], steps: int, allow_chance: bool) -> str:
+def _examine(
+    session: Session, batches: Sequence[Batch], steps: int, allow_chance: bool
+) -> tuple[tuple[str, str, str], ...]:
     findings = examine(session.model, batches, steps)
     for finding in findings:
         lifted = allow_chance and finding.check in EXCUSABLE
@@ -110,7 +112,7 @@ def _examine(session: Session, batches: Sequence[Batch], steps: int, allow_chanc
             raise CheckpointError(f"{session.path}: not fit to be measured ({finding.check}): {finding.message}{cure}")
         if finding.verdict != "ok":
             note(f"warning: {finding.check}: {finding.message}")
-    return json.dumps([[each.check, each.verdict, each.message] for each in findings])
+    return tuple((each.check, each.verdict, each.message) for each in findings)
 
 
 def _seconds_of_point(probe: Probe, centre: TemporalProfile) -> float:

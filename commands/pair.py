@@ -45,14 +45,14 @@ def open_pair(checkpoints: tuple[Path, ...], **options: Any) -> MovableSession:
 def about_all(session: MovableSession, checkpoints: tuple[Path, ...]) -> MovableSession:
     """The session of a checkpoint, with the origin of a result about several."""
     loaded = [Checkpoint.load(path) for path in checkpoints]
-    training, neurons = ({tell(each) for each in loaded} for tell in (training_settings, neuron_settings))
+    training, neurons = ([tell(each) for each in loaded] for tell in (training_settings, neuron_settings))
     origin = dataclasses.replace(
         session.provenance,
         label=" to ".join(path.stem.encode(errors="replace").decode() for path in checkpoints),
         checkpoint=", ".join(map(str, checkpoints)),
         checkpoint_sha256=", ".join(file_sha256(path) for path in checkpoints),
-        training=training.pop() if len(training) == 1 else "",
-        neurons=neurons.pop() if len(neurons) == 1 else "",
+        training=training[0] if all(each == training[0] for each in training) else {},
+        neurons=neurons[0] if all(each == neurons[0] for each in neurons) else {},
     )
     return dataclasses.replace(session, provenance=origin)
 

@@ -128,7 +128,7 @@ def plot(
     tabular = (
         tetviz.figures.named.FIGURES[name].table
         if name
-        else output.suffix.lower() in tetviz.figures.tables.TABLE_SUFFIXES
+        else output.suffix.lower() in tetviz.figures.table.TABLE_SUFFIXES
     )
     if not animated:
         tetviz.figures.output.check_suffix(output, name or "", table=tabular)
@@ -146,7 +146,7 @@ def plot(
     _check_heeded(name, choices)
     tetviz.results.writable_target(output, force)
     results: list[Result] = [tetviz.results.load_any(file) for file in files]
-    with tetviz.figures.venues.use_style(style or "tetviz"):
+    with tetviz.figures.use_style(style or "tetviz"):
         for path in _draw(results, name, choices, output, tabular, force):
             click.echo(f"wrote {path}", err=True)
 
@@ -157,7 +157,7 @@ def _draw(
 
     if output.suffix.lower() == ".gif":
         surface = _one_surface(results)
-        caption = tetviz.figures.animation.animation_caption(surface, choices.loss, choices.plane or 0)
+        caption = tetviz.figures.animation_caption(surface, choices.loss, choices.plane or 0)
         tetviz.figures.output.write_caption(output, caption, force=force, write=False)
         return [
             tetviz.figures.animate_timesteps(surface, output, choices.loss, choices.plane or 0),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
-from tetviz.commands.choices import LAYOUTS, MODEL_NORMS, MODELS, NEURONS, RESETS, SURROGATES
+from tetviz.commands.choices import LAYER_NORMS, LAYOUTS, MODELS, NEURONS, RESETS, SURROGATES
 from tetviz.commands.console import note
 from tetviz.commands.options import combined
 from tetviz.commands.train import model_option
@@ -36,7 +36,7 @@ published_options = combined(
     click.option("--threshold", type=POSITIVE, help="V_th.  [default: as published]"),
     click.option("--reset", type=Name(RESETS), help="[default: hard]"),
     click.option("--detach-reset/--attach-reset", default=None, help="[default: as published]"),
-    click.option("--norm", type=Name(MODEL_NORMS), help="[default: as published]"),
+    click.option("--norm", type=Name(LAYER_NORMS), help="[default: as published]"),
     click.option("--surrogate", type=Name(SURROGATES), help="[default: as published]"),
     click.option("--gamma", type=POSITIVE, help="Width of the surrogate.  [default: 1]"),
 )

@@ -55,9 +55,10 @@ class Session:
     def request(self, settings: Mapping[str, Any]) -> str:
         """SHA-256 of all that decides what is measured: the checkpoint, the samples and plain settings."""
         origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed")
+        texts = self.provenance.texts()
         weight = next(self.model.parameters())
         asked = {
-            **{name: getattr(self.provenance, name) for name in origin},
+            **{name: texts[name] for name in origin},
             "samples": self.indices.tolist(),
             "labels": self.dataset.labels[self.indices].tolist(),
             "dtype": str(weight.dtype),
@@ -136,7 +137,7 @@ def open_session(
         provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
         dataset=dataset.spec.name,
-        data_settings=json.dumps(dataset.spec.to_dict()),
+        data_settings=dataset.spec.to_dict(),
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
@@ -162,24 +163,23 @@ def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:
     )
 
 
-def architecture(checkpoint: Checkpoint) -> str:
+def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     """What decides the shapes of a network's weights, and with them the noise that a seed gives."""
     spec = checkpoint.spec.to_dict()
     names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
-    return json.dumps({name: spec[name] for name in names if name in spec})
+    return {name: spec[name] for name in names if name in spec}
 
 
-def training_settings(checkpoint: Checkpoint) -> str:
+def training_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """How a network was trained: loss, lambda, seed, stages and what else `tetviz train` records."""
-    return json.dumps(dict(checkpoint.training), default=str) if checkpoint.training else ""
+    return dict(checkpoint.training)
 
 
-def neuron_settings(checkpoint: Checkpoint) -> str:
+def neuron_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """The neurons of a network and its normalisation, which its weights do not tell."""
     spec = checkpoint.spec.to_dict()
     names = ("neuron", "leak", "threshold", "reset", "detach_reset", "surrogate", "gamma", "norm")
-    known = {name: spec[name] for name in names if name in spec}
-    return json.dumps(known) if known else ""
+    return {name: spec[name] for name in names if name in spec}
 
 
 def announce(*names: str, trust: bool) -> None:

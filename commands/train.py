@@ -9,9 +9,9 @@ import click
 import tetviz
 from tetviz.commands.choices import (
     AUGMENTATIONS,
+    LAYER_NORMS,
     LOSSES,
     LR_SCHEDULES,
-    MODEL_NORMS,
     MODELS,
     NEURONS,
     OPTIMIZERS,
@@ -48,7 +48,7 @@ network_options = combined(
         metavar="NAME=VALUE",
         help="Such as stem=128, connect=AND, zero_init=false. Repeat it for several.",
     ),
-    click.option("--norm", type=Name(MODEL_NORMS), default="bn", show_default=True),
+    click.option("--norm", type=Name(LAYER_NORMS), default="bn", show_default=True),
     click.option("--neuron", type=Name(NEURONS), default="lif", show_default=True),
     click.option(
         "--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Of lif; of plif where it starts."

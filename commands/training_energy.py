@@ -1,7 +1,6 @@
 """``tetviz training-energy``: what a checkpoint's training computes, phase by phase, and what its run has cost."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +104,7 @@ def training_energy(
             compute, timesteps=timesteps, loss=loss, bn=bn, cost=tetviz.summaries.cost_text(prices)
         ),
         draw={"training-energy": tetviz.figures.draw_training_cost},
-        warnings=lambda session, result: [f"not counted: {sentence}" for sentence in result.listed("not_counted")],
+        warnings=lambda session, result: [f"not counted: {sentence}" for sentence in result.not_counted],
         report=report,
         records=lambda results: [record(result) for result in results],
         force=force,
@@ -147,7 +146,7 @@ def run_settings(session: "Session") -> dict[str, Any]:
     except (TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{session.path}: damaged, its training settings cannot be used ({error})") from error
     return {
-        "stages": json.dumps([[stage.timesteps, stage.epochs] for stage in stages]),
+        "stages": tuple((stage.timesteps, stage.epochs) for stage in stages),
         "optimizer": training["optimizer"],
         "optimizer_mac": macs,
         "train_batch_size": training["batch_size"],
@@ -187,19 +186,19 @@ def record(result: "TrainingOperations") -> dict[str, Any]:
         **{f"{phase}_pj_by_timestep": of_phase.tolist() for phase, of_phase in zip(PHASES, steps, strict=True)},
         "neurons_pj": float(neuron_energy(result).sum()),
         "optimizer_pj_per_update": optimizer_energy(result),
-        "timestep_epochs": schedule_cost(result.schedule()),
+        "timestep_epochs": schedule_cost(result.stages),
         "train_samples": result.train_samples,
         "run_joules": run_energy(result),
-        "not_counted": result.listed("not_counted"),
+        "not_counted": result.not_counted,
     }
 
 
 def format_training(result: "TrainingOperations") -> str:
     """Training energy as tables."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
+    from tetviz.figures.plots.style import plain_units
     from tetviz.figures.report.tables_training import training_energies
-    from tetviz.figures.style import plain_units
+    from tetviz.summaries.names import network_name
 
     energies, densities = training_energies(result)
     head = f"{network_name(result.provenance)}: {energies.caption}"

@@ -173,7 +173,7 @@ def parse_sensor(text: str) -> tuple[int, int]:
 
 def parse_reference(text: str) -> str:
     """Checks what names a function; nothing is imported."""
-    tetviz.models.calling.split_reference(text)
+    tetviz.models.split_reference(text)
     return text
 
 

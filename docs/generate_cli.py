@@ -26,7 +26,9 @@ def render() -> str:
     """
     root = _context("tetviz", main, None)
     parts = [HEADER, _section("tetviz", root)]
-    for name, command in main.commands.items():
+    for name in main.list_commands(root):
+        command = main.get_command(root, name)
+        assert command is not None
         parts.append(_section(f"tetviz {name}", _context(name, command, root)))
     return "\n".join(parts)
 

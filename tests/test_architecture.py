@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "figures": {"results", "summaries", "errors"},
     "commands": {*COMPUTE, "landscape", "analysis", "figures"},
     "cli": {*COMPUTE, "landscape", "analysis", "figures", "commands"},
-    "__init__": set(),
+    "__init__": {*COMPUTE, "landscape", "analysis", "figures", "commands"},  # for type checkers alone, see below
 }
 
 # library -> where it may be imported
@@ -48,7 +48,7 @@ def part_of(name: str) -> str:
 
 
 def imports(tree: ast.AST) -> list[tuple[str, int]]:
-    """Every imported module, dotted, with its line; `from tetviz import x` counts as tetviz.x."""
+    """Every imported module, dotted, with its line; `from tetviz import x` and `tetviz.x` alone count as tetviz.x."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -59,6 +59,8 @@ def imports(tree: ast.AST) -> list[tuple[str, int]]:
                 found += [(f"tetviz.{alias.name}", node.lineno) for alias in node.names]
             else:
                 found.append((module, node.lineno))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tetviz":
+            found.append((f"tetviz.{node.attr}", node.lineno))
     return found
 
 

@@ -1,7 +1,6 @@
 """`tetviz energy` end to end on tiny networks: tables, figure, JSON and file agree; what a user can do wrong."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import strict_json, tetviz
+from click.testing import Result
 
 from tetviz import analysis
-from tetviz.cli import main
 from tetviz.figures.report.tables_energy import unit_of
 from tetviz.models import ModelSpec, build
 from tetviz.results import OperationCounts, load
@@ -31,19 +30,6 @@ compare = 0.5
 weight_bits = 16
 state_bits = 16
 """
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
-
-
-def strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def network(path: Path, seed: int, data: DataSpec | None = None) -> Path:
@@ -107,7 +93,7 @@ def test_files_and_figures_stand_beside_the_checkpoints(nets: list[Path], measur
     }
     counts = counts_of(nets[1])
     assert (len(counts.timestep), len(counts.sample), counts.t_train) == (5, 20, 3)
-    assert counts.ac.sum() > 0 and not counts.listed("not_counted")
+    assert counts.ac.sum() > 0 and not list(counts.not_counted)
     assert "sdt-tet.energy.png" in measured.stderr
 
 
@@ -146,7 +132,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(nets: list[Path], measur
     for tmax in (1, 4):
         tetviz("energy", nets[1], "--tmax", tmax, "--samples", 20, "-o", tmp_path / f"{tmax}.h5")
         counts = load(tmp_path / f"{tmax}.h5", OperationCounts)
-        assert counts.listed("names") == longest.listed("names")
+        assert list(counts.names) == list(longest.names)
         np.testing.assert_array_equal(counts.ac, longest.ac[:, :tmax])
         np.testing.assert_array_equal(estimate_energy(counts).total_pj, estimate_energy(longest).total_pj[:tmax])
 
@@ -198,7 +184,7 @@ def test_what_is_not_counted_is_said(nets: list[Path], tmp_path: Path, monkeypat
     compute = analysis.compute_operations
 
     def partial(*args: Any, **options: Any) -> OperationCounts:
-        lists = {"warnings": json.dumps(["conv: odd values"]), "not_counted": json.dumps(["fold: unknown"])}
+        lists = {"warnings": ("conv: odd values",), "not_counted": ("fold: unknown",)}
         return dataclasses.replace(compute(*args, **options), **lists)
 
     monkeypatch.setattr(analysis, "compute_operations", partial)

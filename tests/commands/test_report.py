@@ -2,7 +2,6 @@
 
 import dataclasses
 import http.client
-import json
 import os
 import signal
 import socket
@@ -16,17 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_runs import run, tetviz
 from planted_results import planted_curve, planted_history, planted_surface
 
-from tetviz.cli import main
 from tetviz.commands.report_server import ReportServer, Watched
 from tetviz.results import Surface, TrainingHistory, load, open_result, save
 from tetviz.results.schema import array_fields
 
 
 def report(*words: Any) -> Any:
-    return CliRunner().invoke(main, ["report", *map(str, words)])
+    return run("report", *words)
 
 
 @pytest.fixture
@@ -273,11 +271,6 @@ def test_a_surface_that_is_measured_is_shown_as_far_as_it_is(tmp_path: Path) -> 
 
 
 def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) -> None:
-    def tetviz(*words: Any) -> Any:
-        result = CliRunner().invoke(main, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
-        return result
-
     net = tmp_path / "net.pt"
     tetviz("train", "--data", "digits", "--width", 0.1, "--epochs", 2, "--timesteps", 1, "-o", net)
     written = load(tmp_path / "net.epochs.h5", TrainingHistory)
@@ -287,7 +280,7 @@ def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) 
         np.testing.assert_array_equal(getattr(written, name), getattr(expected, name))
     assert written.provenance.checkpoint_sha256 == expected.provenance.checkpoint_sha256
     tetviz("landscape", net, "--grid", 3, "--samples", 20, "--allow-chance")
-    found = json.loads(load(tmp_path / "net.landscape.h5", Surface).provenance.doctor)
+    found = load(tmp_path / "net.landscape.h5", Surface).provenance.doctor
     assert {"repeatable", "finite", "causal in t"} <= {check for check, _, _ in found}
     page = Watched(tmp_path, "A run").page().decode()
     assert "Over training" in page and "The loss around the network" in page
