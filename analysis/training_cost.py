@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from tetviz.analysis.bptt import Backpropagation, Call
-from tetviz.analysis.fan_in import FanIn, count_pairs
+from tetviz.analysis.counting.synapses import FanIn, count_pairs
 from tetviz.errors import DataError
 from tetviz.results import Provenance, TrainingOperations
 from tetviz.results.schema import IntArray

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from reference import conv_synapses, lif_forward, linear_synapses
 from tetviz.analysis.bptt import responsive
-from tetviz.analysis.fan_in import FanIn, count_pairs
-from tetviz.analysis.operations import count_operations
+from tetviz.analysis.counting.operations import count_operations
+from tetviz.analysis.counting.synapses import FanIn, count_pairs
 from tetviz.analysis.training_cost import compute_training_cost
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import LIF, NEURONS, SpikingNetwork, build
