@@ -1,7 +1,6 @@
 """Exact operation counts of a network, at every number of timesteps, from one pass."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -15,10 +14,12 @@ from tetviz.analysis.counting.row_order import RowOrder, tell_order
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork
+from tetviz.models.foreign.isolation import generators_kept
+from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure
-from tetviz.training.doctor_probe import CANNOT_RUN, generators_kept, state_kept
+from tetviz.training.doctor.runs import CANNOT_RUN
 from tetviz.training.profile import a_parameter, check_length, evaluating, measured_on, outputs, streams
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
@@ -113,7 +114,7 @@ def compute_operations(
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
         counts,
-        warnings=json.dumps([*counts.listed("warnings"), *remarks]),
+        warnings=(*counts.warnings, *remarks),
         sample=np.arange(profile.samples) if indices is None else indices,
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
@@ -245,11 +246,11 @@ def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
         step_accuracy=unknown,
         sdt_loss=unknown,
         tet_loss=unknown,
-        names=json.dumps([name or "network" for name in kept]),
-        modules=json.dumps([counter.type_of(name) for name in kept]),
-        inputs=json.dumps([", ".join(layers[name].kinds) for name in kept]),
-        warnings=json.dumps([*counts.warnings, *counter.remarks()]),
-        not_counted=json.dumps(counts.not_counted_outside(updating)),
+        names=tuple(name or "network" for name in kept),
+        modules=tuple(counter.type_of(name) for name in kept),
+        inputs=tuple(", ".join(layers[name].kinds) for name in kept),
+        warnings=(*counts.warnings, *counter.remarks()),
+        not_counted=tuple(counts.not_counted_outside(updating)),
         skip_zero_weights=int(counter.rules.skip_zero_weights),
     )
 
