@@ -117,7 +117,7 @@ def measure_training(
     """Counts the operations of a checkpoint's training, and looks up how it was trained."""
     import dataclasses
 
-    from tetviz.analysis.training_cost import compute_training_cost
+    from tetviz.analysis import compute_training_cost
     from tetviz.commands.console import progress_bar
     from tetviz.summaries.training import with_cost
 
