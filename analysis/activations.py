@@ -3,19 +3,26 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from tetviz.errors import ModelError
 from tetviz.models import LIF, ForeignNetwork, SpikingNetwork
 from tetviz.models.foreign.state import clone
+from tetviz.results.schema import FloatArray
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+STEPS_EXPECTED = (
+    "expected a call for each step, or one call with all steps, time first (samples first in a network that is "
+    "batch-major)"
+)
 # A normalisation of weight 0 gives zeros, too.
 _SILENT = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
-class Signals:
+class Activations:
     """Runs a copy of a network and keeps the tensors, with their graph; the network itself is left alone.
 
     Modules get and hand on copies of what is kept, so one that works in place changes nothing in it.
@@ -56,15 +63,25 @@ class Signals:
             leaf = x.detach().clone().requires_grad_()
             return self.model(leaf.clone(), timesteps)  # type: ignore[no-any-return]
 
-    def by_step(self, tensors: Sequence[Tensor]) -> Tensor | None:
+    def tells_steps(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether the calls of a module say which step is which."""
+        return self._in_steps(tensors) is not None
+
+    def by_step(self, tensors: Sequence[Tensor]) -> Tensor:
         """The tensors of all calls of a module, or their gradients, as one.
 
         Rows of a call that holds all steps of all samples are in order of time, or of samples in a network of
         someone else's that takes or gives them batch first.
 
         Returns:
-            T x B x any further axes; None where the calls do not say which step is which.
+            T x B x any further axes.
         """
+        found = self._in_steps(tensors)
+        if found is None:
+            raise ModelError(f"a module is called otherwise in one batch than in another; {STEPS_EXPECTED}")
+        return found
+
+    def _in_steps(self, tensors: Sequence[Tensor]) -> Tensor | None:
         if not tensors or any(tensor.shape != tensors[0].shape for tensor in tensors):
             return None
         T, B, shape = self.timesteps, self.samples, tensors[0].shape
@@ -127,6 +144,32 @@ def set_modes(model: nn.Module, bn: str) -> None:
             module.training = bn == "batch"
         else:
             module.training = not own and "dropout" not in type(module).__name__.lower()
+
+
+def neuron_means(activations: Activations, neurons: Sequence[str]) -> dict[str, FloatArray]:
+    """What layers of neurons do, on average over neurons and samples.
+
+    Returns:
+        By layer and step: ``rate``; ``potential_mean``, ``potential_square`` and ``mass`` (of the squared surrogate
+        derivative), NaN for neurons that are not :class:`tetviz.models.LIF`.
+    """
+    rows = []
+    for name in neurons:
+        module = activations.model.get_submodule(name)
+        rate = mean_by_step(activations.by_step(activations.left[name]).detach())
+        potential_mean = potential_square = mass = np.full_like(rate, np.nan)
+        if isinstance(module, LIF):
+            traced = module.trace(activations.by_step(activations.entered[name]))
+            u_TB, slopes_TB = traced.potentials.double(), traced.slopes.double()
+            potential_mean, potential_square, mass = map(mean_by_step, (u_TB, u_TB**2, slopes_TB**2))
+        rows.append([rate, potential_mean, potential_square, mass])
+    columns = np.array(rows).reshape(-1, 4, activations.timesteps).swapaxes(0, 1)
+    return dict(zip(("rate", "potential_mean", "potential_square", "mass"), columns, strict=True))
+
+
+def mean_by_step(x_TB: Tensor) -> FloatArray:
+    """The mean over all axes but time."""
+    return x_TB.double().flatten(1).mean(1).cpu().numpy()
 
 
 def _binary(x: Tensor) -> bool:

@@ -10,10 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tetviz.analysis import provenance
-from tetviz.analysis.accounts import Accounts, Operation
-from tetviz.analysis.ledger import Ledger, within
-from tetviz.analysis.provenance import ANALOG, SPIKES, WEIGHTS, Origin
+from tetviz.analysis.counting.counts import Counts, within
+from tetviz.analysis.counting.operands import (
+    ANALOG,
+    SPIKE_KINDS,
+    WEIGHTS,
+    ZERO,
+    Operand,
+    constant,
+    derive,
+    joined,
+    keeps,
+    place,
+    times,
+)
+from tetviz.analysis.counting.rules import Operation, Rules
 
 
 class _Signature(NamedTuple):
@@ -24,14 +35,14 @@ class _Signature(NamedTuple):
     written: tuple[tuple[int, str], ...]
 
 
-class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations of whatever runs inside ``with meter:``, for one network."""
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations of whatever runs inside ``with counter:``, for one network."""
 
     def __init__(self, model: nn.Module, spiking: Collection[str] = (), skip_zero_weights: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.ledger = Ledger()
+        self.counts = Counts()
         self.model, self.spiking = model, spiking
-        self._origins: dict[int, Origin] = {}
+        self._operands: dict[int, Operand] = {}
         self._running: list[str] = [""]
         self._signatures: dict[Any, _Signature] = {}
         self._types = {name: type(module).__name__ for name, module in model.named_modules(remove_duplicate=False)}
@@ -39,12 +50,12 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._hooks = ExitStack()
         owners: dict[int, str] = {}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            self._origins[_place(tensor)] = WEIGHTS
-            owners.setdefault(_place(tensor), name.removesuffix(".weight"))
-        parameters = {_place(parameter) for parameter in model.parameters()}
-        self.accounts = Accounts(self.ledger, owners, parameters, skip_zero_weights)
+            self._operands[place(tensor)] = WEIGHTS
+            owners.setdefault(place(tensor), name.removesuffix(".weight"))
+        parameters = {place(parameter) for parameter in model.parameters()}
+        self.rules = Rules(self.counts, owners, parameters, skip_zero_weights)
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> "Counter":
         with ExitStack() as stack:
             for module, names in self._names.items():
                 stack.callback(module.register_forward_pre_hook(self._entering(names)).remove)
@@ -59,7 +70,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def feed(self, x: Tensor, static: bool) -> None:
         """Says what the input of the network is."""
-        self._origins[_place(x)] = Origin("data", static=static)
+        self._operands[place(x)] = Operand("data", static=static)
 
     def neuron_name(self, module: str) -> str:
         """The layer of neurons that a module which returns spikes belongs to."""
@@ -70,7 +81,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def updating_module(self, module: str) -> str:
         """The module that holds the whole update of neurons."""
-        summing = [*self.ledger.leaking, *(n for n, e in self.ledger.layers.items() if "residual_add" in e.columns)]
+        summing = [*self.counts.leaking, *(n for n, e in self.counts.layers.items() if "residual_add" in e.columns)]
         return module if any(within(name, [module]) for name in summing) else self.neuron_name(module)
 
     def type_of(self, layer: str) -> str:
@@ -79,7 +90,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def remarks(self) -> list[str]:
         """What a reader should know about the counts."""
-        loose = sorted(self.ledger.fed_by - set(self.ledger.claims))
+        loose = sorted(self.counts.fed_by - set(self.counts.returned_by))
         texts = [
             f"{name or 'network'}: makes spikes that no module returns as such; they are counted where they are used, "
             "but not as spikes of neurons"
@@ -87,7 +98,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
         for name, module in self.model.named_modules():
             weight = getattr(module, "weight", None)
-            if isinstance(weight, nn.Parameter) and weight.dim() > 1 and _place(weight) not in self.accounts.used:
+            if isinstance(weight, nn.Parameter) and weight.dim() > 1 and place(weight) not in self.rules.used:
                 texts.append(f"{name} ({self.type_of(name)}): has weights that no operation used")
         return texts
 
@@ -103,22 +114,22 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name = self._running.pop() if self._running[-1] in names else names[0]
             returned = list(_tensors([output]))
             if returned and (name in self.spiking or type(module).__name__ in self.spiking):
-                self._origins[_place(returned[0])] = Origin("binary", 1.0, frozenset({name}))
+                self._operands[place(returned[0])] = Operand("binary", 1.0, frozenset({name}))
             spikes = [tensor for tensor in returned if self._made_spikes(name, tensor)]
             if spikes:  # what is done with them is not the network's
-                super(Meter, self).__exit__(None, None, None)  # type: ignore[no-untyped-call]
+                super(Counter, self).__exit__(None, None, None)  # type: ignore[no-untyped-call]
                 try:
-                    self.ledger.spikes(name, self._origins[_place(spikes[0])], spikes[0])
-                finally:  # else whoever leaves the meter would take another mode off
-                    super(Meter, self).__enter__()  # type: ignore[no-untyped-call]
+                    self.counts.add_spikes(name, self._operands[place(spikes[0])], spikes[0])
+                finally:  # else whoever leaves the counter would take another mode off
+                    super(Counter, self).__enter__()  # type: ignore[no-untyped-call]
 
         return leave
 
     def _made_spikes(self, module: str, tensor: Tensor) -> bool:
-        origin = self._origins.get(_place(tensor), ANALOG)
-        if not module or origin.kind not in SPIKES or not origin.makers:
+        operand = self._operands.get(place(tensor), ANALOG)
+        if not module or operand.kind not in SPIKE_KINDS or not operand.makers:
             return False
-        return all(maker == module or maker.startswith(f"{module}.") for maker in origin.makers)
+        return all(maker == module or maker.startswith(f"{module}.") for maker in operand.makers)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -126,20 +137,20 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         signature = self._signatures.get(func) or self._learn(func)
         if signature.view:
             if signature.name == "lift_fresh":  # made outside of torch, where another tensor may have been
-                self._origins.pop(_place(output), None)
+                self._operands.pop(place(output), None)
             return output
         given = list(_flat(args, kwargs))
         if any(isinstance(value, Tensor) and value.layout is not torch.strided for value in given):
-            self.ledger.not_counted(f"{self._running[-1] or 'network'}: {signature.name} of sparse tensors")
+            self.counts.not_counted(f"{self._running[-1] or 'network'}: {signature.name} of sparse tensors")
             return output
-        origins = [self._origin(value) for value in given]
+        operands = [self._operand(value) for value in given]
         if "alpha" in kwargs:  # a + alpha b
-            origins[1] = provenance.times(origins[1], float(kwargs["alpha"]))
+            operands[1] = times(operands[1], float(kwargs["alpha"]))
         name, module = signature.name, self._running[-1]
-        layer = self.accounts.book(Operation(name, args, given, origins, output, module))
-        if provenance.keeps(name):  # the numbers among its arguments are places and sizes
-            origins = [origin for value, origin in zip(given, origins, strict=True) if isinstance(value, Tensor)]
-        made = provenance.result(name, origins, args, output, module)
+        layer = self.rules.count(Operation(name, args, given, operands, output, module))
+        if keeps(name):  # the numbers among its arguments are places and sizes
+            operands = [operand for value, operand in zip(given, operands, strict=True) if isinstance(value, Tensor)]
+        made = derive(name, operands, args, output, module)
         self._keep(signature, args, kwargs, given, output, replace(made, layer=layer) if layer else made)
         return output
 
@@ -152,24 +163,26 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._signatures[func] = _Signature(func.overloadpacket.__name__.rstrip("_"), view, written)
         return self._signatures[func]
 
-    def _origin(self, value: Any) -> Origin:
+    def _operand(self, value: Any) -> Operand:
         if not isinstance(value, Tensor):
-            return provenance.constant(value)
-        known = self._origins.get(_place(value))
+            return constant(value)
+        known = self._operands.get(place(value))
         if known is None and value.dim() == 0:
-            return provenance.constant(float(value))
+            return constant(float(value))
         return known or ANALOG
 
-    def _keep(self, signature: _Signature, args: Any, kwargs: Any, given: list[Any], output: Any, made: Origin) -> None:
+    def _keep(
+        self, signature: _Signature, args: Any, kwargs: Any, given: list[Any], output: Any, made: Operand
+    ) -> None:
         for index, name in signature.written:
             for tensor in _tensors([args[index] if index < len(args) else kwargs.get(name)]):
                 whole = tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes()
-                before = provenance.ZERO if whole else self._origins.get(_place(tensor), ANALOG)
-                self._origins[_place(tensor)] = provenance.join([before, made])
-        shared = {_place(value) for value in given if isinstance(value, Tensor)}
+                before = ZERO if whole else self._operands.get(place(tensor), ANALOG)
+                self._operands[place(tensor)] = joined([before, made])
+        shared = {place(value) for value in given if isinstance(value, Tensor)}
         for tensor in _tensors([output]):
-            if _place(tensor) not in shared:  # else a view, or written to above
-                self._origins[_place(tensor)] = made
+            if place(tensor) not in shared:  # else a view, or written to above
+                self._operands[place(tensor)] = made
 
 
 def _names(model: nn.Module) -> dict[nn.Module, list[str]]:
@@ -182,10 +195,6 @@ def _names(model: nn.Module) -> dict[nn.Module, list[str]]:
         if module not in names or not holds:
             names.setdefault(module, []).append(name)
     return names
-
-
-def _place(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
 
 
 def _flat(args: Iterable[Any], kwargs: dict[str, Any]) -> Iterator[Any]:

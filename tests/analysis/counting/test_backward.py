@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from reference import conv_synapses, lif_forward, linear_synapses
-from tetviz.analysis.fan_in import FanIn, count_pairs
-from tetviz.analysis.operations import count_operations
-from tetviz.analysis.training_cost import compute_training_cost
+from tetviz.analysis.counting.backward import compute_training_cost
+from tetviz.analysis.counting.operations import count_operations
+from tetviz.analysis.counting.synapses import FanIn, count_pairs
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import LIF, NEURONS, SpikingNetwork, build
 from tetviz.models.layers import over_time
@@ -384,7 +384,7 @@ def test_a_residual_block_needs_what_its_neurons_respond_to():
         ("fc2", "lif_fc1"),
     ]:
         np.testing.assert_array_equal(result.needed_inputs[row(result, layer)], neurons[neuron])
-    assert result.spiking[row(result, "fc1")] == 0 and result.not_counted == "[]"
+    assert result.spiking[row(result, "fc1")] == 0 and result.not_counted == ()
 
 
 # --- laws ---------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ def test_fewer_pairs_are_left_with_each_side(name, loss, bn):
     assert result.backward[0].sum() == 0
     for count, size in (("active_inputs", "inputs"), ("needed_inputs", "inputs"), ("active_errors", "outputs")):
         assert (getattr(result, count) <= 3 * getattr(result, size)[:, None]).all()
-    assert result.spiking[0] == 0 and result.not_counted == "[]"
+    assert result.spiking[0] == 0 and result.not_counted == ()
 
 
 def test_statistics_of_the_batch_spread_errors_over_whole_channels():

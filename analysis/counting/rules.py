@@ -5,11 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from tetviz.analysis import provenance
-from tetviz.analysis.inputs import look_at
-from tetviz.analysis.ledger import Ledger
-from tetviz.analysis.pairs import FanOut, Geometry, active_pairs, inbounds_pairs, windows_of
-from tetviz.analysis.provenance import FIXED, SPIKES, Origin, words
+from tetviz.analysis.counting.counts import Counts
+from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, keeps, place, words
+from tetviz.analysis.counting.spike_check import check_spikes
+from tetviz.analysis.counting.synapses import FanOut, Geometry, active_pairs, inbounds_pairs, windows_of
 from tetviz.errors import TetvizError
 
 _CONVOLUTIONS = words("convolution _convolution convolution_overrideable")
@@ -46,7 +45,7 @@ class Operation:
         name: without namespace, overload and trailing underscore.
         args: its arguments.
         given: the tensors and numbers among them, those in lists one by one.
-        origins: what they are made of.
+        operands: what they are made of.
         output: what it gave.
         module: the module that was running.
     """
@@ -54,29 +53,33 @@ class Operation:
     name: str
     args: Any
     given: list[Any]
-    origins: list[Origin]
+    operands: list[Operand]
     output: Any
     module: str
 
 
-class Accounts:
-    """Books operations into a ledger."""
+class Rules:
+    """Adds to the counts what each operation counts as.
 
-    def __init__(self, ledger: Ledger, owners: dict[int, str], parameters: set[int], skip_zero_weights: bool) -> None:
-        self.ledger, self.skip_zero_weights = ledger, skip_zero_weights
+    Attributes:
+        used: places of the weights that an operation has used.
+    """
+
+    def __init__(self, counts: Counts, owners: dict[int, str], parameters: set[int], skip_zero_weights: bool) -> None:
+        self.counts, self.skip_zero_weights = counts, skip_zero_weights
         self.used: set[int] = set()
         self._owners, self._parameters = owners, parameters
         self._fan_out = FanOut()
 
-    def book(self, operation: Operation) -> str:
-        """Counts an operation."""
-        name, origins, output = operation.name, operation.origins, operation.output
+    def count(self, operation: Operation) -> str:
+        """Counts an operation, and names the layer if its output is that of one with weights."""
+        name, operands, output = operation.name, operation.operands, operation.output
         if name in _CONVOLUTIONS or name in _PRODUCTS:
             return self._weighted(operation)
         if name in _NORMS:
-            self.ledger.visit(operation.module, output[0].shape, norm_mac=output[0].numel())
+            self.counts.add_call(operation.module, output[0].shape, norm_mac=output[0].numel())
             # Only the statistics of a batch normalisation are fixed, and fold into the layer before it.
-            self.ledger.normalises(operation.module, origins[0].layer if "batch_norm" in name else "")
+            self.counts.normalises(operation.module, operands[0].layer if "batch_norm" in name else "")
             self._use(operation)
         elif name in _SUMS:
             self._sum(operation)
@@ -87,47 +90,47 @@ class Accounts:
             self._see_gain(operation)
         elif name in _ELEMENTWISE:
             self._see_gain(operation)
-        elif not provenance.keeps(name):
+        elif not keeps(name):
             self._see_unknown(operation)
         return ""
 
     def _weighted(self, operation: Operation) -> str:
         self._use(operation)
-        name, args, origins, output = operation.name, operation.args, operation.origins, operation.output
+        name, args, operands, output = operation.name, operation.args, operation.operands, operation.output
         added, first, second = _PRODUCTS.get(name, (None, 0, 1))
-        a, b = origins[first], origins[second]
-        if {a.kind, b.kind} <= set(FIXED):
+        a, b = operands[first], operands[second]
+        if {a.kind, b.kind} <= set(FIXED_KINDS):
             return ""
         if b.kind == "weights" and name in _CONVOLUTIONS:
             return self._convolution(operation)
         if (a.kind == "weights") == (b.kind == "weights") or name in _CONVOLUTIONS:
-            self.ledger.not_counted(f"{operation.module or 'network'}: {name} of two activations")
+            self.counts.not_counted(f"{operation.module or 'network'}: {name} of two activations")
             return ""
         x, weight = _as_rows(name, args[first], args[second], weights_first=a.kind == "weights")
         layer = self._owner(args[first] if a.kind == "weights" else args[second], operation.module)
         if weight is None:
-            self.ledger.not_counted(f"{layer or 'network'}: {name} with several matrices of weights")
+            self.counts.not_counted(f"{layer or 'network'}: {name} with several matrices of weights")
             return ""
         geometry = Geometry(tuple(weight.shape), (x.shape[1],))
-        bias = output.numel() if added is not None and origins[added].kind == "weights" else 0
+        bias = output.numel() if added is not None and operands[added].kind == "weights" else 0
         self._pairs(layer, x, b if a.kind == "weights" else a, weight, geometry, weight.numel(), bias)
         return layer
 
     def _convolution(self, operation: Operation) -> str:
         x, weight, bias = operation.args[:3]
-        layer, origin = self._owner(weight, operation.module), operation.origins[0]
+        layer, operand = self._owner(weight, operation.module), operation.operands[0]
         settings = tuple(tuple(value) if isinstance(value, list) else value for value in operation.args[3:9])
-        padded = origin.padded == tuple(x.shape[-len(origin.padded) :])
-        geometry = Geometry(tuple(weight.shape), tuple(x.shape[1:]), settings, origin.padding if padded else ())
+        padded = operand.padded == tuple(x.shape[-len(operand.padded) :])
+        geometry = Geometry(tuple(weight.shape), tuple(x.shape[1:]), settings, operand.padding if padded else ())
         taps = x if settings[3] else operation.output
         dense = taps.numel() // max(len(x), 1) * weight[0].numel()
-        self._pairs(layer, x, origin, weight, geometry, dense, 0 if bias is None else operation.output.numel())
+        self._pairs(layer, x, operand, weight, geometry, dense, 0 if bias is None else operation.output.numel())
         return layer
 
     def _pairs(
-        self, layer: str, x: Tensor, origin: Origin, weight: Tensor, geometry: Geometry, dense: int, bias: int
+        self, layer: str, x: Tensor, operand: Operand, weight: Tensor, geometry: Geometry, dense: int, bias: int
     ) -> None:
-        seen = look_at(x, origin, self.ledger.signs)
+        seen = check_spikes(x, operand, self.counts.signs)
         fan_out = self._fan_out.map(geometry, weight != 0 if self.skip_zero_weights else None)
         active = active_pairs(seen.active, fan_out)
         if bool(active.isnan().any()):
@@ -135,68 +138,68 @@ class Accounts:
         columns: dict[str, Any] = {
             "dense_mac": dense * len(x),
             "inbounds_mac": inbounds_pairs(geometry, fan_out) * len(x),
-            "ac" if origin.kind in SPIKES else "mac": active.long(),
+            "ac" if operand.kind in SPIKE_KINDS else "mac": active.long(),
             "bias_add": bias,
         }
         if seen.spikes is not None:
             largest = float(seen.spikes.max()) if seen.spikes.numel() else 0.0
             columns["unit_mac"] = active.long()
             columns["unit_ac"] = active_pairs(seen.spikes, fan_out, largest).long()
-        visit = self.ledger.visit(layer, x.shape, len(x), **columns)
-        self.ledger.describe(layer, visit, x, weight.numel(), origin, foldable=seen.spikes is not None)
+        call = self.counts.add_call(layer, x.shape, len(x), **columns)
+        self.counts.describe(layer, call, x, weight.numel(), operand, foldable=seen.spikes is not None)
         if seen.contradiction:
-            self.ledger.warn(f"{layer or 'network'}: its input {seen.contradiction}")
+            self.counts.warn(f"{layer or 'network'}: its input {seen.contradiction}")
 
     def _sum(self, operation: Operation) -> None:
         if not all(isinstance(value, Tensor) for value in operation.given[:2]):
             return
-        a, b = operation.origins[:2]
-        moving = [origin.kind not in FIXED for origin in (a, b)]
+        a, b = operation.operands[:2]
+        moving = [operand.kind not in FIXED_KINDS for operand in (a, b)]
         if all(moving):
-            self.ledger.visit(operation.module, operation.output.shape, residual_add=operation.output.numel())
+            self.counts.add_call(operation.module, operation.output.shape, residual_add=operation.output.numel())
         elif any(moving) and "weights" in (a.kind, b.kind):
-            self.ledger.visit(operation.module, operation.output.shape, bias_add=operation.output.numel())
+            self.counts.add_call(operation.module, operation.output.shape, bias_add=operation.output.numel())
 
     def _pool(self, operation: Operation) -> None:
-        if operation.origins[0].kind in FIXED:
+        if operation.operands[0].kind in FIXED_KINDS:
             return
         x = operation.args[0]
-        active = self.ledger.signs.active(x, operation.origins[0])
+        active = self.counts.signs.active(x, operation.operands[0])
         windows = windows_of(operation.name, operation.args, operation.output)
-        self.ledger.visit(
+        self.counts.add_call(
             operation.module, x.shape, pool_add=active if windows is None else active * windows.to(active)
         )
 
     def _see_leak(self, operation: Operation) -> None:
-        origins = operation.origins[:2]
-        fixed = [origin for origin in origins if origin.kind in ("constant", "weights") and origin.unit != 1]
-        if fixed and any(origin.kind in ("analog", "zero", "weights") for origin in origins):
-            self.ledger.leaking.add(operation.module)
+        operands = operation.operands[:2]
+        fixed = [operand for operand in operands if operand.kind in ("constant", "weights") and operand.unit != 1]
+        if fixed and any(operand.kind in ("analog", "zero", "weights") for operand in operands):
+            self.counts.leaking.add(operation.module)
 
     def _see_gain(self, operation: Operation) -> None:
         # Within a neuron it is part of its update, which is only known once it has returned its spikes.
-        if any(origin.kind not in FIXED for origin in operation.origins):
-            for place in self._use(operation):
-                if place in self._parameters:
-                    self.ledger.gains[operation.module, self._owners[place], operation.name] = None
+        if any(operand.kind not in FIXED_KINDS for operand in operation.operands):
+            for weight in self._use(operation):
+                if weight in self._parameters:
+                    self.counts.gains[operation.module, self._owners[weight], operation.name] = None
 
     def _see_unknown(self, operation: Operation) -> None:
-        moving = any(origin.kind not in FIXED for origin in operation.origins)
-        layers = [self._owners[place] for place in self._use(operation) if place in self._owners]
+        moving = any(operand.kind not in FIXED_KINDS for operand in operation.operands)
+        layers = [self._owners[weight] for weight in self._use(operation) if weight in self._owners]
         if moving and layers:
-            self.ledger.not_counted(f"{layers[0]}: {operation.name} is no operation that is understood")
+            self.counts.not_counted(f"{layers[0]}: {operation.name} is no operation that is understood")
 
     def _use(self, operation: Operation) -> list[int]:
         weights = [
-            value.untyped_storage().data_ptr()
-            for value, origin in zip(operation.given, operation.origins, strict=True)
-            if origin.kind == "weights" and isinstance(value, Tensor)
+            place(value)
+            for value, operand in zip(operation.given, operation.operands, strict=True)
+            if operand.kind == "weights" and isinstance(value, Tensor)
         ]
         self.used.update(weights)
         return weights
 
     def _owner(self, weight: Tensor, module: str) -> str:
-        return self._owners.get(weight.untyped_storage().data_ptr(), module)
+        return self._owners.get(place(weight), module)
 
 
 def _as_rows(name: str, a: Tensor, b: Tensor, weights_first: bool) -> tuple[Tensor, Tensor | None]:

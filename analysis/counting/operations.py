@@ -2,27 +2,25 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.analysis.layout import Layout, tell_order
-from tetviz.analysis.ledger import Entry, Ledger, within
-from tetviz.analysis.meter import Meter
-from tetviz.analysis.population import Population
-from tetviz.analysis.prefixes import check_prefixes
-from tetviz.errors import CheckpointError, DataError
+from tetviz.analysis.counting.counter import Counter
+from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics, within
+from tetviz.analysis.counting.row_order import RowOrder, tell_order
+from tetviz.analysis.prefixes import tested_batches
+from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
-from tetviz.training import measure, to_batches
+from tetviz.training import measure
 from tetviz.training.doctor.runs import CANNOT_RUN
-from tetviz.training.profile import a_parameter, check_length, evaluating, outputs, streams
+from tetviz.training.profile import a_parameter, check_length, evaluating, measured_on, outputs, streams
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.
@@ -41,7 +39,7 @@ def count_operations(
 
     Every operation of the run is seen, also those outside of modules. A pair is an input element that is not 0 and
     an output that a weight joins it to; its input is a spike or not by what it was made from, an operation at a
-    time (:mod:`tetviz.analysis.provenance`), and its values are checked against that.
+    time (:mod:`tetviz.analysis.counting.operands`), and its values are checked against that.
 
     Args:
         model: ``model(x, timesteps)`` gives logits_TBK. Networks of tetviz run step by step; where another one
@@ -61,11 +59,11 @@ def count_operations(
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    counter = Counter(model, timesteps, spiking, skip_zero_weights)
+    counted = CountedRuns(model, timesteps, spiking, skip_zero_weights)
     with state_kept(model), evaluating(model):
-        for _ in counter.run(model, x.to(weight.device, weight.dtype), timesteps):
+        for _ in counted.run(model, x.to(weight.device, weight.dtype), timesteps):
             pass
-    return counter.counts()
+    return counted.counts()
 
 
 def compute_operations(
@@ -83,8 +81,7 @@ def compute_operations(
 ) -> OperationCounts:
     """Operation counts, accuracies and losses at every T up to tmax, from one pass over a data set.
 
-    Before it, :func:`tetviz.analysis.prefixes.check_prefixes` tests on a few samples that one run does hold the
-    shorter ones.
+    Before it, a run of a few samples tests that one run does hold the shorter ones.
 
     Args:
         model: as in :func:`count_operations`.
@@ -108,16 +105,12 @@ def compute_operations(
     """
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")
-    origin = provenance or Provenance()
-    batches = iter(to_batches(data, batch_size, indices))
-    first = next(batches, None)
-    if first is None:
-        raise DataError("no samples to measure on: the data set is empty")
-    tested = check_prefixes(model, first, tmax, origin.checkpoint)
-    counter = Counter(model, tmax, spiking, skip_zero_weights)
+    known = measured_on(model, provenance)
+    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
+    counted = CountedRuns(model, tmax, spiking, skip_zero_weights)
     with state_kept(model):
-        profile = measure(model, chain([first], batches), tmax, progress=progress, run=counter.run)
-    weight, counts = a_parameter(model), counter.counts()
+        profile = measure(model, batches, tmax, progress=progress, run=counted.run)
+    counts = counted.counts()
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
         counts,
@@ -128,14 +121,12 @@ def compute_operations(
         sdt_loss=profile.sdt_loss,
         tet_loss=profile.tet_loss,
         t_train=t_train or getattr(model, "timesteps", None) or 0,
-        provenance=dataclasses.replace(
-            origin, device=str(weight.device), dtype=str(weight.dtype).removeprefix("torch.")
-        ),
+        provenance=known,
     )
 
 
-class Counter:
-    """Counts over any number of batches of one network."""
+class CountedRuns:
+    """Runs one network on any number of batches and counts what it computes."""
 
     def __init__(
         self, model: nn.Module, timesteps: int, spiking: Collection[str] = (), skip_zero_weights: bool = False
@@ -147,8 +138,8 @@ class Counter:
             )
         self.timesteps, self.samples = timesteps, 0
         self._settings = spiking, skip_zero_weights
-        self._meter = Meter(model, spiking, skip_zero_weights)
-        self._layout: Layout | None = None
+        self._counter = Counter(model, spiking, skip_zero_weights)
+        self._row_order: RowOrder | None = None
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -156,11 +147,11 @@ class Counter:
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
-        samples = x.shape[1] if x.dim() == 5 else len(x)
+        samples = _samples(x)
         self.samples += samples
-        if self._layout is None:
-            self._layout = Layout() if streams(model) else self._tell_layout(model, x, timesteps)
-        if not self._layout.open or samples == 1:
+        if self._row_order is None:
+            self._row_order = RowOrder() if streams(model) else self._tell_row_order(model, x, timesteps)
+        if not self._row_order.open or samples == 1:
             yield from self._stretches(model, x, timesteps, samples)
             return
         # No layer has told the order of its rows: a sample alone has them in the order of its steps.
@@ -168,22 +159,22 @@ class Counter:
         yield torch.cat([torch.cat(stretches) for stretches in alone], 1)
 
     def _stretches(self, model: nn.Module, x: Tensor, timesteps: int, samples: int) -> Iterator[Tensor]:
-        ledger, steps = self._meter.ledger, 1 if streams(model) else timesteps
-        self._meter.feed(x, static=x.dim() == 4)
+        counts, steps = self._counter.counts, 1 if streams(model) else timesteps
+        self._counter.feed(x, static=x.dim() == 4)
         stretches = outputs(model, x, timesteps)
         for start in range(0, timesteps, steps):
-            ledger.begin(self.timesteps, start, steps, samples)
-            with self._meter:
+            counts.begin(self.timesteps, start, steps, samples)
+            with self._counter:
                 logits_TBK = next(stretches)
-            ledger.flush(self._layout or Layout())
-            ledger.read_out(logits_TBK)
+            counts.sort_into_steps(self._row_order or RowOrder())
+            counts.add_readout(logits_TBK)
             yield logits_TBK
         yield from stretches  # nothing; it leaves streaming()
 
-    def _tell_layout(self, model: nn.Module, x: Tensor, timesteps: int) -> Layout:
-        samples = x.shape[1] if x.dim() == 5 else len(x)
+    def _tell_row_order(self, model: nn.Module, x: Tensor, timesteps: int) -> RowOrder:
+        samples = _samples(x)
         if timesteps == 1 or samples == 1:
-            return Layout(open=timesteps > 1)
+            return RowOrder(open=timesteps > 1)
         pair = _pick(x, [0, samples - 1])
         together = self._rows(model, pair, timesteps)
         alone = [self._rows(model, _pick(pair, [at]), timesteps) for at in range(2)]
@@ -199,44 +190,47 @@ class Counter:
                 first_step = first[layer][0] if layer in first else None
                 order = tell_order(rows, [run[layer][0] for run in alone], first_step, single, timesteps)
                 known |= {layer: order} if order else {}
-        return Layout(known, open=merged and not known)
+        return RowOrder(known, open=merged and not known)
 
     def _rows(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[str, tuple[Tensor, bool]]:
         # Counts of the rows of every layer with weights, unsorted, and whether each call held one step.
-        samples = x.shape[1] if x.dim() == 5 else len(x)
-        meter = Meter(model, *self._settings)
-        meter.ledger.begin(timesteps, 0, timesteps, samples)
-        with generators_kept(x.device), state_kept(model), meter:
+        counter = Counter(model, *self._settings)
+        counter.counts.begin(timesteps, 0, timesteps, _samples(x))
+        with generators_kept(x.device), state_kept(model), counter:
             model(x[:timesteps].clone() if x.dim() == 5 else x.clone(), timesteps)
-        return meter.ledger.row_counts()
+        return counter.counts.row_counts()
 
     def counts(self) -> OperationCounts:
         """What has been counted so far."""
-        return _result(self._meter, self.timesteps, self.samples)
+        return _result(self._counter, self.timesteps, self.samples)
+
+
+def _samples(x: Tensor) -> int:
+    return x.shape[1] if x.dim() == 5 else len(x)
 
 
 def _pick(x: Tensor, at: list[int]) -> Tensor:
     return x[:, at] if x.dim() == 5 else x[at]
 
 
-def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
-    ledger = meter.ledger
-    neurons = {meter.neuron_name(module): population for module, population in ledger.populations.items()}
-    rows = dict.fromkeys(meter.neuron_name(name) if name in ledger.populations else name for name in ledger.seen)
-    entries = {name: ledger.layers.get(name, Entry({})) for name in rows}
-    updating = {meter.updating_module(module) for module in ledger.populations}
-    for name, entry in entries.items():
-        if within(name, updating) and not entry.weights and "norm_mac" not in entry.columns:
+def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
+    counts = counter.counts
+    neurons = {counter.neuron_name(module): statistics for module, statistics in counts.spikes.items()}
+    rows = dict.fromkeys(counter.neuron_name(name) if name in counts.spikes else name for name in counts.seen)
+    layers = {name: counts.layers.get(name, LayerCounts()) for name in rows}
+    updating = {counter.updating_module(module) for module in counts.spikes}
+    for name, layer in layers.items():
+        if within(name, updating) and not layer.weights and "norm_mac" not in layer.columns:
             for column in _OUTSIDE_NEURONS:
-                entry.columns.pop(column, None)
+                layer.columns.pop(column, None)
         if name in neurons:
-            entry.columns |= _updates(neurons[name], ledger.leaks(name), timesteps)
-        _fold_bias(entry, ledger)
-    kept = [name for name, entry in entries.items() if any(column.any() for column in entry.columns.values())]
+            layer.columns |= _updates(neurons[name], counts.leaks(name), timesteps)
+        _fold_bias(layer, counts)
+    kept = [name for name, layer in layers.items() if any(column.any() for column in layer.columns.values())]
     zeros = np.zeros(timesteps, np.int64)
     unknown: FloatArray = np.full(timesteps, np.nan)
     columns: dict[str, Any] = {
-        column: np.array([entries[name].columns.get(column, zeros) for name in kept], np.int64).reshape(-1, timesteps)
+        column: np.array([layers[name].columns.get(column, zeros) for name in kept], np.int64).reshape(-1, timesteps)
         for column in _COLUMNS
     }
     return OperationCounts(
@@ -245,45 +239,45 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
         sample=np.arange(samples),
         **columns,
         neurons=np.array([len(neurons[name].first) if name in neurons else 0 for name in kept], np.int64),
-        weights=np.array([entries[name].weights for name in kept], np.int64),
-        static=np.array([bool(entries[name].kinds) and entries[name].static for name in kept], np.int8),
-        foldable=np.array([_foldable(entries[name]) for name in kept], np.int8),
+        weights=np.array([layers[name].weights for name in kept], np.int64),
+        static=np.array([bool(layers[name].kinds) and layers[name].static for name in kept], np.int8),
+        foldable=np.array([_foldable(layers[name]) for name in kept], np.int8),
         accuracy=unknown,
         step_accuracy=unknown,
         sdt_loss=unknown,
         tet_loss=unknown,
         names=tuple(name or "network" for name in kept),
-        modules=tuple(meter.type_of(name) for name in kept),
-        inputs=tuple(", ".join(entries[name].kinds) for name in kept),
-        warnings=(*ledger.warnings, *meter.remarks()),
-        not_counted=tuple(ledger.not_counted_outside(updating)),
-        skip_zero_weights=int(meter.accounts.skip_zero_weights),
+        modules=tuple(counter.type_of(name) for name in kept),
+        inputs=tuple(", ".join(layers[name].kinds) for name in kept),
+        warnings=(*counts.warnings, *counter.remarks()),
+        not_counted=tuple(counts.not_counted_outside(updating)),
+        skip_zero_weights=int(counter.rules.skip_zero_weights),
     )
 
 
-def _foldable(entry: Entry) -> bool:
-    if entry.source is not None:
-        return bool(entry.source)
-    return bool({"pooled", "graded"} & set(entry.kinds)) and entry.foldable
+def _foldable(layer: LayerCounts) -> bool:
+    if layer.source is not None:
+        return bool(layer.source)
+    return bool({"pooled", "graded"} & set(layer.kinds)) and layer.foldable
 
 
-def _fold_bias(entry: Entry, ledger: Ledger) -> None:
+def _fold_bias(layer: LayerCounts, counts: Counts) -> None:
     # A folded normalisation adds a bias where its layer had none.
-    if entry.source and "norm_mac" in entry.columns:
-        source = ledger.layers[entry.source].columns
+    if layer.source and "norm_mac" in layer.columns:
+        source = counts.layers[layer.source].columns
         if not source.get("bias_add", np.zeros(1)).any():
-            entry.columns["bias_add"] = entry.columns["norm_mac"].copy()
+            layer.columns["bias_add"] = layer.columns["norm_mac"].copy()
 
 
-def _updates(population: Population, leaks: bool, timesteps: int) -> dict[str, IntArray]:
+def _updates(statistics: SpikeStatistics, leaks: bool, timesteps: int) -> dict[str, IntArray]:
     steps = np.arange(timesteps)
-    first, silent = population.first.numpy(), population.silent.numpy()
+    first, silent = statistics.first.numpy(), statistics.silent.numpy()
     columns = {
-        "neuron_add": population.updates,
-        "neuron_compare": population.updates,
-        "neuron_reset": population.spikes,
-        "spikes": population.spikes,
+        "neuron_add": statistics.updates,
+        "neuron_compare": statistics.updates,
+        "neuron_reset": statistics.spikes,
+        "spikes": statistics.spikes,
         "never_fired": (first[:, None] > steps).sum(0),
         "always_fired": (silent[:, None] > steps).sum(0),
     }
-    return columns | ({"neuron_mul": population.updates} if leaks else {})
+    return columns | ({"neuron_mul": statistics.updates} if leaks else {})

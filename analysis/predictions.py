@@ -1,4 +1,4 @@
-"""What each sample does at every timestep, kept from the very pass that measures a network."""
+"""What a network predicts for each sample at every timestep, kept from the very pass that measures it."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from tetviz.training.profile import Batch, outputs
 
-Arrays = dict[str, npt.NDArray[Any]]
+_Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Recorder:
+class Predictions:
     """Looks at what passes through :func:`tetviz.training.measure`, and keeps a few numbers a sample and step.
 
     Attributes:
@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self, keep_outputs: bool = False) -> None:
         self.keep_outputs = keep_outputs
         self.classes = 0
-        self._batches: list[Arrays] = []
+        self._batches: list[_Arrays] = []
         self._labels: list[npt.NDArray[np.int64]] = []
 
     def labelled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -62,7 +62,7 @@ class Recorder:
             "outputs": logits_TBK.float() if self.keep_outputs else logits_TBK[:, :, :0].float(),
         }
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> _Arrays:
         """All that was kept, as a scaling curve takes it."""
         kept = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._batches[0]}
         return {"label": np.concatenate(self._labels), "output_class": np.arange(kept["outputs"].shape[2]), **kept}

@@ -1,5 +1,6 @@
 """Which step and sample the rows of a layer belong to, for networks that hold several steps in one call."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ def arrange(rows: Tensor, order: str, steps: int, samples: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowOrder:
     """The order of rows in every layer of a network.
 
     Attributes:
@@ -29,7 +30,7 @@ class Layout:
     known: Mapping[str, str] = field(default_factory=dict)
     open: bool = False
 
-    def order(self, layer: str, calls: Sequence[int], steps: int, samples: int) -> str | None:
+    def of(self, layer: str, calls: Sequence[int], steps: int, samples: int) -> str | None:
         """The order of the rows of a layer.
 
         Returns:
@@ -51,6 +52,21 @@ class Layout:
             return self.known[layer]
         common = set(self.known.values()) - {STEP_BY_STEP}
         return common.pop() if len(common) == 1 else None
+
+
+def rows_of(shape: Sequence[int], steps: int, samples: int, calls: int = 1) -> int:
+    """How many of the leading places of a tensor are samples, or steps of samples.
+
+    Returns:
+        Steps times samples, or samples; 0 where the shape fits neither.
+    """
+    leading = [math.prod(shape[: axis + 1]) for axis in range(min(2, len(shape)))]
+    single = leading[:1] == [samples]
+    if steps == 1 or (single and calls % steps == 0):
+        return samples
+    if steps * samples in leading:
+        return steps * samples
+    return samples if single else 0
 
 
 def tell_order(
