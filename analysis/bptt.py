@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from tetviz.errors import TrainingError
 from tetviz.models import LIF
-from tetviz.models.surrogate import SURROGATES
 from tetviz.training.losses import Loss
 from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels
 
@@ -117,27 +116,12 @@ class Backpropagation:
 
     def _fired(self, name: str, neuron: nn.Module, current_TB: Tensor, spikes_TB: Tensor) -> Tensor:
         assert isinstance(neuron, LIF)
-        responsive_TB = responsive(neuron, current_TB)
+        responsive_TB = neuron.trace(current_TB).slopes != 0
         self.responsive[name] = responsive_TB
         # Another size for each neuron, so that a difference of two spikes does not cancel.
         tangent = torch.empty_like(spikes_TB, requires_grad=False).uniform_(0.5, 1.5, generator=self._generator)
         dual: Tensor = forward_ad.make_dual(spikes_TB, tangent * responsive_TB)
         return dual
-
-
-def responsive(neuron: LIF, current_TB: Tensor) -> Tensor:
-    """Where the surrogate derivative of neurons that start from rest is not 0."""
-    spike, marks = SURROGATES[neuron.surrogate], []
-    currents_TB = current_TB.detach().to(torch.promote_types(current_TB.dtype, torch.float32))
-    u = torch.zeros_like(currents_TB[0])
-    with torch.enable_grad():
-        for current in currents_TB:
-            u = (neuron.leak * u + current).requires_grad_()
-            s = spike(u, neuron.threshold, neuron.gamma)
-            (derivative,) = torch.autograd.grad(s.sum(), u)
-            marks.append(derivative != 0)
-            u = neuron.after_reset(u, s).detach()
-    return torch.stack(marks)
 
 
 def _plain(args: tuple[Any, ...]) -> tuple[Any, ...]:

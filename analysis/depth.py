@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from tetviz.analysis.isometry_theory import Measured, block_form, path_form, surrogate_slope
+from tetviz.analysis.isometry_theory import Measured, block_form, path_form
 from tetviz.analysis.jacobian import Block, gradients, squares
 from tetviz.analysis.signals import Signals
 from tetviz.errors import ModelError
 from tetviz.models import LIF
 from tetviz.models.layers import OverTime
-from tetviz.models.surrogate import SURROGATES
 from tetviz.results.schema import FloatArray
 
 STEPS_EXPECTED = (
@@ -58,8 +56,9 @@ def neuron_means(signals: Signals, neurons: Sequence[str]) -> dict[str, FloatArr
         module = signals.model.get_submodule(name)
         row = [_mean(_by_step(signals, signals.left[name]).detach()), *[np.full(signals.timesteps, np.nan)] * 3]
         if isinstance(module, LIF):
-            u_TB, slope_TB = responses(module, _by_step(signals, signals.entered[name]))
-            row[1:] = [_mean(u_TB), _mean(u_TB**2), _mean(slope_TB**2)]
+            run = module.trace(_by_step(signals, signals.entered[name]))
+            u_TB, slopes_TB = run.potentials.double(), run.slopes.double()
+            row[1:] = [_mean(u_TB), _mean(u_TB**2), _mean(slopes_TB**2)]
         rows.append(row)
     columns = np.array(rows).reshape(-1, 4, signals.timesteps).swapaxes(0, 1)
     return dict(zip(("rate", "potential_mean", "potential_square", "mass"), columns, strict=True))
@@ -96,20 +95,6 @@ def closed_forms(signals: Signals, blocks: Sequence[Block], mass: Mapping[str, F
         return path_form([modules[name] for name in parts], run) if whole else unknown
 
     return np.stack([np.broadcast_to(form(block), signals.timesteps) for block in blocks])
-
-
-def responses(neuron: LIF, current_TB: Tensor) -> tuple[Tensor, Tensor]:
-    """Potentials before the reset, and the surrogate derivatives there, of neurons that start from rest."""
-    potentials, slopes = [], []
-    with torch.no_grad():
-        current_TB = current_TB.detach().to(torch.promote_types(current_TB.dtype, torch.float32))
-        u = torch.zeros_like(current_TB[0])
-        for current in current_TB:
-            u = neuron.leak * u + current
-            slopes.append(surrogate_slope(u, neuron.surrogate, neuron.threshold, neuron.gamma).double())
-            potentials.append(u.double())
-            u = neuron.after_reset(u, SURROGATES[neuron.surrogate](u, neuron.threshold, neuron.gamma))
-    return torch.stack(potentials), torch.stack(slopes)
 
 
 def _by_step(signals: Signals, tensors: Sequence[Tensor]) -> Tensor:

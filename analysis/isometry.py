@@ -1,7 +1,6 @@
 """Block dynamical isometry: how much each block of a network stretches gradients, and what its potentials predict."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -194,9 +193,9 @@ class _Totals:
             "block": np.arange(len(self.blocks)),
             "neuron": np.arange(len(self.neurons)),
             "layer": np.arange(len(self.layers)),
-            "names": json.dumps([block.name for block in self.blocks]),
-            "modules": json.dumps([block.kind for block in self.blocks]),
-            "neuron_names": json.dumps(self.neurons),
-            "layer_names": json.dumps(self.layers),
-            "not_measured": json.dumps([f"{name}: its calls do not say which step is which" for name in self.untold]),
+            "names": tuple(block.name for block in self.blocks),
+            "modules": tuple(block.kind for block in self.blocks),
+            "neuron_names": tuple(self.neurons),
+            "layer_names": tuple(self.layers),
+            "not_measured": tuple(f"{name}: its calls do not say which step is which" for name in self.untold),
         }

@@ -19,19 +19,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import LIF, TdBN
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
-from tetviz.models.surrogate import SURROGATES
+from tetviz.models.surrogate import surrogate_slope
 from tetviz.results.schema import FloatArray
 
 _NODES = 400
 _PASSING = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)
-
-
-def surrogate_slope(u: Tensor, surrogate: str, threshold: float, gamma: float) -> Tensor:
-    """The derivative that a backward pass takes for that of a spike."""
-    with torch.enable_grad():
-        u = u.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(SURROGATES[surrogate](u, threshold, gamma).sum(), u)
-    return slope
 
 
 def gaussian_mass(surrogate: str, gamma: float, threshold: float, mean: float, std: float) -> float:

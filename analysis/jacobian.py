@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tetviz.analysis.signals import WEIGHTED, Signals
 from tetviz.errors import ModelError
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
-from tetviz.models.hosting import differentiating
+from tetviz.models.foreign.isolation import differentiating
 from tetviz.results.schema import FloatArray
 
 RESIDUAL = (BasicBlock, SEWBlock, MSBlock)

@@ -1,7 +1,6 @@
 """Exact operation counts of a network, at every number of timesteps, from one pass."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from typing import Any
@@ -17,10 +16,12 @@ from tetviz.analysis.population import Population
 from tetviz.analysis.prefixes import check_prefixes
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models import ForeignNetwork
+from tetviz.models.foreign.isolation import generators_kept
+from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure, to_batches
-from tetviz.training.doctor_probe import CANNOT_RUN, generators_kept, state_kept
+from tetviz.training.doctor.runs import CANNOT_RUN
 from tetviz.training.profile import a_parameter, check_length, evaluating, outputs, streams
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
@@ -120,7 +121,7 @@ def compute_operations(
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
         counts,
-        warnings=json.dumps([*counts.listed("warnings"), *remarks]),
+        warnings=(*counts.warnings, *remarks),
         sample=np.arange(profile.samples) if indices is None else indices,
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
@@ -251,11 +252,11 @@ def _result(meter: Meter, timesteps: int, samples: int) -> OperationCounts:
         step_accuracy=unknown,
         sdt_loss=unknown,
         tet_loss=unknown,
-        names=json.dumps([name or "network" for name in kept]),
-        modules=json.dumps([meter.type_of(name) for name in kept]),
-        inputs=json.dumps([", ".join(entries[name].kinds) for name in kept]),
-        warnings=json.dumps([*ledger.warnings, *meter.remarks()]),
-        not_counted=json.dumps(ledger.not_counted_outside(updating)),
+        names=tuple(name or "network" for name in kept),
+        modules=tuple(meter.type_of(name) for name in kept),
+        inputs=tuple(", ".join(entries[name].kinds) for name in kept),
+        warnings=(*ledger.warnings, *meter.remarks()),
+        not_counted=tuple(ledger.not_counted_outside(updating)),
         skip_zero_weights=int(meter.accounts.skip_zero_weights),
     )
 

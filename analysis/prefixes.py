@@ -5,9 +5,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork
+from tetviz.models.foreign.isolation import generators_kept
+from tetviz.models.foreign.state import state_kept
 from tetviz.training import measure
-from tetviz.training.doctor_causal import causality
-from tetviz.training.doctor_probe import generators_kept, listed, state_kept
+from tetviz.training.doctor.causal import causality
+from tetviz.training.doctor.runs import listed
 from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
 
 # Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from tetviz.models import LIF, ForeignNetwork, SpikingNetwork
-from tetviz.training.doctor_probe import clone
+from tetviz.models.foreign.state import clone
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # A normalisation of weight 0 gives zeros, too.

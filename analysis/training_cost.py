@@ -1,7 +1,6 @@
 """What training computes: forward, input gradient and weight gradient, counted where spikes and errors are."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -91,7 +90,7 @@ def compute_training_cost(
         **totals.arrays(),
         timestep=np.arange(1, steps + 1),
         sample=np.arange(samples) if indices is None else np.asarray(indices),
-        not_counted=json.dumps(totals.not_counted()),
+        not_counted=tuple(totals.not_counted()),
         loss=loss,
         bn=bn,
         t_train=getattr(model, "timesteps", None) or steps,
@@ -181,9 +180,9 @@ class _Totals:
             "layer": np.arange(len(layers)),
             "neuron": np.arange(len(neurons)),
             "neurons": np.array([self.neuron_sizes[group] for group in neurons]),
-            "names": json.dumps(layers),
-            "modules": json.dumps([type(self.passes.layers[layer]).__name__ for layer in layers]),
-            "neuron_names": json.dumps(neurons),
+            "names": tuple(layers),
+            "modules": tuple(type(self.passes.layers[layer]).__name__ for layer in layers),
+            "neuron_names": tuple(neurons),
         }
 
     def not_counted(self) -> list[str]:

@@ -110,7 +110,7 @@ def ablation(
     from tetviz.commands.console import TrainingProgress, note, print_json, warn_at_chance
     from tetviz.commands.subject import pick_device
     from tetviz.figures import format_table, to_markdown
-    from tetviz.figures.tables import Table, to_latex
+    from tetviz.figures.table import Table, to_latex
     from tetviz.results import replacing
     from tetviz.training import fit
 

@@ -117,14 +117,14 @@ def between(subject: Any, checkpoints: tuple[Path, ...]) -> Any:
     label = " to ".join(path.stem.encode(errors="replace").decode() for path in checkpoints)
     names, digests = ", ".join(map(str, checkpoints)), ", ".join(file_sha256(path) for path in checkpoints)
     loaded = [Checkpoint.load(path) for path in checkpoints]
-    training, neurons = ({tell(each) for each in loaded} for tell in (training_settings, neuron_settings))
+    training, neurons = ([tell(each) for each in loaded] for tell in (training_settings, neuron_settings))
     provenance = dataclasses.replace(
         subject.provenance,
         label=label,
         checkpoint=names,
         checkpoint_sha256=digests,
-        training=training.pop() if len(training) == 1 else "",
-        neurons=neurons.pop() if len(neurons) == 1 else "",
+        training=training[0] if all(each == training[0] for each in training) else {},
+        neurons=neurons[0] if all(each == neurons[0] for each in neurons) else {},
     )
     return dataclasses.replace(subject, provenance=provenance)
 

@@ -121,9 +121,9 @@ def energy(
         save_figure(draw_energy([counts]), target.with_suffix(".png"))
         reports.append(estimate_energy(counts, prices, chosen))
         warn_at_chance(counts.sdt_loss[-1], subject.checkpoint.spec.num_classes)
-        for sentence in counts.listed("warnings"):
+        for sentence in counts.warnings:
             note(f"warning: {sentence}")
-        for sentence in counts.listed("not_counted"):
+        for sentence in counts.not_counted:
             note(f"warning: the numbers are lower bounds, not counted: {sentence}")
         note(f"wrote {target}, {target.with_suffix('.png')}")
     for path in overlay:

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 def report_energy(reports: "Sequence[EnergyReport]") -> None:
     """Prints the four tables of each checkpoint, and one that several have in common."""
-    from tetviz.figures.labels import data_context
     from tetviz.figures.report import tables_energy as tables
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.names import data_context, network_names
 
-    names = checkpoint_names([report.counts.provenance for report in reports])
+    names = network_names([report.counts for report in reports])
     for index, (name, report) in enumerate(zip(names, reports, strict=True)):
         printed = [
             _lines(tables.conventions_beside_anns(report)),
@@ -33,7 +32,7 @@ def report_energy(reports: "Sequence[EnergyReport]") -> None:
 
 def _lines(table: "TextTable") -> str:
     from tetviz.figures import format_table
-    from tetviz.figures.style import plain_units
+    from tetviz.figures.plots.style import plain_units
 
     return plain_units("\n".join(part for part in (table.caption, format_table(table.frame), *table.feet) if part))
 
@@ -86,7 +85,7 @@ def energy_record(report: "EnergyReport") -> dict[str, Any]:
     record["spikes_per_neuron"] = spikes["spikes/neuron"].tolist()
     record |= {name: (spikes[f"{name} (%)"] / 100).tolist() for name in ("rate", "never", "always")}
     record["notes"] = list(report.notes)
-    return record | {name: counts.listed(name) for name in ("warnings", "not_counted")}
+    return record | {name: list(getattr(counts, name)) for name in ("warnings", "not_counted")}
 
 
 _LAYER_COLUMNS = {"input": "input", "mac": "MAC", "ac": "AC", "spikes_per_synapse": "spikes/synapse"}

@@ -155,9 +155,9 @@ def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Se
     """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints."""
     from tetviz.figures import format_table
     from tetviz.figures.report.tables_flatness import flatness_table, flatness_words
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.names import network_names
 
-    names = checkpoint_names([each.provenance for each in results])
+    names = network_names(results)
     tables = [flatness_table(lines, timestep) for lines in results]
     for name, table in zip(names, tables, strict=True):
         click.echo(f"\n{name}: {table.caption}\n{format_table(table.frame)}")

@@ -1,6 +1,5 @@
 """``tetviz history``: how a training run went, as a result file and a figure."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +32,9 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     """
     from tetviz.commands.console import note, print_json
     from tetviz.figures import draw_history, format_table, save_figure
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import history_table
     from tetviz.results import save, writable_target
+    from tetviz.summaries.names import network_name
     from tetviz.training import Checkpoint, training_history
 
     targets = output_paths(checkpoints, output, "history")
@@ -67,7 +66,7 @@ def record(run: "TrainingHistory") -> dict[str, Any]:
         "checkpoint": run.provenance.checkpoint,
         "best_epoch": run.best_epoch,
         "planned_epochs": run.planned_epochs,
-        "stages": json.loads(run.stages),
+        "stages": list(run.stages),
         "switch": run.switch,
         "loss": run.trained_on(),
     }
@@ -89,7 +88,7 @@ def provenance_of(path: Path, checkpoint: "Checkpoint") -> "Provenance":
         checkpoint_sha256=file_sha256(path),
         label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
         dataset=data.name if data else "",
-        data_settings=json.dumps(data.to_dict()) if data else "",
+        data_settings=data.to_dict() if data else {},
         network=architecture(checkpoint),
         training=training_settings(checkpoint),
         neurons=neuron_settings(checkpoint),

@@ -109,7 +109,7 @@ def isometry(
         results.append(result)
         save(target, result)
         save_figure(draw_isometry([result], depth), target.with_suffix(".png"))
-        for sentence in [*result.listed("not_measured"), *_bypassed(result)]:
+        for sentence in [*result.not_measured, *_bypassed(result)]:
             note(f"warning: {sentence}")
         if not as_json:
             click.echo(format_isometry(result) + "\n")
@@ -170,7 +170,7 @@ def measure_isometry(
 
 
 def _bypassed(result: "BlockIsometry") -> list[str]:
-    shares = {name: share for name, share in zip(result.listed("names"), result.bypass, strict=True) if share > _BYPASS}
+    shares = {name: share for name, share in zip(result.names, result.bypass, strict=True) if share > _BYPASS}
     if not shares:
         return []
     most = max(shares, key=shares.__getitem__)
@@ -196,20 +196,20 @@ def record(result: "BlockIsometry") -> dict[str, Any]:
         "block": table.index.tolist(),
         **{str(name).replace(" ", "_"): column.tolist() for name, column in table.items()},
         "block_gradient_by_timestep": result.input_gradient.tolist(),
-        "layer": result.listed("layer_names"),
+        "layer": result.layer_names,
         "layer_gradient_by_timestep": result.layer_gradient.tolist(),
-        "neurons": result.listed("neuron_names"),
+        "neurons": result.neuron_names,
         "rate_by_timestep": result.rate.tolist(),
         "mass_by_timestep": result.mass.tolist(),
-        "not_measured": result.listed("not_measured"),
+        "not_measured": result.not_measured,
     }
 
 
 def format_isometry(result: "BlockIsometry") -> str:
     """A block isometry as a table."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
     from tetviz.figures.report.tables_training import block_table
+    from tetviz.summaries.names import network_name
 
     table = block_table(result)
     return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

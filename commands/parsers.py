@@ -95,7 +95,7 @@ def parse_sensor(text: str) -> tuple[int, int]:
 
 def parse_reference(text: str) -> str:
     """Checks what names a function; nothing is imported."""
-    from tetviz.models.calling import split_reference
+    from tetviz.models.foreign.convention import split_reference
 
     split_reference(text)
     return text

@@ -123,8 +123,8 @@ def plot(
     """
     from tetviz.figures.named import FIGURES, Choices
     from tetviz.figures.output import check_suffix
-    from tetviz.figures.tables import TABLE_SUFFIXES
-    from tetviz.figures.venues import use_style
+    from tetviz.figures.plots.venues import use_style
+    from tetviz.figures.table import TABLE_SUFFIXES
     from tetviz.results import writable_target
     from tetviz.results.loss_landscape import load_any
 
@@ -157,9 +157,9 @@ def _draw(
     results: "Sequence[Result]", name: str | None, choices: "Choices", output: Path, tabular: bool, force: bool
 ) -> list[Path]:
     from tetviz.figures import animate_timesteps, draw
-    from tetviz.figures.animation import animation_caption
     from tetviz.figures.named import default_table, draw_named
     from tetviz.figures.output import save_with_caption, write_caption
+    from tetviz.figures.plots.animation import animation_caption
 
     if output.suffix.lower() == ".gif":
         surface = _one_surface(results)

@@ -1,7 +1,6 @@
 """What the commands that move a network have in common: the checks before, the estimate, the outputs."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,17 +17,17 @@ from tetviz.errors import CheckpointError, OutputError, ResultError
 from tetviz.landscape import Probe, RandomPlanes, Record, find_range, grid_coordinates
 from tetviz.results import load, writable_target
 from tetviz.training import Checkpoint, measure, to_batches
-from tetviz.training.doctor import examine
+from tetviz.training.doctor import CHECKS, examine
 
 if TYPE_CHECKING:
     from tetviz.results import Result
 
 # What a network may fail and still be measured with --allow-chance.
-EXCUSABLE = ("above chance", "spikes")
+EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]
 
 
 def is_complete(target: Path, kind: "type[Result]", force: bool) -> bool:
-    """Refuses, before any work, to replace what is not the beginning of the result, and says whether it is all there."""
+    """Refuses to replace what is not the beginning of the result, and says whether it is all there."""
     writable_target(target, force=True)
     if force or not target.exists():
         writable_target(target.with_suffix(".png"), force)
@@ -83,7 +82,7 @@ def open_probe(
             raise CheckpointError(f"{path}: not fit to be measured ({finding.check}): {finding.message}{cure}")
         if finding.verdict != "ok":
             note(f"warning: {finding.check}: {finding.message}")
-    found = json.dumps([[each.check, each.verdict, each.message] for each in findings])
+    found = tuple((each.check, each.verdict, each.message) for each in findings)
     subject = dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, doctor=found))
     probe = Probe(
         subject.model,

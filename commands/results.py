@@ -47,19 +47,18 @@ def _checkpoint_lines(file: Path) -> list[tuple[str, Any]]:
 
 
 def _result_lines(file: Path) -> list[tuple[str, Any]]:
-    import dataclasses
 
     from tetviz.results.loss_landscape import load_any, looks_like_loss_landscape
-    from tetviz.results.schema import array_fields, attribute_fields
+    from tetviz.results.schema import array_fields, attribute_fields, stored
 
     result: Any = load_any(file)
     what = "a surface of loss-landscape" if looks_like_loss_landscape(file) else "a tetviz result"
     lines: list[tuple[str, Any]] = [("file", f"{file}, {what}"), ("kind", result.kind)]
-    lines += [(name, getattr(result, name)) for name in attribute_fields(type(result))]
+    lines += [(name, stored(getattr(result, name))) for name in attribute_fields(type(result))]
     done, total = result.progress()
     if total:
         lines += [("points done", f"{done} of {total}")]
-    lines += [(f"provenance {name}", value) for name, value in dataclasses.asdict(result.provenance).items()]
+    lines += [(f"provenance {name}", value) for name, value in result.provenance.texts().items()]
     for name, schema in array_fields(type(result)).items():
         shape = ", ".join(f"{dim} {n}" for dim, n in zip(schema["dims"], getattr(result, name).shape, strict=True))
         lines += [(f"array {name}", f"({shape}) {schema['long_name']} [{schema['units']}]")]

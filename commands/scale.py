@@ -167,9 +167,9 @@ def report(curves: "Sequence[ScalingCurve]", rules: Sequence[str], per_class: bo
     """Prints all tables."""
     from tetviz.commands.scale_report import format_classes, format_curve, format_exits
     from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.names import network_names
 
-    names = checkpoint_names([curve.provenance for curve in curves])
+    names = network_names(curves)
     for name, curve in zip(names, curves, strict=True):
         click.echo(f"{name}: {len(curve.sample):,} samples [95 % Wilson interval]")
         tables = [format_curve(curve), *(format_exits(curve, rule) for rule in rules)]

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def report_scaling(curves: "Sequence[ScalingCurve]", timestep: int | None = None) -> None:
     """Prints the table of each curve, and how each checkpoint differs from the first: what `tetviz compare` says."""
     from tetviz.errors import ResultError
-    from tetviz.summaries.flatness import checkpoint_names
+    from tetviz.summaries.names import network_names
     from tetviz.summaries.scaling import differences_from_first
 
-    names = checkpoint_names([curve.provenance for curve in curves])
+    names = network_names(curves)
     for name, curve in zip(names, curves, strict=True):
         if timestep and timestep > len(curve.timestep):
             raise ResultError(f"T = {timestep}: the scaling curve of {name} holds 1 to {len(curve.timestep)}")

@@ -1,7 +1,6 @@
 """A checkpoint with the data that it is measured on, as the commands landscape and scale open it."""
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def open_subject(
         checkpoint_sha256=file_sha256(path),
         label=checkpoint_name(path).encode(errors="replace").decode(),
         dataset=dataset.spec.name,
-        data_settings=json.dumps(dataset.spec.to_dict()),
+        data_settings=dataset.spec.to_dict(),
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
@@ -134,24 +133,23 @@ def open_subject(
     return dataclasses.replace(subject, calibration=train, calibration_indices=chosen)
 
 
-def architecture(checkpoint: Checkpoint) -> str:
+def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     """What decides the shapes of a network's weights, and with them the noise that a seed gives."""
     spec = checkpoint.spec.to_dict()
     names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
-    return json.dumps({name: spec[name] for name in names if name in spec})
+    return {name: spec[name] for name in names if name in spec}
 
 
-def training_settings(checkpoint: Checkpoint) -> str:
+def training_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """How a network was trained: loss, lambda, seed, stages and what else `tetviz train` records."""
-    return json.dumps(dict(checkpoint.training), default=str) if checkpoint.training else ""
+    return dict(checkpoint.training)
 
 
-def neuron_settings(checkpoint: Checkpoint) -> str:
+def neuron_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """The neurons of a network and its normalisation, which its weights do not tell."""
     spec = checkpoint.spec.to_dict()
     names = ("neuron", "leak", "threshold", "reset", "detach_reset", "surrogate", "gamma", "norm")
-    known = {name: spec[name] for name in names if name in spec}
-    return json.dumps(known) if known else ""
+    return {name: spec[name] for name in names if name in spec}
 
 
 def announce(*names: str, trust: bool) -> None:

@@ -102,7 +102,7 @@ def training_energy(
         save(target, result)
         save_figure(draw_training_cost([result]), target.with_suffix(".png"))
         records.append(record(result))
-        for sentence in result.listed("not_counted"):
+        for sentence in result.not_counted:
             note(f"warning: not counted: {sentence}")
         if not as_json:
             click.echo(format_training(result))
@@ -142,8 +142,6 @@ def measure_training(
 
 def run_settings(subject: "Subject") -> dict[str, Any]:
     """How the checkpoint was trained, as attributes of the result."""
-    import json
-
     from tetviz.errors import CheckpointError
     from tetviz.summaries.training import optimizer_mac
     from tetviz.training import Stage, load_data
@@ -165,7 +163,7 @@ def run_settings(subject: "Subject") -> dict[str, Any]:
     except (TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{subject.path}: damaged, its training settings cannot be used ({error})") from error
     return {
-        "stages": json.dumps([[stage.timesteps, stage.epochs] for stage in stages]),
+        "stages": tuple((stage.timesteps, stage.epochs) for stage in stages),
         "optimizer": training["optimizer"],
         "optimizer_mac": macs,
         "train_batch_size": training["batch_size"],
@@ -205,19 +203,19 @@ def record(result: "TrainingOperations") -> dict[str, Any]:
         **{f"{phase}_pj_by_timestep": of_phase.tolist() for phase, of_phase in zip(PHASES, steps, strict=True)},
         "neurons_pj": float(neuron_energy(result).sum()),
         "optimizer_pj_per_update": optimizer_energy(result),
-        "timestep_epochs": schedule_cost(result.schedule()),
+        "timestep_epochs": schedule_cost(result.stages),
         "train_samples": result.train_samples,
         "run_joules": run_energy(result),
-        "not_counted": result.listed("not_counted"),
+        "not_counted": result.not_counted,
     }
 
 
 def format_training(result: "TrainingOperations") -> str:
     """Training energy as tables."""
     from tetviz.figures import format_table
-    from tetviz.figures.labels import network_name
+    from tetviz.figures.plots.style import plain_units
     from tetviz.figures.report.tables_training import training_energies
-    from tetviz.figures.style import plain_units
+    from tetviz.summaries.names import network_name
 
     energies, densities = training_energies(result)
     head = f"{network_name(result.provenance)}: {energies.caption}"

@@ -1,30 +1,30 @@
 """Figures and tables, drawn from results alone. Needs no torch."""
 
-from tetviz.figures.animation import animate_timesteps
-from tetviz.figures.classes import draw_classes
-from tetviz.figures.curvature import draw_curvature
 from tetviz.figures.dispatch import draw
-from tetviz.figures.energy import draw_accuracy_per_energy, draw_energy
-from tetviz.figures.exits import draw_exits
-from tetviz.figures.history import draw_history
-from tetviz.figures.interpolation import draw_interpolation
-from tetviz.figures.isometry import draw_isometry
-from tetviz.figures.lines import draw_lines
-from tetviz.figures.multiples import draw_planes, draw_timesteps
 from tetviz.figures.named import FIGURES, Choices, draw_named
 from tetviz.figures.output import save_with_caption
-from tetviz.figures.relief import compare_reliefs
-from tetviz.figures.scaling import draw_accuracy, draw_scaling
-from tetviz.figures.scatter import draw_scatter
-from tetviz.figures.sharpness import draw_sharpness
+from tetviz.figures.plots.animation import animate_timesteps
+from tetviz.figures.plots.classes import draw_classes
+from tetviz.figures.plots.curvature import draw_curvature
+from tetviz.figures.plots.energy import draw_accuracy_per_energy, draw_energy
+from tetviz.figures.plots.exits import draw_exits
+from tetviz.figures.plots.history import draw_history
+from tetviz.figures.plots.interpolation import draw_interpolation
+from tetviz.figures.plots.isometry import draw_isometry
+from tetviz.figures.plots.lines import draw_lines
+from tetviz.figures.plots.multiples import draw_planes, draw_timesteps
+from tetviz.figures.plots.relief import compare_reliefs
+from tetviz.figures.plots.scaling import draw_accuracy, draw_scaling
+from tetviz.figures.plots.scatter import draw_scatter
+from tetviz.figures.plots.sharpness import draw_sharpness
+from tetviz.figures.plots.style import paper_style, save_figure
+from tetviz.figures.plots.surface import compare_surfaces, draw_surface
+from tetviz.figures.plots.sweep import draw_sweep
+from tetviz.figures.plots.training_cost import draw_training_cost
+from tetviz.figures.plots.trajectory import draw_trajectory
+from tetviz.figures.plots.venues import use_style
 from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
-from tetviz.figures.style import paper_style, save_figure
-from tetviz.figures.surface import compare_surfaces, draw_surface
-from tetviz.figures.sweep import draw_sweep
-from tetviz.figures.tables import Table, format_table, save_table, to_markdown
-from tetviz.figures.training_cost import draw_training_cost
-from tetviz.figures.trajectory import draw_trajectory
-from tetviz.figures.venues import use_style
+from tetviz.figures.table import Table, format_table, save_table, to_markdown
 
 __all__ = [
     "FIGURES",

@@ -1,24 +1,20 @@
 """The text beside a figure or a table: what it shows, of which networks, and the choices that it rests on."""
 
-import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.patches import Patch
 
-from tetviz.figures.contours import shows_origin
-from tetviz.figures.labels import LOSSES, Drawn, axis_label, loss_symbol, names_of, network_names
-from tetviz.figures.scale import Scale
-from tetviz.figures.texts import counted
-from tetviz.results import Provenance, ScalingCurve, Surface, TrainingHistory, Trajectory
-from tetviz.results.schema import IntArray
+from tetviz.results import Provenance, Result, ScalingCurve
+from tetviz.summaries.names import counted, network_names, samples_of
 from tetviz.summaries.runs import architecture_of, loss_of, training_of
 
 _HASH = 12
+_SYMBOL = re.compile(r"\$L_\{\\mathrm\{(\w+)\}\}\$")  # a loss as pictures write it
 _FEW = 4  # networks, of which a caption in a paper says each
 
 
-def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], contexts: Sequence[str], *notes: str) -> str:
+def compose_caption(what: str, results: Sequence[Result], contexts: Sequence[str], *notes: str) -> str:
     """A caption, as plain text that can be pasted into a paper."""
     names, few = network_names(results), len(results) <= _FEW
     traits = [_traits(result) for result in results]
@@ -46,10 +42,9 @@ def compose_caption(what: str, results: Sequence[Drawn | TrainingHistory], conte
     return "\n\n".join(" ".join(map(_sentence, filter(None, part))) for part in (shown, origin) if any(part))
 
 
-def sample_words(results: Sequence[Drawn | TrainingHistory]) -> str:
+def sample_words(results: Sequence[Result]) -> str:
     """Whether several networks were measured on the same samples, in any order."""
-    samples: list[IntArray] = [each.sample for each in results if not isinstance(each, TrainingHistory)]
-    known = [each for each in samples if len(each)]
+    known = [samples for each in results if len(samples := samples_of(each))]
     same = all(np.array_equal(np.sort(each), np.sort(known[0])) for each in known)
     return "" if same else "The networks were measured on different samples"
 
@@ -59,7 +54,7 @@ def losses_words(losses: Sequence[str]) -> str:
     return " and ".join(f"L_{loss.upper()}" for loss in losses)
 
 
-def steps_words(results: Sequence[Drawn], steps: Sequence[int]) -> str:
+def steps_words(results: Sequence[Result], steps: Sequence[int]) -> str:
     """The numbers of timesteps of a figure, such as ``"at T = 4"``, with the networks of each where they differ."""
     names: dict[int, list[str]] = {}
     for name, t in zip(network_names(results), steps, strict=True):
@@ -76,38 +71,7 @@ def training_t_words(curves: Sequence[ScalingCurve]) -> str:
     return f"trained with T = {curves[0].t_train}" if alike and curves[0].t_train else ""
 
 
-def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
-    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0)."""
-    spacing = "spaced by logarithm" if scale.is_log else "evenly spaced"
-    unit = axis_label("x", surfaces[0].norm).partition(" ")[2].strip("()")
-    coordinates = f"; x and y in {unit}" if unit else ""
-    levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
-    marked = list(filter(shows_origin, surfaces))
-    cross = f"; the cross at (0, 0) is {_at_the_cross(marked[0])}" if marked else ""
-    return f"Levels from {levels}, {spacing}{coordinates}{cross}"
-
-
-def directions_words(surfaces: Sequence[Surface]) -> str:
-    """Whether directions of the same seed are the same noise for several networks."""
-    if len({surface.provenance.network for surface in surfaces}) == 1:
-        return ""
-    return "The architectures differ, so directions of the same seed are not the same noise for all networks"
-
-
-def holes_words(keys: Sequence[Patch]) -> str:
-    """What the hatched places of a map are."""
-    labels = list(dict.fromkeys(str(key.get_label()) for key in keys))
-    return f"Hatched: {', '.join(labels)}" if labels else ""
-
-
-def _at_the_cross(surface: Surface) -> str:
-    if not isinstance(surface, Trajectory):
-        return "the network itself"
-    names = names_of(surface.names, len(surface.point), "checkpoint")
-    return f"the checkpoint {names[int(np.argmin(surface.distance))]}"
-
-
-def _of_one_training(result: Drawn | TrainingHistory) -> bool:
+def _of_one_training(result: Result) -> bool:
     # A file of several networks, such as the ends of a line, records the training of the first alone.
     return getattr(result, "path", "random") in ("random", "training")
 
@@ -116,7 +80,7 @@ def _listed(names: Sequence[str], about: Sequence[str]) -> str:
     return "; ".join(f"{name} ({text})" if text else name for name, text in zip(names, about, strict=True))
 
 
-def _traits(result: Drawn | TrainingHistory) -> list[str]:
+def _traits(result: Result) -> list[str]:
     origin = result.provenance
     training = _training(origin) if _of_one_training(result) else []
     return [trait for trait in (architecture_of(origin), _neuron_words(origin), *training) if trait]
@@ -150,7 +114,7 @@ def _stage_words(stage: str) -> str:
 
 
 def _neuron_words(provenance: Provenance) -> str:
-    known = json.loads(provenance.neurons) if provenance.neurons else {}
+    known = provenance.neurons
     if not known:
         return ""
     if known.get("surrogate") == "sigmoid":
@@ -161,6 +125,5 @@ def _neuron_words(provenance: Provenance) -> str:
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
-    for loss in LOSSES:
-        text = text.replace(loss_symbol(loss), f"L_{loss.upper()}")
+    text = _SYMBOL.sub(r"L_\1", text)
     return text if text.endswith((".", "?", "!")) else f"{text}."

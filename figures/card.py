@@ -1,6 +1,5 @@
 """A result as a notebook shows it: what it is, its first numbers, its figure, and where it comes from."""
 
-import dataclasses
 from html import escape
 from typing import Any, cast
 
@@ -9,10 +8,10 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.figures.dispatch import draw
 from tetviz.figures.headlines import headline
-from tetviz.figures.labels import network_name
-from tetviz.figures.picture import image
-from tetviz.figures.tables import to_html
+from tetviz.figures.plots.picture import image
+from tetviz.figures.table import to_html
 from tetviz.results import Provenance, Result
+from tetviz.summaries.names import network_name
 
 
 def result_html(result: Result) -> str:
@@ -36,6 +35,6 @@ def _figure(result: Result) -> str:
 
 
 def _provenance(origin: Provenance) -> str:
-    known = {name.replace("_", " "): text for name, text in dataclasses.asdict(origin).items() if text}
+    known = {name.replace("_", " "): text for name, text in origin.texts().items() if text}
     frame = pd.DataFrame({"recorded": known.values()}, index=pd.Index(known, name="what"))
     return f"<details><summary>Where it comes from</summary>{to_html(frame)}</details>"

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import cast
 
 from tetviz.errors import ResultError
-from tetviz.figures.curvature import draw_curvature
-from tetviz.figures.energy import Pricing, draw_energy
-from tetviz.figures.history import draw_history
-from tetviz.figures.interpolation import draw_interpolation
-from tetviz.figures.isometry import draw_isometry
-from tetviz.figures.lines import draw_lines
-from tetviz.figures.picture import Picture
-from tetviz.figures.scaling import draw_scaling
-from tetviz.figures.sharpness import draw_sharpness
-from tetviz.figures.surface import compare_surfaces, draw_surface
-from tetviz.figures.training_cost import draw_training_cost
-from tetviz.figures.trajectory import draw_trajectory
+from tetviz.figures.plots.curvature import draw_curvature
+from tetviz.figures.plots.energy import Pricing, draw_energy
+from tetviz.figures.plots.history import draw_history
+from tetviz.figures.plots.interpolation import draw_interpolation
+from tetviz.figures.plots.isometry import draw_isometry
+from tetviz.figures.plots.lines import draw_lines
+from tetviz.figures.plots.picture import Picture
+from tetviz.figures.plots.scaling import draw_scaling
+from tetviz.figures.plots.sharpness import draw_sharpness
+from tetviz.figures.plots.surface import compare_surfaces, draw_surface
+from tetviz.figures.plots.training_cost import draw_training_cost
+from tetviz.figures.plots.trajectory import draw_trajectory
 from tetviz.results import (
     BlockIsometry,
     Curvature,

@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.energy import Pricing, priced
-from tetviz.figures.labels import data_context, network_names
-from tetviz.figures.style import energy_unit
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import intervals, network_rows, rounded
+from tetviz.figures.formatting import intervals, network_rows, rounded
+from tetviz.figures.plots.energy import Pricing, priced
+from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.table import Table
 from tetviz.results import OperationCounts, TrainingOperations
 from tetviz.summaries import (
     EnergyReport,
@@ -21,6 +20,7 @@ from tetviz.summaries import (
     training_table,
     wilson,
 )
+from tetviz.summaries.names import data_context, network_names
 from tetviz.summaries.scaling import table_timesteps
 
 _COUNTED = "Synaptic operations, by exact counts"
@@ -83,7 +83,7 @@ def training_cost_table(results: Sequence[TrainingOperations]) -> Table:
         f"{r.ac_pj:g} pJ an AC)"
         for r in results
     ]
-    missing = [sentence for result in results for sentence in result.listed("not_counted")]
+    missing = [sentence for result in results for sentence in result.not_counted]
     caption = compose_caption(
         "Energy of training on a sample, by layer: forward (FP), input gradient (BP), weight gradient (WU), their sum "
         "(effective), with one-sided sparsity and dense; shares of elements (d_in, d_err, d_need) and pairs that are "

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
-from tetviz.figures.texts import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER
 
 # What pdflatex would take as a command, cannot print, or would join to another sign.
 _SIGNS = {

@@ -5,27 +5,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tetviz.errors import ResultError, unknown
-from tetviz.figures.classes import draw_classes
-from tetviz.figures.energy import Pricing, draw_accuracy_per_energy
 from tetviz.figures.energy_tables import (
     accuracy_energy_table,
     energy_conventions_table,
     energy_layers_table,
     training_cost_table,
 )
-from tetviz.figures.exits import draw_exits
-from tetviz.figures.history import draw_history
-from tetviz.figures.multiples import draw_planes, draw_timesteps
-from tetviz.figures.picture import Picture
-from tetviz.figures.relief import compare_reliefs
+from tetviz.figures.plots.classes import draw_classes
+from tetviz.figures.plots.energy import Pricing, draw_accuracy_per_energy
+from tetviz.figures.plots.exits import draw_exits
+from tetviz.figures.plots.history import draw_history
+from tetviz.figures.plots.multiples import draw_planes, draw_timesteps
+from tetviz.figures.plots.picture import Picture
+from tetviz.figures.plots.relief import compare_reliefs
+from tetviz.figures.plots.scaling import draw_accuracy, draw_scaling
+from tetviz.figures.plots.scatter import draw_scatter
+from tetviz.figures.plots.surface import compare_surfaces
+from tetviz.figures.plots.sweep import draw_sweep
 from tetviz.figures.result_tables import block_table, flatness_table, history_table, scale_table
 from tetviz.figures.run_tables import loss_table, own_rows, smooth_table
-from tetviz.figures.scaling import draw_accuracy, draw_scaling
-from tetviz.figures.scatter import draw_scatter
 from tetviz.figures.step_table import step_table
-from tetviz.figures.surface import compare_surfaces
-from tetviz.figures.sweep import draw_sweep
-from tetviz.figures.tables import Table
+from tetviz.figures.table import Table
 from tetviz.results import (
     BlockIsometry,
     Lines,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tetviz.errors import OutputError
-from tetviz.figures.picture import Picture
-from tetviz.figures.style import SUFFIXES, save_figure
-from tetviz.figures.tables import TABLE_SUFFIXES, Table, save_table
+from tetviz.figures.plots.picture import Picture
+from tetviz.figures.plots.style import SUFFIXES, save_figure
+from tetviz.figures.table import TABLE_SUFFIXES, Table, save_table
 from tetviz.results import replacing, writable_target
 
 

@@ -7,13 +7,21 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.labels import LOSSES, data_context, history_context, isometry_context, lines_context, network_names
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import NO_NUMBER, counted, digits, intervals, network_rows, number
+from tetviz.figures.formatting import NO_NUMBER, digits, intervals, network_rows, number
+from tetviz.figures.table import Table
 from tetviz.results import BlockIsometry, Lines, ScalingCurve, TrainingHistory, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import sharpness_table, wilson
 from tetviz.summaries.isometry import isometry_table
+from tetviz.summaries.names import (
+    LOSSES,
+    counted,
+    data_context,
+    history_context,
+    isometry_context,
+    lines_context,
+    network_names,
+)
 from tetviz.summaries.scaling import table_timesteps
 
 # Of the numbers of sharpness that are no loss; r is a coordinate.

@@ -9,11 +9,11 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.labels import data_context
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.table import Table
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
+from tetviz.summaries.names import data_context
 from tetviz.summaries.runs import Run, mean_and_deviation, runs_of
 
 Row = tuple[str, str, int, float]  # data set, architecture, T and k

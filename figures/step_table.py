@@ -7,10 +7,10 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.labels import data_context, network_names
-from tetviz.figures.tables import Table
-from tetviz.figures.texts import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.table import Table
 from tetviz.results import ScalingCurve
+from tetviz.summaries.names import data_context, network_names
 
 MIN_STEPS = 8
 TABLE_CAPTION = "Accuracy of each step t alone, in %, and its sample variance over steps, in %^2 (TET paper, Table 4)"

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
 from tetviz.landscape.interpolation import bezier
-from tetviz.models.hosting import differentiating
+from tetviz.models.foreign.isolation import differentiating
 from tetviz.training.batches import collate
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES

@@ -9,7 +9,7 @@ from torch import Tensor
 from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, parameter_roles
 from tetviz.landscape.planes import inner
 from tetviz.landscape.probe import Probe
-from tetviz.models.hosting import differentiating
+from tetviz.models.foreign.isolation import differentiating
 from tetviz.training.losses import LOSSES
 from tetviz.training.profile import exact_kernels
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tetviz.landscape.gradient import loss_shares
 from tetviz.landscape.probe import Probe
-from tetviz.models.hosting import differentiating
+from tetviz.models.foreign.isolation import differentiating
 from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
 from tetviz.training.profile import exact_kernels

@@ -1,6 +1,5 @@
 """Lines through a checkpoint, along random directions."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -103,7 +102,7 @@ def common_fields(probe: Probe, names: list[str], x: FloatArray, loss: str) -> d
         "end": np.arange(0),
         **unmeasured(len(names), len(x), probe.timesteps),
         **{f"end_{name}": np.empty((0, probe.timesteps)) for name in ("sdt_loss", "tet_loss", "accuracy")},
-        "names": json.dumps(names),
+        "names": tuple(names),
         "loss": loss,
         "t_train": probe.t_train,
     }

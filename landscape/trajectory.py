@@ -1,6 +1,5 @@
 """Checkpoints on a plane: the principal plane of a training run, the plane through three networks."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -184,7 +183,7 @@ def compute_trajectory(
         },
         "explained": explained,
         "explained_centred": centred,
-        "names": json.dumps([point.name for point in waypoints]),
+        "names": tuple(point.name for point in waypoints),
         "path": path,
     }
 

@@ -3,14 +3,14 @@
 Axis letters: T timesteps, B batch, C channels, H height, W width, K classes. Time comes first.
 """
 
-from tetviz.models.calling import Calling, ForeignSpec
-from tetviz.models.contract import adapt, check_contract
 from tetviz.models.convnets import SNN5, VGGSNN
-from tetviz.models.foreign import ForeignNetwork
+from tetviz.models.foreign.check import adapt, check_contract
+from tetviz.models.foreign.convention import Calling, ForeignSpec
+from tetviz.models.foreign.detect import propose
+from tetviz.models.foreign.network import ForeignNetwork
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, streaming
 from tetviz.models.norm import ConvNorm, TdBN, fold
-from tetviz.models.proposing import propose
 from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
 from tetviz.models.spec import MODELS, ModelSpec, build

@@ -3,15 +3,29 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tetviz.errors import unknown
-from tetviz.models.surrogate import SURROGATES
+from tetviz.models.surrogate import SURROGATES, surrogate_slope
 
 RESETS = ("hard", "soft")
+
+
+class Trace(NamedTuple):
+    """What neurons did at every step of a run, T x B x any further axes, in float32 at least.
+
+    Attributes:
+        potentials: u(t), before the reset.
+        slopes: the surrogate derivative there.
+        spikes: s(t).
+    """
+
+    potentials: Tensor
+    slopes: Tensor
+    spikes: Tensor
 
 
 class LIF(nn.Module):
@@ -26,6 +40,7 @@ class LIF(nn.Module):
 
     The comparison is strict. The gradient flows through the reset as well unless ``detach_reset``. The potential is
     kept in float32 at least, also under autocast. Every call starts from rest, except inside :func:`streaming`.
+    A neuron with another rule is a subclass with other :meth:`steps`.
 
     Args:
         leak: share of the potential that is left after one step (tau in the paper).
@@ -88,10 +103,8 @@ class LIF(nn.Module):
         Raises:
             ValueError: no timesteps, or inside streaming() another batch or another type than before.
         """
-        if len(current_TB) == 0:
-            raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
         u = self._membrane_before(current_TB)
-        if torch.is_grad_enabled() or self.surrogate == "sigmoid":
+        if torch.is_grad_enabled() or self.surrogate == "sigmoid" or self._has_own_rule():
             spikes_TB, u = self._run(current_TB, u)
         else:
             spikes_TB, u = self._run_in_place(current_TB, u)
@@ -99,15 +112,52 @@ class LIF(nn.Module):
             self.membrane = u.detach()
         return spikes_TB
 
-    def _run(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def steps(self, current_TB: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """The rule of the neurons, step by step.
+
+        Args:
+            current_TB: synaptic input, typed like v.
+            v: potential that the step before left.
+
+        Yields:
+            Of every step u(t), s(t) and v(t).
+        """
         spike, leak = SURROGATES[self.surrogate], self.leak
-        spikes = []
-        for current in current_TB.to(u.dtype):
-            u = leak * u + current
+        for current in current_TB:
+            u = leak * v + current
             s = spike(u, self.threshold, self.gamma)
-            u = self.after_reset(u, s)
+            v = self.after_reset(u, s)
+            yield u, s, v
+
+    @torch.no_grad()
+    def trace(self, current_TB: Tensor) -> Trace:
+        """Runs the neurons from rest, without gradients, and keeps what they do at every step.
+
+        Args:
+            current_TB: synaptic input, T x B x any further axes.
+
+        Returns:
+            Potentials, slopes and spikes, shaped like the input.
+
+        Raises:
+            ValueError: no timesteps.
+        """
+        rest = _rest(current_TB)
+        seen = [
+            (u, surrogate_slope(u, self.surrogate, self.threshold, self.gamma), s)
+            for u, s, _ in self.steps(current_TB.to(rest.dtype), rest)
+        ]
+        return Trace(*map(torch.stack, zip(*seen, strict=True)))
+
+    def _has_own_rule(self) -> bool:
+        return type(self).steps is not LIF.steps or type(self).after_reset is not LIF.after_reset
+
+    def _run(self, current_TB: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        spikes = []
+        for _, s, after in self.steps(current_TB.to(v.dtype), v):
             spikes.append(s)
-        return torch.stack(spikes).to(current_TB.dtype), u
+            v = after
+        return torch.stack(spikes).to(current_TB.dtype), v
 
     def _run_in_place(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         # The same numbers as _run without a graph, in half the passes over memory.
@@ -122,10 +172,10 @@ class LIF(nn.Module):
         return spikes_TB, u
 
     def _membrane_before(self, current_TB: Tensor) -> Tensor:
-        dtype = torch.promote_types(current_TB.dtype, torch.float32)
+        rest = _rest(current_TB)
         if self.membrane is None:
-            return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
-        kept, new = (tuple(self.membrane.shape), self.membrane.dtype), (tuple(current_TB.shape[1:]), dtype)
+            return rest
+        kept, new = (tuple(self.membrane.shape), self.membrane.dtype), (tuple(rest.shape), rest.dtype)
         if kept != new:
             raise ValueError(
                 f"the batch changed inside streaming(): membranes are {kept[0]} {kept[1]}, the input needs "
@@ -211,6 +261,13 @@ class PLIF(LIF):
             A line of text.
         """
         return f"learned {super().extra_repr()}"
+
+
+def _rest(current_TB: Tensor) -> Tensor:
+    if len(current_TB) == 0:
+        raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
+    dtype = torch.promote_types(current_TB.dtype, torch.float32)
+    return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
 
 
 NEURONS: dict[str, type[LIF]] = {"lif": LIF, "if": IF, "plif": PLIF}

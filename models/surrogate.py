@@ -74,3 +74,11 @@ SURROGATES: dict[str, SpikeFunction] = {
     "arctan": _hard(arctan_kernel),
     "sigmoid": smooth_spike,
 }
+
+
+def surrogate_slope(u: Tensor, surrogate: str, threshold: float, gamma: float) -> Tensor:
+    """The derivative that a backward pass takes for that of a spike."""
+    with torch.enable_grad():
+        u = u.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(SURROGATES[surrogate](u, threshold, gamma).sum(), u)
+    return slope

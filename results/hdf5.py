@@ -5,12 +5,11 @@ then writes points straight into those places: HDF5 metadata never changes, so a
 leaves a file that opens.
 """
 
-import dataclasses
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import h5py
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from tetviz.errors import OutputError, ResultError
 from tetviz.results.files import replacing, writable_target
 from tetviz.results.kinds import KINDS
-from tetviz.results.schema import Provenance, Result, array_fields, attribute_fields
+from tetviz.results.schema import Provenance, Result, array_fields, attribute_fields, recovered, stored
 
 FORMAT = "tetviz-result"
 FORMAT_VERSION = 1
@@ -119,7 +118,7 @@ def _write(file: h5py.File, result: Result) -> None:
     fields = array_fields(type(result))
     file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, kind=result.kind, Conventions="CF-1.11")
     for name in attribute_fields(type(result)):
-        file.attrs[name] = getattr(result, name)
+        file.attrs[name] = stored(getattr(result, name))
     for name, schema in fields.items():
         data = file.create_dataset(name, data=getattr(result, name))
         data.attrs.update(units=schema["units"], long_name=schema["long_name"])
@@ -131,7 +130,7 @@ def _write(file: h5py.File, result: Result) -> None:
                 file[name].dims[axis].attach_scale(file[dim])
                 file[name].dims[axis].label = dim
     provenance = file.create_group("provenance")
-    for name, text in dataclasses.asdict(cast(Any, result).provenance).items():
+    for name, text in result.provenance.texts().items():
         # A command line may hold file names that are not UTF-8.
         provenance.attrs[name] = text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0").decode()
 
@@ -178,9 +177,10 @@ def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
 
 
 def _build(file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
-    attributes = {name: _plain(file.attrs[name]) for name in attribute_fields(kind)}
-    recorded = {f.name: _plain(file["provenance"].attrs.get(f.name, "")) for f in dataclasses.fields(Provenance)}
-    return cast(Any, kind)(**arrays, **attributes, provenance=Provenance(**recorded))  # type: ignore[no-any-return]
+    types = get_type_hints(kind)
+    attributes = {name: recovered(_plain(file.attrs[name]), types[name]) for name in attribute_fields(kind)}
+    recorded = {name: _plain(text) for name, text in file["provenance"].attrs.items()}
+    return cast(Any, kind)(**arrays, **attributes, provenance=Provenance.from_texts(recorded))  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """How a training run went, epoch by epoch: the result of ``tetviz history``."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, cast
 
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Result, array
 
 _nat = partial(array, ("epoch",), "nat")
 _share = partial(array, ("epoch",), "1")
@@ -21,7 +20,7 @@ class TrainingHistory(Result):
 
     ``train_loss`` is of whatever loss the epoch was trained on. All else is measured after the epoch in eval mode,
     at the epoch's T: on the samples held out of the train split (NaN where there are none) and on the test split,
-    which chooses nothing. ``losses`` and ``stages`` are JSON lists of names and of ``T:EPOCHS[@LR]``; ``switch`` is
+    which chooses nothing. ``losses`` are names, ``stages`` are of the form ``T:EPOCHS[@LR]``; ``switch`` is
     ``LOSS@EPOCH`` or empty. A run that was stopped has fewer epochs than ``planned_epochs``.
     """
 
@@ -39,12 +38,11 @@ class TrainingHistory(Result):
     test_sdt_loss: FloatArray = _nat(long_name="L_SDT on the test split (TET paper, eq. 7)")
     test_tet_loss: FloatArray = _nat(long_name="L_TET on the test split (TET paper, eq. 9)")
     test_accuracy: FloatArray = _share(long_name="accuracy of the mean output on the test split")
-    losses: str = "[]"
-    stages: str = "[]"
+    losses: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
     switch: str = ""
     best_epoch: int = 0
     planned_epochs: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a table.
@@ -62,8 +60,7 @@ class TrainingHistory(Result):
         Returns:
             ``"sdt"``, ``"tet"`` or ``"total"`` for each epoch.
         """
-        names = json.loads(self.losses)
-        return [str(names[index]) for index in self.loss_index]
+        return [self.losses[index] for index in self.loss_index]
 
     def ends(self, name: str) -> list[int]:
         """The epochs after which something changes.

@@ -1,14 +1,13 @@
 """The result of ``tetviz isometry``."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array, named
+from tetviz.results.schema import FloatArray, IntArray, Result, array, named
 
 _of_block = partial(array, ("block",), "1")
 _gradient = partial(array, units="nat")
@@ -28,9 +27,9 @@ class BlockIsometry(Result):
     ``bypass`` is the norm of what the gradient at a block's input holds beyond what came through the block, over the
     norm of that gradient. Where it is 0, all of the gradient went through the block.
 
-    ``names``, ``modules``, ``neuron_names`` and ``layer_names`` are JSON lists: of the blocks their names and types,
-    the names of the layers of neurons, and of the layers with weights, in order of execution. ``not_measured`` is a
-    JSON list of sentences.
+    ``names``, ``modules``, ``neuron_names`` and ``layer_names`` hold text: of the blocks their names and types,
+    the names of the layers of neurons, and of the layers with weights, in order of execution. ``not_measured`` holds
+    sentences.
     """
 
     kind: ClassVar[str] = "isometry"
@@ -70,17 +69,16 @@ class BlockIsometry(Result):
         ("layer", "timestep"),
         long_name="L2 norm of the gradient of a sample's loss at the layer's output, root mean square over samples",
     )
-    names: str = "[]"
-    modules: str = "[]"
-    neuron_names: str = "[]"
-    layer_names: str = "[]"
-    not_measured: str = "[]"
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    neuron_names: tuple[str, ...] = ()
+    layer_names: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
     loss: str = "tet"
     bn: str = "batch"
     probes: int = 0
     probe_seed: int = 0
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
     def to_frame(self) -> pd.DataFrame:
         """What is known of the blocks as a table.
@@ -89,16 +87,5 @@ class BlockIsometry(Result):
             A row for each block, step of its output and step of its input: name and type of the block, number of
             samples, and every variable of the block.
         """
-        names = {"name": self.listed("names"), "module": self.listed("modules")}
+        names = {"name": self.names, "module": self.modules}
         return named(super().to_frame(), "block", names, len(self.sample))
-
-    def listed(self, name: str) -> list[str]:
-        """One of the attributes that are JSON lists of text.
-
-        Args:
-            name: ``names``, ``modules``, ``neuron_names``, ``layer_names`` or ``not_measured``.
-
-        Returns:
-            The list.
-        """
-        return [str(entry) for entry in json.loads(getattr(self, name))]

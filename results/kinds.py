@@ -1,6 +1,6 @@
 """The result types, one for each question that tetviz answers. Each class is the schema of its files."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tetviz.results import fields
@@ -8,7 +8,7 @@ from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Result, array
 from tetviz.results.training_operations import TrainingOperations
 
 # What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
@@ -57,7 +57,6 @@ class Surface(Result):
     orthogonal: int = 0
     plane_seed: int = 0
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +90,7 @@ class Trajectory(Surface):
     explained_centred: FloatArray = array(
         ("axis",), "1", "share of the variance of the checkpoints around their mean that the axis holds"
     )
-    names: str = "[]"
+    names: tuple[str, ...] = ()
     path: str = "training"
 
 
@@ -102,7 +101,7 @@ class Lines(Result):
     ``path`` is "random" (directions, two to a plane, as a surface with the same seed has them), "linear" (x = 0
     is one checkpoint, x = 1 the other, a line for each treatment of the batch-norm statistics) or "bezier" (the
     straight line beside a trained curve). ``end_*`` are the two checkpoints themselves, each with its own
-    statistics; ``names`` is a JSON list of what the lines are.
+    statistics; ``names`` says what the lines are.
     """
 
     kind: ClassVar[str] = "lines"
@@ -127,7 +126,7 @@ class Lines(Result):
     end_sdt_loss: FloatArray = fields.sdt_loss(("end", "timestep"))
     end_tet_loss: FloatArray = fields.tet_loss(("end", "timestep"))
     end_accuracy: FloatArray = fields.accuracy(("end", "timestep"))
-    names: str = "[]"
+    names: tuple[str, ...] = ()
     path: str = "random"
     loss: str = "sdt"
     bn: str = "frozen"
@@ -136,7 +135,6 @@ class Lines(Result):
     orthogonal: int = 0
     plane_seed: int = 0
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -222,7 +220,6 @@ class Curvature(Result):
     note: str = ""
     plane_seed: int = 0
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 def default_timestep(result: Any) -> int:

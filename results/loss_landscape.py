@@ -7,7 +7,6 @@ Accuracies are in percent. A value below 0 marks a point that is not evaluated (
 infinity count as evaluated. The tool reads no attributes, so these say what the data sets cannot.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,7 +121,6 @@ def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
     timestep = max(1, _noted(own, "timestep", 1))
     recorded = {name: _noted(own, name, "") for name in _RECORDED}
     recorded |= {"label": recorded["label"] or Path(recorded["checkpoint"] or path).stem, "split": split}
-    unknown = {field.name: "" for field in dataclasses.fields(Provenance)}
     named = {"orthogonal": 0, "plane_seed": -1, "t_train": timestep, **_from_names(names)}
     attributes = {name: _noted(own, name, cast(Any, named[name])) for name in _ATTRIBUTES}
     return Surface(
@@ -139,7 +137,7 @@ def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
         done=done[None].astype(np.int64),
         loss=loss,
         **attributes,
-        provenance=Provenance(**{**unknown, **recorded}),
+        provenance=Provenance.from_texts(recorded),
     )
 
 

@@ -1,14 +1,13 @@
 """What a network computes: the result of ``tetviz energy``."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array, named
+from tetviz.results.schema import FloatArray, IntArray, Result, array, named
 
 _count = partial(array, ("layer", "timestep"), "1", dtype="int64")
 
@@ -23,11 +22,10 @@ class OperationCounts(Result):
     ``mac`` holds all non-zero pairs of inputs that are no spikes, ``unit_ac`` what ``unit_mac`` of them are as
     additions.
 
-    ``names``, ``modules`` and ``inputs`` are JSON lists, one entry to a layer: its name in the network, its type,
+    ``names``, ``modules`` and ``inputs`` have an entry for each layer: its name in the network, its type,
     and what enters it: ``binary`` (0 or 1), ``scaled`` (0 or a constant), ``ternary`` (-1, 0, 1), ``graded`` (sums of
     spikes), ``pooled`` (means of spikes), ``data``, ``analog``, or nothing where no weights are applied.
-    ``warnings`` and ``not_counted`` are JSON lists of sentences; while ``not_counted`` is not empty, totals are
-    lower bounds.
+    ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds.
     """
 
     kind: ClassVar[str] = "energy"
@@ -68,11 +66,11 @@ class OperationCounts(Result):
     step_accuracy: FloatArray = fields.step_accuracy(("timestep",))
     sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     tet_loss: FloatArray = fields.tet_loss(("timestep",))
-    names: str = "[]"
-    modules: str = "[]"
-    inputs: str = "[]"
-    warnings: str = "[]"
-    not_counted: str = "[]"
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    not_counted: tuple[str, ...] = ()
     skip_zero_weights: int = 0
     convention: str = "tet"
     first_layer: str = "per-step"
@@ -80,7 +78,6 @@ class OperationCounts(Result):
     norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = 0
-    provenance: Provenance = field(default_factory=Provenance)
 
     def to_frame(self) -> pd.DataFrame:
         """The counts as a table.
@@ -89,16 +86,5 @@ class OperationCounts(Result):
             A row for each layer and step: name, type and input of the layer, number of samples, and every count,
             summed over the samples.
         """
-        names = {"name": self.listed("names"), "module": self.listed("modules"), "input": self.listed("inputs")}
+        names = {"name": self.names, "module": self.modules, "input": self.inputs}
         return named(super().to_frame(), "layer", names, len(self.sample))
-
-    def listed(self, name: str) -> list[str]:
-        """One of the attributes that are JSON lists.
-
-        Args:
-            name: ``names``, ``modules``, ``inputs``, ``warnings`` or ``not_counted``.
-
-        Returns:
-            The list.
-        """
-        return [str(entry) for entry in json.loads(getattr(self, name))]

@@ -1,12 +1,12 @@
 """The result of ``tetviz scale``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Provenance, Result, array, array_fields
+from tetviz.results.schema import FloatArray, IntArray, Result, array, array_fields
 
 _BY_SAMPLE = ("sample", "timestep")
 
@@ -53,7 +53,6 @@ class ScalingCurve(Result):
     temporal_variance: float = float("nan")
     temporal_variance_all: float = float("nan")
     prefix_test: str = ""
-    provenance: Provenance = field(default_factory=Provenance)
 
     def to_frame(self) -> pd.DataFrame:
         """What is known at every T.

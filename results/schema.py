@@ -1,12 +1,14 @@
 """How a result describes itself: array fields with dimensions and units, and its provenance."""
 
 import dataclasses
+import json
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ import tetviz
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Settings = Mapping[str, Any]
 
 
 def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
@@ -27,9 +30,10 @@ def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float
 class Provenance:
     """Where a result comes from; the attributes of the file's ``/provenance`` group.
 
-    A field that does not apply holds an empty string. ``request`` is the SHA-256 of everything that decides
-    the numbers (checkpoint, data, samples, seed, grid, policies): a resumed run must have the same one. ``doctor`` is a
-    JSON list of [check, verdict, message]: what the network was examined for before the measurement.
+    A field that does not apply is empty. ``request`` is the SHA-256 of everything that decides the numbers (checkpoint,
+    data, samples, seed, grid, policies): a resumed run must have the same one. ``doctor`` holds (check, verdict,
+    message) of what the network was examined for before the measurement. Settings are as the checkpoint records them;
+    in a file they are JSON.
     """
 
     command: str = ""
@@ -46,15 +50,31 @@ class Provenance:
     checkpoint_sha256: str = ""
     label: str = ""
     dataset: str = ""
-    data_settings: str = ""
+    data_settings: Settings = field(default_factory=dict)
     split: str = ""
     sample_order: str = ""
     batch_size: str = ""
-    network: str = ""
-    training: str = ""
-    neurons: str = ""
-    doctor: str = ""
+    network: Settings = field(default_factory=dict)
+    training: Settings = field(default_factory=dict)
+    neurons: Settings = field(default_factory=dict)
+    doctor: tuple[tuple[str, str, str], ...] = ()
     request: str = ""
+
+    def texts(self) -> dict[str, str]:
+        """Each field as text: settings and lists as JSON, what is empty as nothing."""
+        return {name: stored(value) if value else "" for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, Any]) -> "Provenance":
+        """The inverse of :meth:`texts`; what is missing, or is no JSON where it should be, stays empty."""
+        fields: dict[str, Any] = {}
+        for name, kind in get_type_hints(cls).items():
+            text = texts.get(name, "")
+            try:
+                fields[name] = recovered(text, kind)
+            except ValueError:
+                fields[name] = recovered("[]" if get_origin(kind) is tuple else "{}", kind)
+        return cls(**fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +82,7 @@ class Result:
     """Base of every result: a frozen dataclass of NumPy arrays, a few plain attributes and a provenance."""
 
     kind: ClassVar[str]
+    provenance: Provenance = field(default_factory=Provenance, kw_only=True)
 
     def __post_init__(self) -> None:
         """Checks that every array has the shape that its dimensions say."""
@@ -125,7 +146,9 @@ class Result:
         return frame if len(dims) > 1 else frame.set_axis(pd.Index(getattr(self, dims[0]), name=dims[0]))
 
 
-def named(frame: pd.DataFrame, level: str, columns: dict[str, list[str]], samples: int | None = None) -> pd.DataFrame:
+def named(
+    frame: pd.DataFrame, level: str, columns: Mapping[str, Sequence[str]], samples: int | None = None
+) -> pd.DataFrame:
     """A table of a result with the names of its layers or blocks, and how many samples it is of.
 
     Args:
@@ -140,6 +163,32 @@ def named(frame: pd.DataFrame, level: str, columns: dict[str, list[str]], sample
 def array_fields(kind: type[Result]) -> dict[str, dict[str, Any]]:
     """The schema of a result type."""
     return {f.name: dict(f.metadata) for f in dataclasses.fields(kind) if "dims" in f.metadata}
+
+
+def stored(value: Any) -> Any:
+    """A plain attribute as a file holds it: lists and settings as JSON, text and numbers as they are."""
+    return json.dumps(value, default=str) if isinstance(value, tuple | Mapping) else value
+
+
+def recovered(value: Any, kind: Any) -> Any:
+    """The inverse of :func:`stored`.
+
+    Args:
+        value: of a file.
+        kind: type of the field.
+
+    Raises:
+        ValueError: a list or settings that are not JSON of one.
+    """
+    container = get_origin(kind)
+    if container is None:
+        return value
+    found = json.loads(value) if isinstance(value, str) else value
+    if container is tuple and isinstance(found, list):
+        return tuple(tuple(entry) if isinstance(entry, list) else str(entry) for entry in found)
+    if container is not tuple and isinstance(found, dict):
+        return found
+    raise ValueError(f"expected JSON of {kind}, got {value!r}")
 
 
 def attribute_fields(kind: type[Result]) -> list[str]:

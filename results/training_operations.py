@@ -1,14 +1,13 @@
 """What training a network computes: the result of ``tetviz training-energy``."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import IntArray, Provenance, Result, array, named
+from tetviz.results.schema import IntArray, Result, array, named
 
 _count = partial(array, ("layer", "timestep"), "1", dtype="int64")
 _of_neurons = partial(array, ("neuron", "timestep"), "1", dtype="int64")
@@ -24,9 +23,9 @@ class TrainingOperations(Result):
     weight gradient (``weight``). An error is the gradient of the loss with respect to an output of the layer; it is
     needed at an input element where a neuron behind that element has a surrogate derivative that is not 0.
 
-    ``names``, ``modules`` and ``neuron_names`` are JSON lists: names of the layers in the network, their types, names
-    of the groups of neurons. ``not_counted`` is a JSON list of sentences; while it is not empty, totals are lower
-    bounds. ``stages`` is a JSON list of [T, epochs], the schedule of the run that made the checkpoint. ``cost`` names
+    ``names`` and ``modules`` are the names of the layers in the network and their types, ``neuron_names`` those of the
+    groups of neurons. ``not_counted`` holds sentences; while there is one, totals are lower bounds. ``stages`` are
+    (T, epochs), the schedule of the run that made the checkpoint. ``cost`` names
     the cost model; ``mac_pj`` and ``ac_pj`` are its energies of a multiply-accumulate and an accumulate, in pJ.
     """
 
@@ -55,10 +54,10 @@ class TrainingOperations(Result):
     surrogate_mac: IntArray = _of_neurons(long_name="multiply-adds of the surrogate derivative")
     leak_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the leak carries back in time")
     reset_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the reset carries back in time")
-    names: str = "[]"
-    modules: str = "[]"
-    neuron_names: str = "[]"
-    not_counted: str = "[]"
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    neuron_names: tuple[str, ...] = ()
+    not_counted: tuple[str, ...] = ()
     loss: str = "tet"
     bn: str = "frozen"
     cost: str = "45nm-fp32"
@@ -71,8 +70,7 @@ class TrainingOperations(Result):
     optimizer_mac: int = 0
     train_batch_size: int = 0
     train_samples: int = 0
-    stages: str = "[]"
-    provenance: Provenance = field(default_factory=Provenance)
+    stages: tuple[tuple[int, int], ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """The counts of layers as a table.
@@ -81,24 +79,5 @@ class TrainingOperations(Result):
             A row for each layer and step: name and type of the layer, number of samples, and every count of the
             layer, summed over the samples.
         """
-        names = {"name": self.listed("names"), "module": self.listed("modules")}
+        names = {"name": self.names, "module": self.modules}
         return named(super().to_frame(), "layer", names, len(self.sample))
-
-    def listed(self, name: str) -> list[str]:
-        """One of the attributes that are JSON lists of text.
-
-        Args:
-            name: ``names``, ``modules``, ``neuron_names`` or ``not_counted``.
-
-        Returns:
-            The list.
-        """
-        return [str(entry) for entry in json.loads(getattr(self, name))]
-
-    def schedule(self) -> list[tuple[int, int]]:
-        """The stages of the run that made the checkpoint.
-
-        Returns:
-            (T, epochs) of each; empty where the checkpoint records none.
-        """
-        return [(int(timesteps), int(epochs)) for timesteps, epochs in json.loads(self.stages)]

@@ -120,7 +120,7 @@ class Operations:
 
 def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
     """Counts under a convention."""
-    notes = [f"incomplete: {sentence}" for sentence in counts.listed("not_counted")]
+    notes = [f"incomplete: {sentence}" for sentence in counts.not_counted]
     mac, ac = _spikes_of(counts, chosen, notes)
     once = _once(counts, chosen, notes)
     return Operations(
@@ -140,7 +140,7 @@ def _spikes_of(counts: OperationCounts, chosen: Convention, notes: list[str]) ->
     allowed = {"pooled"} if chosen.pool == "fold" else set()
     allowed |= {"graded"} if chosen.graded == "repeat" else set()
     rows = np.zeros(len(counts.layer), dtype=bool)
-    for layer, (name, kinds) in enumerate(zip(counts.listed("names"), _kinds(counts), strict=True)):
+    for layer, (name, kinds) in enumerate(zip(counts.names, _kinds(counts), strict=True)):
         wanted = kinds & {"pooled", "graded"}
         if not wanted & allowed:
             continue
@@ -173,7 +173,7 @@ def _once(counts: OperationCounts, chosen: Convention, notes: list[str]) -> IntA
 
 def _kinds(counts: OperationCounts) -> list[set[str]]:
     # A layer that is called several times may have several.
-    return [set(entry.split(", ")) for entry in counts.listed("inputs")]
+    return [set(entry.split(", ")) for entry in counts.inputs]
 
 
 def _first_step(column: IntArray, once: IntArray) -> IntArray:
@@ -188,6 +188,6 @@ def _side(counts: OperationCounts, chosen: Convention, notes: list[str]) -> dict
         side["bias_add"] = np.where(norms[:, None], 0, counts.bias_add)  # it is in the multiply-add
         return side
     for layer in np.flatnonzero(norms & (counts.foldable == 0)):
-        notes.append(f"{counts.listed('names')[layer]}: stands behind no weights to fold it into, so it is charged")
+        notes.append(f"{counts.names[layer]}: stands behind no weights to fold it into, so it is charged")
     side["norm_mac"] = np.where((norms & (counts.foldable == 1))[:, None], 0, counts.norm_mac)
     return side

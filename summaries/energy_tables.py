@@ -67,7 +67,7 @@ def layer_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     """
     counts = report.counts
     t = _at(counts, timestep)
-    names, inputs = counts.listed("names"), counts.listed("inputs")
+    names, inputs = counts.names, counts.inputs
     rows = np.flatnonzero((counts.dense_mac + report.mac + report.ac > 0).any(1))
     mac, ac, pairs = (_until(column, t)[rows] for column in (report.mac, report.ac, counts.inbounds_mac))
     spiking = mac == 0
@@ -102,7 +102,7 @@ def side_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFram
     t = _at(report.counts, timestep)
     taken = {title: _until(report.side[name], t) / report.samples for name, title in _SIDE_NAMES.items()}
     taken["side (nJ)"] = _until(report.side_pj, t) / report.samples / 1e3
-    frame = pd.DataFrame(taken, index=pd.Index(report.counts.listed("names"), name="layer"))
+    frame = pd.DataFrame(taken, index=pd.Index(report.counts.names, name="layer"))
     frame = frame[(frame[list(_SIDE_NAMES.values())] > 0).any(axis=1)]
     frame.loc["total"] = frame.sum()
     return _captioned(frame, _caption(report, t))
@@ -123,7 +123,7 @@ def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.Data
     """
     t = _at(counts, timestep)
     rows = np.flatnonzero(counts.neurons)
-    names = counts.listed("names")
+    names = counts.names
     taken = {
         "neurons": counts.neurons[rows],
         "spikes": _until(counts.spikes, t)[rows],
@@ -142,7 +142,7 @@ def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.Data
         },
         index=pd.Index([*(names[row] for row in rows), "total"], name="layer"),
     )
-    incomplete = [f"incomplete: {sentence}" for sentence in counts.listed("not_counted")]
+    incomplete = [f"incomplete: {sentence}" for sentence in counts.not_counted]
     return _captioned(frame, "; ".join([f"Spikes per inference over steps 1..T, T = {t}", *incomplete]))
 
 

@@ -1,6 +1,5 @@
 """Flatness in numbers: what lines through a checkpoint say, plane by plane, and how two checkpoints differ."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from tetviz.errors import ResultError
 from tetviz.results import Lines, Provenance, Sharpness, Surface, default_timestep
 from tetviz.results.schema import FloatArray, IntArray, attribute_fields
 from tetviz.summaries.intervals import bootstrap_mean
+from tetviz.summaries.names import network_names
 
 RADII = (0.1, 0.25, 0.5, 1.0)
 WIDTH_RISE = 0.1
@@ -209,7 +209,7 @@ def sharpness_table(
         A row for each number; for each checkpoint the columns ``(name, mean | low | high)``.
     """
     tables = {}
-    for name, lines in zip(checkpoint_names([each.provenance for each in results]), results, strict=True):
+    for name, lines in zip(network_names(results), results, strict=True):
         values = plane_values(lines, loss, timestep, radii)
         interval = bootstrap_mean(values.to_numpy())
         one = values.nunique(dropna=False).to_numpy() == 1
@@ -257,7 +257,7 @@ def compare_sharpness(
         # Statistics of batches depend on their size, nothing else does.
         if a != b and (name != "batch_size" or first.bn != "frozen"):
             raise ResultError(f"the checkpoints were measured on a different {name} ({a!r} and {b!r})")
-    one, other = checkpoint_names([first.provenance, second.provenance])
+    one, other = network_names([first, second])
     steps = timestep or default_timestep(first), timestep or default_timestep(second)
     before, after = (plane_values(each, loss, t, radii) for each, t in zip((first, second), steps, strict=True))
     # What is the same on every plane has no interval.
@@ -269,19 +269,9 @@ def compare_sharpness(
     return [Difference(name, one, other, loss, mean, low, high, len(gaps), steps) for name, mean, low, high in rows]
 
 
-def checkpoint_names(origins: Sequence[Provenance]) -> list[str]:
-    """A different name for each checkpoint."""
-    labels = [origin.label or "checkpoint" for origin in origins]
-    if len(set(labels)) == len(labels):
-        return labels
-    paths = [origin.checkpoint for origin in origins]
-    return paths if len(set(paths)) == len(paths) else [f"{label} #{i + 1}" for i, label in enumerate(labels)]
-
-
 def data_settings(origin: Provenance) -> dict[str, Any]:
     """What decides the samples of a data set, besides its name and split; the same data may lie in another folder."""
-    settings = json.loads(origin.data_settings or "{}")
-    return {name: value for name, value in settings.items() if name != "root"}
+    return {name: value for name, value in origin.data_settings.items() if name != "root"}
 
 
 def _pair(x: FloatArray, radius: float) -> list[int]:

@@ -44,7 +44,7 @@ def isometry_table(result: BlockIsometry) -> pd.DataFrame:
         beside ``growth``, see :func:`gradient_growth`; ``gradient`` at the block's input, in nat; ``bypass``.
     """
     columns = {
-        "type": result.listed("modules"),
+        "type": result.modules,
         "phi": result.step_phi,
         "se": result.step_phi_se,
         "closed form": result.closed_form.mean(1),
@@ -55,7 +55,7 @@ def isometry_table(result: BlockIsometry) -> pd.DataFrame:
         "gradient": gradient_norm(result.input_gradient),
         "bypass": result.bypass,
     }
-    return pd.DataFrame(columns, index=pd.Index(result.listed("names"), name="block"))
+    return pd.DataFrame(columns, index=pd.Index(result.names, name="block"))
 
 
 def depth_summary(result: BlockIsometry) -> dict[str, float]:

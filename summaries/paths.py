@@ -1,7 +1,5 @@
 """What a path from one checkpoint to another says: the barrier on it, and its mean loss."""
 
-import json
-
 import numpy as np
 from scipy.integrate import trapezoid
 
@@ -41,7 +39,7 @@ def barriers(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     values = getattr(lines, f"{loss}_loss")[..., timestep - 1]
     ends = getattr(lines, f"end_{loss}_loss")[:, timestep - 1]
     known = np.where(lines.done == 1, values, np.nan)
-    return {name: barrier(lines.x, row, ends) for name, row in zip(json.loads(lines.names), known, strict=True)}
+    return {name: barrier(lines.x, row, ends) for name, row in zip(lines.names, known, strict=True)}
 
 
 def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
@@ -60,4 +58,4 @@ def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     values = np.where(lines.done[:, inside] == 1, values, np.nan)
     length = arc[:, -1] - arc[:, 0]
     means = np.divide(trapezoid(values, arc, axis=1), length, out=np.full(len(arc), np.nan), where=length > 0)
-    return dict(zip(json.loads(lines.names), means.tolist(), strict=True))
+    return dict(zip(lines.names, means.tolist(), strict=True))

@@ -46,12 +46,12 @@ class Run:
 
 def training_of(provenance: Provenance) -> Mapping[str, Any]:
     """How the network of a result was trained."""
-    return _record(provenance.training)
+    return provenance.training
 
 
 def architecture_of(provenance: Provenance) -> str:
     """The architecture of the network of a result, in a few words."""
-    spec = _record(provenance.network)
+    spec = provenance.network
     width = spec.get("width", 1.0)
     options = [f"{name} {value}" for name, value in (spec.get("options") or {}).items()]
     words = [str(spec.get("name", "")), f"width {width:g}" * (width != 1), *options]
@@ -71,7 +71,7 @@ def sharpness_of(provenance: Provenance) -> float:
     Returns:
         k; NaN where neurons spike, or where it is not known.
     """
-    neurons = _record(provenance.neurons)
+    neurons = provenance.neurons
     return 1 / float(neurons["gamma"]) if neurons.get("surrogate") == "sigmoid" else float("nan")
 
 
@@ -105,7 +105,7 @@ def run_of(curve: ScalingCurve) -> Run:
         t_train=curve.t_train,
         accuracy=float(curve.accuracy[at[0]]),
         samples=len(curve.sample),
-        settings=json.dumps([others, _record(origin.neurons)], sort_keys=True),
+        settings=json.dumps([others, origin.neurons], sort_keys=True),
     )
 
 
@@ -122,10 +122,11 @@ def require_once(curves: Sequence[ScalingCurve]) -> None:
     for curve in curves:
         origin = curve.provenance
         measured = (origin.dataset, origin.split)
-        trained = origin.training if "seed" in training_of(origin) else ""
+        recorded = origin.texts()
+        trained = recorded["training"] if "seed" in origin.training else ""
         for what, known in (
             ("checkpoint", (origin.checkpoint_sha256,)),
-            ("run of training", (trained, origin.network, origin.neurons, str(curve.t_train))),
+            ("run of training", (trained, recorded["network"], recorded["neurons"], str(curve.t_train))),
         ):
             key = (*known, *measured)
             if known[0] and key in seen:
@@ -145,11 +146,3 @@ def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
 
 def _name(provenance: Provenance) -> str:
     return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
-
-
-def _record(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text) if text else {}
-    except json.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

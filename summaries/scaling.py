@@ -11,8 +11,9 @@ from scipy import stats
 from tetviz.errors import ResultError
 from tetviz.results import OperationCounts, ScalingCurve, default_timestep
 from tetviz.results.schema import FloatArray, IntArray
-from tetviz.summaries.flatness import checkpoint_names, data_settings
+from tetviz.summaries.flatness import data_settings
 from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, tail
+from tetviz.summaries.names import network_names
 
 FEW_SPLIT = 6
 
@@ -175,7 +176,7 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) ->
         for t, shares in enumerate(counts / samples):
             drawn = generator.multinomial(samples, shares, size=RESAMPLES)
             low[t], high[t] = np.quantile((drawn[:, 2] - drawn[:, 0]) / samples, levels)
-    one, other = checkpoint_names([first.provenance, second.provenance])
+    one, other = network_names([first, second])
     return AccuracyDifference(
         first=one,
         second=other,
@@ -192,7 +193,7 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) ->
 
 def differences_from_first(curves: Sequence[ScalingCurve]) -> list[AccuracyDifference]:
     """How each checkpoint differs from the first."""
-    names = checkpoint_names([curve.provenance for curve in curves])
+    names = network_names(curves)
     found = [compare_scaling(curves[0], other) for other in curves[1:]]
     return [replace(each, first=names[0], second=name) for each, name in zip(found, names[1:], strict=True)]
 

@@ -113,7 +113,7 @@ def run_energy(result: TrainingOperations) -> float:
     Returns:
         J; NaN where the checkpoint records no run.
     """
-    stages = result.schedule()
+    stages = result.stages
     if not stages or not result.train_samples or not result.train_batch_size:
         return math.nan
     of_a_step = (phase_energy(result).sum() + neuron_energy(result).sum()) / len(result.timestep)
@@ -132,9 +132,7 @@ def training_table(result: TrainingOperations) -> pd.DataFrame:
         A row for each layer and one for their ``total``; columns FP, BP, WU, and the sums ``effective``,
         ``one-sided`` and ``dense`` of all three.
     """
-    frame = pd.DataFrame(
-        phase_energy(result).sum(2).T, index=pd.Index(result.listed("names"), name="layer"), columns=PHASES
-    )
+    frame = pd.DataFrame(phase_energy(result).sum(2).T, index=pd.Index(result.names, name="layer"), columns=PHASES)
     for sparsity in SPARSITIES:
         frame[sparsity] = phase_energy(result, sparsity).sum((0, 2))
     frame.loc["total"] = frame.sum()
@@ -164,4 +162,4 @@ def densities(result: TrainingOperations) -> pd.DataFrame:
         "product": takes * (result.backward_error.sum(1) / dense) * (result.backward_need.sum(1) / dense),
         "d_wu": result.weight.sum(1) / dense,
     }
-    return pd.DataFrame(columns, index=pd.Index(result.listed("names"), name="layer"))[list(DENSITIES)]
+    return pd.DataFrame(columns, index=pd.Index(result.names, name="layer"))[list(DENSITIES)]

@@ -21,7 +21,7 @@ from torch import Tensor
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
 from tetviz.results import looks_like_result, replacing
-from tetviz.training.dataset import DataSpec
+from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
 
 FORMAT = "tetviz-checkpoint"

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from tetviz.errors import CheckpointError, ModelError, TetvizError, unknown
 from tetviz.models import ForeignSpec
-from tetviz.models.calling import split_reference
-from tetviz.models.hosting import Hosting, generators_kept
-from tetviz.training.doctor_probe import clone
+from tetviz.models.foreign.convention import split_reference
+from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.state import clone
 
 _BUILT: WeakSet[nn.Module] = WeakSet()  # modules that a caller has, who may load weights into them
 

@@ -1,7 +1,6 @@
 """The history that a checkpoint carries, as a result."""
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,8 +71,8 @@ def _tabulate(records: Sequence[Mapping[str, Any]], training: Mapping[str, Any],
         lr=np.array([float(record["lr"]) for record in records]),
         train_loss=np.array([float(record["train_loss"]) for record in records]),
         **{name: np.array([float(record.get(name, np.nan)) for record in records]) for name in _MEASURED},
-        losses=json.dumps(losses),
-        stages=json.dumps([str(stage) for stage in stages]),
+        losses=tuple(losses),
+        stages=tuple(str(stage) for stage in stages),
         switch=str(training.get("switch", "")),
         best_epoch=int(best["epoch"]),
         planned_epochs=ends[-1],

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
-from tetviz.models.foreign import NetworkError
-from tetviz.models.hosting import Hosting, generators_kept
-from tetviz.models.resting import changed, state_of
+from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.network import NetworkError
+from tetviz.models.foreign.state import changed, state_of
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
-from tetviz.training.dataset import LabelledDataset
+from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
 from tetviz.training.profile import a_parameter, check_length, exact_kernels, to_batches
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tetviz.figures.formatting import NO_NUMBER, interval, number, percent
 from tetviz.figures.headlines.parts import Headline, first, position, text_table
-from tetviz.figures.labels import data_context, lines_context, names_of, surface_context
-from tetviz.figures.texts import NO_NUMBER, counted, interval, number, percent
 from tetviz.results import Curvature, Lines, Result, Surface, Trajectory, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import barriers, bootstrap_mean, finite_curvature, mean_along, sharpness_table
+from tetviz.summaries.names import counted, data_context, lines_context, names_of, surface_context
 
 MOST_ROWS = 12
 # Worst cases, curvatures and roughness are in the whole table, sharpness_table.

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tetviz.figures.formatting import number, percent
 from tetviz.figures.headlines.parts import Headline, first, position, text_table
-from tetviz.figures.labels import data_context
-from tetviz.figures.style import energy_unit
-from tetviz.figures.texts import counted, number, percent
+from tetviz.figures.plots.style import energy_unit
 from tetviz.results import BlockIsometry, OperationCounts, Result, ScalingCurve, TrainingHistory, TrainingOperations
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import convention_table, run_energy, training_table, wilson
 from tetviz.summaries.isometry import closed_form_error, gradient_growth
+from tetviz.summaries.names import counted, data_context
 from tetviz.summaries.scaling import table_timesteps
 
 
@@ -51,7 +51,7 @@ def _of_counts(counts: OperationCounts) -> Headline:
         f"Operations of a run up to T = {counts.timestep[-1]}, and their energy",
         context,
         pd.DataFrame(columns, index=frame.index),
-        tuple(f"incomplete: {sentence}" for sentence in counts.listed("not_counted")),
+        tuple(f"incomplete: {sentence}" for sentence in counts.not_counted),
     )
 
 
@@ -62,7 +62,7 @@ def _of_training(result: TrainingOperations) -> Headline:
     row = dict(zip(table.columns, map(number, totals / scale), strict=True))
     frame = text_table({f"energy of a sample ({unit})": row}, "sum over layers")
     whole = run_energy(result)
-    notes = [f"incomplete: {sentence}" for sentence in result.listed("not_counted")]
+    notes = [f"incomplete: {sentence}" for sentence in result.not_counted]
     if np.isfinite(whole):
         notes.append(f"the recorded run: {whole:.4g} J, if every epoch and step costs what these do")
     bn = {"frozen": "batch norm a constant map", "batch": "batch norm by the statistics of each batch"}
@@ -87,7 +87,7 @@ def _of_isometry(result: BlockIsometry) -> Headline:
     growth, error = first(gradient_growth(result)), closed_form_error(result)
     notes = [f"the squared gradient grows {number(growth)} times from the last output to the first input"]
     notes += [f"closed form off by {100 * error:.2g} % on average"] if np.isfinite(error) else []
-    notes += [f"not measured: {sentence}" for sentence in result.listed("not_measured")]
+    notes += [f"not measured: {sentence}" for sentence in result.not_measured]
     bn = {"frozen": "BN statistics frozen", "batch": "BN statistics of each batch"}.get(result.bn, result.bn)
     context = f"{data_context(result)}; L_{result.loss.upper()}; {bn}; {counted(result.probes, 'probe')}"
     table = text_table(rows, f"T = {len(result.timestep)}")

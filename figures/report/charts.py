@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.figures.energy import by_convention
-from tetviz.figures.history import history_styles
-from tetviz.figures.labels import LOSSES, network_names
-from tetviz.figures.report import marks
+from tetviz.figures.formatting import number, shares
+from tetviz.figures.plots.energy import by_convention
+from tetviz.figures.plots.history import history_styles
+from tetviz.figures.plots.style import energy_unit, series_styles
+from tetviz.figures.report import plotly as marks
 from tetviz.figures.report.blocks import Chart
-from tetviz.figures.report.marks import Trace
+from tetviz.figures.report.plotly import Trace
 from tetviz.figures.report.tables_scaling import threshold_words
-from tetviz.figures.style import energy_unit, series_styles
-from tetviz.figures.texts import number, shares
 from tetviz.results import ScalingCurve, TrainingHistory, default_timestep
 from tetviz.summaries import EnergyReport, baselines, exit_curve, wilson
 from tetviz.summaries.exits import RULES
+from tetviz.summaries.names import LOSSES, network_names
 
 FEW_EPOCHS = 10  # each has a tick: plotly would put others between them
 WIDE = 8.0  # a loss over a wider range has a logarithmic axis

@@ -2,7 +2,7 @@
 
 from matplotlib.colors import to_hex, to_rgb
 
-from tetviz.figures.style import series_styles
+from tetviz.figures.plots.style import series_styles
 
 DARK_PAPER = "#15171a"
 CONTRAST = 4.5  # WCAG 2.1 asks 3 of graphics; lines are thin

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from tetviz.figures.labels import network_name
 from tetviz.figures.report.blocks import Source
 from tetviz.results import Provenance, TrainingHistory, Trajectory
 from tetviz.results.schema import array_fields
+from tetviz.summaries.names import network_name
 
 # A name and the checkpoint's SHA-256, which is empty where none is recorded.
 Network = tuple[str, str]
@@ -61,7 +61,7 @@ def _about(sources: Sequence[Source]) -> list[list[Network]]:
         if not _is_training(source):
             networks, origin = _networks(source), _origin(source)
             for network in networks:
-                folders = measured.setdefault((network[0], origin.training), {})
+                folders = measured.setdefault((network[0], origin.texts()["training"]), {})
                 folders.setdefault(str(source.path.parent), network)
     return [
         [_chosen(source, measured) or network for network in _networks(source)]
@@ -73,7 +73,7 @@ def _about(sources: Sequence[Source]) -> list[list[Network]]:
 
 def _chosen(source: Source, measured: Mapping[tuple[str, str], Mapping[str, Network]]) -> Network | None:
     origin = _origin(source)
-    folders = measured.get((network_name(origin), origin.training), {})
+    folders = measured.get((network_name(origin), origin.texts()["training"]), {})
     beside = folders.get(str(source.path.parent))
     return beside or (next(iter(folders.values()), None) if origin.training else None)
 

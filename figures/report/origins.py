@@ -1,15 +1,12 @@
 """Where the numbers of a report come from, and what is to be said against them."""
 
-import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from tetviz.figures.labels import LOSSES
+from tetviz.figures.formatting import number
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.texts import counted, number
 from tetviz.results import (
     BlockIsometry,
     Curvature,
@@ -21,7 +18,8 @@ from tetviz.results import (
     TrainingHistory,
     Trajectory,
 )
-from tetviz.results.schema import FloatArray, attribute_fields
+from tetviz.results.schema import FloatArray, attribute_fields, stored
+from tetviz.summaries.names import LOSSES, counted
 
 NOT_RECORDED = "not recorded"
 # Kinds that move a network, whose commands examine it first.
@@ -51,12 +49,12 @@ def origin(source: Source) -> list[tuple[str, str]]:
         rows.append(("number of samples", f"{len(result.sample):,}"))
     if hasattr(result, "timestep"):
         rows.append(("timesteps", f"T = {result.timestep[0]} to {result.timestep[-1]}"))
-    for name, value in dataclasses.asdict(result.provenance).items():
+    for name, value in result.provenance.texts().items():
         if name != "doctor":
             rows.append((_LABELS.get(name, name.replace("_", " ")), str(value) or NOT_RECORDED))
     for name in attribute_fields(type(result)):
         if name not in _NOT_SHOWN:
-            value = getattr(result, name)
+            value = stored(getattr(result, name))
             text = number(value, ".6g") if isinstance(value, float) else str(value)
             rows.append((name.replace("_", " "), text or NOT_RECORDED))
     found = findings(source)
@@ -66,8 +64,8 @@ def origin(source: Source) -> list[tuple[str, str]]:
 
 def findings(source: Source) -> list[tuple[str, str, str]]:
     """What ``tetviz doctor`` found before the measurement."""
-    entries = _listed(cast(Any, source.result).provenance.doctor)
-    return [(str(e[0]), str(e[1]), str(e[2])) for e in entries if isinstance(e, list) and len(e) == 3]
+    entries = source.result.provenance.doctor
+    return [(str(e[0]), str(e[1]), str(e[2])) for e in entries if len(e) == 3]
 
 
 def warnings(source: Source) -> list[str]:
@@ -81,7 +79,7 @@ def warnings(source: Source) -> list[str]:
         said.append(f"half-written: {done:,} of {total:,} points are measured; the same command goes on with it")
     said += _not_finite(result)
     for name, what in (("warnings", ""), ("not_counted", "not counted: "), ("not_measured", "not measured: ")):
-        said += [f"{what}{sentence}" for sentence in _listed(getattr(result, name, ""))]
+        said += [f"{what}{sentence}" for sentence in getattr(result, name, ())]
     if isinstance(result, Curvature) and result.note:
         said.append(result.note)
     if isinstance(result, BlockIsometry) and not np.isfinite(result.phi).all():
@@ -141,12 +139,3 @@ def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, l
         for sentence in warnings(source):
             found.setdefault(sentence, []).append(name)
     return found
-
-
-def _listed(text: str) -> list[Any]:
-    # A list that a file holds as JSON; an empty one where nothing is recorded, or nothing that can be read.
-    try:
-        found = json.loads(text or "[]")
-    except json.JSONDecodeError:
-        return []
-    return found if isinstance(found, list) else []

@@ -7,11 +7,11 @@ from typing import Any
 from tetviz.errors import ResultError, TetvizError
 from tetviz.figures.captions import sample_words
 from tetviz.figures.dispatch import draw
-from tetviz.figures.labels import network_names
+from tetviz.figures.formatting import told
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
-from tetviz.figures.report.drawings import drawing
-from tetviz.figures.texts import told
+from tetviz.figures.report.svg import drawing
 from tetviz.results import Result, TrainingHistory
+from tetviz.summaries.names import network_names
 
 MANY = 4
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tetviz.figures.labels import network_name
 from tetviz.figures.report import sections_costs as costs
 from tetviz.figures.report import sections_landscape as landscape
 from tetviz.figures.report.blocks import Section, Source
@@ -20,6 +19,7 @@ from tetviz.results import (
     TrainingOperations,
     Trajectory,
 )
+from tetviz.summaries.names import network_name
 
 Memory = dict[tuple[str, ...], list[Section]]
 _BUILDERS: dict[type[Result], Callable[[Sequence[Source]], Iterable[Section]]] = {

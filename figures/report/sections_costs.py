@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import data_context, history_context, network_names
+from tetviz.figures.formatting import numbered, told
 from tetviz.figures.report import charts, tables_energy, tables_scaling, tables_training
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, TextTable
 from tetviz.figures.report.parts import attempt, groups, of_each, of_network, picture, results_of, section
 from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
-from tetviz.figures.texts import counted, numbered, told
 from tetviz.results import BlockIsometry, OperationCounts, ScalingCurve, TrainingHistory, TrainingOperations
 from tetviz.summaries import estimate_energy
 from tetviz.summaries.exits import RULES
+from tetviz.summaries.names import counted, data_context, history_context, network_names
 from tetviz.summaries.scaling import differences_from_first
 from tetviz.summaries.stored_costs import cost_of
 

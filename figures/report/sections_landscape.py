@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tetviz.figures.choices import require_same_directions
-from tetviz.figures.labels import bn_words, data_context, lines_context, network_names, surface_context
 from tetviz.figures.report import tables_flatness, tables_paths
 from tetviz.figures.report.blocks import Block, Section, Sentences, Source
 from tetviz.figures.report.parts import attempt, groups, of_each, of_network, picture, results_of, section
 from tetviz.figures.report.surfaces import surface_block
+from tetviz.figures.selection import require_same_directions
 from tetviz.results import Lines, Surface
+from tetviz.summaries.names import bn_words, data_context, lines_context, network_names, surface_context
 
 ONE_PLANE = (
     "A random plane is one sample of directions; what two surfaces differ in may be its noise. tetviz sharpness "
@@ -96,7 +96,7 @@ def _is_random(source: Source) -> bool:
 
 
 def _architectures(results: Sequence[Surface] | Sequence[Lines]) -> list[Block]:
-    found = {result.provenance.network for result in results}
+    found = {result.provenance.texts()["network"] for result in results}
     return [Sentences((OTHER_ARCHITECTURE,), warning=True)] if len(found) > 1 else []
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from tetviz.figures.energy_tables import in_unit
+from tetviz.figures.formatting import NO_NUMBER, amounts, number, numbered, told
+from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.style import energy_unit
-from tetviz.figures.texts import NO_NUMBER, amounts, counted, number, numbered, told
 from tetviz.results import default_timestep
 from tetviz.summaries import (
     MEMORY_AWARE_BAND,
@@ -22,6 +22,7 @@ from tetviz.summaries import (
     spike_table,
 )
 from tetviz.summaries.conventions import SIDE_COSTS
+from tetviz.summaries.names import counted
 
 
 def conventions_beside_anns(report: EnergyReport) -> TextTable:

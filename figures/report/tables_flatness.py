@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
-from tetviz.figures.labels import LOSSES, network_name
+from tetviz.figures.formatting import NO_NUMBER, interval, number
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import NO_NUMBER, counted, interval, number
 from tetviz.results import Curvature, Lines, default_timestep
 from tetviz.summaries import (
     Difference,
@@ -20,6 +19,7 @@ from tetviz.summaries import (
     slope_agreement,
 )
 from tetviz.summaries.flatness import FEW_PLANES, table_radii
+from tetviz.summaries.names import LOSSES, counted, network_name
 
 
 def flatness_table(lines: Lines, timestep: int | None = None) -> TextTable:

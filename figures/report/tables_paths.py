@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from tetviz.figures.labels import LOSSES, names_of
+from tetviz.figures.formatting import number, numbered
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import number, numbered
 from tetviz.results import Lines, Trajectory, default_timestep
 from tetviz.summaries import barriers, mean_along
+from tetviz.summaries.names import LOSSES, names_of
 
 
 def barrier_numbers(lines: Lines) -> pd.DataFrame:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tetviz.figures.formatting import NO_NUMBER, interval, number, numbered, shares
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.texts import NO_NUMBER, counted, interval, number, numbered, shares
 from tetviz.results import ScalingCurve
 from tetviz.summaries import AccuracyDifference, class_accuracy
 from tetviz.summaries.exits import exit_curve, table_points
+from tetviz.summaries.names import counted
 from tetviz.summaries.scaling import table_timesteps
 
 NOT_SEEDS = "the intervals are over samples: another training seed would give another network"

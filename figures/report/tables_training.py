@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from tetviz.figures.labels import bn_words, network_names
+from tetviz.figures.formatting import digits, number, numbered
+from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.report.blocks import TextTable
-from tetviz.figures.style import energy_unit
-from tetviz.figures.texts import counted, digits, number, numbered
 from tetviz.results import BlockIsometry, TrainingHistory, TrainingOperations
 from tetviz.summaries.isometry import depth_summary, isometry_table
+from tetviz.summaries.names import bn_words, counted, network_names
 from tetviz.summaries.training import (
     densities,
     neuron_energy,
@@ -80,7 +80,7 @@ def _outside(result: TrainingOperations) -> list[str]:
 
 
 def _run(result: TrainingOperations) -> str:
-    stages = result.schedule()
+    stages = result.stages
     if not stages:
         return "the run: not recorded in the checkpoint"
     parts = " + ".join(f"{counted(epochs, 'epoch')} at T = {timesteps}" for timesteps, epochs in stages)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tetviz.analysis import compute_isometry, gaussian_phi
-from tetviz.analysis.depth import responses
 from tetviz.analysis.isometry import standard_error
 from tetviz.analysis.isometry_theory import gaussian_mass
 from tetviz.analysis.jacobian import candidates, find_blocks
@@ -22,7 +21,7 @@ from tetviz.models import LIF, SNN5, Calling, ConvNorm, ForeignNetwork, build
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.layers import Parts, time_major
 from tetviz.summaries.isometry import closed_form_error, gradient_growth, isometry_table, running_product
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.torchvision import import_torchvision
 
 BLOCKS = r"blocks\.\d+"
 
@@ -172,7 +171,7 @@ def test_plain_batch_norm_at_a_low_threshold_explodes():
 def test_the_mass_is_that_of_samples(surrogate, gamma, threshold, mean, std):
     u = mean + std * seeded(lambda: torch.randn(40_000, dtype=torch.float64))
     neuron = LIF(0.0, threshold, surrogate, gamma)
-    slopes = responses(neuron, u[None, :, None])[1] ** 2
+    slopes = neuron.trace(u[None, :, None]).slopes ** 2
     error = float(slopes.std() / math.sqrt(len(u)))
     assert abs(gaussian_mass(surrogate, gamma, threshold, mean, std) - float(slopes.mean())) < 5 * error + 1e-9
 
@@ -212,7 +211,7 @@ def test_an_ms_block_that_speaks_stretches_by_its_branch():
 def test_closed_forms_of_residual_blocks_hold_at_initialisation(settings):
     model = seeded(lambda: build("cifar-resnet", in_channels=1, image_size=8, depth=14, **settings))
     result = compute_isometry(model, batch(32, 1, 8, scale=2.0), 2, probes=2)
-    assert result.listed("names") == [f"blocks.{k}" for k in range(6)]
+    assert list(result.names) == [f"blocks.{k}" for k in range(6)]
     assert closed_form_error(result) < 0.06
     np.testing.assert_allclose(result.closed_form.mean(1), result.step_phi, rtol=0.2)
 
@@ -235,8 +234,8 @@ def test_the_closed_form_of_one_layer_is_exact():
     # The squared slopes of a layer times the squared rows of its weights is the trace itself.
     model = seeded(lambda: SNN5(2, 1, 16, 0.25))
     result = compute_isometry(model, batch(16, 1, 16), 2, bn="frozen", probes=16)
-    assert result.listed("modules") == ["chain"] * 4
-    assert result.listed("names") == [f"features.{k}" for k in (3, 6, 9, 12)]
+    assert list(result.modules) == ["chain"] * 4
+    assert list(result.names) == [f"features.{k}" for k in (3, 6, 9, 12)]
     for block in (1, 2):
         assert abs(result.closed_form[block].mean() - result.step_phi[block]) < 0.1 * result.step_phi[block]
 
@@ -313,7 +312,7 @@ def test_rates_and_potentials_are_those_of_the_neurons():
     with torch.no_grad():
         model(x, 3)
     result = compute_isometry(model, [(x, labels)], 3, bn="frozen", probes=1)
-    assert result.listed("neuron_names")[0] == "stem.1" and result.rate.shape == (7, 3)
+    assert result.neuron_names[0] == "stem.1" and result.rate.shape == (7, 3)
     np.testing.assert_allclose(result.rate[0], seen["spikes"].mean((1, 2, 3, 4)), rtol=1e-6)
     u = torch.zeros_like(seen["current"][0])
     for t, current in enumerate(seen["current"]):
@@ -391,7 +390,7 @@ def test_a_network_of_steps_gives_what_one_of_runs_does():
     data = [(x, torch.arange(5) % 2)]
     stepwise = compute_isometry(ForeignNetwork(one_by_one, Calling("step", "step"), 3), data, probes=3)
     whole = compute_isometry(ForeignNetwork(Run(), Calling("batch-major", "batch-major"), 3), data, probes=3)
-    assert stepwise.listed("names") == ["network.1.3"] and whole.listed("names") == ["network.inner.1.3"]
+    assert list(stepwise.names) == ["network.1.3"] and list(whole.names) == ["network.inner.1.3"]
     for name in ("phi", "rate", "input_gradient", "layer_gradient"):
         np.testing.assert_allclose(getattr(stepwise, name), getattr(whole, name), rtol=1e-5, err_msg=name)
     assert 0 < stepwise.rate.mean() < 1 and np.isnan(stepwise.closed_form).all() and np.isnan(stepwise.mass).all()
@@ -474,7 +473,7 @@ def test_a_silent_branch_and_a_silent_network_are_told_apart():
         compute_isometry(Skipping(0.0), data, 2)
     silent = seeded(lambda: SNN5(2, 4, 16, 0.125, Parts(lambda: LIF(threshold=50.0))))
     result = compute_isometry(silent, batch(4, 4, 16), 2)
-    assert result.listed("modules") == ["chain"] * 4 and (result.phi == 0).all()
+    assert list(result.modules) == ["chain"] * 4 and (result.phi == 0).all()
 
 
 def test_a_silent_normalisation_is_no_layer_of_neurons():
@@ -492,7 +491,7 @@ def test_a_silent_normalisation_is_no_layer_of_neurons():
     with pytest.raises(ModelError, match=r"no chain; .*what repeats: Branch 2 times|what repeats: .*network"):
         compute_isometry(model, batch(5, 1, 4))
     result = compute_isometry(model, batch(5, 1, 4), blocks=r"network\.[12]")
-    assert result.listed("neuron_names") == ["network.1.fire", "network.2.fire"]
+    assert list(result.neuron_names) == ["network.1.fire", "network.2.fire"]
     assert result.step_phi.tolist() == [1, 1]
 
 

@@ -1,7 +1,6 @@
 """count_operations against enumerated synapses, one run in four layouts, and runs that must add up."""
 
 import functools
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +27,9 @@ PAIRS = ["dense_mac", "inbounds_mac", "mac", "ac", "unit_ac"]
 def table(counts: Any) -> dict[str, dict[str, Any]]:
     """Every count and property of every layer, by the layer's name."""
     rows = {}
-    for i, name in enumerate(counts.listed("names")):
+    for i, name in enumerate(list(counts.names)):
         rows[name] = {column: getattr(counts, column)[i].tolist() for column in [*COUNTS, "neurons", "weights"]}
-        rows[name] |= {"input": counts.listed("inputs")[i], "static": counts.static[i], "foldable": counts.foldable[i]}
+        rows[name] |= {"input": list(counts.inputs)[i], "static": counts.static[i], "foldable": counts.foldable[i]}
     assert len(rows) == len(counts.layer)
     return rows
 
@@ -152,7 +151,7 @@ def holed(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
 
 def check_pairs(counts: Any, synapses: reference.Synapses, entering_TN: Any, spikes: bool, weight: Any = None) -> None:
     """Compares the rows of ``layer`` with the enumeration, for every step."""
-    i = counts.listed("names").index("layer")
+    i = list(counts.names).index("layer")
     for t, x_N in enumerate(entering_TN):
         expected = reference.count_pairs(synapses, x_N, weight)
         assert counts.dense_mac[i, t] == expected["dense"] or weight is not None
@@ -170,8 +169,8 @@ def test_pairs_are_those_that_enumeration_finds(geometry: Geometry, spikes: bool
     counts = count_operations(OneLayer(geometry.layer(), spikes, 2 if geometry.signal else 3), x, 2)
     entering = (x > 0).double() if spikes else x
     check_pairs(counts, geometry.synapses(), entering.numpy(), spikes)
-    assert counts.listed("inputs")[counts.listed("names").index("layer")] == ("binary" if spikes else "data")
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.inputs)[list(counts.names).index("layer")] == ("binary" if spikes else "data")
+    assert list(counts.warnings) == list(counts.not_counted) == []
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -210,7 +209,7 @@ def test_pairs_of_a_linear_layer(spikes: bool, zeros: bool) -> None:
     entering = ((x > 0).double() if spikes else x).flatten(2).numpy()
     weight = layer.weight.detach().numpy() if zeros else None
     check_linear = reference.linear_synapses(18, 7)
-    i = counts.listed("names").index("layer")
+    i = list(counts.names).index("layer")
     for t in range(3):
         expected = reference.count_pairs(check_linear, entering[t], weight)
         assert counts.ac[i, t] + counts.mac[i, t] == expected["nonzero"]
@@ -296,8 +295,8 @@ def test_the_tiny_network_is_classified_by_what_made_its_tensors(tiny: Any) -> N
     assert {name: row["neurons"] for name, row in rows.items() if row["neurons"]} == {
         "lif1": 256, "lif2": 128, "lif3": 32,
     }  # fmt: skip
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
-    order = [name for name in counts.listed("names") if name]
+    assert list(counts.warnings) == list(counts.not_counted) == []
+    order = [name for name in list(counts.names) if name]
     assert [n for n in order if n in dict(Tiny().named_children())] == [n for n, _ in Tiny().named_children()]
 
 
@@ -396,7 +395,7 @@ def test_later_batches_have_the_layout_of_the_first(layout: str) -> None:
     batches = [(x[:2], labels[:2]), (x[2:6], labels[2:6]), (x[6:], labels[6:])]
     counts = compute_operations(Tiny(layout), batches, 3)
     assert table(counts) == table(count_operations(Tiny("time"), x, 3))
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.warnings) == list(counts.not_counted) == []
 
 
 def test_neurons_of_tetviz_and_plain_ones_count_the_same() -> None:
@@ -432,12 +431,12 @@ def test_a_long_run_holds_every_shorter_one(name: str, sequence: bool) -> None:
     model, side = tetviz_network(name), SIDES[name]
     x = torch.randn(*([8] if sequence else []), 2, 2, side, side, generator=torch.Generator().manual_seed(1))
     long = count_operations(model, x, 8)
-    assert long.ac.shape == (len(long.listed("names")), 8)
+    assert long.ac.shape == (len(list(long.names)), 8)
     assert (long.ac.sum(0) > 0).all()
     for t in range(1, 9):
         short = count_operations(model, x, t)
-        assert short.listed("names") == long.listed("names")
-        assert short.listed("inputs") == long.listed("inputs")
+        assert list(short.names) == list(long.names)
+        assert list(short.inputs) == list(long.inputs)
         for column in COUNTS:
             np.testing.assert_array_equal(getattr(short, column), getattr(long, column)[:, :t], err_msg=column)
 
@@ -492,8 +491,8 @@ def test_the_result_says_what_it_was_measured_on() -> None:
     for name in ("accuracy", "step_accuracy", "sdt_loss", "tet_loss"):
         np.testing.assert_allclose(getattr(counts, name), getattr(profile, name), rtol=1e-12)
         assert np.isnan(getattr(count_operations(model, x, 2), name)).all()
-    assert all(isinstance(json.loads(getattr(counts, name)), list) for name in ("names", "modules", "inputs"))
-    assert counts.listed("modules")[0] == "Conv2d"
+    assert all(isinstance(getattr(counts, name), tuple) for name in ("names", "modules", "inputs"))
+    assert counts.modules[0] == "Conv2d"
 
 
 def test_batches_add_up() -> None:
@@ -518,7 +517,7 @@ def test_dense_and_inbounds_macs_of_the_papers_networks(
     side, channels = (32, 3) if name == "resnet19" else (48, 2)
     counts = count_operations(model, torch.randn(1, channels, side, side), 1)
     assert (counts.dense_mac.sum(), counts.inbounds_mac.sum()) == (dense, inbounds)
-    behind_pools = counts.dense_mac[[kind == "pooled" for kind in counts.listed("inputs")]].sum()
+    behind_pools = counts.dense_mac[[kind == "pooled" for kind in list(counts.inputs)]].sum()
     assert behind_pools == pooled if pooled else round(behind_pools / dense, 3) == 0.312
 
 
@@ -538,6 +537,6 @@ def test_functional_layers_are_seen() -> None:
         counts.mac.sum(0).tolist()
         == [int((F.conv2d((x != 0).double(), torch.ones(4, 3, 3, 3).double(), padding=1)).sum())] * 2
     )
-    assert counts.listed("not_counted") == []
+    assert list(counts.not_counted) == []
     assert counts.spikes.sum() == 0
-    assert "spikes that no module returns" in counts.listed("warnings")[0]
+    assert "spikes that no module returns" in counts.warnings[0]

@@ -52,7 +52,7 @@ def time_major(x: Tensor, timesteps: int) -> Tensor:
 
 
 def of_layer(counts: Any, name: str, column: str) -> list[int]:
-    return getattr(counts, column)[counts.listed("names").index(name)].tolist()  # type: ignore[no-any-return]
+    return getattr(counts, column)[list(counts.names).index(name)].tolist()  # type: ignore[no-any-return]
 
 
 class Then(nn.Module):
@@ -75,7 +75,7 @@ class Then(nn.Module):
 def test_a_static_first_layer_costs_every_step_and_is_marked(layout: str) -> None:
     x = dyadic((2, 3, 8, 8), 1)
     static, moving = count_operations(Tiny(layout), x, 4), count_operations(Tiny(layout), dyadic((4, 2, 3, 8, 8), 1), 4)
-    first = static.listed("names").index("conv1")
+    first = list(static.names).index("conv1")
     assert static.static[first] == 1
     assert moving.static[first] == 0
     assert len(set(static.mac[first].tolist())) == 1
@@ -254,8 +254,8 @@ def test_a_module_with_two_names_counts_once() -> None:
     alone = count_operations(OneLayer(TwoNames(1).conv, True), dyadic((2, 3, 4, 4), 1), 2)
     assert counts.ac.sum(0).tolist() == alone.ac.sum(0).tolist()
     assert counts.weights.sum() == 81
-    assert sum("conv" in name or "block" in name for name in counts.listed("names")) == 1
-    assert counts.listed("not_counted") == []
+    assert sum("conv" in name or "block" in name for name in list(counts.names)) == 1
+    assert list(counts.not_counted) == []
 
 
 def test_a_module_that_runs_twice_counts_twice() -> None:
@@ -268,7 +268,7 @@ def test_a_module_that_runs_twice_counts_twice() -> None:
     assert counts.ac.sum(0).tolist() == [expected] * 2
     assert counts.dense_mac.sum(0).tolist() == [2 * 2 * 3 * 3 * 9 * 16] * 2
     assert counts.weights.sum() == 81
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.warnings) == list(counts.not_counted) == []
 
 
 class _Step(torch.autograd.Function):
@@ -374,14 +374,14 @@ def test_spikes_of_any_neuron_are_counted(neuron: Callable[[], nn.Module]) -> No
     assert of_layer(counts, "step.1", "spikes") == fired
     assert of_layer(counts, "step.1", "neurons") == 64
     assert of_layer(counts, "step.3", "ac") == [5 * n for n in fired]
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.warnings) == list(counts.not_counted) == []
     assert 0 < sum(fired) < 4 * 2 * 64
 
 
 def test_a_neuron_that_compares_nothing_can_be_named() -> None:
     model, x = spiking_network(RoundedIF()), dyadic((2, 3, 4, 4), 1)
     unnamed = count_operations(model, x, 4)
-    assert unnamed.listed("inputs")[unnamed.listed("names").index("step.3")] == "analog"
+    assert list(unnamed.inputs)[list(unnamed.names).index("step.3")] == "analog"
     assert sum(of_layer(unnamed, "step.3", "mac")) > 0
     for spiking in (["step.1"], ["RoundedIF"]):
         named = count_operations(model, x, 4, spiking=spiking)
@@ -447,7 +447,7 @@ def test_layers_that_share_their_neurons_keep_their_spikes_apart(whole: bool, si
         assert [of_layer(counts, name, "neurons") for name in ("lif1", "lif2")] == sizes
         assert [of_layer(counts, name, "never_fired")[-1] for name in ("lif1", "lif2")] == never
     assert counts.neuron_compare.sum(0).tolist() == [2 * sum(sizes)] * 4
-    assert counts.listed("not_counted") == []
+    assert list(counts.not_counted) == []
     assert 0 < sum(map(sum, fired)) < 8 * sum(sizes)
 
 
@@ -458,7 +458,7 @@ def test_what_runs_once_before_time_begins_is_counted_at_the_first_step() -> Non
     assert of_layer(counts, "conv", "bias_add") == [2 * 4 * 16, 0, 0, 0]
     reaches = count_operations(OneLayer(model.conv, False), x, 1)
     assert of_layer(counts, "conv", "mac") == [int(reaches.mac.sum()), 0, 0, 0]
-    assert [warning.split(":")[0] for warning in counts.listed("warnings")] == ["conv"]
+    assert [warning.split(":")[0] for warning in list(counts.warnings)] == ["conv"]
 
 
 def test_layers_before_the_first_neuron_stand_still_together() -> None:
@@ -511,7 +511,7 @@ ODD: dict[str, tuple[Callable[[Any, Tensor], Tensor], nn.Module, int | None]] = 
 def test_what_is_not_understood_is_listed(function: Any, odd: nn.Module, pairs: int | None) -> None:
     x = dyadic((4, 2, 3, 2, 2), 1)
     counts = count_operations(Then(function, odd=odd), x, 4)
-    listed = any("odd" in entry for entry in counts.listed("not_counted"))
+    listed = any("odd" in entry for entry in list(counts.not_counted))
     assert listed or (pairs is not None and counts.dense_mac.sum(0).tolist() == [2 * pairs] * 4)
 
 
@@ -532,7 +532,7 @@ def test_a_layer_that_cannot_be_sorted_is_listed_wherever_it_is() -> None:
         return logits
 
     counts = count_operations(Then(tokens, odd=Tokens()), dyadic((4, 2, 3, 2, 2), 1), 4)
-    assert any(entry.startswith("odd.layer") for entry in counts.listed("not_counted"))
+    assert any(entry.startswith("odd.layer") for entry in list(counts.not_counted))
 
 
 def test_a_scripted_layer_is_counted() -> None:
@@ -542,7 +542,7 @@ def test_a_scripted_layer_is_counted() -> None:
     plain.layer = torch.jit.script(plain.layer)
     counts = count_operations(plain, x, 3)
     assert (counts.ac == expected.ac).all()
-    assert counts.listed("names") == expected.listed("names")
+    assert list(counts.names) == list(expected.names)
     assert expected.ac.sum() > 0
 
 
@@ -553,8 +553,8 @@ def test_products_of_two_activations_are_listed() -> None:
 
     layers = {name: make_dyadic(nn.Linear(12, 3)) for name in "qkv"}
     counts = count_operations(Then(attention, **layers), dyadic((4, 2, 3, 2, 2), 1), 4)
-    assert counts.listed("not_counted") != []
-    assert {"q", "k", "v"} <= set(counts.listed("names"))
+    assert list(counts.not_counted) != []
+    assert {"q", "k", "v"} <= set(counts.names)
     assert of_layer(counts, "q", "dense_mac") == [2 * 36] * 4
 
 
@@ -562,14 +562,14 @@ def test_products_of_two_activations_are_listed() -> None:
 def test_normalisations_are_counted_or_listed(norm: nn.Module) -> None:
     layer = nn.Sequential(nn.Conv2d(3, 4, 1), norm)
     counts = count_operations(OneLayer(layer, True), dyadic((4, 2, 3, 2, 2), 1), 4)
-    listed = any("layer.1" in entry for entry in counts.listed("not_counted"))
+    listed = any("layer.1" in entry for entry in list(counts.not_counted))
     assert listed or counts.norm_mac.sum(0).tolist() == [2 * 16] * 4
 
 
 def test_a_layer_that_never_runs_is_listed() -> None:
     model = Then(lambda module, s: module.used(s), used=nn.Linear(12, 3), idle=nn.Linear(12, 3), mute=nn.ReLU())
     counts = count_operations(model, dyadic((4, 2, 3, 2, 2), 1), 4)
-    remarks = [entry.split(":")[0].split(" ")[0] for entry in counts.listed("not_counted") + counts.listed("warnings")]
+    remarks = [entry.split(":")[0].split(" ")[0] for entry in list(counts.not_counted) + list(counts.warnings)]
     assert remarks == ["idle"]
 
 
@@ -577,7 +577,7 @@ def test_a_pruned_or_reparametrised_layer_is_counted() -> None:
     pruned = torch.nn.utils.parametrizations.weight_norm(nn.Linear(12, 3))
     counts = count_operations(Then(lambda module, s: module.odd(s), odd=pruned), dyadic((4, 2, 3, 2, 2), 1), 4)
     assert counts.dense_mac.sum(0).tolist() == [2 * 36] * 4
-    assert counts.listed("inputs")[counts.dense_mac.sum(1).argmax()] == "binary"
+    assert list(counts.inputs)[counts.dense_mac.sum(1).argmax()] == "binary"
 
 
 # --- failures and traces ------------------------------------------------------------------------------------
@@ -681,7 +681,7 @@ def test_a_network_in_train_mode_is_counted_in_eval_mode(layout: str) -> None:
     evaluated, trained = count_operations(model, x, 3), count_operations(model.train(), x, 3)
     for name in ("mac", "ac", "unit_ac", "spikes", "pool_add"):
         assert getattr(evaluated, name).tolist() == getattr(trained, name).tolist()
-    assert evaluated.listed("inputs") == trained.listed("inputs")
+    assert list(evaluated.inputs) == list(trained.inputs)
 
 
 def test_a_network_that_works_in_place_leaves_the_input_alone() -> None:

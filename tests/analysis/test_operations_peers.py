@@ -167,7 +167,7 @@ def hooked(model: nn.Module, x: Tensor, neuron: type[nn.Module]) -> dict[str, li
 def check(model: nn.Module, neuron: type[nn.Module], neurons: dict[str, int], kind: str = "binary") -> None:
     x = dyadic((B, 3, 8, 8), 1)
     seen, counts = hooked(model, x, neuron), count_operations(model, x, T)
-    names = counts.listed("names")
+    names = list(counts.names)
     for name, expected in seen.items():
         i = next(i for i, layer in enumerate(names) if layer == name or layer.startswith(f"{name}."))
         if name in neurons:
@@ -177,9 +177,9 @@ def check(model: nn.Module, neuron: type[nn.Module], neurons: dict[str, int], ki
         else:
             first = name.endswith("0")
             assert (counts.mac if first else counts.ac)[i].tolist() == expected
-            assert counts.listed("inputs")[i] == ("data" if first else kind)
+            assert list(counts.inputs)[i] == ("data" if first else kind)
     assert counts.spikes.sum() == sum(sum(seen[name]) for name in neurons)
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.warnings) == list(counts.not_counted) == []
 
 
 def test_a_network_of_snntorch() -> None:

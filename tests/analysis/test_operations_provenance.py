@@ -143,16 +143,16 @@ def counted(function: Function) -> tuple[Any, int, np.ndarray]:
     x = dyadic((T, B, 2, 4, 4), 7)
     entering = function((x > 0.25).float(), (x < 0.5).float(), x).flatten(2)
     counts = count_operations(Behind(entering.shape[2], function), x, T)
-    return counts, counts.listed("names").index("layer"), entering.flatten(1).double().numpy()
+    return counts, list(counts.names).index("layer"), entering.flatten(1).double().numpy()
 
 
 def check(function: Function, kind: str, spikes: bool) -> tuple[Any, int, np.ndarray]:
     counts, i, entering = counted(function)
     pairs = OUT * (entering != 0).sum(1)
-    assert counts.listed("inputs")[i] == kind
+    assert list(counts.inputs)[i] == kind
     assert counts.ac[i].tolist() == (pairs if spikes else 0 * pairs).tolist()
     assert counts.mac[i].tolist() == (0 * pairs if spikes else pairs).tolist()
-    assert counts.listed("warnings") == counts.listed("not_counted") == []
+    assert list(counts.warnings) == list(counts.not_counted) == []
     assert 0 < pairs.sum() <= OUT * entering.size
     return counts, i, entering
 
@@ -208,12 +208,12 @@ def test_spikes_hidden_by_arithmetic_are_a_warning_until_they_are_named() -> Non
     x = dyadic((T, B, 2, 4, 4), 7)
     model = Behind(32, straight_through)
     unnamed = count_operations(model, x, T)
-    i = unnamed.listed("names").index("layer")
-    assert unnamed.listed("inputs")[i] == "analog"
-    assert any("layer" in warning and "spiking" in warning for warning in unnamed.listed("warnings"))
+    i = list(unnamed.names).index("layer")
+    assert list(unnamed.inputs)[i] == "analog"
+    assert any("layer" in warning and "spiking" in warning for warning in list(unnamed.warnings))
     named = count_operations(model, x, T, spiking=["between"])
-    assert named.listed("warnings") == []
-    assert (named.ac[named.listed("names").index("layer")] == OUT * (x > 0).flatten(1).sum(1).numpy()).all()
+    assert list(named.warnings) == []
+    assert (named.ac[list(named.names).index("layer")] == OUT * (x > 0).flatten(1).sum(1).numpy()).all()
 
 
 SELECTED: dict[str, Function] = {
@@ -227,24 +227,24 @@ SELECTED: dict[str, Function] = {
 def test_fixed_values_at_places_that_the_input_chooses_are_not_fixed(function: Function) -> None:
     counts, i, entering = counted(function)
     assert (counts.ac + counts.mac)[i].tolist() == (OUT * (entering != 0).sum(1)).tolist()
-    assert counts.listed("inputs")[i] == "analog"
-    assert any("layer" in warning and "spiking" in warning for warning in counts.listed("warnings"))
+    assert list(counts.inputs)[i] == "analog"
+    assert any("layer" in warning and "spiking" in warning for warning in list(counts.warnings))
 
 
 def test_the_input_is_data_even_where_it_looks_like_spikes() -> None:
     x = (dyadic((T, B, 2, 4, 4), 7) > 0).float()
     counts = count_operations(Behind(32, lambda s, r, x: x), x, T)
-    assert counts.listed("inputs")[counts.listed("names").index("layer")] == "data"
+    assert list(counts.inputs)[list(counts.names).index("layer")] == "data"
     assert counts.mac.sum() == OUT * x.sum()
     assert counts.ac.sum() == 0
 
 
 def test_silent_layers_cost_nothing_and_keep_their_class() -> None:
     counts, i, _ = counted(lambda s, r, x: (x > 9).to(x.dtype))
-    assert counts.listed("inputs")[i] == "binary"
+    assert list(counts.inputs)[i] == "binary"
     assert counts.ac[i].sum() == counts.mac[i].sum() == 0
     assert counts.dense_mac[i].sum() == T * B * 32 * OUT
-    assert counts.listed("warnings") == []
+    assert list(counts.warnings) == []
 
 
 def half_in_place(s: Tensor, r: Tensor, x: Tensor) -> Tensor:
@@ -263,10 +263,10 @@ def half_unseen(s: Tensor, r: Tensor, x: Tensor) -> Tensor:
 def test_one_odd_element_is_a_warning_and_no_silent_flip(function: Function, kind: str) -> None:
     counts, i, entering = counted(function)
     assert (entering == 0.5).sum() == B
-    assert counts.listed("inputs")[i] == kind
+    assert list(counts.inputs)[i] == kind
     assert (counts.ac + counts.mac)[i].tolist() == (OUT * (entering != 0).sum(1)).tolist()
     assert kind == "mixed" or counts.mac[i].sum() == 0
-    assert any("layer" in warning for warning in counts.listed("warnings"))
+    assert any("layer" in warning for warning in list(counts.warnings))
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_spikes_that_are_none_are_a_warning(plant: Callable[[Tensor], None]) -> 
         return s
 
     counts, i, _ = counted(function)
-    assert counts.listed("inputs")[i] == "binary"
-    assert any("layer" in warning for warning in counts.listed("warnings"))
+    assert list(counts.inputs)[i] == "binary"
+    assert any("layer" in warning for warning in list(counts.warnings))
 
 
 class TwoInputs(nn.Module):
@@ -301,8 +301,8 @@ class TwoInputs(nn.Module):
 def test_a_layer_that_receives_spikes_and_others_keeps_them_apart() -> None:
     x = dyadic((T, B, 2, 4, 4), 7)
     counts = count_operations(TwoInputs(), x, T)
-    i = counts.listed("names").index("shared")
+    i = list(counts.names).index("shared")
     assert counts.ac[i].tolist() == (32 * (x > 0).flatten(1).sum(1)).tolist()
     assert counts.mac[i].tolist() == [32 * 32 * B] * T
     assert counts.dense_mac[i].tolist() == [2 * 32 * 32 * B] * T
-    assert set(counts.listed("inputs")[i].split(", ")) == {"binary", "analog"}
+    assert set(list(counts.inputs)[i].split(", ")) == {"binary", "analog"}

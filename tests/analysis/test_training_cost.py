@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from reference import conv_synapses, lif_forward, linear_synapses
-from tetviz.analysis.bptt import responsive
 from tetviz.analysis.fan_in import FanIn, count_pairs
 from tetviz.analysis.operations import count_operations
 from tetviz.analysis.training_cost import compute_training_cost
@@ -38,7 +37,7 @@ def assert_same_counts(a: Result, b: Result, skip=("sample",)):
 
 
 def row(result, name):
-    return result.listed("names").index(name)
+    return list(result.names).index(name)
 
 
 # --- pairs --------------------------------------------------------------------------------------------------
@@ -180,7 +179,7 @@ def test_the_tiny_network_is_that_of_nested_loops(loss, detach):
     net = Tiny("time", lambda axis: LIF(detach_reset=detach))
     x, labels_B = random_batch(2)
     result = compute_training_cost(net, (x, labels_B), 3, loss)
-    assert result.listed("names") == ["conv1", "conv2", "conv3", "fc"]
+    assert list(result.names) == ["conv1", "conv2", "conv3", "fc"]
     for layer, (sources, targets, y, need, gradient) in enumerate(by_hand(net, x, labels_B, 3, loss, detach)):
         for t in range(3):
             expected = dict.fromkeys(PAIRS, 0)
@@ -255,6 +254,10 @@ def test_each_phase_of_a_layer_in_closed_form():
 
 def normal_mass(low, high, spread):
     return (math.erf(high / spread / math.sqrt(2)) - math.erf(low / spread / math.sqrt(2))) / 2
+
+
+def responsive(neuron, current):
+    return neuron.trace(current).slopes != 0
 
 
 @pytest.mark.parametrize(
@@ -372,7 +375,7 @@ def test_a_residual_block_needs_what_its_neurons_respond_to():
     torch.manual_seed(0)
     model = build("resnet19", width=0.0625, in_channels=3, image_size=8)
     result = compute_training_cost(model, random_batch(2), 2, bn="batch")
-    neurons = dict(zip(result.listed("neuron_names"), result.responsive, strict=True))
+    neurons = dict(zip(list(result.neuron_names), result.responsive, strict=True))
     for layer, neuron in [
         ("blocks.0.conv1.conv", "lif"),
         ("blocks.0.shortcut.conv", "lif"),
@@ -440,10 +443,10 @@ def test_the_forward_phase_is_that_of_inference(name):
         for _ in range(20):
             model(x, 3)
     training, inference = compute_training_cost(model, (x, labels_B), 3), count_operations(model.eval(), x, 3)
-    at = [inference.listed("names").index(layer) for layer in training.listed("names")]
+    at = [list(inference.names).index(layer) for layer in list(training.names)]
     np.testing.assert_array_equal(training.forward, (inference.mac + inference.ac)[at])
     np.testing.assert_array_equal(training.dense, inference.inbounds_mac[at])
-    kinds = [inference.listed("inputs")[layer] for layer in at]
+    kinds = [list(inference.inputs)[layer] for layer in at]
     assert [kind == "binary" for kind in kinds] == (training.spiking == 1).tolist()
     assert (training.forward.sum(1) > 0).mean() > 0.9
 
@@ -504,7 +507,7 @@ def test_what_has_weights_and_is_not_counted_is_listed():
     net = TwoLinear(between=nn.PReLU())
     net.spare = nn.Linear(2, 2)
     result = compute_training_cost(net, (torch.randn(2, 8, 1, 1), torch.zeros(2, dtype=torch.long)), 2)
-    strange, unused = result.listed("not_counted")
+    strange, unused = list(result.not_counted)
     assert strange.startswith("between (PReLU)") and unused.startswith("spare (Linear): was not called")
     assert result.parameters == 64 + 1 + 27 + 6
 

@@ -107,7 +107,7 @@ def test_files_and_figures_stand_beside_the_checkpoints(nets: list[Path], measur
     }
     counts = counts_of(nets[1])
     assert (len(counts.timestep), len(counts.sample), counts.t_train) == (5, 20, 3)
-    assert counts.ac.sum() > 0 and not counts.listed("not_counted")
+    assert counts.ac.sum() > 0 and not list(counts.not_counted)
     assert "sdt-tet.energy.png" in measured.stderr
 
 
@@ -146,7 +146,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(nets: list[Path], measur
     for tmax in (1, 4):
         tetviz("energy", nets[1], "--tmax", tmax, "--samples", 20, "-o", tmp_path / f"{tmax}.h5")
         counts = load(tmp_path / f"{tmax}.h5", OperationCounts)
-        assert counts.listed("names") == longest.listed("names")
+        assert list(counts.names) == list(longest.names)
         np.testing.assert_array_equal(counts.ac, longest.ac[:, :tmax])
         np.testing.assert_array_equal(estimate_energy(counts).total_pj, estimate_energy(longest).total_pj[:tmax])
 
@@ -198,7 +198,7 @@ def test_what_is_not_counted_is_said(nets: list[Path], tmp_path: Path, monkeypat
     compute = analysis.compute_operations
 
     def partial(*args: Any, **options: Any) -> OperationCounts:
-        lists = {"warnings": json.dumps(["conv: odd values"]), "not_counted": json.dumps(["fold: unknown"])}
+        lists = {"warnings": ("conv: odd values",), "not_counted": ("fold: unknown",)}
         return dataclasses.replace(compute(*args, **options), **lists)
 
     monkeypatch.setattr(analysis, "compute_operations", partial)

@@ -43,7 +43,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
     result = load(path.with_name("plain.isometry.h5"), BlockIsometry)
     assert path.with_name("plain.isometry.png").stat().st_size > 1000
     assert (result.loss, result.bn, result.probes, result.probe_seed, result.t_train) == ("sdt", "batch", 2, 7, 2)
-    assert result.listed("names") == ["blocks.0", "blocks.1", "blocks.2"] and len(result.sample) == 20
+    assert list(result.names) == ["blocks.0", "blocks.1", "blocks.2"] and len(result.sample) == 20
     assert (result.provenance.dataset, result.provenance.split, result.provenance.seed) == ("digits", "test", "7")
     rows = {line.split()[0]: line.split() for line in said.stdout.splitlines() if line.startswith("blocks.")}
     for name, row in isometry_table(result).iterrows():
@@ -72,7 +72,7 @@ def test_several_networks_are_overlaid_and_drawn_again(make_checkpoint, tmp_path
     files = [path.with_suffix(".isometry.h5") for path in paths]
     tetviz(*files, "-o", tmp_path / "both.pdf", command="plot")
     assert "isometry" in tetviz(files[0], command="info").stdout
-    assert load(files[2]).listed("modules") == ["chain"] * 4
+    assert list(load(files[2]).modules) == ["chain"] * 4
     lines = [line.split() for line in said.stdout.splitlines()]
     first = next(place for place, words in enumerate(lines) if words[:2] == ["network", "blocks"]) + 1
     assert [words[:2] for words in lines[first : first + 3]] == [["plain", "3"], ["ms", "6"], ["snn", "4"]]
@@ -91,7 +91,7 @@ def test_json_holds_the_same_numbers(make_checkpoint):
     result = load(path.with_name("plain.isometry.h5"))
     assert (record["loss"], record["bn"], record["timesteps"], record["samples"]) == ("total", "frozen", 3, 6)
     assert record["phi"] == result.step_phi.tolist() and record["phi_run"] == result.run_phi.tolist()
-    assert record["layer"] == result.listed("layer_names") and len(record["rate_by_timestep"]) == len(result.neuron)
+    assert record["layer"] == list(result.layer_names) and len(record["rate_by_timestep"]) == len(result.neuron)
     assert np.array(record["layer_gradient_by_timestep"]).shape == (len(result.layer), 3)
 
 
@@ -127,7 +127,7 @@ def test_blocks_by_name(make_checkpoint):
     path = make_checkpoint()
     tetviz(path, "--samples", 6, "--blocks", r"blocks\.\d+\.lif[12]")
     result = load(path.with_name("plain.isometry.h5"))
-    assert len(result.block) == 6 and set(result.listed("modules")) == {"LIF"}
+    assert len(result.block) == 6 and set(result.modules) == {"LIF"}
     assert np.isnan(result.closed_form).all()
     said = tetviz(path, "--samples", 6, "--blocks", r"blocks\.\d+\.conv1", "--force")
     assert "warning: 3 of 3 blocks do not carry all of the gradient" in said.stderr

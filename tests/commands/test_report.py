@@ -2,7 +2,6 @@
 
 import dataclasses
 import http.client
-import json
 import os
 import signal
 import socket
@@ -287,7 +286,7 @@ def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) 
         np.testing.assert_array_equal(getattr(written, name), getattr(expected, name))
     assert written.provenance.checkpoint_sha256 == expected.provenance.checkpoint_sha256
     tetviz("landscape", net, "--grid", 3, "--samples", 20, "--allow-chance")
-    found = json.loads(load(tmp_path / "net.landscape.h5", Surface).provenance.doctor)
+    found = load(tmp_path / "net.landscape.h5", Surface).provenance.doctor
     assert {"repeatable", "finite", "causal in t"} <= {check for check, _, _ in found}
     page = Watched(tmp_path, "A run").page().decode()
     assert "Over training" in page and "The loss around the network" in page

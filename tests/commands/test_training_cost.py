@@ -49,7 +49,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
     kept, _ = split_validation(labels, 0.1, 3)
     assert (result.loss, result.bn, result.cost) == ("sdt", "frozen", "45nm-fp32")
     assert (result.optimizer, result.optimizer_mac, result.train_batch_size) == ("sgd", 3, 100)
-    assert result.train_samples == len(kept) and result.schedule() == [(2, 300), (3, 50)]
+    assert result.train_samples == len(kept) and result.stages == ((2, 300), (3, 50))
     assert len(result.sample) == 20 and result.timestep.tolist() == [1, 2, 3]
     assert (result.provenance.split, result.provenance.dataset) == ("train", "digits")
     table = training_table(result)
@@ -68,7 +68,7 @@ def test_json_holds_the_same_numbers(make_checkpoint):
     assert (record["loss"], record["bn"], record["timestep_epochs"]) == ("total", "batch", 750)
     np.testing.assert_allclose(record["BP_pj_by_timestep"], phase_energy(result)[1].sum(0))
     np.testing.assert_allclose(record["dense_pj"], training_table(result)["dense"][:-1])
-    assert record["d_need"][0] is None and record["layer"] == result.listed("names")
+    assert record["d_need"][0] is None and record["layer"] == list(result.names)
     assert record["run_joules"] == pytest.approx(run_energy(result))
 
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_without_a_run_has_no_cost_of_one(make_checkpoint):
     said = tetviz(path, "--samples", 10)
     assert "the run: not recorded in the checkpoint" in said.stdout and "adam" not in said.stdout
     result = load(path.with_name("tet.training-energy.h5"))
-    assert (result.loss, result.schedule(), result.train_samples) == ("tet", [], 0)
+    assert (result.loss, result.stages, result.train_samples) == ("tet", (), 0)
 
 
 def test_several_checkpoints_at_once(make_checkpoint, tmp_path):

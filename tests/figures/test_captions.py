@@ -1,6 +1,5 @@
 """Captions: what stands beside a figure, and that it is the same from a file."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +22,8 @@ from tetviz.errors import OutputError
 from tetviz.figures import draw
 from tetviz.figures.named import draw_named
 from tetviz.figures.output import save_with_caption
-from tetviz.figures.tables import Table
-from tetviz.figures.venues import use_style
+from tetviz.figures.plots.venues import use_style
+from tetviz.figures.table import Table
 from tetviz.results import load, save
 
 
@@ -93,7 +92,7 @@ def test_a_caption_says_how_a_network_was_trained_and_what_differs():
 
 
 def test_what_is_of_several_checkpoints_says_no_training_of_one():
-    record = json.dumps({"loss": "sdt", "seed": 0, "stages": ["4:30"]})
+    record = {"loss": "sdt", "seed": 0, "stages": ["4:30"]}
     for result in (
         planted_interpolation(),
         planted_interpolation(path="bezier"),
@@ -212,8 +211,8 @@ def test_fig4a_says_the_one_t_that_networks_were_trained_with():
     one = [planted_curve(tmax=8, t_train=t, label=label) for t, label in ((4, "a"), (4, "b"), (6, "c"), (0, "d"))]
     assert "of networks trained with T = 4." in caption_of("fig4a", one[:2])
     several = trained("tet")
-    record = {**json.loads(several.provenance.training), "stages": ["2:10", "4:5"]}
-    several = replace(several, provenance=replace(several.provenance, training=json.dumps(record)))
+    record = {**several.provenance.training, "stages": ["2:10", "4:5"]}
+    several = replace(several, provenance=replace(several.provenance, training=record))
     assert "trained with T = 4" in caption_of("fig4a", [trained("tet")])
     for curves in (one, one[:1] + one[2:3], one[3:], [several]):
         assert "trained with T =" not in caption_of("fig4a", curves)
@@ -255,8 +254,8 @@ def test_the_groups_of_fig6_say_what_differs():
     for rate in (0.1, 0.01):
         for lamb in (0.01, 0.1):
             curve = trained("total", lamb=lamb, digest=f"{rate} {lamb}", label=f"{rate} {lamb}")
-            record = {**json.loads(curve.provenance.training), "lr": rate}
-            groups.append(replace(curve, provenance=replace(curve.provenance, training=json.dumps(record))))
+            record = {**curve.provenance.training, "lr": rate}
+            groups.append(replace(curve, provenance=replace(curve.provenance, training=record)))
     labels = [text.get_text() for text in draw_named("fig6", groups).legends[0].get_texts()]
     assert [label.partition("T = 4")[2] for label in labels[:2]] == [", lr 0.1", ", lr 0.01"]
 
@@ -268,9 +267,9 @@ def test_a_caption_is_plain_text_whatever_networks_are_called():
 
 
 def test_firing_rates_of_many_networks_are_means_over_the_layers_of_blocks():
-    owners = [f"{block}.lif{place}" for block in planted_isometry().listed("names") for place in (1, 2)]
-    inside = planted_isometry(neuron_names=json.dumps([*owners, f"{owners[-1]}.last"]))
-    stem = planted_isometry(neuron_names=json.dumps(["stem", *owners]))
+    owners = [f"{block}.lif{place}" for block in list(planted_isometry().names) for place in (1, 2)]
+    inside = planted_isometry(neuron_names=(*owners, f"{owners[-1]}.last"))
+    stem = planted_isometry(neuron_names=("stem", *owners))
     for results, left_out in (([inside] * 3, False), ([inside, inside, stem], True)):
         caption = caption_of("", results)
         assert "mean firing rate of the layers of neurons of each block" in caption

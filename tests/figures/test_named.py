@@ -1,6 +1,5 @@
 """Figures and tables by name: the registry, what each takes, and what the figures of the TET paper show."""
 
-import json
 import math
 import re
 import statistics
@@ -13,8 +12,8 @@ from planted_results import planted_counts, planted_curve, planted_surface, plan
 
 from tetviz.errors import ResultError
 from tetviz.figures.named import FIGURES, Choices, default_table, draw_named
-from tetviz.figures.relief import compare_reliefs
-from tetviz.figures.tables import Table
+from tetviz.figures.plots.relief import compare_reliefs
+from tetviz.figures.table import Table
 
 
 def test_every_name_is_tried_here():
@@ -235,8 +234,8 @@ def test_a_switch_to_l_total_has_its_lambda():
 
 def retrained(curve, **settings):
     """The same curve of a network that was trained with other settings."""
-    training = {**json.loads(curve.provenance.training), **settings}
-    return replace(curve, provenance=replace(curve.provenance, training=json.dumps(training)))
+    training = {**curve.provenance.training, **settings}
+    return replace(curve, provenance=replace(curve.provenance, training=training))
 
 
 def test_table_2_has_a_row_for_each_k_with_spikes_last():

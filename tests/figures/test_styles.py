@@ -9,9 +9,9 @@ from planted_results import planted_curve, planted_surface
 from tetviz.commands.plot import STYLES
 from tetviz.figures import draw, draw_scaling, draw_surface, paper_style, save_figure
 from tetviz.figures.named import FIGURES, draw_named
-from tetviz.figures.style import METHOD_STYLES
-from tetviz.figures.tables import Table
-from tetviz.figures.venues import COLUMN, VENUES, use_style, venue
+from tetviz.figures.plots.style import METHOD_STYLES
+from tetviz.figures.plots.venues import COLUMN, VENUES, use_style, venue
+from tetviz.figures.table import Table
 
 # Widths of text and column that the authors' kits of the venues have, in inches.
 PUBLISHED = {"neurips": (5.5, None), "icml": (6.75, 3.25), "ieee": (7.16, 3.5)}

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 import shutil
 import subprocess
@@ -21,8 +20,8 @@ from planted_training import planted_training
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures.energy_tables import in_unit
 from tetviz.figures.named import FIGURES, draw_named
-from tetviz.figures.style import energy_unit
-from tetviz.figures.tables import Table, save_table, to_latex
+from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.table import Table, save_table, to_latex
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import baselines, estimate_energy, wilson
 from tetviz.summaries.training import training_table
@@ -127,7 +126,7 @@ def odd_names(result):
     if not isinstance(result, BlockIsometry | OperationCounts | TrainingOperations):
         return {}
     return {
-        listed: json.dumps([f"{place}.{name}_&50% #$" for place, name in enumerate(result.listed(listed))])
+        listed: tuple(f"{place}.{name}_&50% #$" for place, name in enumerate(getattr(result, listed)))
         for listed in ("names", "modules")
     }
 
@@ -260,7 +259,7 @@ def test_the_training_table_adds_up_to_its_total():
     result = planted_training()
     frame = draw_named("training-table", [result]).frame.set_index("layer")
     np.testing.assert_allclose(frame.loc["total", "FP (nJ)"], training_table(result).loc["total", "FP"] / 1e3)
-    assert frame.index.tolist() == [*result.listed("names"), "total"]
+    assert frame.index.tolist() == [*list(result.names), "total"]
 
 
 def test_the_history_table_shows_the_switch_and_the_chosen_epoch():
@@ -274,11 +273,11 @@ def test_results_as_tables_name_their_layers_and_samples(make):
     result = make()
     frame = result.to_frame().reset_index()
     level = "block" if "block" in frame else "layer"
-    names = result.listed("names")
+    names = list(result.names)
     assert frame["name"].tolist() == [names[place] for place in frame[level]]
     assert set(frame["samples"]) == {len(result.sample)}
     if isinstance(result, TrainingOperations):
-        assert frame["module"].tolist() == [result.listed("modules")[place] for place in frame["layer"]]
+        assert frame["module"].tolist() == [list(result.modules)[place] for place in frame["layer"]]
 
 
 def test_a_history_as_a_table_names_its_loss():

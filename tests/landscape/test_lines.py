@@ -1,7 +1,5 @@
 """Lines: the rows and columns of the surfaces of the same planes, and closed forms."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -98,7 +96,7 @@ def test_lines_are_the_row_and_the_column_of_the_surface_through_its_centre(spik
             assert along[2 * k + 1].tobytes() == grid[:, 1].copy().tobytes()  # x = 0
     assert np.ptp(lines.tet_loss[..., -1]) > 1e-3
     np.testing.assert_array_equal(lines.direction_seed, np.ravel([plane.direction_seeds for plane in planes]))
-    assert json.loads(lines.names) == ["plane 1, x", "plane 1, y", "plane 2, x", "plane 2, y"]
+    assert list(lines.names) == ["plane 1, x", "plane 1, y", "plane 2, x", "plane 2, y"]
     assert (lines.bn, lines.norm, lines.plane_seed, lines.t_train) == (bn, "filter", 6, 2)
 
 

@@ -1,7 +1,6 @@
 """Checkpoints on a plane: coordinates, principal planes, residuals, and what an explained variance hides."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -202,7 +201,7 @@ def test_losses_of_checkpoints_projections_and_surface_in_closed_form(loss):
     np.testing.assert_array_equal(found.true_sdt_loss[-1], found.projected_sdt_loss[-1])
     np.testing.assert_array_equal(found.explained, explained)
     np.testing.assert_array_equal(found.explained_centred, centred)
-    assert json.loads(found.names) == [f"epoch {i}" for i in range(6)]
+    assert list(found.names) == [f"epoch {i}" for i in range(6)]
     assert (found.epoch.tolist(), found.path, found.loss, found.norm) == (list(range(6)), "training", loss, "unit")
 
 

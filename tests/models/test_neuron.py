@@ -178,6 +178,61 @@ def test_smooth_sigmoid_backward_is_its_numerical_gradient() -> None:
     assert torch.autograd.gradgradcheck(LIF(surrogate="sigmoid", gamma=0.7), (x,))
 
 
+# --- what a run shows ---------------------------------------------------------------------------------------
+
+
+class Adaptive(LIF):
+    """Neurons whose threshold rises with every spike of their own: another rule than that of LIF."""
+
+    def steps(self, current_TB, v):
+        raised = torch.zeros_like(v)
+        for current in current_TB:
+            u = self.leak * v + current - raised
+            s = SURROGATES[self.surrogate](u, self.threshold, self.gamma)
+            raised, v = 0.9 * raised + s, u * (1 - s)
+            yield u, s, v
+
+
+@pytest.mark.parametrize("kind", [*NEURONS.values(), Adaptive])
+@pytest.mark.parametrize("surrogate", NAMES)
+def test_a_trace_is_what_happens_in_a_run(kind: type[LIF], surrogate: str) -> None:
+    torch.manual_seed(0)
+    neuron, current = kind(surrogate=surrogate, gamma=0.7), torch.randn(6, 50, 3)
+    potentials, slopes, spikes = neuron.trace(current.requires_grad_())
+    assert not potentials.requires_grad and not slopes.requires_grad
+    run = neuron(current)
+    assert torch.equal(spikes, run)
+    with torch.no_grad():
+        assert torch.equal(spikes, neuron(current))
+    (gradient,) = torch.autograd.grad(run[0].sum(), current)  # u(1) is the current itself
+    assert torch.equal(slopes[0], gradient[0])
+    if surrogate != "sigmoid":
+        assert torch.equal(potentials > neuron.threshold, spikes == 1)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+def test_potentials_of_a_trace_are_those_of_the_loop(reset: str) -> None:
+    current = np.random.default_rng(0).normal(0.6, 0.6, (7, 40))
+    expected, _ = reference.lif_forward(current, 0.8, 0.9, "triangle", 1.0, reset)
+    np.testing.assert_allclose(LIF(0.8, 0.9, reset=reset).trace(tensor(current)).potentials, expected, rtol=1e-12)
+
+
+def test_another_rule_changes_the_spikes() -> None:
+    current = torch.full((20, 1), 1.2)
+    assert LIF()(current).sum() == 20
+    assert 0 < Adaptive()(current).sum() < 20
+
+
+def test_a_trace_starts_from_rest_and_leaves_a_stream_alone() -> None:
+    neuron, current = LIF(), torch.rand(4, 3)
+    alone = neuron.trace(current)
+    with streaming(neuron):
+        neuron(current)
+        before = neuron.membrane
+        assert all(map(torch.equal, neuron.trace(current), alone))
+        assert neuron.membrane is before
+
+
 @pytest.mark.parametrize("surrogate", NAMES)
 def test_second_backward_is_finite(surrogate: str) -> None:
     x = tensor(np.random.default_rng(0).normal(0.8, 0.6, (5, 7))).requires_grad_()
@@ -272,6 +327,8 @@ def test_a_neuron_has_no_state_to_store() -> None:
 def test_an_empty_sequence_is_refused(mode: Any) -> None:
     with mode(), pytest.raises(ValueError, match="timestep"):
         LIF()(torch.zeros(0, 2))
+    with mode(), pytest.raises(ValueError, match="timestep"):
+        LIF().trace(torch.zeros(0, 2))
 
 
 def test_repr_shows_the_constants() -> None:

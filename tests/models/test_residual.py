@@ -19,7 +19,7 @@ from tetviz.models.blocks import MSBlock, SEWBlock
 from tetviz.models.layers import DropoutOverTime, Parts
 from tetviz.models.residual import CIFARResNet, ResidualNetwork
 from tetviz.models.stack import ResidualStack
-from tetviz.training.vision import import_torchvision
+from tetviz.training.data.torchvision import import_torchvision
 
 MS = {"leak": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True}
 T = 3

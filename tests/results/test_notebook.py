@@ -27,8 +27,8 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.figures import draw, draw_classes, draw_exits, draw_planes, draw_scatter, draw_timesteps
-from tetviz.figures.picture import alternative
-from tetviz.figures.tables import Table
+from tetviz.figures.plots.picture import alternative
+from tetviz.figures.table import Table
 from tetviz.results import KINDS, Provenance, load, save
 
 PLANTED = (

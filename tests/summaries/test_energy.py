@@ -1,7 +1,6 @@
 """Energy from counts: published numbers, a hand count, and laws on random counts."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -80,7 +79,7 @@ def random_counts(seed, timesteps, samples):
         weights=draw.integers(0, 10**6, LAYERS),
         static=draw.integers(0, 2, LAYERS),
         foldable=draw.integers(0, 2, LAYERS),
-        inputs=json.dumps(draw.choice(CLASSES, LAYERS).tolist()),
+        inputs=tuple(draw.choice(CLASSES, LAYERS).tolist()),
     )
 
 
@@ -113,7 +112,7 @@ def test_spikingformer_8_512():
         mac={CONV1: 25 * 346_816_512, FC: 25 * 513_000},
         ac={CONV2: round(25 * 6_517_540_940.76)},
     )
-    counts = dataclasses.replace(counts, inputs=json.dumps([*counts.listed("inputs")[:-1], "analog"]))
+    counts = dataclasses.replace(counts, inputs=(*list(counts.inputs)[:-1], "analog"))
     report = estimate_energy(counts)
     assert report.total_mac[-1] == 347_329_512
     assert report.total_pj[-1] / 1e9 == pytest.approx(7.4635026, abs=5e-8)
@@ -179,7 +178,7 @@ def test_an_snn_at_break_even_costs_what_the_ann_does():
 
 def slow(counts, chosen):
     """MACs, ACs and side operations of every layer and step, one by one."""
-    inputs = [entry.split(", ") for entry in counts.listed("inputs")]
+    inputs = [entry.split(", ") for entry in list(counts.inputs)]
     weighted = [bool(counts.dense_mac[layer].any()) for layer in range(LAYERS)]
     first = next((layer for layer in range(LAYERS) if counts.neurons[layer]), LAYERS)
     once = [
@@ -336,16 +335,16 @@ def test_what_cannot_be_folded_stays_and_is_named():
 
 
 def test_of_a_layer_called_with_several_kinds_of_input_what_is_pooled_is_folded():
-    inputs = planted_counts().listed("inputs")
+    inputs = list(planted_counts().inputs)
     inputs[CONV3] = "binary, pooled"
-    counts = planted_counts(inputs=json.dumps(inputs))
+    counts = planted_counts(inputs=tuple(inputs))
     assert not estimate_energy(counts).mac[CONV3].any()
     inputs[CONV3] = "pooled, data"
-    report = estimate_energy(planted_counts(inputs=json.dumps(inputs), mac=counts.mac + 7))
+    report = estimate_energy(planted_counts(inputs=tuple(inputs), mac=counts.mac + 7))
     assert (report.mac[CONV3] == 7).all()
     np.testing.assert_array_equal(report.ac[CONV3], counts.ac[CONV3] + counts.unit_ac[CONV3])
     inputs[CONV3] = "pooled, graded"
-    report = estimate_energy(planted_counts(inputs=json.dumps(inputs)), graded="mac")
+    report = estimate_energy(planted_counts(inputs=tuple(inputs)), graded="mac")
     np.testing.assert_array_equal(report.mac[CONV3], counts.mac[CONV3])
     assert report.notes[0].startswith("conv3: its graded and pooled input stays MACs")
 
@@ -497,7 +496,7 @@ def test_memory_has_columns_where_it_is_counted():
 
 
 def test_what_was_not_counted_is_said_everywhere():
-    counts = planted_counts(not_counted=json.dumps(["attn: MultiheadAttention is not understood"]))
+    counts = planted_counts(not_counted=("attn: MultiheadAttention is not understood",))
     report = estimate_energy(counts)
     said = "incomplete: attn: MultiheadAttention is not understood"
     assert said in report.notes

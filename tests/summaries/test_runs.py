@@ -1,7 +1,6 @@
 """Runs of training as rows of a table."""
 
 import dataclasses
-import json
 from typing import Any
 
 import pytest
@@ -15,9 +14,7 @@ from tetviz.summaries.runs import run_of, runs_of
 def trained(label: str, **settings: Any) -> ScalingCurve:
     curve = planted_curve()
     training = {"loss": "sdt", "seed": 0, "switch": "", **settings}
-    origin = dataclasses.replace(
-        curve.provenance, label=label, checkpoint_sha256=label, training=json.dumps(training), neurons="{}"
-    )
+    origin = dataclasses.replace(curve.provenance, label=label, checkpoint_sha256=label, training=training, neurons={})
     return dataclasses.replace(curve, provenance=origin)
 
 

@@ -62,7 +62,7 @@ def test_one_side_keeps_more_and_dense_all_at_the_price_of_a_mac():
 def test_the_table_adds_up_over_phases_layers_and_steps():
     result = planted_training()
     table = training_table(result)
-    assert table.index.tolist() == [*result.listed("names"), "total"]
+    assert table.index.tolist() == [*list(result.names), "total"]
     np.testing.assert_allclose(table[list(PHASES)].sum(axis=1), table["effective"])
     np.testing.assert_allclose(table.drop(index="total").sum(), table.loc["total"])
     assert table.loc["total", "effective"] == pytest.approx(phase_energy(result).sum())

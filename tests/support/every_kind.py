@@ -1,6 +1,5 @@
 """A figure of every kind, from planted results: what the tests of styles, captions and files go through."""
 
-import json
 from dataclasses import replace
 
 from planted_isometry import planted_isometry
@@ -30,9 +29,9 @@ def trained(loss="tet", seed=0, lamb=0.05, k=None, digest=None, **changes):
     neurons = {"surrogate": "triangle", "gamma": 1.0} if k is None else {"surrogate": "sigmoid", "gamma": 1 / k}
     origin = replace(
         curve.provenance,
-        training=json.dumps({"loss": loss, "seed": seed, "lamb": lamb, "stages": ["4:30"], "switch": ""}),
-        neurons=json.dumps({"neuron": "lif", "leak": 0.5, **neurons}),
-        network=json.dumps({"name": "resnet19", "width": 1.0, "options": {}}),
+        training={"loss": loss, "seed": seed, "lamb": lamb, "stages": ["4:30"], "switch": ""},
+        neurons={"neuron": "lif", "leak": 0.5, **neurons},
+        network={"name": "resnet19", "width": 1.0, "options": {}},
         checkpoint_sha256=digest or f"{loss} {seed} {lamb} {k}".encode().hex(),
     )
     return replace(curve, provenance=origin)

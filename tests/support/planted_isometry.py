@@ -1,6 +1,5 @@
 """Block isometries made up for figures and tables."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -42,10 +41,10 @@ def planted_isometry(
         "layer_gradient": np.full((layers, steps), 0.2),
     }
     settings: dict[str, Any] = {
-        "names": json.dumps([f"blocks.{k}" for k in range(blocks)]),
-        "modules": json.dumps(["BasicBlock"] * blocks),
-        "neuron_names": json.dumps([f"lif{k}" for k in range(neurons)]),
-        "layer_names": json.dumps([f"conv{k}" for k in range(layers)]),
+        "names": tuple([f"blocks.{k}" for k in range(blocks)]),
+        "modules": ("BasicBlock",) * blocks,
+        "neuron_names": tuple([f"lif{k}" for k in range(neurons)]),
+        "layer_names": tuple([f"conv{k}" for k in range(layers)]),
         "probes": 4,
         "t_train": steps,
         "provenance": Provenance(label=label, dataset="cifar10", split="test"),

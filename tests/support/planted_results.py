@@ -1,7 +1,6 @@
 """Results with known content: quadratic bowls and closed-form curves."""
 
 import dataclasses
-import json
 from functools import partial
 from typing import Any
 
@@ -149,7 +148,7 @@ def planted_lines(
         "tet_loss_se": 0.01 * sdt,
         "done": np.ones((2 * planes, size)),
         **{f"end_{name}": np.empty((0, timesteps)) for name in ("sdt_loss", "tet_loss", "accuracy")},
-        "names": json.dumps([f"plane {line // 2 + 1} {'xy'[line % 2]}" for line in lines]),
+        "names": tuple([f"plane {line // 2 + 1} {'xy'[line % 2]}" for line in lines]),
         "loss": "sdt",
         "plane_seed": 3,
         "t_train": timesteps,
@@ -187,7 +186,7 @@ def planted_interpolation(
             "end_sdt_loss": end,
             "end_tet_loss": 1.1 * end,
             "end_accuracy": np.exp(-end),
-            "names": json.dumps(names),
+            "names": tuple(names),
             "path": path,
             "bn": "frozen, interpolate, recalibrate" if path == "linear" else "recalibrate",
             "norm": "unit",
@@ -232,7 +231,7 @@ def planted_trajectory(*, points: int = 6, path: str = "training", timesteps: in
     back = np.arange(points)[::-1] / max(1, points - 1)
     true = np.exp(2 * back - 3)[:, None] * np.ones(timesteps)
     losses = {"true": true, "projected": 0.6 * true}
-    names = json.dumps([f"epoch {k}" for k in range(points)])
+    names = tuple([f"epoch {k}" for k in range(points)])
     return Trajectory(
         **{
             **fields,
@@ -249,7 +248,7 @@ def planted_trajectory(*, points: int = 6, path: str = "training", timesteps: in
             **{f"{k}_accuracy": np.exp(-v) for k, v in losses.items()},
             "explained": np.array([0.9, 0.06]),
             "explained_centred": np.array([0.93, 0.05]),
-            "names": names if path == "training" else json.dumps([f"network {k}" for k in range(points)]),
+            "names": names if path == "training" else tuple(f"network {k}" for k in range(points)),
             "path": path,
             **attributes,
         }
@@ -368,9 +367,9 @@ def planted_counts(
         "step_accuracy": 0.85 * (1 - 0.5**steps),
         "sdt_loss": 1 / steps,
         "tet_loss": 1.1 / steps,
-        "names": json.dumps(names),
-        "modules": json.dumps(modules),
-        "inputs": json.dumps(inputs),
+        "names": tuple(names),
+        "modules": tuple(modules),
+        "inputs": tuple(inputs),
         "t_train": t_train,
         "provenance": origin(label=label, dataset="cifar10", split="test", checkpoint="runs/tet_t4.pt"),
     }
@@ -406,8 +405,8 @@ def planted_history(
         **{f"{split}_sdt_loss": sdt for split in ("val", "test")},
         **{f"{split}_tet_loss": 1.2 * sdt for split in ("val", "test")},
         **{f"{split}_accuracy": np.exp(-0.4 * sdt) for split in ("val", "test")},
-        "losses": json.dumps(losses),
-        "stages": json.dumps(stages),
+        "losses": tuple(losses),
+        "stages": tuple(stages),
         "switch": switch,
         "best_epoch": len(epoch) // 5 * 5,
         "planned_epochs": planned,

@@ -1,6 +1,5 @@
 """Training operations with known content."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -51,16 +50,16 @@ def planted_training(*, label: str = "VGGSNN TET", steps: int = 2, **attributes:
         "surrogate_mac": np.repeat(samples * neurons[:, None], steps, 1),
         "leak_mac": samples * neurons[:, None] * carried,
         "reset_mac": samples * neurons[:, None] * carried,
-        "names": json.dumps(["features.0.conv", "features.2.conv", "classifier"]),
-        "modules": json.dumps(["Conv2d", "Conv2d", "Linear"]),
-        "neuron_names": json.dumps(["features.1", "features.3"]),
+        "names": ("features.0.conv", "features.2.conv", "classifier"),
+        "modules": ("Conv2d", "Conv2d", "Linear"),
+        "neuron_names": ("features.1", "features.3"),
         "t_train": steps,
         "parameters": 500,
         "optimizer": "adam",
         "optimizer_mac": 8,
         "train_batch_size": 5,
         "train_samples": 12,
-        "stages": json.dumps([[2, 300], [6, 50]]),
+        "stages": ((2, 300), (6, 50)),
         "provenance": origin(label=label, dataset="cifar10", split="train", checkpoint="runs/tet_t2.pt"),
     }
     return TrainingOperations(**{**defaults, **attributes})

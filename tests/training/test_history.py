@@ -1,7 +1,6 @@
 """The history of a run as arrays, and the one rule by which an epoch is chosen."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -67,7 +66,7 @@ def test_every_entry_is_where_it_belongs(tmp_path):
     for name in ("epoch", "timesteps", "lr", "train_loss", *(n for n in records[0] if n.startswith(("val", "test")))):
         np.testing.assert_array_equal(getattr(found, name), [each[name] for each in records])
     assert found.trained_on() == [each["loss"] for each in records]
-    assert found.stage.tolist() == [0, 0, 0, 1, 1, 1] and json.loads(found.stages) == TRAINING["stages"]
+    assert found.stage.tolist() == [0, 0, 0, 1, 1, 1] and list(found.stages) == TRAINING["stages"]
     assert found.ends("stage") == found.ends("timesteps") == [3] and found.ends("loss_index") == [2]
     assert (found.switch, found.best_epoch, found.planned_epochs) == ("tet@2", 6, 6)
     again = load(save(tmp_path / "a.h5", found), type(found))

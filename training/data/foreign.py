@@ -1,0 +1,189 @@
+"""Data of someone else's: a function that gives a Dataset, a DataLoader or batches, named as ``module:function``."""
+
+import inspect
+from collections.abc import Iterable, Sequence, Sized
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+)
+
+from tetviz.errors import DataError
+from tetviz.models.foreign.isolation import Hosting
+from tetviz.training.batches import normal_batches
+from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset
+from tetviz.training.factory import import_function, run_from_here
+
+
+class ForeignDataset(LabelledDataset):
+    """Samples of someone else's, with what tetviz has to know about them."""
+
+    def __init__(self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None) -> None:
+        self.samples = samples
+        with Hosting(f"{spec.name}: reading its samples raised", DataError):
+            count = len(samples)
+            if not count:
+                raise DataError(f"{spec.name}: the data set is empty")
+            first, _ = _sample(spec.name, samples[0])
+            known = _known_labels(samples, count)
+            found = [_sample(spec.name, samples[at])[1] for at in range(count)] if known is None else known
+            self.labels = _label_array(spec.name, found)
+        if self.labels.min() < 0:
+            raise DataError(f"{spec.name}: a label is {self.labels.min()}, expected 0 or more")
+        self.states_classes = classes is not None
+        names = range(classes) if isinstance(classes, int) else classes
+        self.classes = [str(name) for name in (range(int(self.labels.max()) + 1) if names is None else names)]
+        if self.labels.max() >= len(self.classes):
+            raise DataError(
+                f"{spec.name}: label {self.labels.max()} is out of range, it names {len(self.classes)} classes"
+            )
+        self.shape, self.sequence = first.shape, first.dim() == 4
+        self.in_channels, self.image_size = int(first.shape[-3]), int(first.shape[-2])
+        if spec.image_size not in (0, self.image_size):
+            raise DataError(
+                f"{spec.name}: its samples are {self.image_size} pixels high, {spec.image_size} are asked for; have "
+                "the function resize them"
+            )
+        self.spec = replace(spec, image_size=self.image_size, frames=len(first) if self.sequence else 0)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One sample."""
+        name, expected = self.spec.name, int(self.labels[index])
+        with Hosting(f"{name}: sample {index} raised", DataError):
+            x, label = _sample(name, self.samples[index])
+            x, label = x.float(), int(label)
+        if label != expected:
+            raise DataError(
+                f"{name}: sample {index} has the label {label}, its data set's labels say {expected}; have both say "
+                "the same, or give the samples in a fixed order"
+            )
+        if x.shape != self.shape:
+            raise DataError(
+                f"{name}: sample {index} is {tuple(x.shape)}, sample 0 is {tuple(self.shape)}; give all one shape"
+            )
+        if not bool(x.isfinite().all()):
+            raise DataError(f"{name}: sample {index} holds values that are not finite; leave it out, or mend it")
+        return x, label
+
+
+def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
+    """Calls a function for one split of its data.
+
+    Args:
+        spec: its name is ``module:function``. The function gets ``split``, and of ``root``, ``frames`` and
+            ``image_size`` those that it has parameters for. It returns a Dataset or a list of (x_CHW or x_TCHW, label,
+            ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order.
+    """
+    name = spec.name
+    try:
+        function = import_function(name, trust=trust, kind=DataError)
+    except ValueError as error:
+        raise DataError(f"data set {name!r}: {error}") from None
+    offered = {"root": spec.root, "frames": spec.frames, "image_size": spec.image_size}
+    with Hosting(f"{name}: raised", DataError), run_from_here(name):
+        accepted = inspect.signature(function).parameters
+        data = function(split, **{name: value for name, value in offered.items() if name in accepted})
+        data = _samples_of(name, data) if isinstance(data, DataLoader) else data
+    if isinstance(data, Iterable) and not _positions(data) and not isinstance(data, str | bytes | Tensor | dict):
+        classes = _classes(data) or _classes(getattr(data, "dataset", None))
+        return ForeignDataset(spec, _unbatched(name, data), classes)
+    if not _positions(data):
+        raise DataError(
+            f"{name}: gave something of type {type(data).__name__}, expected a Dataset, a DataLoader or batches"
+        )
+    return ForeignDataset(spec, data, _classes(data))
+
+
+def _positions(data: Any) -> bool:
+    # Whether it gives samples by their positions; a list may hold samples or batches.
+    if isinstance(data, tuple | list):
+        return bool(data) and isinstance(data[0], tuple | list) and len(data[0]) > 1 and np.ndim(data[0][1]) == 0
+    both = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    return both and not isinstance(data, Tensor | str | bytes | dict | IterableDataset)
+
+
+def _samples_of(name: str, loader: DataLoader[Any]) -> Any:
+    # Its Dataset, where it shows all of that; else the loader, for its batches.
+    data: Any = loader.dataset
+    if isinstance(data, IterableDataset):
+        return loader
+    sampler, batches = loader.sampler, loader.batch_sampler
+    whole = isinstance(sampler, RandomSampler | SequentialSampler) and type(batches) in (BatchSampler, type(None))
+    if whole and sorted(sampler) == [*range(len(data))] and loader.collate_fn is default_collate:
+        return data
+    order = sampler if batches is None else batches
+    if list(order) != list(order):
+        raise DataError(
+            f"{name}: its DataLoader shuffles; give a fixed order (shuffle=False), or the Dataset itself, of some "
+            "samples as torch.utils.data.Subset"
+        )
+    return loader
+
+
+def _classes(data: Any) -> Any:
+    return next(
+        (value for name in ("classes", "num_classes") if (value := getattr(data, name, None)) is not None), None
+    )
+
+
+def _known_labels(samples: Any, count: int) -> Any:
+    if getattr(samples, "target_transform", None) is not None:
+        return None
+    known = (getattr(samples, name, None) for name in ("labels", "targets"))
+    return next((labels for labels in known if isinstance(labels, Sized) and _are_labels(_array(labels), count)), None)
+
+
+def _are_labels(array: Any, count: int) -> bool:
+    return array.shape == (count,) and bool(np.issubdtype(array.dtype, np.integer))
+
+
+def _array(labels: Any) -> Any:
+    tensors = isinstance(labels, list) and labels and all(isinstance(label, Tensor) for label in labels)
+    return np.asarray(torch.stack(labels) if tensors else labels)
+
+
+def _unbatched(name: str, batches: Iterable[Any]) -> list[tuple[Tensor, Any]]:
+    samples: list[tuple[Tensor, Any]] = []
+    with Hosting(f"{name}: reading its batches raised", DataError):
+        if isinstance(batches, Dataset):
+            return [_sample(name, sample) for sample in batches]  # an IterableDataset
+        for x, labels_B in normal_batches(batches):
+            samples += zip(x.transpose(0, 1) if x.dim() == 5 else x, labels_B.tolist(), strict=True)
+    return samples
+
+
+def _sample(name: str, sample: Any) -> tuple[Tensor, Any]:
+    if not isinstance(sample, tuple | list) or len(sample) not in (2, 3):
+        raise DataError(f"{name}: expected samples (x, label) or (x, label, more), got {type(sample).__name__}")
+    if not isinstance(sample[0], Tensor | np.ndarray | list | tuple):
+        raise DataError(
+            f"{name}: a sample is of type {type(sample[0]).__name__}, expected numbers x_CHW or x_TCHW; for images, "
+            "transform them with torchvision's ToTensor"
+        )
+    x = torch.as_tensor(sample[0])
+    if x.dim() not in (3, 4):
+        raise DataError(
+            f"{name}: a sample has {x.dim()} axes {tuple(x.shape)}, expected x_CHW or x_TCHW; shape F features as "
+            "F x 1 x 1"
+        )
+    return x, sample[1]
+
+
+def _label_array(name: str, labels: Any) -> IntArray:
+    array = _array(labels)
+    if not _are_labels(array, len(array) if array.ndim else 0):
+        raise DataError(
+            f"{name}: labels must be one integer for each sample, got {array.dtype} of shape {array.shape}; tetviz "
+            "measures classification"
+        )
+    return np.asarray(array, np.int64)
