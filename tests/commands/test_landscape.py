@@ -19,7 +19,6 @@ from sklearn.datasets import load_digits
 
 from tetviz.commands.console import print_results
 from tetviz.commands.pair import about_all
-from tetviz.figures import Choices
 from tetviz.landscape import Probe
 from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
@@ -304,10 +303,10 @@ def test_where_no_difference_can_be_given_the_tables_are(capsys: pytest.CaptureF
     origins = (Provenance(label=name, network=name, checkpoint_sha256=name) for name in ("one", "other"))
     results = [replace(planted_sharpness(), provenance=origin) for origin in origins]
     why = "warning: no difference is given: the checkpoints were measured on a different network"
-    print_results(results, Choices(), as_json=False)
+    print_results(results, as_json=False)
     printed = capsys.readouterr()
     assert "one: 1,024 samples" in printed.out and "\nother: 1,024 samples" in printed.out and why in printed.out
-    print_results(results, Choices(), as_json=True)
+    print_results(results, as_json=True)
     printed = capsys.readouterr()
     assert why in printed.err and len(strict_json(printed.out)) == 2 * 2 * (3 * 4 + 3 + 2 * 3)
 
