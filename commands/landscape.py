@@ -1,7 +1,7 @@
 """``tetviz landscape``: the loss surface around a checkpoint."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,9 +20,6 @@ from tetviz.commands.options import (
     timestep_option,
 )
 from tetviz.commands.targets import output_paths
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
