@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import print_json
 from tetviz.commands.options import json_option, timestep_option
 from tetviz.commands.scale_report import report_scaling, scaling_records
@@ -13,7 +14,7 @@ from tetviz.commands.sharpness import flatness_records, report_flatness
 from tetviz.errors import ResultError
 
 
-@click.command()
+@command()
 @click.argument("files", metavar="FILE.h5 FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @timestep_option("The T to print.")
 @json_option

@@ -3,7 +3,7 @@
 import json
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -45,12 +45,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def print_json(records: list[dict[str, Any]]) -> None:
-    """Prints records as JSON on stdout; a number that is not finite is null."""
+def print_json(value: Any) -> None:
+    """Prints plain values as JSON on stdout; a number that is not finite is null."""
 
     def plain(value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, Mapping):
+            return {str(name): plain(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
             return [plain(each) for each in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    click.echo(json.dumps([{name: plain(value) for name, value in record.items()} for record in records]))
+    click.echo(json.dumps(plain(value)))
