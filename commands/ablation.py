@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import at_chance, command_line, note, print_json, warn
 from tetviz.commands.options import data_options
 from tetviz.commands.train import (
@@ -65,7 +66,7 @@ class Run:
         return self.path.with_name(f"{self.path.stem}.last.pt")
 
 
-@click.command()
+@command()
 @click.option(
     "--k",
     "ks",

@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import print_results
 from tetviz.commands.options import json_option, timestep_option
 from tetviz.errors import ResultError
 
 
-@click.command()
+@command()
 @click.argument("files", metavar="FILE.h5 FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @timestep_option("The T to print.")
 @json_option

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import note
 from tetviz.commands.options import (
     calibration_option,
     data_options,
     ends_arguments,
     loss_option,
-    probe_options,
+    movable_options,
     run_options,
     samples_option,
 )
@@ -27,17 +28,19 @@ if TYPE_CHECKING:
     from tetviz.results import Lines
 
 
-@click.command()
+@command()
 @ends_arguments
-@loss_option
+@loss_option("The loss that the curve is trained on, and the one to draw; both are stored.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True, help="Of training the curve.")
 @click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate.")
-@click.option("--train-batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training of the curve.")
+@click.option(
+    "--train-batch-size", type=click.IntRange(1), default=64, show_default=True, help="Samples an update of the curve."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the training of the curve.")
 @click.option("--grid", type=click.IntRange(3), default=21, show_default=True, help="Points on the curve.")
 @calibration_option
-@probe_options
-@samples_option(1024)
+@movable_options
+@samples_option(1024, "Every point takes a pass over them.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT-CKPT.curve.h5]")

@@ -3,7 +3,7 @@
 import json
 import math
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,12 +63,14 @@ def print_results(
     print_json(tetviz.figures.records(results, choices, asked))
 
 
-def print_json(records: list[dict[str, Any]]) -> None:
-    """Prints records as JSON on stdout; a number that is not finite is null."""
+def print_json(value: Any) -> None:
+    """Prints plain values as JSON on stdout; a number that is not finite is null."""
 
     def plain(value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, Mapping):
+            return {str(name): plain(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
             return [plain(each) for each in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    click.echo(json.dumps([{name: plain(value) for name, value in record.items()} for record in records]))
+    click.echo(json.dumps(plain(value)))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import duration, note
 from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
     loss_option,
+    movable_options,
     output_option,
-    probe_options,
     run_options,
     samples_option,
 )
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 PRODUCTS_OF_EIGSH = 120
 
 
-@click.command()
+@command()
 @checkpoints_argument
-@loss_option
+@loss_option("The loss of gradient and Hessian, and the one to draw; at finite radii both are stored.")
 @click.option("--directions", type=click.IntRange(2), default=32, show_default=True, help="Random directions.")
 @click.option(
     "--radii",
@@ -53,8 +54,8 @@ PRODUCTS_OF_EIGSH = 120
     help="The roles that are random are moved and differentiated by.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all random vectors.")
-@probe_options
-@samples_option(256)
+@movable_options
+@samples_option(256, "The Hessian takes hundreds of passes.")
 @data_options
 @run_options
 @output_option("curvature")

@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.values import SEED
 
 
-@click.command()
+@command()
 @click.argument("folder", metavar="[DIR]", default="demo", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of training and plane.")
 @click.option("--force", is_flag=True, help="Replace what an earlier demo left in DIR.")

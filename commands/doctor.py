@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import print_json
-from tetviz.commands.options import checkpoints_argument, data_options, machine_options, samples_option
+from tetviz.commands.options import (
+    checkpoints_argument,
+    data_options,
+    machine_options,
+    samples_option,
+    timesteps_option,
+)
 
 if TYPE_CHECKING:
     from tetviz.training.doctor import Finding
 
 
-@click.command()
+@command()
 @checkpoints_argument
-@click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]")
-@samples_option(256)
+@timesteps_option()
+@samples_option(256, "Enough to find what is wrong.")
 @data_options
-@machine_options()
+@machine_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list.")
 def doctor(
     checkpoints: tuple[Path, ...],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
@@ -17,6 +18,7 @@ from tetviz.commands.options import (
     output_option,
     run_options,
     samples_option,
+    tmax_option,
 )
 from tetviz.commands.targets import output_paths, overlay_path
 
@@ -45,7 +47,7 @@ _pricing_options = combined(
         "--pool", type=click.Choice(["fold", "mac"]), help="Means of spikes.  [default: fold; with strict: mac]"
     ),
     click.option(
-        "--bn",
+        "--norm-cost",
         "norm",
         type=click.Choice(["fold", "charge"]),
         default="fold",
@@ -60,12 +62,12 @@ _pricing_options = combined(
 )
 
 
-@click.command()
+@command(renamed={"--bn": "--norm-cost"})
 @checkpoints_argument
-@click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: T of training; events: their frames]")
+@tmax_option("T of training, where networks are priced; events: their frames")
 @_pricing_options
 @click.option("--skip-zero-weights", is_flag=True, help="Weights that are 0 are no synapses.")
-@samples_option(0)
+@samples_option(0, "One pass gives the whole curve.")
 @data_options
 @run_options
 @output_option("energy")

@@ -6,10 +6,12 @@ import click
 
 import tetviz
 from tetviz.commands.choices import EXPORTS
+from tetviz.commands.command import command
+from tetviz.commands.options import force_option
 from tetviz.commands.values import Name
 
 
-@click.command()
+@command()
 @click.argument("file", metavar="FILE.h5", type=click.Path(path_type=Path))
 @click.option("--to", type=Name(EXPORTS), required=True, help="Format.")
 @click.option("--loss", type=click.Choice(["sdt", "tet"]), help="loss-landscape, vtk: the loss.")
@@ -17,7 +19,7 @@ from tetviz.commands.values import Name
     "--t", "timestep", type=click.IntRange(1), help="loss-landscape, vtk: timesteps.  [default: the training T]"
 )
 @click.option("--plane", type=click.IntRange(1), help="loss-landscape, vtk: which plane, from 1.  [default: 1]")
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: beside FILE.h5]")
 def export(
     file: Path,

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import checkpoints_argument, force_option, json_option, output_option
 from tetviz.commands.targets import output_paths
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from tetviz.results import TrainingHistory
 
 
-@click.command()
+@command()
 @checkpoints_argument
 @force_option
 @json_option

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import note
-from tetviz.commands.options import combined, data_options
+from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
 from tetviz.commands.values import REFERENCE, Parsed, parse_arguments
 
@@ -56,7 +57,7 @@ _calling_options = combined(
 )
 
 
-@click.command("import")
+@command("import")
 @click.argument("weights", type=click.Path(path_type=Path))
 @published_options
 @click.option(
@@ -74,16 +75,21 @@ _calling_options = combined(
     show_default=True,
     help="What it is called with, by name.",
 )
-@click.option("--timesteps", type=click.IntRange(1), required=True, help="T that the network was trained with.")
+@click.option(
+    "--timesteps",
+    type=click.IntRange(1),
+    required=True,
+    help="Length of the run, T, that it was trained with.",
+)
 @_calling_options
 @click.option("--key", default="", help="Entry of the file that holds the state_dict, if it is not the whole file.")
 @data_options
 @click.option(
     "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch.")
-@click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+@device_option
+@batch_option()
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint, a .pt file.")
 def import_weights(
     weights: Path,

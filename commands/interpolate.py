@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
     calibration_option,
     data_options,
     ends_arguments,
     loss_option,
-    probe_options,
+    movable_options,
     run_options,
     samples_option,
 )
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from tetviz.results import Lines
 
 
-@click.command()
+@command()
 @ends_arguments
-@loss_option
+@loss_option()
 @click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points on the line.")
 @click.option(
     "--range",
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     help="Coordinates; 0 is the first checkpoint, 1 the second.",
 )
 @calibration_option
-@probe_options
-@samples_option(1024)
+@movable_options
+@samples_option(1024, "Every point takes a pass over them.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT-CKPT.path.h5]")

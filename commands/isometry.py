@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import note
 from tetviz.commands.options import (
+    bn_option,
     checkpoints_argument,
     combined,
     data_options,
+    gradient_loss_option,
     output_option,
     run_options,
     samples_option,
+    timesteps_option,
 )
 from tetviz.commands.targets import output_paths, overlay_path
 from tetviz.commands.values import SEED
@@ -28,10 +32,8 @@ if TYPE_CHECKING:
 _BYPASS = 0.01
 
 _measure_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: T of training]"),
-    click.option(
-        "--loss", type=click.Choice(["sdt", "tet", "total"]), help="Whose gradient.  [default: the loss trained on]"
-    ),
+    timesteps_option(),
+    gradient_loss_option,
     click.option(
         "--blocks",
         metavar="REGEX",
@@ -40,13 +42,7 @@ _measure_options = combined(
     click.option(
         "--probes", type=click.IntRange(1), default=4, show_default=True, help="Random vectors a sample and step."
     ),
-    click.option(
-        "--bn",
-        type=click.Choice(["batch", "frozen"]),
-        default="batch",
-        show_default=True,
-        help="Batch norm by the statistics of each batch, as in training, or by the running ones.",
-    ),
+    bn_option("batch", " Gradients pass through those of the batch in training.", ("batch", "frozen")),
     click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random vectors."),
     click.option(
         "--depth",
@@ -57,10 +53,10 @@ _measure_options = combined(
 )
 
 
-@click.command()
+@command()
 @checkpoints_argument
 @_measure_options
-@samples_option(64)
+@samples_option(64, "Each takes a backward pass for every block and probe.")
 @data_options
 @run_options
 @output_option("isometry")

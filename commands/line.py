@@ -6,14 +6,16 @@ from typing import Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
+    RENAMED_DIRECTIONS,
     bn_options,
     checkpoints_argument,
     data_options,
     direction_options,
     loss_option,
+    movable_options,
     output_option,
-    probe_options,
     run_options,
     samples_option,
     span_option,
@@ -22,17 +24,17 @@ from tetviz.commands.options import (
 from tetviz.commands.targets import output_paths
 
 
-@click.command()
+@command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
-@loss_option
+@loss_option()
 @timestep_option("The T to draw and to print.")
 @click.option("--planes", type=click.IntRange(1), default=5, show_default=True, help="Pairs of directions.")
 @click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points a line, odd.")
 @span_option
 @direction_options
 @bn_options
-@probe_options
-@samples_option(1024)
+@movable_options
+@samples_option(1024, "Every point takes a pass over them.")
 @data_options
 @run_options
 @output_option("line")

@@ -1,6 +1,6 @@
 """Options that several commands share, one wording for each, in the order that help shows them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +28,16 @@ checkpoints_argument = click.argument(
 )
 ends_arguments = click.argument("checkpoints", metavar="CKPT CKPT", nargs=2, type=click.Path(path_type=Path))
 
-loss_option = click.option(
+
+def loss_option(what: str = "The loss to draw; both are stored.") -> Callable[[F], F]:
+    """The loss that a result is about."""
+    return click.option("--loss", type=click.Choice(["sdt", "tet"]), default="sdt", show_default=True, help=what)
+
+
+gradient_loss_option = click.option(
     "--loss",
-    type=click.Choice(["sdt", "tet"]),
-    default="sdt",
-    show_default=True,
-    help="The loss to draw; both are stored.",
+    type=click.Choice(["sdt", "tet", "total"]),
+    help="The loss whose gradient is measured.  [default: the loss trained on]",
 )
 
 
@@ -61,9 +65,18 @@ policy_option = click.option(
     help="What is done with weights, biases, norm gains and offsets, and neurons: random, hold or scale.",
 )
 
+# Of the commands with direction_options.
+RENAMED_DIRECTIONS = {"--norm": "--direction-norm"}
 direction_options = combined(
     click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the directions."),
-    click.option("--norm", type=Name(DIRECTION_NORMS), default="filter", show_default=True),
+    click.option(
+        "--direction-norm",
+        "norm",
+        type=Name(DIRECTION_NORMS),
+        default="filter",
+        show_default=True,
+        help="Which parts of a direction get the norm of the weights in the same place.",
+    ),
     click.option("--orthogonal", is_flag=True, help="Turn the second direction to a right angle on the first."),
     policy_option,
 )
@@ -76,19 +89,31 @@ calibration_option = click.option(
     help="Train samples that statistics are re-estimated on.",
 )
 
-bn_options = combined(
-    click.option(
-        "--bn",
-        type=Name(BN_POLICIES),
-        default="frozen",
-        show_default=True,
-        help="Batch-norm statistics: the checkpoint's, re-estimated at every point, or each batch's.",
-    ),
-    calibration_option,
-)
 
-probe_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]"),
+def bn_option(default: str = "frozen", why: str = "", policies: Sequence[str] = BN_POLICIES) -> Callable[[F], F]:
+    """The statistics of batch normalisation."""
+    words = {"frozen": "the checkpoint's", "recalibrate": "re-estimated at every point", "batch": "each batch's"}
+    told = "; ".join(f"{name}: {words[name]}" for name in policies)
+    return click.option(
+        "--bn", type=Name(policies), default=default, show_default=True, help=f"Batch-norm statistics; {told}.{why}"
+    )
+
+
+bn_options = combined(bn_option(), calibration_option)
+
+
+def timesteps_option(default: str = "T of training") -> Callable[[F], F]:
+    """The length of a run."""
+    return click.option("--timesteps", type=click.IntRange(1), help=f"Length of the run, T.  [default: {default}]")
+
+
+def tmax_option(default: str) -> Callable[[F], F]:
+    """The length of the run that gives a curve over all shorter ones."""
+    return click.option("--tmax", type=click.IntRange(1), help=f"Longest run of the curve.  [default: {default}]")
+
+
+movable_options = combined(
+    timesteps_option(),
     click.option(
         "--allow-chance", is_flag=True, help="Measure a network that is silent or no better than chance, too."
     ),
@@ -103,14 +128,14 @@ cost_option = click.option(
 )
 
 
-def samples_option(default: int) -> Callable[[F], F]:
-    """How many samples to measure on; a default of 0 is all."""
+def samples_option(default: int, why: str) -> Callable[[F], F]:
+    """How many samples to measure on, and why so many where nothing else is asked for; 0 is all."""
     return click.option(
         "--samples",
         type=click.IntRange(0),
         default=default,
         show_default=True,
-        help="Samples to measure on, balanced over the classes, in fixed order; 0 for all.",
+        help=f"Samples to measure on, balanced over the classes, in fixed order; 0 for all. {why}",
     )
 
 
@@ -133,24 +158,25 @@ force_option = click.option("--force", is_flag=True, help="Replace existing outp
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 
 
-def batch_option(default: int = 256) -> Callable[[F], F]:
+def batch_option(default: int = 256, what: str = "Samples that a network runs on at once.") -> Callable[[F], F]:
     """How many samples go through a network at once."""
+    return click.option("--batch-size", type=click.IntRange(1), default=default, show_default=True, help=what)
+
+
+precision_option = click.option(
+    "--precision", type=click.Choice(["float32", "float64"]), help="[default: the checkpoint's]"
+)
+
+
+def split_option(default: str = "test", why: str = "") -> Callable[[F], F]:
+    """Which samples are measured on."""
     return click.option(
-        "--batch-size", type=click.IntRange(1), default=default, show_default=True, help="Samples a batch."
+        "--split", type=click.Choice(["test", "train"]), default=default, show_default=True, help=why or None
     )
 
 
-def machine_options(batch_size: int = 256, split: str = "test") -> Callable[[F], F]:
-    """Where and in which pieces a network runs, and over which samples."""
-    return combined(
-        device_option,
-        batch_option(batch_size),
-        click.option("--precision", type=click.Choice(["float32", "float64"]), help="[default: the checkpoint's]"),
-        click.option("--split", type=click.Choice(["test", "train"]), default=split, show_default=True),
-    )
-
-
-run_options = combined(machine_options(), force_option, json_option)
+machine_options = combined(device_option, batch_option(), precision_option, split_option())
+run_options = combined(machine_options, force_option, json_option)
 
 
 def output_option(kind: str) -> Callable[[F], F]:

@@ -8,8 +8,10 @@ import click
 
 import tetviz
 from tetviz.commands.choices import FIGURES, STYLES
+from tetviz.commands.command import command
+from tetviz.commands.console import print_json
 from tetviz.commands.options import combined
-from tetviz.commands.values import Name, Parsed, parse_group
+from tetviz.commands.values import COST, Name, Parsed, parse_group
 from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
@@ -21,18 +23,6 @@ _FLAGS = {"--scatter": "fig7", "--exits": "exits", "--per-class": "classes", "--
 _FLAGS |= {"--all-planes": "planes"}
 
 
-def _print_figures(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if not asked or context.resilient_parsing:
-        return
-
-    figures = tetviz.figures.named_figures()
-    width = max(map(len, figures))
-    for name, (view, named) in figures.items():
-        takes = named.takes or tetviz.figures.registry.view_named(view).takes
-        click.echo(f"{name:<{width}}  {named.about}; takes {takes}")
-    context.exit()
-
-
 _choice_options = combined(
     click.option(
         "--figure",
@@ -41,14 +31,8 @@ _choice_options = combined(
         type=Name(FIGURES),
         help="A figure or table by its name, such as fig2 or table4.  [default: what fits the files]",
     ),
-    click.option(
-        "--list",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_print_figures,
-        help="Show the names, and exit.",
-    ),
+    click.option("--list", "listed", is_flag=True, help="Show the names, and exit."),
+    click.option("--json", "as_json", is_flag=True, help="With --list: as a JSON list."),
     click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: 7.2 inches]"),
     click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves."),
     click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines, energy, --scatter: the T to draw."),
@@ -68,26 +52,27 @@ _choice_options = combined(
         type=Parsed("[NAME=]PATTERN", parse_group),
         help="--scatter: a colour for the networks so named, such as SDT=sdt*; repeat it, the first that fits counts.",
     ),
-    click.option("--cost", help="Energy: another cost model than the files name, or a TOML file that defines one."),
+    click.option("--cost", type=COST, help="Energy: another cost model than the files name."),
     click.option("--convention", type=click.Choice(["tet", "strict"]), help="Energy: another convention."),
     click.option("--first-layer", type=click.Choice(["per-step", "once"]), help="Energy: how often it computes."),
     click.option("--pool", type=click.Choice(["fold", "mac"]), help="Energy: what means of spikes are."),
 )
 
 
-@click.command()
-@click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command()
+@click.argument("files", metavar="FILE.h5...", nargs=-1, type=click.Path(path_type=Path))
 @_choice_options
 @click.option("--force", is_flag=True, help="Replace an existing figure or table, and the caption beside it.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Figure: .pdf, .svg or .png, .gif for one surface over T; table: .tex, .csv or .md.",
+    help="Figure: .pdf, .svg or .png, .gif for one surface over T; table: .tex, .csv or .md.  [required]",
 )
 def plot(
     files: tuple[Path, ...],
+    listed: bool,
+    as_json: bool,
     name: str | None,
     style: str | None,
     loss: str | None,
@@ -99,7 +84,7 @@ def plot(
     first_layer: str | None,
     pool: str | None,
     force: bool,
-    output: Path,
+    output: Path | None,
     **flags: bool,
 ) -> None:
     """Draw result files, without measuring anything: figures and tables, with their captions.
@@ -124,6 +109,12 @@ def plot(
     tetviz plot tet.landscape.h5 --all-t -o timesteps.pdf
     tetviz plot tet.landscape.h5 -o timesteps.gif
     """
+    if listed:
+        _list_figures(as_json)
+        return
+    if as_json:
+        raise click.UsageError("--json is about --list: give both")
+    output = _given(files, output)
     animated = output.suffix.lower() == ".gif"
     name = _chosen_name(name, animated, flags, timestep, plane)
     _check_groups(name, groups)
@@ -151,6 +142,31 @@ def plot(
     with tetviz.figures.use_style(style or "tetviz"):
         for path in _draw(results, name, choices, output, tabular, force):
             click.echo(f"wrote {path}", err=True)
+
+
+def _list_figures(as_json: bool) -> None:
+    view_named = tetviz.figures.registry.view_named
+    figures = {
+        name: {"name": name, "about": each.about, "takes": each.takes or view_named(view).takes}
+        for name, (view, each) in tetviz.figures.named_figures().items()
+    }
+    if as_json:
+        print_json(list(figures.values()))
+        return
+    width = max(map(len, figures))
+    for name, named in figures.items():
+        click.echo(f"{name:<{width}}  {named['about']}; takes {named['takes']}")
+
+
+def _given(files: Sequence[Path], output: Path | None) -> Path:
+    # --list takes neither, so that click cannot ask for them.
+    context = click.get_current_context()
+    missing = {"files": not files, "output": output is None}
+    for param in context.command.params:
+        if missing.get(str(param.name)):
+            raise click.MissingParameter(ctx=context, param=param)
+    assert output is not None
+    return output
 
 
 def _draw(

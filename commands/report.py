@@ -6,15 +6,17 @@ import click
 from click.core import ParameterSource
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.console import note
+from tetviz.commands.options import force_option
 from tetviz.errors import OutputError, ResultError
 
 
-@click.command()
+@command()
 @click.argument("files", metavar="[FILE.h5...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page.  [default: report.html]")
 @click.option("--title", help="Heading of the page.")
-@click.option("--force", is_flag=True, help="Replace an existing page.")
+@force_option
 @click.option(
     "--watch",
     "folder",

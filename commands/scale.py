@@ -8,6 +8,7 @@ import click
 
 import tetviz
 from tetviz.commands.choices import EXIT_RULES
+from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
@@ -15,6 +16,7 @@ from tetviz.commands.options import (
     output_option,
     run_options,
     samples_option,
+    tmax_option,
 )
 from tetviz.commands.targets import output_paths, overlay_path
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from tetviz.results import ScalingCurve
 
 
-@click.command()
+@command()
 @checkpoints_argument
-@click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: 64; events: their frames]")
+@tmax_option("64; events: their frames")
 @click.option(
     "--exit",
     "exit_rule",
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--per-class", is_flag=True, help="Also the accuracy of each class.")
 @click.option("--keep-outputs", is_flag=True, help="Store the outputs O(t) of every sample too.")
-@samples_option(0)
+@samples_option(0, "One pass gives the whole curve.")
 @data_options
 @run_options
 @output_option("scale")

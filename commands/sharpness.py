@@ -6,14 +6,16 @@ from typing import Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
+    RENAMED_DIRECTIONS,
     bn_options,
     checkpoints_argument,
     data_options,
     direction_options,
     loss_option,
+    movable_options,
     output_option,
-    probe_options,
     run_options,
     samples_option,
     span_option,
@@ -23,9 +25,9 @@ from tetviz.commands.targets import output_paths
 from tetviz.commands.values import Parsed, parse_numbers
 
 
-@click.command()
+@command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
-@loss_option
+@loss_option()
 @timestep_option("The T to draw and to print.")
 @click.option(
     "--planes", type=click.IntRange(1), default=10, show_default=True, help="Independent pairs of directions."
@@ -42,8 +44,8 @@ from tetviz.commands.values import Parsed, parse_numbers
 )
 @direction_options
 @bn_options
-@probe_options
-@samples_option(1024)
+@movable_options
+@samples_option(1024, "Every point takes a pass over them.")
 @data_options
 @run_options
 @output_option("sharpness")

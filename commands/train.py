@@ -19,8 +19,9 @@ from tetviz.commands.choices import (
     RESETS,
     SURROGATES,
 )
+from tetviz.commands.command import command
 from tetviz.commands.console import at_chance, command_line, note, warn
-from tetviz.commands.options import combined, data_options, device_option
+from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option, timesteps_option
 from tetviz.commands.values import POSITIVE, SEED, FiniteRange, Name, Parsed, parse_finite
 from tetviz.errors import DataError, OutputError, TrainingError
 
@@ -48,7 +49,7 @@ network_options = combined(
         metavar="NAME=VALUE",
         help="Such as stem=128, connect=AND, zero_init=false. Repeat it for several.",
     ),
-    click.option("--norm", type=Name(LAYER_NORMS), default="bn", show_default=True),
+    click.option("--norm", type=Name(LAYER_NORMS), default="bn", show_default=True, help="Normalisation layers."),
     click.option("--neuron", type=Name(NEURONS), default="lif", show_default=True),
     click.option(
         "--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Of lif; of plif where it starts."
@@ -71,7 +72,7 @@ surrogate_options = combined(
 )
 
 loss_options = combined(
-    click.option("--loss", type=Name(LOSSES), default="tet", show_default=True),
+    click.option("--loss", type=Name(LOSSES), default="tet", show_default=True, help="The loss to train on."),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",
@@ -88,7 +89,7 @@ loss_options = combined(
 )
 
 stage_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: 4]"),
+    timesteps_option("4"),
     click.option("--epochs", type=click.IntRange(1), help="Epochs at that T.  [default: 10]"),
     click.option(
         "--stage",
@@ -111,7 +112,7 @@ optimizer_options = combined(
     ),
     click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
     click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
-    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    batch_option(64, "Samples an update."),
     click.option(
         "--augment",
         multiple=True,
@@ -119,7 +120,7 @@ optimizer_options = combined(
         help="Repeat for several; flip and crop suit images, flip and roll events.",
     ),
     click.option("--val-fraction", type=FiniteRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
-    click.option("--seed", type=SEED, default=0, show_default=True),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights, batches and what is held out."),
     click.option(
         "--precision",
         type=Name(PRECISIONS),
@@ -140,7 +141,7 @@ process_options = combined(
 )
 
 
-@click.command()
+@command()
 @network_options
 @surrogate_options
 @click.option("--k", type=SHARPNESS, help="Sharpness of --surrogate sigmoid, sigmoid(k (u - V_th)): 1 / --gamma.")
@@ -159,7 +160,7 @@ process_options = combined(
 )
 @click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
 @click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
-@click.option("--force", is_flag=True, help="Replace existing checkpoints.")
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Checkpoint, such as tet.pt.")
 def train(
     output: Path,

@@ -5,19 +5,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
+    batch_option,
+    bn_option,
     checkpoints_argument,
     combined,
     cost_option,
     data_options,
+    device_option,
     force_option,
+    gradient_loss_option,
     json_option,
-    machine_options,
     output_option,
+    precision_option,
     samples_option,
+    split_option,
+    timesteps_option,
 )
 from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
@@ -28,27 +33,22 @@ if TYPE_CHECKING:
     from tetviz.results import TrainingOperations
 
 _measure_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: T of training]"),
-    click.option(
-        "--loss", type=click.Choice(["sdt", "tet", "total"]), help="Whose errors.  [default: the loss trained on]"
-    ),
-    click.option(
-        "--bn",
-        type=click.Choice(["frozen", "batch"]),
-        default="frozen",
-        show_default=True,
-        help="Batch norm as a constant map, or by the statistics of each batch, as in training.",
-    ),
+    timesteps_option(),
+    gradient_loss_option,
+    bn_option("frozen", " As in training, batch leaves hardly any error 0.", ("frozen", "batch")),
     cost_option,
 )
 
 
-@click.command("training-energy")
+@command("training-energy")
 @checkpoints_argument
 @_measure_options
-@samples_option(256)
+@samples_option(256, "Each takes a backward pass.")
 @data_options
-@machine_options(batch_size=64, split="train")
+@device_option
+@batch_option(64, "Samples that a network runs on at once; a backward pass holds every step of them.")
+@precision_option
+@split_option("train", "Training computes on train samples.")
 @force_option
 @json_option
 @output_option("training-energy")

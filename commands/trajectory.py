@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
     bn_options,
     data_options,
     loss_option,
-    probe_options,
+    movable_options,
     run_options,
     samples_option,
 )
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from tetviz.results import Trajectory
 
 
-@click.command()
+@command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@loss_option
+@loss_option()
 @click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
-@probe_options
-@samples_option(512)
+@movable_options
+@samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: RUN.trajectory.h5]")
@@ -66,13 +67,13 @@ def trajectory(
     _measure(kept, kept[-1], target, "training", sessions, loss=loss, grid=grid, force=force, as_json=as_json)
 
 
-@click.command()
+@command()
 @click.argument("checkpoints", metavar="CKPT CKPT CKPT", nargs=3, type=click.Path(path_type=Path))
-@loss_option
+@loss_option()
 @click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
-@probe_options
-@samples_option(512)
+@movable_options
+@samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.plane.h5]")

@@ -141,7 +141,9 @@ def test_conventions_change_the_price_and_no_count(nets: list[Path], measured: R
     (tmp_path / "cost.toml").write_text(COST)
     plain = counts_of(nets[0])
     args = ("--convention", "strict", "--first-layer", "once", "--cost", tmp_path / "cost.toml", "--memory", "sram")
-    result = tetviz("energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--bn", "charge", "-o", tmp_path / "a.h5")
+    result = tetviz(
+        "energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--norm-cost", "charge", "-o", tmp_path / "a.h5"
+    )
     counts = load(tmp_path / "a.h5", OperationCounts)
     for name in array_fields(OperationCounts):
         np.testing.assert_array_equal(getattr(counts, name), getattr(plain, name))
@@ -241,7 +243,7 @@ REFUSED: dict[str, tuple[int, tuple[str, ...]]] = {
     "A --convention loose": (2, ("'tet', 'strict'",)),
     "A --first-layer twice": (2, ("'per-step', 'once'",)),
     "A --pool max": (2, ("'fold', 'mac'",)),
-    "A --bn batch": (2, ("'fold', 'charge'",)),
+    "A --norm-cost batch": (2, ("'fold', 'charge'",)),
     "A --memory dram": (2, ("'none', 'flat', 'sram'",)),
     "A -o x.txt": (2, (".h5",)),
     "A -o missing/x.h5": (1, ("missing",)),

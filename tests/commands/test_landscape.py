@@ -441,7 +441,7 @@ def attributes(path: Path) -> dict[str, Any]:
 def test_options_of_the_landscape_are_recorded(tet: Path, quick: Any, tmp_path: Path) -> None:
     asked = {
         "plain": (),
-        "norm": ("--norm", "layer"),
+        "norm": ("--direction-norm", "layer"),
         "params": ("--params", "bias=random"),
         "orthogonal": ("--orthogonal",),
         "recalibrate": ("--bn", "recalibrate", "--calibration", 30),

@@ -202,7 +202,7 @@ USAGE: dict[str, tuple[str, ...]] = {
     "sharpness A --t 9": ("--t 9", "T = 2"),
     "landscape A --bn recalibrat": ("recalibrat", "did you mean 'recalibrate'"),
     "plane A B C --bn Frozen": ("Frozen", "did you mean 'frozen'"),
-    "sharpness A --norm filters": ("filters", "did you mean 'filter'"),
+    "sharpness A --direction-norm filters": ("filters", "did you mean 'filter'"),
     "line A --calibration 0": ("--calibration", "x>=1"),
     "interpolate A B --calibration 0": ("--calibration", "x>=1"),
     "line A --samples -1": ("--samples", "x>=0"),
