@@ -66,6 +66,7 @@ NAMED = {
     **dict.fromkeys(("table1", "table3"), lambda: [trained(loss, seed) for loss in ("sdt", "tet") for seed in (0, 1)]),
     "table2": lambda: [trained("tet", k=k) for k in (1.0, 10.0, None)],
     "surface-table": KINDS["surfaces"],
+    "axes-table": lambda: two(planted_surface, planes=3),
     "sharpness-table": KINDS["sharpness"],
     "barrier-table": KINDS["interpolation"],
     "checkpoint-table": KINDS["trajectory"],
