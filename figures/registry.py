@@ -14,6 +14,12 @@ from tetviz.results import Result
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
+    "surface": "tetviz.figures.views.surface:VIEW",
+    "sharpness": "tetviz.figures.views.sharpness:VIEW",
+    "lines": "tetviz.figures.views.lines:VIEW",
+    "lines between checkpoints": "tetviz.figures.views.paths:VIEW",
+    "trajectory": "tetviz.figures.views.trajectory:VIEW",
+    "curvature": "tetviz.figures.views.curvature:VIEW",
     "energy": "tetviz.figures.views.energy:VIEW",
     "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
@@ -81,7 +87,7 @@ def draw(
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
-    return _picture(view.figure, results, view.heeds, choices)
+    return _picture(view, view.figure, results, choices)
 
 
 def named_figures() -> dict[str, tuple[str, TableOf[Any] | FigureOf]]:
@@ -128,7 +134,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
         raise ResultError(f"{name} takes {takes}, {bound}, got {len(results)}")
     _require_heeded(name, chosen.heeds, choices)
     if isinstance(chosen, FigureOf):
-        return _picture(chosen.draw, results, chosen.heeds, choices)
+        return _picture(chosen, chosen.draw, results, choices)
     return with_caption(chosen.make(results, choices), results)
 
 
@@ -157,9 +163,9 @@ def loaded(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _picture(path: str, results: Sequence[Result], heeds: Sequence[str], choices: Choices) -> Picture:
-    made = {name: getattr(choices, name) for name in choices.given() if name in heeds}
-    picture: Picture = loaded(path)(results, **made)
+def _picture(of: View[Any] | FigureOf, drawer: str, results: Sequence[Result], choices: Choices) -> Picture:
+    made = {name: getattr(choices, name) for name in choices.given() if name in of.heeds}
+    picture: Picture = loaded(drawer)(results[0] if of.most == 1 else results, **made)
     return picture
 
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ class Column:
         high: that of the upper ends.
         error: the column of the standard errors, if there are any.
         marked: a column of flags; where one is set, the cell ends in its name, such as ``4 (trained)``.
+        unit: a column of units, where rows differ in theirs; they stand behind the cells, in brackets.
+        named: what texts are shown as.
+        missing: what stands where there is no number.
     """
 
     head: str
@@ -41,6 +44,9 @@ class Column:
     high: str = ""
     error: str = ""
     marked: str = ""
+    unit: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+    missing: str = NO_NUMBER
 
     def texts(self, frame: pd.DataFrame) -> list[str]:
         """The cells of the column."""
@@ -52,17 +58,20 @@ class Column:
             ]
         if self.error:
             errors = zip(cells, frame[self.error], strict=True)
-            cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != NO_NUMBER else cell for cell, e in errors]
+            cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != self.missing else cell for cell, e in errors]
         if self.marked:
             flags = frame[self.marked].tolist()
             cells = [f"{cell} ({self.marked})" if flag else cell for cell, flag in zip(cells, flags, strict=True)]
+        if self.unit:
+            units = frame[self.unit].tolist()
+            cells = [f"{cell} ({unit})" if unit else cell for cell, unit in zip(cells, units, strict=True)]
         return cells
 
     def _text(self, value: Any) -> str:
         if not isinstance(value, float):
-            return str(value)
+            return self.named.get(str(value), str(value))
         if not math.isfinite(value):
-            return NO_NUMBER
+            return self.missing
         return self.form(value) if callable(self.form) else format(value, self.form)
 
 
@@ -78,6 +87,8 @@ class Table:
         feet: sentences below it.
         rows: positions of the rows that readers are shown; all by default.
         key: how the names of the rows are shown; as they are by default.
+        across: what stands in the head instead of in rows of their own: below each of its values, those of the last
+            column; the other columns name the rows, and the index is not shown.
         label: what LaTeX refers to it by, after ``tab:``.
         caption: for a paper, as :func:`tetviz.figures.captions.compose_caption` makes it: what it shows, of which
             networks, under which choices; after an empty line, where it is from.
@@ -90,6 +101,7 @@ class Table:
     feet: tuple[str, ...] = ()
     rows: Sequence[int] | None = None
     key: Column | None = None
+    across: Column | None = None
     label: str = "tetviz"
     caption: str = ""
 
@@ -101,12 +113,24 @@ class Table:
         whole = shown.rename_axis("").reset_index(names=name) if name not in shown.columns else shown
         key = self.key or Column(name)
         texts = [column.texts(whole) for column in columns]
+        if self.across:
+            return _spread([column.head for column in columns], texts, self.across.head, self.across.texts(whole))
         index = pd.Index(key.texts(whole), name=key.head)
         frame = pd.DataFrame(dict(enumerate(texts)), index=index)
         return frame.set_axis(pd.Index([column.head for column in columns], name=self.frame.columns.name), axis=1)
 
     def _repr_html_(self) -> str:
         return to_html(self.cells(), self.caption or self.note)
+
+
+def _spread(heads: Sequence[str], texts: Sequence[list[str]], across: str, at: Sequence[str]) -> pd.DataFrame:
+    *keys, values = texts
+    rows = list(zip(*keys, strict=True))
+    cells = dict(zip(zip(rows, at, strict=True), values, strict=True))
+    shown = list(dict.fromkeys(at))
+    body = {row: [*row[1:], *(cells.get((row, column), NO_NUMBER) for column in shown)] for row in rows}
+    index = pd.Index([row[0] for row in body], name=heads[0])
+    return pd.DataFrame(list(body.values()), index, pd.Index([*heads[1:-1], *shown], name=across))
 
 
 def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
@@ -120,16 +144,17 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
     shown = [range(len(each.frame)) if each.rows is None else each.rows for each in tables]
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
-    own = first.key or Column(key)
-    feet = [f"{name}: {foot}" for name, each in zip(names, tables, strict=True) for foot in each.feet]
+    shared = tuple(foot for foot in first.feet if all(foot in each.feet for each in tables))
+    own = [(name, foot) for name, each in zip(names, tables, strict=True) for foot in each.feet if foot not in shared]
+    rows_by = first.key or Column(key)
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(own, *columns) if many else columns,
+        columns=(rows_by, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None if many else own,
+        key=None if many else rows_by,
         note="; ".join(told([each.note for each in tables], names, "")),
-        feet=tuple(feet) if many else first.feet,
+        feet=(*(f"{name}: {foot}" for name, foot in own), *shared),
     )
 
 
@@ -173,8 +198,7 @@ def to_latex(table: Table) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.cells()
-    feet = [foot if foot.endswith(".") else f"{foot}." for foot in table.feet]
-    caption = " ".join(part for part in (caption, *feet) if part)
+    caption = " ".join(part for part in (caption, *(f"{foot}." for foot in table.feet)) if part)
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == NETWORK)
 
 

@@ -75,7 +75,8 @@ class FigureOf:
 
     Attributes:
         about: what it is, in a line.
-        draw: ``module:function`` that takes results and, by name, the choices that it heeds; loaded when it is drawn.
+        draw: ``module:function`` that takes results, or the one where ``most`` is 1, and, by name, the choices that it
+            heeds; loaded when it is drawn.
         takes: what it is drawn from, where that is less than all results of the kind.
         heeds: the choices that it heeds.
         least: number of results at least.
@@ -115,12 +116,12 @@ class View(Generic[R]):
         context: data and choices that the numbers of a result rest on.
         tables: by name; the first stands for all of them.
         table: the name of the one that is written where a table is asked for without a name; the first by default.
-        figure: ``module:function`` of the picture that fits any of its results; it takes results and, by name, the
-            choices that it heeds.
+        figure: ``module:function`` of the picture that fits any of its results; it takes results, or the one where
+            ``most`` is 1, and, by name, the choices that it heeds.
         alt: what the picture shows, with ``{}`` for the networks, for those who cannot see it.
         figures: pictures that have a name.
         heeds: the choices that the picture heeds.
-        most: number of results that the picture takes at most; None for any.
+        most: number of results that the picture, and a section of a page, takes at most; None for any.
         words: sentences about results that compare: differences, warnings, what may not be concluded.
         curves: charts to point at; a page has them instead of the picture.
         page: ``module:function`` of the block that a page has instead of both; it takes results.

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from tetviz.errors import ResultError, TetvizError
@@ -16,6 +17,10 @@ from tetviz.results import Result
 from tetviz.summaries.names import network_name, network_names
 
 Memory = dict[tuple[str, ...], list[Section]]
+_APART = (
+    "Results that do not compare with these stand in sections of their own: neither their axes nor their colours are "
+    "shared with these."
+)
 _MANY = 4  # networks, of which a page folds what it has for each
 _LONG = 20  # rows, likewise
 
@@ -40,7 +45,10 @@ def sections(sources: Sequence[Source], memory: Memory | None = None) -> list[Se
 
 
 def _of_view(view: View[Any], sources: Sequence[Source]) -> list[Section]:
-    return [_section(view, group) for group in _groups(sources, view.together)]
+    if view.most == 1:
+        return [_section(view, [source]) for source in sources]
+    groups = _groups(sources, view.together)
+    return [_section(view, group, apart=len(groups) > 1) for group in groups]
 
 
 def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
@@ -59,7 +67,7 @@ def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -
     return found
 
 
-def _section(view: View[Any], sources: Sequence[Source]) -> Section:
+def _section(view: View[Any], sources: Sequence[Source], *, apart: bool = False) -> Section:
     results = [source.result for source in sources]
     names = network_names(results)
     samples = sample_words(results)
@@ -69,6 +77,7 @@ def _section(view: View[Any], sources: Sequence[Source]) -> Section:
     blocks += _attempt(lambda: _pictures(view, results, names))
     blocks += _tables(view, results, names)
     blocks += [block for block in words if not block.warning]
+    blocks += [Sentences((_APART,))] if apart else []
     contexts = told([view.context(result) for result in results], names)
     return Section(view.title, contexts, tuple(blocks), tuple(sources), tuple(names))
 
@@ -92,7 +101,7 @@ def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) ->
     for table in view.tables.values():
         if len(results) < table.least:
             continue
-        blocks = _attempt(lambda table=table: list(_made(table, results, names)))  # type: ignore[misc]
+        blocks = list(_made(table, results, names))
         long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
         fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > _MANY or long else "")
         if fold:
@@ -104,11 +113,15 @@ def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) ->
 
 def _made(table: TableOf[Any], results: Sequence[Result], names: Sequence[str]) -> Iterable[Block]:
     if not table.each:
-        yield Tabled(table.make(results, Choices()))
+        yield from _attempt(lambda: [Tabled(table.make(results, Choices()))])
         return
     for result, name in zip(results, names, strict=True):
-        made = table.make([result], Choices())
-        yield Tabled(dataclasses.replace(made, note=": ".join(part for part in (name, made.note) if part)))
+        yield from _attempt(partial(_of_network, table, result, name))
+
+
+def _of_network(table: TableOf[Any], result: Result, name: str) -> list[Block]:
+    made = table.make([result], Choices())
+    return [Tabled(dataclasses.replace(made, note=": ".join(part for part in (name, made.note) if part)))]
 
 
 def _attempt(build: Callable[[], list[Any]]) -> list[Any]:
