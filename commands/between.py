@@ -147,17 +147,9 @@ def with_ends(points: int, span: tuple[float, float]) -> Any:
 
 def report_path(lines: "Lines", target: Path, as_json: bool) -> None:
     """Draws lines between two checkpoints, and prints the barriers on them."""
-    from tetviz.commands.console import note, print_json
-    from tetviz.figures import draw, format_table, save_figure
-    from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table
-    from tetviz.results import default_timestep
+    from tetviz.commands.console import note, print_results
+    from tetviz.figures import Choices, draw, save_figure
 
     save_figure(draw([lines]), target.with_suffix(".png"))
     note(f"wrote {target} and {target.with_suffix('.png')}")
-    if not as_json:
-        table = barrier_table(lines)
-        click.echo("\n".join([format_table(table.frame), *table.feet]))
-        return
-    numbers = barrier_numbers(lines).reset_index(names="loss")
-    numbers.insert(1, "timesteps", default_timestep(lines))
-    print_json([{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")])
+    print_results([lines], Choices(), as_json)

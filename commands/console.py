@@ -3,15 +3,19 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tetviz.training.monitor import Monitor
+
+if TYPE_CHECKING:
+    from tetviz.figures import Choices
+    from tetviz.results import Result
 
 
 def note(text: str) -> None:
@@ -62,6 +66,19 @@ def print_json(records: list[dict[str, Any]]) -> None:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     click.echo(json.dumps([{name: plain(value) for name, value in record.items()} for record in records]))
+
+
+def print_results(results: "Sequence[Result]", choices: "Choices", as_json: bool) -> None:
+    """Prints the tables and words of results; as JSON the numbers alone, with what is warned of on stderr."""
+    from tetviz.figures import printed, records
+    from tetviz.figures.registry import view_of
+
+    if not as_json:
+        click.echo(printed(results, choices))
+        return
+    for text in view_of(results).words(results, choices).warned:
+        note(f"warning: {text}")
+    print_json(records(results, choices))
 
 
 class TrainingProgress(Monitor):

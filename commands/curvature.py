@@ -20,7 +20,6 @@ from tetviz.commands.options import (
 
 if TYPE_CHECKING:
     from tetviz.landscape import Probe
-    from tetviz.results import Curvature
 
 # Three searches of the Lanczos method, of twenty vectors and a few restarts each.
 PRODUCTS_OF_EIGSH = 120
@@ -81,10 +80,10 @@ def curvature(
     tetviz curvature tet.pt --loss tet
     tetviz curvature tet.pt --radii 0.003,0.01,0.03 --directions 64 --precision float64
     """
-    from tetviz.commands.console import note, print_json
+    from tetviz.commands.console import note, print_results
     from tetviz.commands.probing import check_inputs, open_probe, recording
     from tetviz.commands.subject import duration
-    from tetviz.figures import draw, save_figure
+    from tetviz.figures import Choices, draw, save_figure
     from tetviz.landscape import compute_curvature
     from tetviz.results import Curvature
 
@@ -92,7 +91,7 @@ def curvature(
         raise click.UsageError("--params: a curvature needs a role that is random")
     targets = output_paths(checkpoints, output, "curvature")
     check_inputs(checkpoints, targets, Curvature, force)
-    records = []
+    results = []
     for path, target in zip(checkpoints, targets, strict=True):
         subject, probe, seconds = open_probe(path, **options)
         with recording(subject, target, force, directions * len(radii) * 6, seconds) as record:
@@ -117,11 +116,8 @@ def curvature(
             )
         save_figure(draw([result]), target.with_suffix(".png"))
         note(f"wrote {target} and {target.with_suffix('.png')}")
-        records += curvature_records(result)
-        if not as_json:
-            report(result)
-    if as_json:
-        print_json(records)
+        results.append(result)
+    print_results(results, Choices(), as_json)
 
 
 def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> float:
@@ -139,54 +135,3 @@ def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> flo
     begin = time.perf_counter()
     float((hessian @ vector).sum())
     return time.perf_counter() - begin
-
-
-def curvature_records(result: "Curvature") -> list[dict[str, Any]]:
-    """The numbers of a curvature as plain values.
-
-    Returns:
-        One record for the surrogate Hessian, one for each radius.
-    """
-    import numpy as np
-
-    from tetviz.results import default_timestep
-    from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
-
-    step = default_timestep(result)
-    bend = bootstrap_mean(finite_curvature(result, step))
-    slopes = slope_agreement(result)
-    probes = len(result.trace_estimate)
-    head = {"checkpoint": result.provenance.checkpoint, "loss": result.loss, "timesteps": step}
-    hessian = {
-        **head,
-        "eigenvalues": result.eigenvalue.tolist(),
-        "residuals": result.eigenvalue_residual.tolist(),
-        "trace": float(result.trace_estimate.mean()),
-        "trace_se": float(result.trace_estimate.std(ddof=1) / np.sqrt(probes)),
-        "mean_curvature": float(result.surrogate_curvature.mean()),
-        "gradient_norm": result.gradient_norm,
-        "weight_norm": result.weight_norm,
-        "parameters": result.parameters,
-        "note": result.note,
-    }
-    radii = [
-        {
-            **head,
-            "radius": float(radius),
-            "curvature": float(bend.mean[i]),
-            "curvature_low": float(bend.low[i]),
-            "curvature_high": float(bend.high[i]),
-            **{name: float(values[i]) for name, values in slopes.items()},
-        }
-        for i, radius in enumerate(result.radius)
-    ]
-    return [hessian, *radii]
-
-
-def report(result: "Curvature") -> None:
-    """Prints a curvature."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_flatness import curvature_table
-
-    table = curvature_table(result)
-    click.echo("\n".join([*table.feet, format_table(table.frame)]))

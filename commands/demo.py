@@ -1,13 +1,14 @@
 """``tetviz demo``: the whole story on the handwritten digits that scikit-learn ships."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from tetviz.commands.options import SEED
 
 if TYPE_CHECKING:
+    from tetviz.figures import Table
     from tetviz.results import OperationCounts, ScalingCurve, Sharpness
 
 EPOCHS = 10
@@ -42,17 +43,16 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     from tetviz.commands.scale import measure_scaling
     from tetviz.commands.subject import open_subject
     from tetviz.figures import (
-        TABLE_CAPTION,
         compare_surfaces,
         draw_energy,
+        draw_named,
         draw_scaling,
         draw_sharpness,
-        format_table,
         save_figure,
-        step_accuracy_table,
-        to_markdown,
+        save_table,
     )
     from tetviz.figures.report.page import read_sources, render_report
+    from tetviz.figures.table import headed, to_text
     from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates
     from tetviz.results import replacing, save
 
@@ -83,10 +83,10 @@ def demo(folder: Path, seed: int, force: bool) -> None:
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
     save_figure(draw_energy(list(counts.values())), folder / "figure4b.png")
-    table = step_accuracy_table(list(curves.values()))
-    (folder / "table4.md").write_text(f"{TABLE_CAPTION}\n\n{to_markdown(table)}\n", encoding="utf-8")
-    (folder / "table4.csv").write_text(table.to_csv(), encoding="utf-8")
-    click.echo(f"{TABLE_CAPTION}\n{format_table(table)}\n")
+    table = cast("Table", draw_named("table4", list(curves.values())))
+    for suffix in (".md", ".csv"):
+        save_table(table, folder / f"table4{suffix}")
+    click.echo(f"{to_text(headed(table))}\n")
     for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
         click.echo(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")

@@ -1,8 +1,7 @@
 """``tetviz sharpness`` and ``tetviz compare``: flatness in numbers, with intervals over random planes."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,10 +18,6 @@ from tetviz.commands.options import (
     samples_option,
     span_option,
 )
-
-if TYPE_CHECKING:
-    from tetviz.results import Lines
-    from tetviz.summaries import Difference
 
 
 @click.command()
@@ -69,9 +64,9 @@ def sharpness(
     tetviz sharpness tet.pt
     tetviz sharpness sdt.pt tet.pt --planes 10 --bn recalibrate
     """
-    from tetviz.commands.console import note, print_json
+    from tetviz.commands.console import note, print_results
     from tetviz.commands.probing import open_planes, recording
-    from tetviz.figures import draw, save_figure
+    from tetviz.figures import Choices, draw, save_figure
     from tetviz.landscape import compute_sharpness
     from tetviz.results import Sharpness
 
@@ -87,10 +82,7 @@ def sharpness(
             results.append(compute_sharpness(each.probe, each.planes, axis, rho, loss, record))
         save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
         note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(flatness_records(results, timestep, compared(results, timestep)))
-    else:
-        report_flatness(results, timestep, compared(results, timestep))
+    print_results(results, Choices(timestep=timestep), as_json)
 
 
 @click.command()
@@ -108,20 +100,19 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
     tetviz compare sdt.scale.h5 tet.scale.h5
     """
-    from tetviz.commands.console import print_json
-    from tetviz.commands.scale_report import report_scaling, scaling_records
+    from tetviz.commands.console import print_json, print_results
     from tetviz.errors import ResultError
-    from tetviz.figures.report.tables_flatness import differences
+    from tetviz.figures import Choices, printed, records
     from tetviz.results import Lines, ScalingCurve, Surface, load
-    from tetviz.summaries import axis_lines
-    from tetviz.summaries.scaling import differences_from_first
+    from tetviz.summaries import axis_lines, flatness
 
     loaded: list[Any] = [load(file) for file in files]
     if all(isinstance(found, ScalingCurve) for found in loaded):
+        choices, asked = Choices(timestep=timestep), ["differences"]
         if as_json:
-            print_json(scaling_records(loaded, differences_from_first(loaded)))
+            print_json(records(loaded, choices, asked))
         else:
-            report_scaling(loaded, timestep)
+            click.echo(printed(loaded, choices, asked))
         return
     results: list[Lines] = []
     for file, found in zip(files, loaded, strict=True):
@@ -131,56 +122,5 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
                 "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
             )
         results.append(found if isinstance(found, Lines) else axis_lines(found))
-    found = differences(results, timestep)
-    if as_json:
-        print_json(flatness_records(results, timestep, found))
-    else:
-        report_flatness(results, timestep, found)
-
-
-def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
-    """How each checkpoint differs from the first, where they were measured on the same noise and samples."""
-    from tetviz.commands.console import note
-    from tetviz.errors import ResultError
-    from tetviz.figures.report.tables_flatness import differences
-
-    try:
-        return differences(results, timestep)
-    except ResultError as error:
-        note(f"no difference is given: {error}")
-        return []
-
-
-def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]") -> None:
-    """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_flatness import flatness_table, flatness_words
-    from tetviz.summaries.names import network_names
-
-    names = network_names(results)
-    tables = [flatness_table(lines, timestep) for lines in results]
-    for name, table in zip(names, tables, strict=True):
-        click.echo(f"\n{name}: {table.caption}\n{format_table(table.frame)}")
-    for sentence in flatness_words(results, found):
-        click.echo(sentence + "; --json lists them" * sentence.endswith("no test)"))
-
-
-def flatness_records(
-    results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]"
-) -> list[dict[str, Any]]:
-    """Every number and every difference as plain values."""
-    from tetviz.results import default_timestep
-    from tetviz.summaries import sharpness_table
-
-    records = []
-    for lines in results:
-        for loss in ("sdt", "tet"):
-            step = timestep or default_timestep(lines)
-            table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
-            head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
-            records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]
-    for d in found:
-        steps = dict(zip(("first_timesteps", "second_timesteps"), d.timesteps, strict=True))
-        values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, **steps, "sentence": d.sentence()}
-        records.append({"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity, **values})
-    return records
+    flatness.differences_from_first(results, timestep)  # refuses those that do not compare
+    print_results(results, Choices(timestep=timestep), as_json)

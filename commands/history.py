@@ -1,14 +1,14 @@
 """``tetviz history``: how a training run went, as a result file and a figure."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tetviz.commands.options import checkpoints_argument, command_line, output_option, output_paths
 
 if TYPE_CHECKING:
-    from tetviz.results import Provenance, TrainingHistory
+    from tetviz.results import Provenance
     from tetviz.training import Checkpoint
 
 
@@ -31,10 +31,8 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     tetviz plot sdt.last.history.h5 switched.last.history.h5 -o figure3.pdf
     """
     from tetviz.commands.console import note, print_json
-    from tetviz.figures import draw_history, format_table, save_figure
-    from tetviz.figures.report.tables_training import history_table
+    from tetviz.figures import draw_history, printed, records, save_figure
     from tetviz.results import save, writable_target
-    from tetviz.summaries.names import network_name
     from tetviz.training import Checkpoint, training_history
 
     targets = output_paths(checkpoints, output, "history")
@@ -48,8 +46,6 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
     for path, target, run in zip(checkpoints, targets, histories, strict=True):
         save(target, run)
         save_figure(draw_history([run]), target.with_suffix(".png"))
-        if not as_json:
-            click.echo(f"{network_name(run.provenance)}\n{format_table(history_table(run).frame)}")
         if len(run.epoch) < run.planned_epochs:
             note(
                 f"{path}: holds the first {len(run.epoch)} of {run.planned_epochs} epochs; OUTPUT.last.pt holds all "
@@ -57,21 +53,9 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
             )
         note(f"wrote {target} and {target.with_suffix('.png')}")
     if as_json:
-        print_json([record(run) for run in histories])
-
-
-def record(run: "TrainingHistory") -> dict[str, Any]:
-    """A training history as plain values."""
-    head = {
-        "checkpoint": run.provenance.checkpoint,
-        "best_epoch": run.best_epoch,
-        "planned_epochs": run.planned_epochs,
-        "stages": list(run.stages),
-        "switch": run.switch,
-        "loss": run.trained_on(),
-    }
-    columns = run.to_frame().drop(columns=["loss", "loss_index"]).reset_index()
-    return {**head, **{str(name): column.tolist() for name, column in columns.items()}}
+        print_json(records(histories))
+    else:
+        click.echo(printed(histories))
 
 
 def provenance_of(path: Path, checkpoint: "Checkpoint") -> "Provenance":

@@ -90,8 +90,7 @@ def isometry(
     """
     from tetviz.commands.console import note, print_json
     from tetviz.commands.subject import open_subject
-    from tetviz.figures import draw_isometry, format_table, save_figure
-    from tetviz.figures.report.tables_training import depth_table
+    from tetviz.figures import draw_isometry, printed, records, save_figure
     from tetviz.results import save, writable_target
     from tetviz.training import Checkpoint
 
@@ -111,16 +110,14 @@ def isometry(
         save_figure(draw_isometry([result], depth), target.with_suffix(".png"))
         for sentence in [*result.not_measured, *_bypassed(result)]:
             note(f"warning: {sentence}")
-        if not as_json:
-            click.echo(format_isometry(result) + "\n")
         note(f"wrote {target} and {target.with_suffix('.png')}")
-    if len(results) > 1 and not as_json:
-        click.echo(format_table(depth_table(results).frame) + "\n")
     for target in overlay:
         save_figure(draw_isometry(results, depth), target.with_suffix(".png"))
         note(f"wrote {target.with_suffix('.png')}")
     if as_json:
-        print_json([record(result) for result in results])
+        print_json(records(results))
+    else:
+        click.echo(printed(results))
 
 
 def _check_blocks(pattern: str | None) -> None:
@@ -178,38 +175,3 @@ def _bypassed(result: "BlockIsometry") -> list[str]:
         f"{len(shares)} of {len(result.block)} blocks do not carry all of the gradient, the most passes by {most} "
         f"({shares[most]:.0%} in norm): phi is right for each, the product is not what becomes of the gradient"
     ]
-
-
-def record(result: "BlockIsometry") -> dict[str, Any]:
-    """A block isometry as plain values."""
-    from tetviz.summaries.isometry import isometry_table
-
-    table = isometry_table(result)
-    return {
-        "checkpoint": result.provenance.checkpoint,
-        "label": result.provenance.label,
-        "loss": result.loss,
-        "bn": result.bn,
-        "timesteps": len(result.timestep),
-        "probes": result.probes,
-        "samples": len(result.sample),
-        "block": table.index.tolist(),
-        **{str(name).replace(" ", "_"): column.tolist() for name, column in table.items()},
-        "block_gradient_by_timestep": result.input_gradient.tolist(),
-        "layer": result.layer_names,
-        "layer_gradient_by_timestep": result.layer_gradient.tolist(),
-        "neurons": result.neuron_names,
-        "rate_by_timestep": result.rate.tolist(),
-        "mass_by_timestep": result.mass.tolist(),
-        "not_measured": result.not_measured,
-    }
-
-
-def format_isometry(result: "BlockIsometry") -> str:
-    """A block isometry as a table."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_training import block_table
-    from tetviz.summaries.names import network_name
-
-    table = block_table(result)
-    return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

@@ -58,27 +58,24 @@ def landscape(
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
     tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import compared, report_flatness
+    from tetviz.commands.console import note, print_results
     from tetviz.commands.probing import open_planes
+    from tetviz.figures import Choices
     from tetviz.results import Surface
     from tetviz.summaries import axis_lines
 
     opened, axis = open_planes(
         checkpoints, output, Surface, "landscape", loss=loss, timestep=timestep, force=force, **options
     )
-    records, surfaces = [], []
+    surfaces = []
     for each in opened:
         surfaces.append(measure_landscape(each, axis, loss, force, timestep))
-        records += headlines(surfaces[-1])
-        if not as_json:
-            click.echo(format_headlines(records[-2:]))
         note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(records)
-    elif options["planes"] > 1:
-        lines = [axis_lines(surface) for surface in surfaces]
-        report_flatness(lines, timestep, compared(lines, timestep))
+    choices = Choices(timestep=timestep)
+    print_results(surfaces, choices, as_json)
+    if options["planes"] > 1 and not as_json:
+        click.echo()
+        print_results([axis_lines(surface) for surface in surfaces], choices, as_json)
 
 
 def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":
@@ -92,52 +89,3 @@ def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, times
         surface = surface_on(opened.probe, opened.planes, axis, axis, loss, record)
     save_figure(draw_surface(surface, timestep=timestep), opened.target.with_suffix(".png"))
     return surface
-
-
-def headlines(surface: "Surface") -> list[dict[str, Any]]:
-    """The headline numbers of a surface, at its longest T, over all its planes.
-
-    Returns:
-        A record for each loss; NaN where no point is finite.
-    """
-    import numpy as np
-
-    j, i = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
-    records = []
-    for name, grid in (("L_SDT", surface.sdt_loss), ("L_TET", surface.tet_loss)):
-        values = grid[..., -1]
-        finite = np.where(np.isfinite(values), values, np.nan)
-        count = int(np.isfinite(values).sum())
-        plane, row, column = np.unravel_index(np.nanargmin(finite), finite.shape) if count else (0, j, i)
-        records.append(
-            {
-                "checkpoint": surface.provenance.checkpoint,
-                "loss": name,
-                "timesteps": int(surface.timestep[-1]),
-                "planes": len(surface.plane),
-                "centre": float(values[0, j, i]),
-                "lowest": float(finite[plane, row, column]),
-                "lowest_plane": int(plane) + 1,
-                "lowest_x": float(surface.x[column]),
-                "lowest_y": float(surface.y[row]),
-                "mean": float(np.nanmean(finite)) if count else float("nan"),
-                "highest": float(np.nanmax(finite)) if count else float("nan"),
-                "not_finite": finite.size - count,
-            }
-        )
-    return records
-
-
-def format_headlines(records: list[dict[str, Any]]) -> str:
-    """The headline numbers as a table."""
-    import pandas as pd
-
-    from tetviz.figures import format_table
-
-    frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {records[0]['timesteps']}"))
-    frame["at (x, y)"] = [f"({r['lowest_x']:.3g}, {r['lowest_y']:.3g})" for r in records]
-    columns = ["centre", "lowest", "at (x, y)", "mean", "highest", "not_finite"]
-    if records[0]["planes"] > 1:
-        frame["on plane"] = [str(r["lowest_plane"]) for r in records]
-        columns.insert(3, "on plane")
-    return format_table(frame[columns].rename(columns={"not_finite": "not finite"}), decimals=4)

@@ -50,10 +50,9 @@ def line(
     tetviz line tet.pt
     tetviz line sdt.pt tet.pt --planes 10 --range auto
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import compared, flatness_records, report_flatness
+    from tetviz.commands.console import note, print_results
     from tetviz.commands.probing import open_planes, recording
-    from tetviz.figures import draw, save_figure
+    from tetviz.figures import Choices, draw, save_figure
     from tetviz.landscape import compute_lines
     from tetviz.results import Lines
 
@@ -64,7 +63,4 @@ def line(
             results.append(compute_lines(each.probe, each.planes, axis, loss, record))
         save_figure(draw([results[-1]], timestep=timestep), each.target.with_suffix(".png"))
         note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(flatness_records(results, timestep, compared(results, timestep)))
-    else:
-        report_flatness(results, timestep, compared(results, timestep))
+    print_results(results, Choices(timestep=timestep), as_json)

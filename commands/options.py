@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
-    """A name in one of tetviz's registries, which is imported only when a name is given."""
+    """A name in one of tetviz's registries, or of those that a function gives, imported only when a name is given."""
 
     name = "name"
 
@@ -27,7 +27,8 @@ class Registered(click.ParamType):  # type: ignore[type-arg]  # generic only fro
 
     def known(self) -> list[str]:
         """The names of the registry."""
-        return list(getattr(import_module(self.module), self.registry))
+        registry = getattr(import_module(self.module), self.registry)
+        return list(registry() if callable(registry) else registry)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """The names, for the help text."""

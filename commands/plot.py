@@ -9,7 +9,7 @@ import click
 from tetviz.commands.options import Parsed, Registered, combined
 
 if TYPE_CHECKING:
-    from tetviz.figures.named import Choices
+    from tetviz.figures import Choices
     from tetviz.results import Result, Surface
 
 STYLES = ("neurips", "icml", "ieee", "slides")
@@ -22,11 +22,13 @@ _FLAGS |= {"--all-planes": "planes"}
 def _print_figures(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if not asked or context.resilient_parsing:
         return
-    from tetviz.figures.named import FIGURES
+    from tetviz.figures import named_figures
+    from tetviz.figures.registry import view_named
 
-    width = max(map(len, FIGURES))
-    for name, named in FIGURES.items():
-        click.echo(f"{name:<{width}}  {named.about}; takes {named.takes}")
+    figures = named_figures()
+    width = max(map(len, figures))
+    for name, (view, named) in figures.items():
+        click.echo(f"{name:<{width}}  {named.about}; takes {named.takes or view_named(view).takes}")
     context.exit()
 
 
@@ -35,7 +37,7 @@ _choice_options = combined(
         "--figure",
         "name",
         metavar="NAME",
-        type=Registered("tetviz.figures.named", "FIGURES"),
+        type=Registered("tetviz.figures", "named_figures"),
         help="A figure or table by its name, such as fig2 or table4.  [default: what fits the files]",
     ),
     click.option(
@@ -121,17 +123,18 @@ def plot(
     tetviz plot tet.landscape.h5 --all-t -o timesteps.pdf
     tetviz plot tet.landscape.h5 -o timesteps.gif
     """
-    from tetviz.figures.named import FIGURES, Choices
+    from tetviz.figures import Choices, named_figures
     from tetviz.figures.output import check_suffix
     from tetviz.figures.plots.venues import use_style
     from tetviz.figures.table import TABLE_SUFFIXES
+    from tetviz.figures.view import TableOf
     from tetviz.results import writable_target
     from tetviz.results.loss_landscape import load_any
 
     animated = output.suffix.lower() == ".gif"
     name = _chosen_name(name, animated, flags, timestep, plane)
     _check_groups(name, groups)
-    tabular = FIGURES[name].table if name else output.suffix.lower() in TABLE_SUFFIXES
+    tabular = isinstance(named_figures()[name][1], TableOf) if name else output.suffix.lower() in TABLE_SUFFIXES
     if not animated:
         check_suffix(output, name or "", table=tabular)
     twice = [str(file) for number, file in enumerate(files) if file.resolve() in map(Path.resolve, files[:number])]
@@ -156,10 +159,10 @@ def plot(
 def _draw(
     results: "Sequence[Result]", name: str | None, choices: "Choices", output: Path, tabular: bool, force: bool
 ) -> list[Path]:
-    from tetviz.figures import animate_timesteps, draw
-    from tetviz.figures.named import default_table, draw_named
+    from tetviz.figures import animate_timesteps, draw, draw_named
     from tetviz.figures.output import save_with_caption, write_caption
     from tetviz.figures.plots.animation import animation_caption
+    from tetviz.figures.registry import default_table
 
     if output.suffix.lower() == ".gif":
         surface = _one_surface(results)
@@ -191,9 +194,11 @@ def _chosen_name(
 
 
 def _check_heeded(name: str | None, choices: "Choices") -> None:
-    from tetviz.figures.named import FIGURES, OPTIONS
+    from tetviz.figures import named_figures
+    from tetviz.figures.registry import OPTIONS
 
-    ignored = [OPTIONS[given] for given in choices.given() if name and given not in FIGURES[name].heeds]
+    heeds = named_figures()[name][1].heeds if name else tuple(OPTIONS)
+    ignored = [OPTIONS[given] for given in choices.given() if given not in heeds]
     if ignored:
         raise click.UsageError(f"{name} has nothing to choose there: leave out {' and '.join(ignored)}")
 

@@ -19,7 +19,6 @@ from tetviz.commands.options import (
 if TYPE_CHECKING:
     from tetviz.commands.subject import Subject
     from tetviz.results import ScalingCurve
-    from tetviz.summaries import AccuracyDifference
 
 
 @click.command()
@@ -63,8 +62,8 @@ def scale(
     tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
     from tetviz.commands.console import note, print_json, warn_at_chance
-    from tetviz.commands.scale_report import report_differences, scaling_records
     from tetviz.commands.subject import open_subject
+    from tetviz.figures import printed, records
     from tetviz.results import writable_target
     from tetviz.summaries.exits import RULES
     from tetviz.training import Checkpoint
@@ -89,25 +88,25 @@ def scale(
     for paths in figures[len(checkpoints) :]:
         draw_overlay(curves, paths, rules)
         note(f"wrote {', '.join(map(str, paths.values()))}")
-    differences, why = compared(curves)
+    asked = ["steps", *rules, *(["per-class"] if per_class else []), *compared(curves)]
     if as_json:
-        print_json(scaling_records(curves, differences, rules, per_class))
+        print_json(records(curves, asked=asked))
     else:
-        report(curves, rules, per_class)
-        report_differences(curves, differences)
-    if why:
-        note(f"no difference is given: {why}")
+        click.echo(printed(curves, asked=asked))
 
 
-def compared(curves: "Sequence[ScalingCurve]") -> "tuple[list[AccuracyDifference], str]":
-    """How each checkpoint differs from the first, where they were measured on the same samples."""
+def compared(curves: "Sequence[ScalingCurve]") -> list[str]:
+    """Asks for differences from the first checkpoint, where all were measured on the same samples."""
+    from tetviz.commands.console import note
     from tetviz.errors import ResultError
     from tetviz.summaries.scaling import differences_from_first
 
     try:
-        return differences_from_first(curves), ""
+        differences_from_first(curves)
     except ResultError as error:
-        return [], str(error)
+        note(f"no difference is given: {error}")
+        return []
+    return ["differences"]
 
 
 def figure_paths(target: Path, rules: Sequence[str], per_class: bool) -> dict[str, Path]:
@@ -161,17 +160,3 @@ def draw_extra(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: 
         save_figure(draw_exits(curves, rules), paths["exit"])
     if "classes" in paths:
         save_figure(draw_classes(curves), paths["classes"])
-
-
-def report(curves: "Sequence[ScalingCurve]", rules: Sequence[str], per_class: bool) -> None:
-    """Prints all tables."""
-    from tetviz.commands.scale_report import format_classes, format_curve, format_exits
-    from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
-    from tetviz.summaries.names import network_names
-
-    names = network_names(curves)
-    for name, curve in zip(names, curves, strict=True):
-        click.echo(f"{name}: {len(curve.sample):,} samples [95 % Wilson interval]")
-        tables = [format_curve(curve), *(format_exits(curve, rule) for rule in rules)]
-        click.echo("\n\n".join([*tables, *([format_classes(curve)] if per_class else [])]) + "\n")
-    click.echo(f"{TABLE_CAPTION}\n{format_table(step_accuracy_table(curves))}")

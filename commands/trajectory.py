@@ -93,10 +93,9 @@ def _measure(
     as_json: bool,
     **options: Any,
 ) -> None:
-    from tetviz.commands.console import note, print_json
+    from tetviz.commands.console import note, print_results
     from tetviz.commands.probing import check_inputs, open_probe, recording
-    from tetviz.figures import draw, format_table, save_figure
-    from tetviz.figures.report.tables_paths import checkpoint_numbers, checkpoint_table
+    from tetviz.figures import Choices, draw, save_figure
     from tetviz.landscape import compute_trajectory, plane_through
     from tetviz.landscape.trajectory import displacements
     from tetviz.results import Trajectory
@@ -110,12 +109,7 @@ def _measure(
         result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
     save_figure(draw([result]), target.with_suffix(".png"))
     note(f"wrote {target} and {target.with_suffix('.png')}")
-    if as_json:
-        rows = checkpoint_numbers(result).reset_index(names="name").to_dict("records")
-        print_json([{str(name): value for name, value in row.items()} for row in rows])
-        return
-    table = checkpoint_table(result)
-    click.echo("\n".join([format_table(table.frame), *table.feet]))
+    print_results([result], Choices(), as_json)
 
 
 def require_same_run(run: Path, kept: Path) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from tetviz.figures.formatting import plain_units
 from tetviz.figures.registry import view_of
-from tetviz.figures.table import to_text
-from tetviz.figures.view import Choices
+from tetviz.figures.table import headed, to_text
+from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Result
 from tetviz.summaries.names import network_names
 
@@ -20,14 +20,15 @@ def printed(results: Sequence[Result], choices: Choices | None = None, asked: Co
         asked: options that ask for further tables.
     """
     view, choices = view_of(results), choices or Choices()
-    tables = [table for table in view.tables.values() if not table.asked or table.asked in asked]
+    tables = _tables(view, asked)
     parts = []
     for name, result in zip(network_names(results), results, strict=True):
-        own = [to_text(table.make([result], choices)) for table in tables if table.each]
         head = ": ".join(part for part in (name, view.context(result)) if part)
-        parts.append("\n\n".join([f"{head}\n{own[0]}", *own[1:]]) if own else head)
+        own = [table.make([result], choices) for table in tables if table.each]
+        first = "\n".join([head, *map(to_text, own[:1])])
+        parts.append("\n\n".join([first, *(to_text(headed(table)) for table in own[1:])]))
     shared = [table for table in tables if not table.each and len(results) >= table.least]
-    parts += [to_text(table.make(results, choices)) for table in shared]
+    parts += [to_text(headed(table.make(results, choices))) for table in shared]
     words = view.words(results, choices)
     sentences = [*(f"warning: {text}" for text in words.warned), *words.said]
     if sentences:
@@ -35,6 +36,19 @@ def printed(results: Sequence[Result], choices: Choices | None = None, asked: Co
     return plain_units("\n\n".join(parts))
 
 
-def records(results: Sequence[Result], choices: Choices | None = None) -> list[dict[str, Any]]:
-    """The numbers of some results as plain values, as ``--json`` prints them."""
-    return view_of(results).record(results, choices or Choices())
+def records(
+    results: Sequence[Result], choices: Choices | None = None, asked: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The numbers of some results as plain values, as ``--json`` prints them; arguments as of :func:`printed`."""
+    view = view_of(results)
+    found = view.record(results, choices or Choices())
+    for table in _tables(view, asked):
+        if table.record and len(results) >= table.least:
+            for record, further in zip(found, table.record(results), strict=True):
+                record |= further
+    return found
+
+
+def _tables(view: View[Any], asked: Collection[str]) -> list[TableOf[Any]]:
+    tables = [table for table in view.tables.values() if not table.by_name]
+    return [table for table in tables if not table.asked or table.asked in asked]

@@ -7,10 +7,12 @@ from typing import Any
 
 from tetviz.errors import ResultError, unknown
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.table import Table
 from tetviz.figures.view import Choices, FigureOf, TableOf, View
 from tetviz.results import Result
+from tetviz.summaries.names import network_names
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
@@ -20,7 +22,9 @@ VIEWS: dict[str, str] = {
     "lines between checkpoints": "tetviz.figures.views.paths:VIEW",
     "trajectory": "tetviz.figures.views.trajectory:VIEW",
     "curvature": "tetviz.figures.views.curvature:VIEW",
+    "scaling": "tetviz.figures.views.scaling:VIEW",
     "energy": "tetviz.figures.views.energy:VIEW",
+    "history": "tetviz.figures.views.history:VIEW",
     "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
 }
@@ -87,6 +91,8 @@ def draw(
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
+    if not view.figure:
+        return _picture_of_curves(view, results, choices)
     return _picture(view, view.figure, results, choices)
 
 
@@ -166,6 +172,24 @@ def loaded(path: str) -> Any:
 def _picture(of: View[Any] | FigureOf, drawer: str, results: Sequence[Result], choices: Choices) -> Picture:
     made = {name: getattr(choices, name) for name in choices.given() if name in of.heeds}
     picture: Picture = loaded(drawer)(results[0] if of.most == 1 else results, **made)
+    return picture
+
+
+def _picture_of_curves(view: View[Any], results: Sequence[Result], choices: Choices) -> Picture:
+    charts = [chart for chart in view.curves(results, choices) if not chart.fold]
+    contexts = [view.context(result) for result in results]
+    picture = draw_charts(charts, *labels_and_title(network_names(results), contexts))
+    meanings = {
+        "Rings": "ring",
+        "Bands": "band",
+        "Thin lines": "thin",
+        "Dashed vertical lines": "dashed",
+        "Dotted vertical lines": "dotted",
+    }
+    notes = {
+        f"{what}: {getattr(chart, name)}" for what, name in meanings.items() for chart in charts if getattr(chart, name)
+    }
+    picture.caption = compose_caption("; ".join(chart.title for chart in charts), results, contexts, *sorted(notes))
     return picture
 
 

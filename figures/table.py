@@ -31,6 +31,8 @@ class Column:
         low: the column of the lower ends of the intervals, if there are intervals.
         high: that of the upper ends.
         error: the column of the standard errors, if there are any.
+        deviation: the column of the sample standard deviations; where there is one, it stands behind a ±.
+        count: the column that says of how many values a deviation is.
         marked: a column of flags; where one is set, the cell ends in its name, such as ``4 (trained)``.
         unit: a column of units, where rows differ in theirs; they stand behind the cells, in brackets.
         named: what texts are shown as.
@@ -43,6 +45,8 @@ class Column:
     low: str = ""
     high: str = ""
     error: str = ""
+    deviation: str = ""
+    count: str = ""
     marked: str = ""
     unit: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +63,9 @@ class Column:
         if self.error:
             errors = zip(cells, frame[self.error], strict=True)
             cells = [f"{cell} ({e:.1g})" if math.isfinite(e) and cell != self.missing else cell for cell, e in errors]
+        if self.deviation:
+            rows = zip(cells, frame[self.deviation].tolist(), frame[self.count].tolist(), strict=True)
+            cells = [f"{cell} ± {self._text(d)} (n = {n})" if math.isfinite(d) else cell for cell, d, n in rows]
         if self.marked:
             flags = frame[self.marked].tolist()
             cells = [f"{cell} ({self.marked})" if flag else cell for cell, flag in zip(cells, flags, strict=True)]
@@ -146,16 +153,21 @@ def stacked(names: Sequence[str], tables: Sequence[Table]) -> Table:
     columns = first.columns or tuple(Column(str(name)) for name in first.frame.columns)
     shared = tuple(foot for foot in first.feet if all(foot in each.feet for each in tables))
     own = [(name, foot) for name, each in zip(names, tables, strict=True) for foot in each.feet if foot not in shared]
-    rows_by = first.key or Column(key)
+    key_column = first.key or Column(key)
     return dataclasses.replace(
         first,
         frame=pd.concat(frames),
-        columns=(rows_by, *columns) if many else columns,
+        columns=(key_column, *columns) if many else columns,
         rows=[int(start) + row for start, rows in zip(starts, shown, strict=False) for row in rows],
-        key=None if many else rows_by,
+        key=None if many else key_column,
         note="; ".join(told([each.note for each in tables], names, "")),
         feet=(*(f"{name}: {foot}" for name, foot in own), *shared),
     )
+
+
+def headed(table: Table) -> Table:
+    """A table with a note: where it has none, what it is about."""
+    return dataclasses.replace(table, note=table.note or table.about)
 
 
 def save_table(table: Table, path: str | Path) -> Path:
@@ -198,7 +210,8 @@ def to_latex(table: Table) -> str:
     """A table in LaTeX, for the packages booktabs and graphicx, as :func:`tetviz.figures.latex.latex_table` sets it."""
     caption, _, origin = table.caption.partition("\n\n")
     shown = table.cells()
-    caption = " ".join(part for part in (caption, *(f"{foot}." for foot in table.feet)) if part)
+    feet = [foot if foot.endswith(".") else f"{foot}." for foot in table.feet]
+    caption = " ".join(part for part in (caption, *feet) if part)
     return latex_table(_cells(shown, 2), caption, table.label, origin, networks=shown.columns.name == NETWORK)
 
 

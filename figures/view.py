@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from tetviz.errors import ResultError
 from tetviz.figures.curves import Curves
 from tetviz.figures.table import Table
 from tetviz.results import Result
@@ -57,6 +58,8 @@ class TableOf(Generic[R]):
         least: number of networks that it takes at least.
         fold: the title under which a page folds it; empty to show it.
         asked: the option that has to ask for it in the terminal; empty to print it always.
+        by_name: whether it is made only where its name asks for it.
+        record: what it adds to the records of the networks, where it is printed; nothing by default.
     """
 
     about: str
@@ -67,6 +70,8 @@ class TableOf(Generic[R]):
     least: int = 1
     fold: str = ""
     asked: str = ""
+    by_name: bool = False
+    record: Callable[[Sequence[R]], Sequence[Mapping[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,12 @@ def any_results(results: Sequence[Any]) -> None:
     """All results of the kind compare."""
 
 
+def require_same_data(results: Sequence[Any]) -> None:
+    """Results on one split of one data set compare."""
+    if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
+        raise ResultError("accuracies on different data do not compare")
+
+
 @dataclass(frozen=True)
 class View(Generic[R]):
     """What a kind of result shows.
@@ -117,7 +128,7 @@ class View(Generic[R]):
         tables: by name; the first stands for all of them.
         table: the name of the one that is written where a table is asked for without a name; the first by default.
         figure: ``module:function`` of the picture that fits any of its results; it takes results, or the one where
-            ``most`` is 1, and, by name, the choices that it heeds.
+            ``most`` is 1, and, by name, the choices that it heeds. Empty for a picture of the curves.
         alt: what the picture shows, with ``{}`` for the networks, for those who cannot see it.
         figures: pictures that have a name.
         heeds: the choices that the picture heeds.
@@ -135,7 +146,7 @@ class View(Generic[R]):
     context: Callable[[R], str]
     tables: Mapping[str, TableOf[R]]
     record: Callable[[Sequence[R], Choices], list[dict[str, Any]]]
-    figure: str
+    figure: str = ""
     table: str = ""
     alt: str = "{}"
     figures: Mapping[str, FigureOf] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from tetviz.summaries.energy_tables import (
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.intervals import Interval, bootstrap_mean
-from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, wilson
+from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "side_table",
     "slope_agreement",
     "spike_table",
+    "step_accuracy_table",
     "training_table",
     "wilson",
 ]

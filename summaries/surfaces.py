@@ -39,7 +39,7 @@ def extremes(surface: Surface, name: str, timestep: int) -> dict[str, Any]:
             "lowest_plane": int(plane) + 1,
             "lowest_x": float(surface.x[column]),
             "lowest_y": float(surface.y[row]),
-            "mean": float(values[known].mean()),
+            "mean": float(np.nanmean(np.where(known, values, np.nan))),
             "highest": float(values[known].max()),
         }
     return {**found, "not_finite": int((done & ~np.isfinite(values)).sum())}

@@ -12,6 +12,7 @@ from tetviz.figures.registry import VIEWS, draw, loaded, view_named
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, Tabled
 from tetviz.figures.report.plotly import chart
 from tetviz.figures.report.svg import drawing
+from tetviz.figures.table import headed
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Result
 from tetviz.summaries.names import network_name, network_names
@@ -21,7 +22,7 @@ _APART = (
     "Results that do not compare with these stand in sections of their own: neither their axes nor their colours are "
     "shared with these."
 )
-_MANY = 4  # networks, of which a page folds what it has for each
+MANY = 4  # networks, of which a page folds what it has for each
 _LONG = 20  # rows, likewise
 
 
@@ -74,8 +75,7 @@ def _section(view: View[Any], sources: Sequence[Source], *, apart: bool = False)
     blocks: list[Block] = [Sentences((f"{samples}.",), warning=True)] if samples else []
     words = _attempt(lambda: _words(view, results))
     blocks += [block for block in words if block.warning]
-    blocks += _attempt(lambda: _pictures(view, results, names))
-    blocks += _tables(view, results, names)
+    blocks += _gathered([*_attempt(lambda: _pictures(view, results, names)), *_tables(view, results, names)])
     blocks += [block for block in words if not block.warning]
     blocks += [Sentences((_APART,))] if apart else []
     contexts = told([view.context(result) for result in results], names)
@@ -92,36 +92,49 @@ def _pictures(view: View[Any], results: Sequence[Result], names: Sequence[str]) 
     if view.page:
         return [loaded(view.page)(results)]
     charts = view.curves(results, Choices())
-    return [chart(curves) for curves in charts] or [drawing(draw(results), view.alt.format(", ".join(names)))]
+    made = [Fold(curves.fold, (chart(curves),)) if curves.fold else chart(curves) for curves in charts]
+    return made or [drawing(draw(results), view.alt.format(", ".join(names)))]
 
 
 def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) -> list[Block]:
-    shown: list[Block] = []
-    folds: dict[str, list[Block]] = {}
+    made: list[Block] = []
     for table in view.tables.values():
-        if len(results) < table.least:
+        if table.by_name or len(results) < table.least:
             continue
-        blocks = list(_made(table, results, names))
+        blocks = list(_made(view, table, results, names))
         long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
-        fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > _MANY or long else "")
-        if fold:
-            folds.setdefault(fold, []).extend(blocks)
+        fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > MANY or long else "")
+        before = made[-1] if made else None
+        if isinstance(before, Fold) and before.title == fold:
+            made[-1] = Fold(fold, (*before.blocks, *blocks))
         else:
-            shown += blocks
-    return [*shown, *(Fold(title, tuple(blocks)) for title, blocks in folds.items())]
+            made += [Fold(fold, tuple(blocks))] if fold else blocks
+    return made
 
 
-def _made(table: TableOf[Any], results: Sequence[Result], names: Sequence[str]) -> Iterable[Block]:
+def _made(view: View[Any], table: TableOf[Any], results: Sequence[Result], names: Sequence[str]) -> Iterable[Block]:
     if not table.each:
-        yield from _attempt(lambda: [Tabled(table.make(results, Choices()))])
+        yield from _attempt(lambda: [Tabled(headed(table.make(results, Choices())))])
         return
     for result, name in zip(results, names, strict=True):
-        yield from _attempt(partial(_of_network, table, result, name))
+        yield from _attempt(partial(_of_network, view, table, result, name))
 
 
-def _of_network(table: TableOf[Any], result: Result, name: str) -> list[Block]:
+def _of_network(view: View[Any], table: TableOf[Any], result: Result, name: str) -> list[Block]:
     made = table.make([result], Choices())
+    if table is not next(iter(view.tables.values())):  # which the title of the section tells of
+        made = headed(made)
     return [Tabled(dataclasses.replace(made, note=": ".join(part for part in (name, made.note) if part)))]
+
+
+def _gathered(blocks: Sequence[Block]) -> list[Block]:
+    # What is folded under one title, behind what is not folded.
+    folds: dict[str, list[Block]] = {}
+    for block in blocks:
+        if isinstance(block, Fold):
+            folds.setdefault(block.title, []).extend(block.blocks)
+    shown = [block for block in blocks if not isinstance(block, Fold)]
+    return [*shown, *(Fold(title, tuple(found)) for title, found in folds.items())]
 
 
 def _attempt(build: Callable[[], list[Any]]) -> list[Any]:

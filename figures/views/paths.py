@@ -55,8 +55,9 @@ def record(results: Sequence[Lines], choices: Choices) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for lines in results:
         step = chosen_timestep(lines, choices.timestep)
-        for row in _numbers(lines, step).reset_index().to_dict("records"):
-            made.append({"loss": row.pop("loss"), "timesteps": step, **row})
+        numbers = _numbers(lines, step).reset_index()
+        numbers.insert(1, "timesteps", step)
+        made += [{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")]
     return made
 
 

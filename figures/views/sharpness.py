@@ -116,7 +116,8 @@ def record(results: Sequence[Lines], choices: Choices) -> list[dict[str, Any]]:
         for loss in LOSSES:
             head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
             table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
-            made += [{**head, "quantity": quantity, **row.to_dict()} for quantity, row in table.iterrows()]
+            rows = table.rename_axis("quantity").reset_index().to_dict("records")
+            made += [head | {str(name): value for name, value in row.items()} for row in rows]
     return made + [_record(difference) for difference in _differences(results, choices)[0]]
 
 

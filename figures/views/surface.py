@@ -54,9 +54,8 @@ def _in_numbers(surface: Surface, timestep: int | None) -> Table:
 
 def words(results: Sequence[Surface], choices: Choices) -> Words:
     """What surfaces do not allow to conclude."""
-    warned = (directions_words(results),)
-    if len({bn_words(surface) for surface in results}) > 1:
-        warned += ("The surfaces differ in their batch-norm statistics",)
+    unlike_bn = len({bn_words(surface) for surface in results}) > 1
+    warned = (directions_words(results), "The surfaces differ in their batch-norm statistics" if unlike_bn else "")
     one_plane = all(len(surface.plane) == 1 for surface in results)
     return Words((_ONE_PLANE,) if one_plane else (), tuple(filter(None, warned)))
 

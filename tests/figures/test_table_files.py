@@ -14,17 +14,14 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history, planted_lines, planted_sharpness
+from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
 from planted_training import planted_training
 
-from tetviz.errors import OutputError, ResultError
-from tetviz.figures.energy_tables import in_unit
-from tetviz.figures.formatting import energy_unit
+from tetviz.errors import OutputError
 from tetviz.figures.named import FIGURES, draw_named
 from tetviz.figures.table import Table, save_table, to_latex
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
-from tetviz.summaries import baselines, estimate_energy, wilson
-from tetviz.summaries.training import training_table
+from tetviz.summaries import wilson
 
 TABLES = [name for name in NAMED if FIGURES[name].table]
 
@@ -194,27 +191,6 @@ def test_the_scale_table_has_wilson_intervals_at_every_t():
     assert frame.index.tolist() == list(range(1, 9)) and set(frame["samples"]) == {len(curve.sample)}
 
 
-def test_the_sharpness_table_puts_networks_side_by_side():
-    one, two = planted_sharpness(label="quantity"), planted_sharpness(label="b")
-    table = draw_named("sharpness-table", [one, two])
-    assert table.shown.columns.tolist() == ["quantity", "quantity", "b"]
-    assert set(table.shown.index) == {"L_SDT", "L_TET"}
-    alone = draw_named("sharpness-table", [two])
-    assert alone.shown.columns.tolist() == ["L_SDT", "L_TET"]
-    for loss in ("L_SDT", "L_TET"):
-        assert table.shown.loc[loss, "b"].tolist() == [cell for cell in alone.shown[loss] if cell != "-"]
-
-
-def test_a_sharpness_that_is_known_on_no_plane_is_no_table():
-    done = np.ones((10, 41))
-    done[5:] = 0
-    half = planted_lines(label="half", done=done)
-    with pytest.raises(ResultError, match=r"sharpness of half .* finish its measurement"):
-        draw_named("sharpness-table", [half])
-    cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).shown
-    assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
-
-
 def test_a_table_of_no_rows_is_shown_as_such():
     frame = pd.DataFrame({"x": [1.0]})
     assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, "c").for_people() is frame
@@ -226,6 +202,12 @@ def test_errors_of_no_number_are_left_out():
     phi[0], error[1] = np.nan, np.nan
     cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).shown["phi (1 s.e.)"]
     assert cells.iloc[0] == "-" and "(" not in cells.iloc[1] and cells.iloc[2].endswith(")")
+
+
+def test_the_history_table_shows_the_switch_and_the_chosen_epoch():
+    table = draw_named("history-table", [planted_history(switch="tet@20")])
+    assert len(table.frame) == 30 and table.frame["trained on"].tolist() == ["sdt"] * 20 + ["tet"] * 10
+    assert {"20", "21", "30 (chosen)", "1"} <= set(table.shown["epoch"])
 
 
 @pytest.mark.parametrize("make", [planted_counts, planted_training, planted_isometry])
