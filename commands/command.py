@@ -65,7 +65,7 @@ def _take_defaults(ctx: click.Context, _: click.Parameter, path: Path | None) ->
         if name not in COMMANDS:
             raise click.UsageError(f"--config {path}: {unknown('command', name, COMMANDS)}")
     assert isinstance(ctx.command, Command)
-    ctx.default_map = dict(_defaults(ctx.command, tables.get(ctx.command.name, {}), path))
+    ctx.default_map = dict(_defaults(ctx.command, tables.get(str(ctx.command.name), {}), path))
 
 
 def _defaults(command: Command, table: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Any]]:
