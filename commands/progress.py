@@ -30,7 +30,9 @@ class ProgressLines:
             return
         started, before = self._begin
         left = (now - started) / (done - before) * (self._total - done)
-        note(f"{self._description}: {100 * done / self._total:.0f} % ({done:g} of {self._total:g}), {duration(left)} left")
+        note(
+            f"{self._description}: {100 * done / self._total:.0f} % ({done:g} of {self._total:g}), {duration(left)} left"
+        )
         self._said = (now, done)
 
 

@@ -13,7 +13,8 @@ import tetviz
 
 ROOT = Path(tetviz.__file__).resolve().parent
 CODE = ("analysis", "commands", "figures", "landscape", "models", "results", "summaries", "training")
-FILES = sorted([*ROOT.glob("*.py"), *(p for folder in CODE for p in (ROOT / folder).rglob("*.py"))])
+AT_ROOT = ("__init__.py", "cli.py", "errors.py")
+FILES = sorted([*(ROOT / name for name in AT_ROOT), *(p for folder in CODE for p in (ROOT / folder).rglob("*.py"))])
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 # part -> the parts it may import besides itself; a part is a folder or a module at the root
