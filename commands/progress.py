@@ -30,9 +30,8 @@ class ProgressLines:
             return
         started, before = self._begin
         left = (now - started) / (done - before) * (self._total - done)
-        note(
-            f"{self._description}: {100 * done / self._total:.0f} % ({done:g} of {self._total:g}), {duration(left)} left"
-        )
+        share = f"{100 * done / self._total:.0f} % ({done:g} of {self._total:g})"
+        note(f"{self._description}: {share}, {duration(left)} left")
         self._said = (now, done)
 
 
