@@ -81,11 +81,7 @@ class ModelSpec:
     reset: str = "hard"
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain values.
-
-        Returns:
-            A dictionary that ``ModelSpec(**it)`` takes back.
-        """
+        """The spec as plain values, which ``ModelSpec(**it)`` takes back."""
         return {**asdict(self), "options": dict(self.options)}
 
 

@@ -52,11 +52,7 @@ class ForeignNetwork(nn.Module):
         self.network, self.calling, self.timesteps = network, calling, timesteps
 
     def extra_repr(self) -> str:
-        """The convention, for ``repr``.
-
-        Returns:
-            Its options.
-        """
+        """The convention, for print(model)."""
         return self.calling.options()
 
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
@@ -81,28 +77,12 @@ class ForeignNetwork(nn.Module):
             return self._at_once(x_TB)
 
     def own_output(self, x: Tensor, timesteps: int) -> Tensor:
-        """What the network itself gives in one run, nothing in it skipped.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T.
-
-        Returns:
-            Its output: B x K where it averages or adds up over time.
-        """
+        """What the network itself gives in one run, nothing skipped: B x K where it averages or adds up over time."""
         with self._hosting():
             return self._run(self._timed(x, timesteps))
 
     def result(self, x: Tensor, timesteps: int) -> Any:
-        """What one call of the network returns, as it is.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T; a network that takes one step is shown the first.
-
-        Returns:
-            A tensor, a tuple, or whatever else.
-        """
+        """What one call of the network returns, as it is; a network that takes one step is shown the first."""
         x_TB = self._timed(x, timesteps)
         with self._hosting():
             if self.calling.takes != "step":

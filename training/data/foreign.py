@@ -20,8 +20,9 @@ from torch.utils.data import (
 
 from tetviz.errors import DataError
 from tetviz.models.foreign.isolation import Hosting
+from tetviz.results.schema import IntArray
 from tetviz.training.batches import normal_batches
-from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset
+from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.factory import import_function, run_from_here
 
 

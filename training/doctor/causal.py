@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import ForeignNetwork, SpikingNetwork
+from tetviz.models.foreign.check import ROUNDING
 from tetviz.models.foreign.state import clone, close, state_kept
 from tetviz.training.doctor.runs import CANNOT_RUN, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
-Run = Callable[[Tensor, int], Tensor]
-Calls = dict[str, list[tuple[list[Tensor], list[Tensor]]]]
+_Run = Callable[[Tensor, int], Tensor]
+_Calls = dict[str, list[tuple[list[Tensor], list[Tensor]]]]
 
-ROUNDING = 1e-5  # relative; sums of another length round differently
-WHY = "every T is read off one run, which a network that is not causal in time forbids"
+_WHY = "every T is read off one run, which a network that is not causal in time forbids"
 
 
 def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     if not close(reference, whole(x, timesteps)):
         return "warning", "not tested: two equal runs differ already, see repeatable"
     ours = isinstance(model, SpikingNetwork)
-    runs: list[Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
+    runs: list[_Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
     rounded = False
     for run in runs:
         t = first_difference(run, x, timesteps, 0.0 if ours else ROUNDING)
@@ -44,7 +44,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
             rounded = True
             continue
         guilty = find_guilty(exact, (x_exact, timesteps), (x_exact, t), t)
-        return "failure", f"a run of {timesteps} steps does not begin like one of {t}: {_blame(model, guilty)}; {WHY}"
+        return "failure", f"a run of {timesteps} steps does not begin like one of {t}: {_blame(model, guilty)}; {_WHY}"
     sequence = _sequence(model, x, timesteps, reference)
     if sequence is not None:
         other = sequence.clone()
@@ -53,7 +53,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         before, after = whole(sequence, timesteps)[:-1], whole(other, timesteps)[:-1]
         if not close(before, after, 0.0 if ours else ROUNDING):
             guilty = find_guilty(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
-            return "failure", f"outputs depend on a later frame: {_blame(model, guilty)}; {WHY}"
+            return "failure", f"outputs depend on a later frame: {_blame(model, guilty)}; {_WHY}"
     return _verdict(timesteps, rounded, sequence is not None)
 
 
@@ -81,7 +81,7 @@ def _first_frames(x: Tensor, timesteps: int) -> Tensor:
     return x[:timesteps] if x.dim() == 5 else x
 
 
-def first_difference(run: Run, x: Tensor, timesteps: int, tolerance: float) -> int | None:
+def first_difference(run: _Run, x: Tensor, timesteps: int, tolerance: float) -> int | None:
     """The shortest run that is not the start of the longest one."""
     longest = run(x, timesteps)
     return next((t for t in range(1, timesteps) if not close(longest[:t], run(x, t), tolerance)), None)
@@ -119,8 +119,8 @@ def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor,
     return ""
 
 
-def _record(model: nn.Module, x: Tensor, timesteps: int) -> Calls:
-    calls: Calls = {}
+def _record(model: nn.Module, x: Tensor, timesteps: int) -> _Calls:
+    calls: _Calls = {}
 
     def see(name: str, inputs: list[Tensor], results: list[Tensor]) -> None:
         kept = [tensor.detach().clone() for tensor in inputs], [tensor.detach().clone() for tensor in results]

@@ -21,7 +21,7 @@ from tetviz.training.doctor.state import find_causes, find_graph, find_train_mod
 from tetviz.training.doctor.tensors import tied_tensors
 from tetviz.training.profile import Batch, TemporalProfile, a_parameter, evaluating, measure, to_batches
 
-SMALL = 32  # samples of the checks that look inside
+_SAMPLES = 32  # samples of the checks that look inside
 
 Verdicts = Iterable[tuple[str, str]]
 
@@ -115,7 +115,7 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
         raise DataError("no samples to measure on: the data set is empty")
     weight = a_parameter(model)
     x = batch[0].to(weight.device, weight.dtype)
-    x = x[:timesteps, :SMALL] if x.dim() == 5 else x[:SMALL]
+    x = x[:timesteps, :_SAMPLES] if x.dim() == 5 else x[:_SAMPLES]
     profiles, started = [], time.perf_counter()
     with Attempt() as attempt:
         copied = clone(model)
@@ -123,7 +123,7 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
             started = time.perf_counter()
             profiles.append(measure(copied, batches, timesteps))
     seconds = time.perf_counter() - started
-    return _Examined(model, batches, x.clone(), batch[1][:SMALL], timesteps, profiles, seconds, attempt.error)
+    return _Examined(model, batches, x.clone(), batch[1][:_SAMPLES], timesteps, profiles, seconds, attempt.error)
 
 
 def _repeatable(examined: _Examined) -> Verdicts:
