@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
 from tetviz.models.foreign.check import SAMPLES
-from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
@@ -96,7 +96,7 @@ def _built(
     state = without_prefix(state, network)
     check_state(weights, network.state_dict(), state)
     precision = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
-    with Hosting(f"{spec.factory}: loading the weights raised"):
+    with Isolation(f"{spec.factory}: loading the weights raised"):
         network.to(precision).load_state_dict(state)
         return network.to(device).eval()
 

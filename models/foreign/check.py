@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
-from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import ForeignNetwork, NetworkError
 from tetviz.models.foreign.state import changed, close, reset, state_of, tensors_in
 from tetviz.models.layers import eval_mode
@@ -97,7 +97,7 @@ def _spares_all_else(model: ForeignNetwork, x: Tensor, timesteps: int) -> Tensor
     def lost() -> str:
         return ", ".join(changed(parameters, dict(model.network.named_parameters()))[:3])
 
-    with Hosting("resetting the network raised"):
+    with Isolation("resetting the network raised"):
         reset(model.network)
     if names := lost():
         raise ModelError(

@@ -29,7 +29,7 @@ class Net(nn.Module):
             setattr(self, name, value)
 
     def steps(self, x_TB: Any) -> Tensor:
-        v: Tensor | float = 0.0
+        v: Any = 0.0
         outputs = []
         for x_B in x_TB:
             v = 0.6 * v + self.first(x_B.flatten(1))

@@ -43,8 +43,9 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         if exact is not model and first_difference(partial(_whole, exact), x_exact, timesteps, ROUNDING) is None:
             rounded = True
             continue
-        guilty = find_guilty(exact, (x_exact, timesteps), (x_exact, t), t)
-        return "failure", f"a run of {timesteps} steps does not begin like one of {t}: {_blame(model, guilty)}; {_WHY}"
+        module = find_breaking_module(exact, (x_exact, timesteps), (x_exact, t), t)
+        found = f"a run of {timesteps} steps does not begin like one of {t}"
+        return "failure", f"{found}: {_cause(model, module)}; {_WHY}"
     sequence = _sequence(model, x, timesteps, reference)
     if sequence is not None:
         other = sequence.clone()
@@ -52,8 +53,8 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         other[-1] += noise.to(other.device, other.dtype)
         before, after = whole(sequence, timesteps)[:-1], whole(other, timesteps)[:-1]
         if not close(before, after, 0.0 if ours else ROUNDING):
-            guilty = find_guilty(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
-            return "failure", f"outputs depend on a later frame: {_blame(model, guilty)}; {_WHY}"
+            module = find_breaking_module(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
+            return "failure", f"outputs depend on a later frame: {_cause(model, module)}; {_WHY}"
     return _verdict(timesteps, rounded, sequence is not None)
 
 
@@ -108,7 +109,7 @@ def _sequence(model: nn.Module, x: Tensor, timesteps: int, reference: Tensor) ->
     return sequence if taken.shape == reference.shape else None
 
 
-def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor, int], steps: int) -> str:
+def find_breaking_module(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor, int], steps: int) -> str:
     """The innermost module whose inputs agree over the first steps of two runs and whose outputs do not."""
     a, b = (_record(model, *run) for run in (long, short))
     agree = partial(_agree, long=long[1], short=short[1], steps=steps)
@@ -163,15 +164,15 @@ def _agrees(a: Tensor, b: Tensor, long: int, short: int, steps: int) -> bool:
     return False
 
 
-def _blame(model: nn.Module, guilty: str) -> str:
+def _cause(model: nn.Module, where: str) -> str:
     batch_norms = [
         name
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and uses_batch_statistics(module)
     ]
-    if guilty in batch_norms or (not guilty and batch_norms):
+    if where in batch_norms or (not where and batch_norms):
         return (
-            f"{listed(model, [guilty] if guilty else batch_norms)} normalises by statistics of all timesteps also in "
+            f"{listed(model, [where] if where else batch_norms)} normalises by statistics of all timesteps also in "
             "eval mode, it keeps no running ones; set track_running_stats=True and train it so"
         )
-    return f"{listed(model, [guilty])} lets later timesteps into earlier outputs; let step t use steps 1 to t alone"
+    return f"{listed(model, [where])} lets later timesteps into earlier outputs; let step t use steps 1 to t alone"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, adapt
-from tetviz.models.foreign.isolation import Hosting, differentiating, generators_kept
+from tetviz.models.foreign.isolation import Isolation, differentiating, generators_kept
 
 
 def settings() -> list[Any]:
@@ -35,10 +35,10 @@ def test_settings_of_torch_are_put_back(name: str) -> None:
     if "new way" in name and not hasattr(torch.backends, "fp32_precision"):
         pytest.skip("before torch 2.9 there is one way")
     before = settings()
-    with Hosting("code"):
+    with Isolation("code"):
         CHANGES[name]()
     assert settings() == before
-    with pytest.raises(DataError, match="code: ValueError: no"), Hosting("code", DataError):
+    with pytest.raises(DataError, match="code: ValueError: no"), Isolation("code", DataError):
         CHANGES[name]()
         raise ValueError("no\nfurther lines")
     assert settings() == before
