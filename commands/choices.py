@@ -11,18 +11,21 @@ MODELS = (
 NEURONS = ("lif", "if", "plif")
 RESETS = ("hard", "soft")
 SURROGATES = ("triangle", "rectangle", "exponential", "arctan", "sigmoid")
-MODEL_NORMS = ("bn", "tdbn")
+LAYER_NORMS = ("bn", "tdbn")
 
 DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
     *("events", "nmnist", "cifar10-dvs", "dvs-gesture"),
 )
 LOSSES = ("sdt", "tet", "total")
-STORED_LOSSES = ("sdt", "tet")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
 AUGMENTATIONS = ("flip", "crop", "roll")
+TAKES = ("step", "time-major", "batch-major", "static")
+GIVES = ("step", "time-major", "batch-major", "mean", "sum")
+STATES = ("modules", "passed")
+RECOVERIES = ("reduction", "prefix")
 LAYOUTS = (
     *("tet-resnet19", "tet-vggsnn", "tet-vggsnn-nopool", "stbp-resnet19"),
     *("sew-resnet", "spiking-resnet", "ms-resnet", "ms-resnet104"),

@@ -1,10 +1,12 @@
 """``tetviz landscape``: the loss surface around a checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
 from tetviz.commands.options import (
     bn_options,
     checkpoints_argument,
@@ -16,17 +18,19 @@ from tetviz.commands.options import (
     run_options,
     samples_option,
     span_option,
+    timestep_option,
 )
+from tetviz.commands.sharpness import compared, report_flatness
+from tetviz.commands.targets import output_paths
 
 if TYPE_CHECKING:
-    from tetviz.commands.probing import Opened
     from tetviz.results import Surface
 
 
 @click.command()
 @checkpoints_argument
 @loss_option
-@click.option("--t", "timestep", type=click.IntRange(1), help="The T to draw.  [default: T of training]")
+@timestep_option("The T to draw.")
 @click.option("--grid", type=click.IntRange(3), default=25, show_default=True, help="Points a side, odd; 51 for print.")
 @span_option
 @click.option("--planes", type=click.IntRange(1), default=1, show_default=True, help="Independent pairs of directions.")
@@ -58,40 +62,31 @@ def landscape(
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
     tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.flatness import compared, report_flatness
-    from tetviz.commands.probing import open_planes
-    from tetviz.results import Surface
-    from tetviz.summaries import axis_lines
 
-    opened, axis = open_planes(
-        checkpoints, output, Surface, "landscape", loss=loss, timestep=timestep, force=force, **options
+    def report(surfaces: "Sequence[Surface]") -> None:
+        for surface in surfaces:
+            click.echo(format_headlines(headlines(surface)))
+        if options["planes"] > 1:
+            lines = [tetviz.summaries.axis_lines(surface) for surface in surfaces]
+            report_flatness(lines, timestep, compared(lines, timestep))
+
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Surface,
+        checkpoints,
+        output_paths(checkpoints, output, "landscape"),
+        sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
+        measure=tetviz.commands.measure.point_by_point(
+            lambda each, record: tetviz.landscape.surface_on(
+                each.probe, each.planes, each.axis, each.axis, loss, record
+            ),
+            points=lambda each: len(each.planes) * each.axis.size**2,
+        ),
+        draw={"landscape": lambda surfaces: tetviz.figures.draw(surfaces, timestep=timestep)},
+        report=report,
+        records=lambda surfaces: [record for surface in surfaces for record in headlines(surface)],
+        force=force,
+        as_json=as_json,
     )
-    records, surfaces = [], []
-    for each in opened:
-        surfaces.append(measure_landscape(each, axis, loss, force, timestep))
-        records += headlines(surfaces[-1])
-        if not as_json:
-            click.echo(format_headlines(records[-2:]))
-        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    if as_json:
-        print_json(records)
-    elif options["planes"] > 1:
-        lines = [axis_lines(surface) for surface in surfaces]
-        report_flatness(lines, timestep, compared(lines, timestep))
-
-
-def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":
-    """Measures a surface into a file and draws it."""
-    from tetviz.commands.probing import recording
-    from tetviz.figures import draw_surface, save_figure
-    from tetviz.landscape import surface_on
-
-    points = len(opened.planes) * axis.size**2
-    with recording(opened.subject, opened.target, force, points, opened.seconds) as record:
-        surface = surface_on(opened.probe, opened.planes, axis, axis, loss, record)
-    save_figure(draw_surface(surface, timestep=timestep), opened.target.with_suffix(".png"))
-    return surface
 
 
 def headlines(surface: "Surface") -> list[dict[str, Any]]:

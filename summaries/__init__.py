@@ -10,6 +10,7 @@ from tetviz.summaries.costs import (
     break_even,
     crossover_rate,
     load_cost,
+    with_memory,
 )
 from tetviz.summaries.curvature import finite_curvature, slope_agreement
 from tetviz.summaries.energy import EnergyReport, estimate_energy
@@ -26,6 +27,7 @@ from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness,
 from tetviz.summaries.intervals import Interval, bootstrap_mean
 from tetviz.summaries.paths import barrier, barriers, mean_along
 from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, wilson
+from tetviz.summaries.stored_costs import cost_text
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "compare_sharpness",
     "convention",
     "convention_table",
+    "cost_text",
     "crossover_rate",
     "densities",
     "energy_table",
@@ -72,4 +75,5 @@ __all__ = [
     "spike_table",
     "training_table",
     "wilson",
+    "with_memory",
 ]

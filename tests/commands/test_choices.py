@@ -11,7 +11,11 @@ REGISTRIES = {
     "NEURONS": "tetviz.models:NEURONS",
     "RESETS": "tetviz.models:RESETS",
     "SURROGATES": "tetviz.models:SURROGATES",
-    "MODEL_NORMS": "tetviz.models.spec:NORMS",
+    "LAYER_NORMS": "tetviz.models.spec:LAYER_NORMS",
+    "TAKES": "tetviz.models.foreign.convention:TAKES",
+    "GIVES": "tetviz.models.foreign.convention:GIVES",
+    "STATES": "tetviz.models.foreign.convention:STATES",
+    "RECOVERIES": "tetviz.models.foreign.convention:RECOVERIES",
     "DATASETS": "tetviz.training:DATASETS",
     "LOSSES": "tetviz.training:LOSSES",
     "OPTIMIZERS": "tetviz.training.config:OPTIMIZERS",
@@ -41,5 +45,5 @@ def test_the_names_are_those_of_the_registry(name: str) -> None:
 
 
 def test_every_choice_is_compared() -> None:
-    of_others = {"STORED_LOSSES", "STYLES"}  # parts of a registry; the tests of figures hold the styles
-    assert {name for name in vars(choices) if name.isupper()} == set(REGISTRIES) | of_others
+    of_another_test = {"STYLES"}  # a part of its registry
+    assert {name for name in vars(choices) if name.isupper()} == set(REGISTRIES) | of_another_test

@@ -1,7 +1,6 @@
 """`tetviz energy` end to end on tiny networks: tables, figure, JSON and file agree; what a user can do wrong."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import strict_json, tetviz
+from click.testing import Result
 
 from tetviz import analysis
-from tetviz.cli import main
 from tetviz.figures.report.tables_energy import unit_of
 from tetviz.models import ModelSpec, build
 from tetviz.results import OperationCounts, load
@@ -31,19 +30,6 @@ compare = 0.5
 weight_bits = 16
 state_bits = 16
 """
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
-
-
-def strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def network(path: Path, seed: int, data: DataSpec | None = None) -> Path:

@@ -6,7 +6,7 @@ from every_kind import KINDS, NAMED
 from layout import cut, overlaps
 from planted_results import planted_curve, planted_surface
 
-from tetviz.commands.plot import STYLES
+from tetviz.commands.choices import STYLES
 from tetviz.figures import draw, draw_scaling, draw_surface, paper_style, save_figure
 from tetviz.figures.named import FIGURES, draw_named
 from tetviz.figures.plots.style import METHOD_STYLES
