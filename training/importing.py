@@ -16,10 +16,11 @@ from tetviz.models.foreign.check import SAMPLES
 from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
+from tetviz.training.batches import to_batches
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
-from tetviz.training.profile import a_parameter, check_length, exact_kernels, to_batches
+from tetviz.training.profile import a_parameter, check_length, exact_kernels
 
 
 def import_foreign(

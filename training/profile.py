@@ -20,8 +20,7 @@ from tetviz.models import SpikingNetwork, streaming
 from tetviz.models.layers import eval_mode
 from tetviz.results import Provenance
 from tetviz.results.schema import FloatArray
-from tetviz.training.batches import Batch as Batch
-from tetviz.training.batches import to_batches as to_batches
+from tetviz.training.batches import to_batches
 from tetviz.training.losses import step_cross_entropy
 
 Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]

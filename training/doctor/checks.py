@@ -14,12 +14,13 @@ from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import clone, close
+from tetviz.training.batches import Batch, to_batches
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
 from tetviz.training.doctor.tensors import tied_tensors
-from tetviz.training.profile import Batch, TemporalProfile, a_parameter, evaluating, measure, to_batches
+from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
 _SAMPLES = 32  # samples of the checks that look inside
 
