@@ -20,8 +20,8 @@ from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile, examine, measure, to_batches
+from tetviz.training.batches import Batch
 from tetviz.training.doctor import CHECKS
-from tetviz.training.profile import Batch
 
 # What a network may fail and still be measured with --allow-chance.
 EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]

@@ -17,7 +17,8 @@ from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, us
 from tetviz.results import MEASURED
 from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
-from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
+from tetviz.training.batches import Batch
+from tetviz.training.profile import a_parameter, uses_batch_statistics
 
 
 class Probe:
