@@ -19,7 +19,7 @@ from tetviz.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from tetviz.landscape import Probe
+    from tetviz.landscape import Evaluator
     from tetviz.results import Curvature
 
 # Three searches of the Lanczos method, of twenty vectors and a few restarts each.
@@ -113,7 +113,7 @@ def curvature(
                 loss=loss,
                 policy=policy,
                 seed=options["seed"],
-                record=record,
+                store=record,
             )
         save_figure(draw([result]), target.with_suffix(".png"))
         note(f"wrote {target} and {target.with_suffix('.png')}")
@@ -124,7 +124,7 @@ def curvature(
         print_json(records)
 
 
-def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> float:
+def seconds_of_product(probe: "Evaluator", loss: str, policy: dict[str, str]) -> float:
     """How long a product of the surrogate Hessian with a vector takes."""
     import time
 

@@ -14,7 +14,7 @@ from tetviz.commands.console import note, progress_bar
 from tetviz.commands.options import output_paths
 from tetviz.commands.subject import Subject, duration, open_subject
 from tetviz.errors import CheckpointError, OutputError, ResultError
-from tetviz.landscape import Probe, RandomPlanes, Record, find_range, grid_coordinates
+from tetviz.landscape import Evaluator, RandomPlanes, Store, find_range, grid_coordinates
 from tetviz.results import load, writable_target
 from tetviz.training import Checkpoint, measure, to_batches
 from tetviz.training.doctor import CHECKS, examine
@@ -63,7 +63,7 @@ def open_probe(
     calibration: int = 256,
     loads_calibration: bool = False,
     **options: Any,
-) -> tuple[Subject, Probe, float]:
+) -> tuple[Subject, Evaluator, float]:
     """Opens a checkpoint with its data, and examines it before hours are spent on it, as ``tetviz doctor`` does."""
     wanted = calibration if loads_calibration or bn == "recalibrate" else 0
     subject = open_subject(path, batch_size=batch_size, calibration=wanted, **options)
@@ -84,7 +84,7 @@ def open_probe(
             note(f"warning: {finding.check}: {finding.message}")
     found = tuple((each.check, each.verdict, each.message) for each in findings)
     subject = dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, doctor=found))
-    probe = Probe(
+    probe = Evaluator(
         subject.model,
         batches,
         steps,
@@ -118,7 +118,7 @@ class Opened:
     """
 
     subject: Subject
-    probe: Probe
+    probe: Evaluator
     seconds: float
     planes: RandomPlanes
     target: Path
@@ -180,7 +180,7 @@ def _span(span: tuple[float, float] | float, opened: list[Opened], loss: str) ->
 
 
 @contextmanager
-def recording(subject: Subject, target: Path, force: bool, points: int, seconds: float) -> Iterator[Record]:
+def recording(subject: Subject, target: Path, force: bool, points: int, seconds: float) -> Iterator[Store]:
     """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped."""
     done = load(target).progress()[0] if target.exists() and not force else 0
     before = target.stat().st_mtime_ns if target.exists() else 0
@@ -192,7 +192,7 @@ def recording(subject: Subject, target: Path, force: bool, points: int, seconds:
             def report(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
 
-            yield Record(target, force, subject.provenance, report)
+            yield Store(target, force, subject.provenance, report)
     except KeyboardInterrupt:
         if target.exists() and not (force and target.stat().st_mtime_ns == before):
             note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
