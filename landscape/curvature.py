@@ -72,6 +72,7 @@ def compute_curvature(
         The curvature.
 
     Raises:
+        ResultError: the file holds another result.
         ValueError: an evaluator of another batch-norm policy.
     """
     if evaluator.bn != "frozen":

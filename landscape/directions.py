@@ -102,7 +102,7 @@ def filter_normalize(
 def random_direction(
     model: nn.Module, seed: int, norm: str = "filter", policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS
 ) -> Direction:
-    """A Gaussian direction over the unique parameters of a network, rebuildable from its seed.
+    """A Gaussian direction over the unique parameters of a network (Li et al. 2018), rebuildable from its seed.
 
     Args:
         model: the network that the direction starts from.

@@ -41,7 +41,9 @@ def compute_interpolation(
         The lines, and in ``end_*`` both checkpoints with their own statistics.
 
     Raises:
-        ValueError: an evaluator of another policy.
+        CheckpointError: the second checkpoint holds another network.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, or an evaluator of another policy.
     """
     if evaluator.bn != "frozen":
         raise ValueError(
@@ -90,6 +92,11 @@ def compute_curve(
 
     Returns:
         The lines ``straight`` and ``curve``.
+
+    Raises:
+        CheckpointError: the second checkpoint holds another network.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss.
     """
     store = store or Store()
     weights, buffers = split_state(evaluator, other)
@@ -111,7 +118,7 @@ def compute_curve(
 
 
 def bezier(start: _State, control: _State, end: _State, t: float) -> dict[str, Tensor]:
-    """A point of a quadratic Bezier curve in parameter space.
+    """A point of a quadratic Bezier curve in parameter space (Garipov et al. 2018, eq. 6).
 
     Args:
         start: parameter name to tensor, t = 0.

@@ -30,6 +30,10 @@ def compute_lines(
 
     Returns:
         The lines: number 2 k is along the first direction of plane k, number 2 k + 1 along the second.
+
+    Raises:
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
     store = store or Store()
     empty = Lines(**line_fields(evaluator, planes, x, loss, store))

@@ -79,6 +79,10 @@ def random_plane(
 
     Returns:
         The plane.
+
+    Raises:
+        CheckpointError: the directions cannot be made orthogonal.
+        ValueError: an unknown norm, role or treatment.
     """
     return RandomPlanes(model, seed, 1, norm, policy, orthogonal)[0]
 

@@ -46,6 +46,11 @@ def compute_sharpness(
 
     Returns:
         The sharpness.
+
+    Raises:
+        CheckpointError: the surrogate gradient is 0 or not finite.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
     store = store or Store()
     weights = random_parameters(evaluator, planes[0].policy)

@@ -88,6 +88,12 @@ def compute_surface(
 
     Returns:
         The surface.
+
+    Raises:
+        CheckpointError: a batch-norm policy for a network without batch normalisation.
+        DataError: no samples.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss or policy, a plane of another network, or a grid without the centre 0.
     """
     evaluator = Evaluator(
         model,
@@ -120,6 +126,10 @@ def surface_on(
 
     Returns:
         The surface.
+
+    Raises:
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
     empty = Surface(**surface_fields(evaluator, planes, x, y, loss, store))
     return store.finish(empty, lambda surface: fill_surface(surface, evaluator, planes, store))

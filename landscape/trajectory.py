@@ -160,6 +160,11 @@ def compute_trajectory(
     Returns:
         The surface of the plane and, for every checkpoint, its place, its residual, its true loss (with its own
         batch-norm statistics) and the loss at its projection (with the evaluator's policy).
+
+    Raises:
+        CheckpointError: a checkpoint of another network, or checkpoints that span no plane.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, or a plane of another network.
     """
     store = store or Store()
     moves = displacements(evaluator, waypoints)
