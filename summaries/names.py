@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tetviz.results import BlockIsometry, Lines, Provenance, Result, Surface, TrainingHistory, Trajectory
+from tetviz.results import BlockIsometry, Curvature, Lines, Provenance, Result, Surface, TrainingHistory, Trajectory
 from tetviz.results.schema import IntArray
 
 LOSSES = ("sdt", "tet")
+FROZEN = "BN statistics frozen"
+LOSS_WORDS = {loss: f"L_{loss.upper()}" for loss in LOSSES}
 
 
 def counted(count: int, what: str) -> str:
@@ -56,7 +58,7 @@ def bn_words(result: Surface | Lines | BlockIsometry) -> str:
     calibrated = 0 if isinstance(result, BlockIsometry) else len(result.calibration)
     count = f" on {calibrated:,} training samples" if calibrated else ""
     words = {
-        "frozen": "BN statistics frozen",
+        "frozen": FROZEN,
         "recalibrate": f"BN statistics re-estimated at every point{count}",
         "batch": "BN statistics of each batch",
     }
@@ -84,6 +86,11 @@ def lines_context(lines: Lines) -> str:
         count = len(lines.calibration)
         bn = f"BN statistics re-estimated on {count:,} training samples where recalibrated" if count else ""
     return "; ".join(part for part in (data_context(lines), bn, where, lines.policy) if part)
+
+
+def curvature_context(curvature: Curvature) -> str:
+    """The choices that a curvature rests on, besides its network, loss and number of timesteps."""
+    return "; ".join(part for part in (data_context(curvature), FROZEN, curvature.policy) if part)
 
 
 def isometry_context(result: BlockIsometry) -> str:

@@ -208,13 +208,6 @@ def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
     return f"Levels from {levels}, {spacing}{coordinates}{cross}"
 
 
-def directions_words(surfaces: Sequence[Surface]) -> str:
-    """Whether directions of the same seed are the same noise for several networks."""
-    if len({surface.provenance.texts()["network"] for surface in surfaces}) == 1:
-        return ""
-    return "The architectures differ, so directions of the same seed are not the same noise for all networks"
-
-
 def holes_words(keys: Sequence[Patch]) -> str:
     """What the hatched places of a map are."""
     labels = list(dict.fromkeys(str(key.get_label()) for key in keys))

@@ -14,13 +14,13 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history, planted_lines, planted_sharpness
+from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
 from planted_training import planted_training
 
-from tetviz.errors import OutputError, ResultError
+from tetviz.errors import OutputError
 from tetviz.figures.energy_tables import in_unit
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.named import FIGURES, draw_named
-from tetviz.figures.plots.style import energy_unit
 from tetviz.figures.table import Table, save_table, to_latex
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import baselines, estimate_energy, wilson
@@ -219,27 +219,6 @@ def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
     energy, right = table.iloc[0]
     assert sizes[first] == factor and sizes[second] == min(1e3 * factor, 1e12)
     assert energy * sizes[first] == pytest.approx(2e9) and right / sizes[second] == pytest.approx(0.5e-3 / 1e6)
-
-
-def test_the_sharpness_table_puts_networks_side_by_side():
-    one, two = planted_sharpness(label="quantity"), planted_sharpness(label="b")
-    table = draw_named("sharpness-table", [one, two])
-    assert table.shown.columns.tolist() == ["quantity", "quantity", "b"]
-    assert set(table.shown.index) == {"L_SDT", "L_TET"}
-    alone = draw_named("sharpness-table", [two])
-    assert alone.shown.columns.tolist() == ["L_SDT", "L_TET"]
-    for loss in ("L_SDT", "L_TET"):
-        assert table.shown.loc[loss, "b"].tolist() == [cell for cell in alone.shown[loss] if cell != "-"]
-
-
-def test_a_sharpness_that_is_known_on_no_plane_is_no_table():
-    done = np.ones((10, 41))
-    done[5:] = 0
-    half = planted_lines(label="half", done=done)
-    with pytest.raises(ResultError, match=r"sharpness of half .* finish its measurement"):
-        draw_named("sharpness-table", [half])
-    cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).shown
-    assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
 
 
 def test_a_table_of_no_rows_is_shown_as_such():

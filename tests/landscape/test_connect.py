@@ -98,7 +98,7 @@ def test_the_losses_on_the_curve_are_those_of_its_points():
     np.testing.assert_allclose(lines.sdt_loss[1, :, 1], first.loss(on_curve), rtol=1e-12)
     np.testing.assert_allclose(lines.sdt_loss[0, :, 1], first.loss((1 - t) * w0 + t * w1), rtol=1e-12)
     np.testing.assert_array_equal(lines.sdt_loss[:, [0, -1]], [lines.end_sdt_loss] * 2)
-    assert (lines.path, lines.names, lines.bn) == ("bezier", '["straight", "curve"]', "frozen")
+    assert (lines.path, lines.names, lines.bn) == ("bezier", ("straight", "curve"), "frozen")
 
 
 def test_arc_lengths():

@@ -72,7 +72,7 @@ def test_the_closed_form_on_a_quadratic():
         np.testing.assert_allclose(loss[0], exact[:, None] * np.ones(2), rtol=1e-12)
     np.testing.assert_allclose(lines.end_sdt_loss, np.repeat(model.loss([w0, w1])[:, None], 2, 1), rtol=1e-12)
     np.testing.assert_allclose(lines.arc, [np.linalg.norm(w1 - w0) * X], rtol=1e-14)
-    assert (lines.path, lines.names, lines.bn) == ("linear", '["straight"]', "straight")
+    assert (lines.path, lines.names, lines.bn) == ("linear", ("straight",), "straight")
     np.testing.assert_array_equal(lines.x, X)
     assert lines.done.all()
 
@@ -97,7 +97,7 @@ def test_an_end_with_the_statistics_of_the_start_is_not_the_second_checkpoint(ne
     first, second, data = networks
     own = [Evaluator(model, data, 2).measure({}) for model in (first, second)]
     at0, at1 = (int(np.flatnonzero(line.x == x)[0]) for x in (0, 1))
-    assert line.names == '["held", "interpolated", "recalibrated"]'
+    assert line.names == ("held", "interpolated", "recalibrated")
     for name in ("sdt_loss", "tet_loss", "accuracy"):
         values = getattr(line, name)
         np.testing.assert_array_equal(values[0, at0], getattr(own[0], name))
@@ -150,7 +150,7 @@ def test_statistics_are_recalibrated_at_every_point(networks, line):
 def test_without_calibration_data_no_line_is_recalibrated(networks):
     first, second, data = networks
     lines = compute_interpolation(Evaluator(first, data, 2), second.state_dict(), np.array([0.0, 1.0]))
-    assert lines.names == '["held", "interpolated"]'
+    assert lines.names == ("held", "interpolated")
     assert lines.calibration.size == 0
 
 
