@@ -1,7 +1,7 @@
 """``tetviz landscape``: the loss surface around a checkpoint."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,9 +22,6 @@ from tetviz.commands.options import (
     timestep_option,
 )
 from tetviz.commands.targets import output_paths
-
-if TYPE_CHECKING:
-    pass
 
 
 @command(renamed=RENAMED_DIRECTIONS)

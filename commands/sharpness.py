@@ -1,7 +1,7 @@
 """``tetviz sharpness``: flatness in numbers, with intervals over random planes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,9 +23,6 @@ from tetviz.commands.options import (
 )
 from tetviz.commands.targets import output_paths
 from tetviz.commands.values import Parsed, parse_numbers
-
-if TYPE_CHECKING:
-    pass
 
 
 @command(renamed=RENAMED_DIRECTIONS)

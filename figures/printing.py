@@ -26,7 +26,7 @@ def printed(results: Sequence[Result], choices: Choices | None = None, asked: Co
     parts = []
     for name, result in zip(network_names(results), results, strict=True):
         head = ": ".join(part for part in (name, view.context(result)) if part)
-        own = [table.make([result], choices) for table in tables if table.each]
+        own = [table.make([result], choices) for table in tables if table.each and table.fits(result)]
         first = "\n".join([head, *map(to_text, own[:1])])
         parts.append("\n\n".join([first, *(to_text(headed(table)) for table in own[1:])]))
     shared = [table for table in tables if not table.each and len(results) >= table.least]
