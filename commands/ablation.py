@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import command_line, data_options
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import at_chance, command_line, note, print_json, warn
+from tetviz.commands.options import data_options
 from tetviz.commands.train import (
     SHARPNESS,
-    machine_options,
     network_options,
     optimizer_options,
     prepare,
+    process_options,
     split_seed_option,
     stage_options,
     surrogate_options,
 )
+from tetviz.errors import TrainingError
 
 if TYPE_CHECKING:
     from tetviz.analysis import Transfer
@@ -62,7 +66,7 @@ class Run:
         return self.path.with_name(f"{self.path.stem}.last.pt")
 
 
-@click.command()
+@command()
 @click.option(
     "--k",
     "ks",
@@ -78,7 +82,7 @@ class Run:
 @split_seed_option
 @stage_options
 @optimizer_options
-@machine_options
+@process_options
 @click.option("--force", is_flag=True, help="Train all of them anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 @click.option(
@@ -105,17 +109,9 @@ def ablation(
     tetviz ablation --k 1 --k 10 --k 20 --model resnet19 --data cifar100 --data-root data \\
         --epochs 300 -o table2
     """
-    from tetviz.analysis import measure_transfer
-    from tetviz.commands.console import TrainingProgress, note, print_json, warn_at_chance
-    from tetviz.commands.subject import pick_device
-    from tetviz.figures import save_table
-    from tetviz.figures.table import to_text
-    from tetviz.results import replacing
-    from tetviz.training import fit
-
     if options["surrogate"] == "sigmoid":
         raise click.UsageError("--surrogate is that of the spiking networks; the smooth ones follow from --k")
-    where = pick_device(device)
+    where = tetviz.commands.session.pick_device(device)
     config, train_set, test_set = prepare(loss=LOSSES[0], **options)
     runs = _plan(ks, config, output)
     output.mkdir(parents=True, exist_ok=True)
@@ -125,7 +121,7 @@ def ablation(
     try:
         for number, run in enumerate(runs, 1):
             note(f"[{number}/{len(runs)}] {run.path.stem}: {run.neuron}, trained with L_{run.config.loss.upper()}")
-            best = fit(
+            best = tetviz.training.fit(
                 run.config,
                 train_set,
                 test_set,
@@ -134,24 +130,24 @@ def ablation(
                 device=where,
                 resume=True,
                 workers=workers,
-                monitors=[TrainingProgress()],
+                monitors=[tetviz.commands.progress.TrainingProgress()],
             )
-            found = measure_transfer(best, test_set, batch_size=config.batch_size, device=where)
-            warn_at_chance(found.sdt_loss, test_set.num_classes)
+            found = tetviz.analysis.measure_transfer(best, test_set, batch_size=config.batch_size, device=where)
+            warn(at_chance(found.sdt_loss, test_set.num_classes))
             rows.append(row(run, found))
     except KeyboardInterrupt:
         again = command_line().replace(" --force", "")
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    with replacing(tables[0]) as partial:
+    with tetviz.results.replacing(tables[0]) as partial:
         partial.write_text(_csv(rows), encoding="utf-8")
     for path in tables[1:]:
-        save_table(table, path)
+        tetviz.figures.save_table(table, path)
     if as_json:
         print_json(rows)
     else:
-        click.echo(to_text(table))
+        click.echo(tetviz.figures.table.to_text(table))
     note(f"wrote {', '.join(map(str, tables))}")
 
 
@@ -168,24 +164,20 @@ def _plan(ks: Sequence[float], config: "TrainingConfig", folder: Path) -> list[R
 
 def _check_outputs(runs: Sequence[Run], tables: Sequence[Path], force: bool) -> None:
     # Before the first epoch, since a run may take days.
-    from tetviz.errors import TrainingError
-    from tetviz.results import writable_target
-    from tetviz.training import Checkpoint
-    from tetviz.training.loop import differing_settings
 
     begun = [run for run in runs if run.last.exists()]
     for table in tables:
-        writable_target(table, force or bool(begun))
+        tetviz.results.writable_target(table, force or bool(begun))
     for run in runs:
         for path in (run.path, run.last):
-            writable_target(path, force or run in begun)
+            tetviz.results.writable_target(path, force or run in begun)
     if force:
         for run in runs:
             run.path.unlink(missing_ok=True)
             run.last.unlink(missing_ok=True)
         return
     for run in begun:
-        differ = differing_settings(Checkpoint.load(run.last), run.config)
+        differ = tetviz.training.loop.differing_settings(tetviz.training.Checkpoint.load(run.last), run.config)
         if differ:
             raise TrainingError(
                 f"{run.last}: was trained with other settings: {', '.join(differ)}; choose another folder with -o, or "

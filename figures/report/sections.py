@@ -92,7 +92,7 @@ def _pictures(view: View[Any], results: Sequence[Result], names: Sequence[str]) 
     if view.page:
         return [loaded(view.page)(results)]
     charts = view.curves(results, Choices())
-    made = [Fold(curves.fold, (chart(curves),)) if curves.fold else chart(curves) for curves in charts]
+    made: list[Block] = [Fold(curves.fold, (chart(curves),)) if curves.fold else chart(curves) for curves in charts]
     return made or [drawing(draw(results), view.alt.format(", ".join(names)))]
 
 

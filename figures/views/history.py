@@ -76,7 +76,7 @@ def _epochs(run: TrainingHistory) -> Table:
     frame = run.to_frame().drop(columns=["loss_index", "stage"]).rename(columns=str)
     shares = [name for name in frame.columns if name.endswith("accuracy")]
     frame[shares] *= 100
-    heads = {name: f"{name} (%)" if name in shares else f"{name} (nat)" for name in frame if "_loss" in name}
+    heads = {name: f"{name} (%)" if name in shares else f"{name} (nat)" for name in map(str, frame) if "_loss" in name}
     heads |= {name: f"{name} (%)" for name in shares}
     frame = frame.rename(columns={**heads, "timesteps": "T", "loss": "trained on"})
     frame.insert(0, "chosen", run.epoch == run.best_epoch)

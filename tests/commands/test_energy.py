@@ -1,7 +1,6 @@
 """`tetviz energy` end to end on tiny networks: tables, figure, JSON and file agree; what a user can do wrong."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import strict_json, tetviz
+from click.testing import Result
 
 from tetviz import analysis
-from tetviz.cli import main
 from tetviz.figures.formatting import plain_units, short
 from tetviz.figures.views.energy import unit_of
 from tetviz.models import ModelSpec, build
@@ -32,19 +31,6 @@ compare = 0.5
 weight_bits = 16
 state_bits = 16
 """
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
-
-
-def strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def network(path: Path, seed: int, data: DataSpec | None = None) -> Path:
@@ -157,7 +143,9 @@ def test_conventions_change_the_price_and_no_count(nets: list[Path], measured: R
     (tmp_path / "cost.toml").write_text(COST)
     plain = counts_of(nets[0])
     args = ("--convention", "strict", "--first-layer", "once", "--cost", tmp_path / "cost.toml", "--memory", "sram")
-    result = tetviz("energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--bn", "charge", "-o", tmp_path / "a.h5")
+    result = tetviz(
+        "energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--norm-cost", "charge", "-o", tmp_path / "a.h5"
+    )
     counts = load(tmp_path / "a.h5", OperationCounts)
     for name in array_fields(OperationCounts):
         np.testing.assert_array_equal(getattr(counts, name), getattr(plain, name))
@@ -257,7 +245,7 @@ REFUSED: dict[str, tuple[int, tuple[str, ...]]] = {
     "A --convention loose": (2, ("'tet', 'strict'",)),
     "A --first-layer twice": (2, ("'per-step', 'once'",)),
     "A --pool max": (2, ("'fold', 'mac'",)),
-    "A --bn batch": (2, ("'fold', 'charge'",)),
+    "A --norm-cost batch": (2, ("'fold', 'charge'",)),
     "A --memory dram": (2, ("'none', 'flat', 'sram'",)),
     "A -o x.txt": (2, (".h5",)),
     "A -o missing/x.h5": (1, ("missing",)),
