@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import command_line, data_options
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import at_chance, command_line, note, print_json, warn
+from tetviz.commands.options import data_options
 from tetviz.commands.train import (
     SHARPNESS,
-    machine_options,
     network_options,
     optimizer_options,
     prepare,
+    process_options,
     split_seed_option,
     stage_options,
     surrogate_options,
 )
+from tetviz.errors import TrainingError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tetviz.analysis import Transfer
+    from tetviz.figures import Table
     from tetviz.training import TrainingConfig
 
 LOSSES = ("sdt", "tet")
@@ -63,7 +66,7 @@ class Run:
         return self.path.with_name(f"{self.path.stem}.last.pt")
 
 
-@click.command()
+@command()
 @click.option(
     "--k",
     "ks",
@@ -79,7 +82,7 @@ class Run:
 @split_seed_option
 @stage_options
 @optimizer_options
-@machine_options
+@process_options
 @click.option("--force", is_flag=True, help="Train all of them anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 @click.option(
@@ -106,17 +109,9 @@ def ablation(
     tetviz ablation --k 1 --k 10 --k 20 --model resnet19 --data cifar100 --data-root data \\
         --epochs 300 -o table2
     """
-    from tetviz.analysis import measure_transfer
-    from tetviz.commands.console import TrainingProgress, note, print_json, warn_at_chance
-    from tetviz.commands.subject import pick_device
-    from tetviz.figures import format_table, to_markdown
-    from tetviz.figures.table import Table, to_latex
-    from tetviz.results import replacing
-    from tetviz.training import fit
-
     if options["surrogate"] == "sigmoid":
         raise click.UsageError("--surrogate is that of the spiking networks; the smooth ones follow from --k")
-    where = pick_device(device)
+    where = tetviz.commands.session.pick_device(device)
     config, train_set, test_set = prepare(loss=LOSSES[0], **options)
     runs = _plan(ks, config, output)
     output.mkdir(parents=True, exist_ok=True)
@@ -126,7 +121,7 @@ def ablation(
     try:
         for number, run in enumerate(runs, 1):
             note(f"[{number}/{len(runs)}] {run.path.stem}: {run.neuron}, trained with L_{run.config.loss.upper()}")
-            best = fit(
+            best = tetviz.training.fit(
                 run.config,
                 train_set,
                 test_set,
@@ -135,25 +130,24 @@ def ablation(
                 device=where,
                 resume=True,
                 workers=workers,
-                monitors=[TrainingProgress()],
+                monitors=[tetviz.commands.progress.TrainingProgress()],
             )
-            found = measure_transfer(best, test_set, batch_size=config.batch_size, device=where)
-            warn_at_chance(found.sdt_loss, test_set.num_classes)
+            found = tetviz.analysis.measure_transfer(best, test_set, batch_size=config.batch_size, device=where)
+            warn(at_chance(found.sdt_loss, test_set.num_classes))
             rows.append(row(run, found))
     except KeyboardInterrupt:
         again = command_line().replace(" --force", "")
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    latex = to_latex(Table(table, CAPTION, label="ablation"))
-    texts = _csv(rows), f"{CAPTION}\n\n{to_markdown(table)}\n", latex
-    for path, text in zip(tables, texts, strict=True):
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+    with tetviz.results.replacing(tables[0]) as partial:
+        partial.write_text(_csv(rows), encoding="utf-8")
+    for path in tables[1:]:
+        tetviz.figures.save_table(table, path)
     if as_json:
         print_json(rows)
     else:
-        click.echo(f"{CAPTION}\n{format_table(table)}")
+        click.echo(tetviz.figures.table.to_text(table))
     note(f"wrote {', '.join(map(str, tables))}")
 
 
@@ -170,24 +164,20 @@ def _plan(ks: Sequence[float], config: "TrainingConfig", folder: Path) -> list[R
 
 def _check_outputs(runs: Sequence[Run], tables: Sequence[Path], force: bool) -> None:
     # Before the first epoch, since a run may take days.
-    from tetviz.errors import TrainingError
-    from tetviz.results import writable_target
-    from tetviz.training import Checkpoint
-    from tetviz.training.loop import differing_settings
 
     begun = [run for run in runs if run.last.exists()]
     for table in tables:
-        writable_target(table, force or bool(begun))
+        tetviz.results.writable_target(table, force or bool(begun))
     for run in runs:
         for path in (run.path, run.last):
-            writable_target(path, force or run in begun)
+            tetviz.results.writable_target(path, force or run in begun)
     if force:
         for run in runs:
             run.path.unlink(missing_ok=True)
             run.last.unlink(missing_ok=True)
         return
     for run in begun:
-        differ = differing_settings(Checkpoint.load(run.last), run.config)
+        differ = tetviz.training.loop.differing_settings(tetviz.training.Checkpoint.load(run.last), run.config)
         if differ:
             raise TrainingError(
                 f"{run.last}: was trained with other settings: {', '.join(differ)}; choose another folder with -o, or "
@@ -205,24 +195,28 @@ def row(run: Run, found: "Transfer") -> dict[str, Any]:
     return {**head, **dataclasses.asdict(found), "transfer_gap": found.gap}
 
 
-def ablation_table(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":
-    """Table 2 of the TET paper, with losses and the transfer to spiking neurons beside it.
-
-    Returns:
-        A row for each kind of neuron; texts, accuracies in percent.
-    """
+def ablation_table(rows: Sequence[dict[str, Any]]) -> "Table":
+    """Table 2 of the TET paper, with losses and the transfer to spiking neurons beside it: a row for each neuron."""
     import pandas as pd
 
-    cells: dict[str, dict[str, str]] = {}
+    from tetviz.figures.table import Column, Table
+
+    numbers: dict[str, dict[str, float]] = {}
     for each in rows:
-        line, name = cells.setdefault(each["neuron"], {}), each["loss"].upper()
-        line[f"{name} (%)"] = f"{100 * each['accuracy']:.2f}"
-        line[f"{name}: L_SDT"] = f"{each['sdt_loss']:.4f}"
-        line[f"{name}: L_TET"] = f"{each['tet_loss']:.4f}"
-        smooth = each["k"] == each["k"]
-        line[f"{name}: spiking"] = f"{100 * each['spiking_accuracy']:.2f}" if smooth else "-"
-        line[f"{name}: gap"] = f"{100 * each['transfer_gap']:+.2f}" if smooth else "-"
-    return pd.DataFrame.from_dict(cells, orient="index").rename_axis("neurons")
+        name = each["loss"].upper()
+        numbers.setdefault(each["neuron"], {}).update(
+            {
+                f"{name} (%)": 100 * each["accuracy"],
+                f"{name}: L_SDT": each["sdt_loss"],
+                f"{name}: L_TET": each["tet_loss"],
+                f"{name}: spiking": 100 * each["spiking_accuracy"],
+                f"{name}: gap": 100 * each["transfer_gap"],
+            }
+        )
+    frame = pd.DataFrame.from_dict(numbers, orient="index").rename_axis("neurons")
+    forms = {"L_SDT": ".4f", "L_TET": ".4f", "gap": "+.2f"}
+    columns = tuple(Column(name, form=forms.get(name.partition(": ")[2], ".2f")) for name in frame.columns)
+    return Table(frame, columns, note=CAPTION, caption=CAPTION, label="ablation")
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """What results say in numbers, with intervals. Needs no torch."""
 
+from tetviz.summaries.barriers import barrier, barriers, mean_along
 from tetviz.summaries.conventions import CONVENTIONS, Convention, convention
 from tetviz.summaries.costs import (
     COSTS,
@@ -8,8 +9,10 @@ from tetviz.summaries.costs import (
     CostModel,
     MemoryModel,
     break_even,
+    cost_text,
     crossover_rate,
     load_cost,
+    with_memory,
 )
 from tetviz.summaries.curvature import finite_curvature, slope_agreement
 from tetviz.summaries.energy import EnergyReport, estimate_energy
@@ -24,8 +27,7 @@ from tetviz.summaries.energy_tables import (
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.intervals import Interval, bootstrap_mean
-from tetviz.summaries.paths import barrier, barriers, mean_along
-from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, wilson
+from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "compare_sharpness",
     "convention",
     "convention_table",
+    "cost_text",
     "crossover_rate",
     "densities",
     "energy_table",
@@ -70,6 +73,8 @@ __all__ = [
     "side_table",
     "slope_agreement",
     "spike_table",
+    "step_accuracy_table",
     "training_table",
     "wilson",
+    "with_memory",
 ]

@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 import torch
+from cli_runs import command_named
 
 import tetviz
 from tetviz.analysis import compute_scaling
@@ -80,8 +81,7 @@ def check_names(arguments: list[str]) -> None:
     """For a call that is only hinted at: its command and its options exist."""
     command: click.Command = main
     if arguments and not arguments[0].startswith("-"):
-        assert arguments[0] in every_command(), f"no command {arguments[0]}"
-        command = every_command()[arguments[0]]
+        command = command_named(arguments[0])
     for word in arguments:
         if re.match(r"--?[a-z]", word):
             assert word.split("=")[0] in known_options(command), f"{command.name} has no option {word}"
@@ -94,7 +94,7 @@ def check_call(arguments: list[str]) -> None:
         return
     check_names(arguments[:1])
     parent = click.Context(main, info_name="tetviz", **main.context_settings)
-    command = every_command()[arguments[0]]
+    command = command_named(arguments[0])
     command.make_context(arguments[0], arguments[1:], parent=parent)
 
 

@@ -5,6 +5,7 @@ Networks built by tetviz run one step at a time, their membranes carried by ``st
 grow with T, and a run of t steps makes exactly the same calls as the start of a longer one.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
+from tetviz.results import Provenance
 from tetviz.results.schema import FloatArray
 from tetviz.training.batches import Batch as Batch
 from tetviz.training.batches import to_batches as to_batches
@@ -77,6 +79,13 @@ def exact_kernels() -> AbstractContextManager[None]:
 def a_parameter(model: nn.Module) -> Tensor:
     """A tensor on the network's device and in its precision."""
     return next(model.parameters(), torch.zeros(()))
+
+
+def measured_on(model: nn.Module, provenance: Provenance | None) -> Provenance:
+    """What is known of the origin of a result, with the device and the precision of the network."""
+    weight = a_parameter(model)
+    dtype = str(weight.dtype).removeprefix("torch.")
+    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype)
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:

@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 
 from tetviz.commands import choices
+from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS
 
 REGISTRIES = {
     "MODELS": "tetviz.models:MODELS",
@@ -24,14 +25,29 @@ REGISTRIES = {
     "LR_SCHEDULES": "tetviz.training.schedule:LR_SCHEDULES",
     "PRECISIONS": "tetviz.training.config:PRECISIONS",
     "DIRECTION_NORMS": "tetviz.landscape:NORMS",
+    "ROLES": "tetviz.landscape:ROLES",
+    "TREATMENTS": "tetviz.landscape:TREATMENTS",
+    "HOLD_ALL_BUT_WEIGHTS": "tetviz.landscape:HOLD_ALL_BUT_WEIGHTS",
     "BN_POLICIES": "tetviz.landscape:BN_POLICIES",
+    "COSTS": "tetviz.summaries:COSTS",
+    "MEMORIES": "tetviz.summaries:MEMORIES",
+    "CONVENTIONS": "tetviz.summaries:CONVENTIONS",
+    "EXIT_RULES": "tetviz.summaries.exits:RULES",
+    "FIGURES": "tetviz.figures:FIGURES",
+    "STYLES": "tetviz.figures.plots.venues:VENUES",
+    "EXPORTS": "tetviz.results:EXPORTS",
 }
 
 
 @pytest.mark.parametrize("name", REGISTRIES)
 def test_the_names_are_those_of_the_registry(name: str) -> None:
     module, _, registry = REGISTRIES[name].partition(":")
-    assert getattr(choices, name) == tuple(getattr(import_module(module), registry))
+    known = [each for each in getattr(import_module(module), registry) if each != "tetviz"]  # the style of no venue
+    assert list(getattr(choices, name)) == known
+
+
+def test_the_default_policy_is_that_of_directions() -> None:
+    assert choices.HOLD_ALL_BUT_WEIGHTS == HOLD_ALL_BUT_WEIGHTS
 
 
 def test_every_choice_is_compared() -> None:

@@ -1,6 +1,5 @@
 """The commands that move a network, end to end on a tiny run: what they write and print, and that they go on."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -13,13 +12,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import bytes_in, strict_json, tetviz
+from click.testing import Result
 from planted_results import planted_lines, planted_sharpness
 from sklearn.datasets import load_digits
 
-from tetviz.cli import main
-from tetviz.commands.between import between
-from tetviz.commands.flatness import compared, report_flatness
+from tetviz.commands.console import print_results
+from tetviz.commands.pair import about_all
 from tetviz.landscape import Probe
 from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
@@ -69,24 +68,6 @@ NAMES = {
 }
 
 
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    assert result.exception is None or isinstance(result.exception, SystemExit), f"{args}: {result.exception!r}"
-    return result
-
-
-def strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def last_line(result: Result) -> str:
     return result.stderr.strip().splitlines()[-1]
 
@@ -105,7 +86,7 @@ def undrawn() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("draw", "draw_surface"):
             patch.setattr(f"tetviz.figures.{name}", no_figure)
-        patch.setattr("tetviz.figures.save_figure", empty_figure)
+        patch.setattr("tetviz.commands.measure.save_figure", empty_figure)
         yield patch
 
 
@@ -221,8 +202,8 @@ def test_landscape_prints_both_planes(tet: Path, measured: dict[str, Result], re
             found, [2, 2, values[0, 2, 2], values.min(), values.mean(), values.max(), 0], rtol=1e-12
         )
     table = measured["landscape"].stdout
-    assert f"{surface.sdt_loss[0, 2, 2, -1]:.4f}" in table and f"{surface.tet_loss[..., -1].max():.4f}" in table
-    assert "mean over 2 planes [95 % interval], BN frozen" in table
+    assert f"{surface.sdt_loss[0, 2, 2, -1]:.4g}" in table and f"{surface.tet_loss[..., -1].max():.4g}" in table
+    assert "Means over 2 planes at T = 2, in brackets 95 %" in table and "BN statistics frozen" in table
     assert "2 planes are" in table and "few" in table
 
 
@@ -282,7 +263,7 @@ def test_paths_print_what_they_store(
 ) -> None:
     lines, rows = result_of(path, tet), records[path]
     names = lines.names
-    assert names == (["held", "interpolated", "recalibrated"] if path == "interpolate" else ["straight", "curve"])
+    assert names == (("held", "interpolated", "recalibrated") if path == "interpolate" else ("straight", "curve"))
     assert [(row["loss"], row["line"]) for row in rows] == [(f, n) for f in ("L_SDT", "L_TET") for n in names]
     inside = (lines.x >= 0) & (lines.x <= 1)
     assert lines.x[inside][[0, -1]].tolist() == [0, 1]
@@ -313,7 +294,7 @@ def test_what_networks_do_not_share_is_not_told_of_both(tet: Path, tmp_path: Pat
     first, other = Checkpoint.load(tet), tmp_path / "other.pt"
     replace(first, training={**first.training, "loss": "sdt"}).save(other)
     subject = replace(planted_lines(), provenance=Provenance(training="of the first", neurons="of the first"))
-    both, same = (between(subject, (tet, second)).provenance for second in (other, tet))
+    both, same = (about_all(subject, (tet, second)).provenance for second in (other, tet))
     assert both.training == {} and same.training["loss"] == "tet"
     assert both.neurons == same.neurons and both.neurons["neuron"] == "lif"
 
@@ -321,10 +302,13 @@ def test_what_networks_do_not_share_is_not_told_of_both(tet: Path, tmp_path: Pat
 def test_where_no_difference_can_be_given_the_tables_are(capsys: pytest.CaptureFixture[str]) -> None:
     origins = (Provenance(label=name, network=name, checkpoint_sha256=name) for name in ("one", "other"))
     results = [replace(planted_sharpness(), provenance=origin) for origin in origins]
-    report_flatness(results, None, compared(results, None))
+    why = "warning: no difference is given: the checkpoints were measured on a different network"
+    print_results(results, as_json=False)
     printed = capsys.readouterr()
-    assert "\none: mean over" in printed.out and "\nother: mean over" in printed.out
-    assert "no difference is given: the checkpoints were measured on a different network" in printed.err
+    assert "one: 1,024 samples" in printed.out and "\nother: 1,024 samples" in printed.out and why in printed.out
+    print_results(results, as_json=True)
+    printed = capsys.readouterr()
+    assert why in printed.err and len(strict_json(printed.out)) == 2 * 2 * (3 * 4 + 3 + 2 * 3)
 
 
 def weights(path: Path) -> np.ndarray:
@@ -409,10 +393,11 @@ def test_the_same_network_twice_is_within_the_noise(name: str, run: Path, quick:
     for loss in ("L_SDT", "L_TET"):
         line = next(line for line in table.splitlines() if line.startswith(f"{loss}, rise at r = 0.5"))
         assert NOISE in line and "same minus tet" in line and "flatter" not in line
-    assert "\ntet: mean over 2 planes" in table and "\nsame: mean over 2 planes" in table
+    assert re.search("^tet: ", table, re.M) and re.search("^same: ", table, re.M)
+    assert table.count("Means over 2 planes at T = 2") == 2
     kind = NAMES[name].split(".")[1]
     again = tetviz("compare", run.with_name(f"tet.{kind}.h5"), run.with_name(f"same.{kind}.h5"))
-    assert again.stdout in table  # landscape prints its own numbers before
+    assert set(again.stdout.splitlines()) <= set(table.splitlines())  # landscape prints its own numbers, too
     assert again.stderr == ""
     pairs = [row for row in strict_json(compare_json(run, kind)) if "first" in row]
     assert pairs and all(row["mean"] in (0, None) for row in pairs)
@@ -456,7 +441,7 @@ def attributes(path: Path) -> dict[str, Any]:
 def test_options_of_the_landscape_are_recorded(tet: Path, quick: Any, tmp_path: Path) -> None:
     asked = {
         "plain": (),
-        "norm": ("--norm", "layer"),
+        "norm": ("--direction-norm", "layer"),
         "params": ("--params", "bias=random"),
         "orthogonal": ("--orthogonal",),
         "recalibrate": ("--bn", "recalibrate", "--calibration", 30),
@@ -489,11 +474,11 @@ def test_options_of_the_landscape_are_recorded(tet: Path, quick: Any, tmp_path: 
     assert len(set(values)) == len(values)  # each option did something
 
 
-def test_t_chooses_what_is_drawn(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
+def test_t_chooses_what_is_drawn_and_printed(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
     drawn = {}
     for t in (1, 2):
         table = tetviz("landscape", tet, "--grid", 3, *SAMPLES, "--t", t, "-o", tmp_path / f"{t}.h5").stdout
-        assert table.startswith("T = 2")
+        assert f"\nAt T = {t}\n" in table
         drawn[t] = (tmp_path / f"{t}.png").read_bytes()
         assert drawn[t].startswith(b"\x89PNG")
     assert drawn[1] != drawn[2]
@@ -607,10 +592,15 @@ def test_a_finished_file_is_replaced_only_by_force(
     for path in [target, target.with_suffix(".png"), *([target.with_suffix(".pt")] if name == "connect" else [])]:
         path.write_bytes(tet.with_name(path.name).read_bytes())
     before = bytes_in(run.parent)
-    for extra in ((), ("--samples", 10)):
-        error = last_line(tetviz(*command_of(name, run), *extra, code=1))
-        assert target.name in error and "complete" in error and "--force" in error
-        assert bytes_in(run.parent) == before
+    again = tetviz(*command_of(name, run))
+    assert f"{target}: is there already, finished" in again.stderr and "wrote" not in again.stderr
+    assert again.stdout == measured[name].stdout and bytes_in(run.parent) == before
+    error = last_line(tetviz(*command_of(name, run), "--samples", 10, code=1))
+    assert target.name in error and "another" in error and "--force" in error
+    assert bytes_in(run.parent) == before
+    target.with_suffix(".png").unlink()
+    assert f"wrote {target.with_suffix('.png')}" in tetviz(*command_of(name, run)).stderr
+    assert bytes_in(run.parent) == before
     if name not in ("landscape", "connect", "trajectory"):
         return
     tetviz(*command_of(name, run), "--samples", 10, "--force")

@@ -4,16 +4,15 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from cli_runs import run
 from planted_results import planted_counts, planted_curve, planted_surface
 
-from tetviz.cli import main
 from tetviz.figures.named import FIGURES
 from tetviz.results import save
 
 
 def plot(*args):
-    return CliRunner().invoke(main, ["plot", *map(str, args)])
+    return run("plot", *args)
 
 
 @pytest.fixture
