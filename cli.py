@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tetviz import __version__
+import tetviz
 from tetviz.commands import LazyGroup
 from tetviz.commands.console import COMMAND_LINE
 from tetviz.errors import TetvizError
@@ -40,8 +40,21 @@ class _Group(LazyGroup):
             raise click.exceptions.Exit(130) from None
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"tetviz, version {tetviz.__version__}")
+        context.exit()
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="tetviz")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Loss surfaces, time scalability and energy of directly trained spiking networks.
 

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:  # what __getattr__ gives
+    from tetviz.commands import ablation_runs as ablation_runs
     from tetviz.commands import demonstration as demonstration
     from tetviz.commands import epochs as epochs
     from tetviz.commands import measure as measure
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # what __getattr__ gives
     from tetviz.commands import session as session
 
 _LOADED_WHEN_USED = (
-    *("demonstration", "epochs", "measure", "movable", "pair", "progress", "report_server", "session"),
+    *("ablation_runs", "demonstration", "epochs", "measure", "movable", "pair", "progress", "report_server", "session"),
 )
 
 # The name of a command: where it is, and what the list of commands says of it.

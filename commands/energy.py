@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.choices import CONVENTIONS, MEMORIES
 from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
@@ -31,7 +32,7 @@ _pricing_options = combined(
     click.option(
         "--convention",
         "preset",
-        type=click.Choice(["tet", "strict"]),
+        type=click.Choice(CONVENTIONS),
         default="tet",
         show_default=True,
         help="What is an addition; tet: spikes behind poolings and sums too.",
@@ -56,7 +57,7 @@ _pricing_options = combined(
     ),
     click.option(
         "--memory",
-        type=click.Choice(["none", "flat", "sram"]),
+        type=click.Choice(["none", *MEMORIES]),
         help="Memory, beside the headline.  [default: --cost's]",
     ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
+from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
 from tetviz.commands.command import command
 from tetviz.commands.console import note
 from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 _calling_options = combined(
     click.option(
         "--takes",
-        type=click.Choice(["step", "time-major", "batch-major", "static"]),
+        type=click.Choice(TAKES),
         help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, or x_BCHW that it repeats itself.",
     ),
     click.option(
         "--gives",
-        type=click.Choice(["step", "time-major", "batch-major", "mean", "sum"]),
+        type=click.Choice(GIVES),
         help="Its output: that of one step, T x B x K, B x T x K, or B x K over all steps.",
     ),
     click.option("--item", help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key."),
@@ -41,14 +42,14 @@ _calling_options = combined(
     ),
     click.option(
         "--state",
-        type=click.Choice(["modules", "passed"]),
+        type=click.Choice(STATES),
         default="modules",
         show_default=True,
         help="Where membranes are kept; passed: output, state = network(x, state).",
     ),
     click.option(
         "--recover",
-        type=click.Choice(["reduction", "prefix"]),
+        type=click.Choice(RECOVERIES),
         help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
     ),
     click.option(
@@ -172,7 +173,6 @@ def _import_published(
     batch_size: int,
     where: "torch.device",
 ) -> None:
-
     checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
     if not options["data"]:
         checkpoint.save(output)
@@ -195,7 +195,6 @@ def _import_published(
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
-
     names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis")
     stated = {name: options.pop(name) for name in names}
     if stated["takes"] is None and stated["gives"] is None:
@@ -211,7 +210,6 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
 
 
 def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
-
     if not options["data"]:
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
@@ -230,7 +228,6 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
 
 
 def _warn_at_chance(loss: float, classes: int) -> None:
-
     if loss >= math.log(classes) - 1e-3:
         note(
             f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "

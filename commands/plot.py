@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tetviz
-from tetviz.commands.choices import FIGURES, STYLES
+from tetviz.commands.choices import CONVENTIONS, FIGURES, STYLES
 from tetviz.commands.command import command
 from tetviz.commands.console import print_json
 from tetviz.commands.options import combined
@@ -53,7 +53,7 @@ _choice_options = combined(
         help="--scatter: a colour for the networks so named, such as SDT=sdt*; repeat it, the first that fits counts.",
     ),
     click.option("--cost", type=COST, help="Energy: another cost model than the files name."),
-    click.option("--convention", type=click.Choice(["tet", "strict"]), help="Energy: another convention."),
+    click.option("--convention", type=click.Choice(CONVENTIONS), help="Energy: another convention."),
     click.option("--first-layer", type=click.Choice(["per-step", "once"]), help="Energy: how often it computes."),
     click.option("--pool", type=click.Choice(["fold", "mac"]), help="Energy: what means of spikes are."),
 )
@@ -172,7 +172,6 @@ def _given(files: Sequence[Path], output: Path | None) -> Path:
 def _draw(
     results: "Sequence[Result]", name: str | None, choices: "Choices", output: Path, tabular: bool, force: bool
 ) -> list[Path]:
-
     if output.suffix.lower() == ".gif":
         surface = _one_surface(results)
         caption = tetviz.figures.animation_caption(surface, choices.loss, choices.plane or 0)
@@ -194,7 +193,7 @@ def _chosen_name(
     name: str | None, animated: bool, flags: dict[str, bool], timestep: int | None, plane: int | None
 ) -> str | None:
     asked = [option for option in _FLAGS if flags[option[2:].replace("-", "_")]]
-    many = [".gif"] * animated + asked + ["--figure"] * (name is not None)
+    many = [*([".gif"] if animated else []), *asked, *(["--figure"] if name is not None else [])]
     if len(many) > 1:
         raise click.UsageError(f"{' and '.join(many)} exclude each other")
     for option, value, clash in (("--t", timestep, (".gif", "--all-t")), ("--plane", plane, ("--all-planes",))):
@@ -204,7 +203,6 @@ def _chosen_name(
 
 
 def _check_heeded(name: str | None, choices: "Choices") -> None:
-
     known = tetviz.figures.registry.OPTIONS
     heeds = tetviz.figures.named_figures()[name][1].heeds if name else tuple(known)
     ignored = [known[given] for given in choices.given() if given not in heeds]
@@ -221,7 +219,6 @@ def _check_groups(name: str | None, groups: Sequence[tuple[str, str]]) -> None:
 
 
 def _one_surface(results: "Sequence[Result]") -> "Surface":
-
     found: Any = results[0]
     if (
         len(results) == 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--exit",
     "exit_rule",
-    type=click.Choice(["margin", "entropy", "both"]),
+    type=click.Choice([*EXIT_RULES, "both"]),
     help="Early exit: accuracy against mean T, by the softmax margin or entropy of the mean output.",
 )
 @click.option("--per-class", is_flag=True, help="Also the accuracy of each class.")

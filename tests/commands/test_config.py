@@ -13,7 +13,7 @@ from tetviz.models import ModelSpec, build
 from tetviz.results import Surface, load
 from tetviz.training import Checkpoint, load_data
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "command-line.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 
 
 def parsed(name: str, *words: Any) -> dict[str, Any]:

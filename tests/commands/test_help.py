@@ -107,5 +107,5 @@ def test_a_cost_model_may_be_a_file() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_documents_tell_how_completion_is_switched_on(shell: str) -> None:
     documents = Path(__file__).parents[2] / "docs"
-    told = "".join(path.read_text(encoding="utf-8") for path in documents.glob("*.md"))
+    told = "".join(path.read_text(encoding="utf-8") for path in documents.rglob("*.md"))
     assert f"_TETVIZ_COMPLETE={shell}_source tetviz" in told

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 
 from tetviz.commands.console import print_results
 from tetviz.commands.pair import about_all
-from tetviz.landscape import Probe
+from tetviz.landscape import Evaluator
 from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
 
@@ -510,10 +510,10 @@ def test_range_auto_says_when_the_loss_does_not_rise(tet: Path, quick: Any, tmp_
 
 
 def interrupted(after: int) -> Callable[..., Any]:
-    """Probe.measure that is stopped by the user at a point."""
-    original, count = Probe.measure, 0
+    """Evaluator.measure that is stopped by the user at a point."""
+    original, count = Evaluator.measure, 0
 
-    def measure(self: Probe, *args: Any, **options: Any) -> Any:
+    def measure(self: Evaluator, *args: Any, **options: Any) -> Any:
         nonlocal count
         if count == after:
             raise KeyboardInterrupt
@@ -550,7 +550,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
     stops, others = STOPS[name]
     for after in stops:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Probe, "measure", interrupted(after))
+            patch.setattr(Evaluator, "measure", interrupted(after))
             result = tetviz(*command, code=130)
         assert str(target) in last_line(result) and "same command" in last_line(result) and result.stdout == ""
         done, total = load(target, KINDS[name]).progress()
