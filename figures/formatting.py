@@ -92,11 +92,6 @@ def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(texts, index=frame.index)
 
 
-def network_rows(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a network, to be put below those of others."""
-    return frame.set_axis(pd.Index([name] * len(frame), name="network"))
-
-
 def shared_text(texts: Sequence[str]) -> str:
     """What several networks have in common."""
     return texts[0] if len(set(texts)) == 1 else ""
