@@ -16,8 +16,8 @@ from tetviz.commands.progress import TrainingProgress
 from tetviz.commands.session import pick_device
 from tetviz.commands.train import prepare
 from tetviz.errors import TrainingError
-from tetviz.figures import format_table, to_markdown
-from tetviz.figures.table import Table, to_latex
+from tetviz.figures import save_table
+from tetviz.figures.table import Column, Table, to_text
 from tetviz.results import replacing, writable_target
 from tetviz.training import Checkpoint, TrainingConfig, fit
 from tetviz.training.loop import differing_settings
@@ -94,15 +94,14 @@ def run_ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    latex = to_latex(Table(table, CAPTION, label="ablation"))
-    texts = _csv(rows), f"{CAPTION}\n\n{to_markdown(table)}\n", latex
-    for path, text in zip(tables, texts, strict=True):
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+    with replacing(tables[0]) as partial:
+        partial.write_text(_csv(rows), encoding="utf-8")
+    for path in tables[1:]:
+        save_table(table, path)
     if as_json:
         print_json(rows)
     else:
-        click.echo(f"{CAPTION}\n{format_table(table)}")
+        click.echo(to_text(table))
     note(f"wrote {', '.join(map(str, tables))}")
 
 
@@ -150,22 +149,24 @@ def row(run: Run, found: Transfer) -> dict[str, Any]:
     return {**head, **dataclasses.asdict(found), "transfer_gap": found.gap}
 
 
-def ablation_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Table 2 of the TET paper, with losses and the transfer to spiking neurons beside it.
-
-    Returns:
-        A row for each kind of neuron; texts, accuracies in percent.
-    """
-    cells: dict[str, dict[str, str]] = {}
+def ablation_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Table 2 of the TET paper, with losses and the transfer to spiking neurons beside it: a row for each neuron."""
+    numbers: dict[str, dict[str, float]] = {}
     for each in rows:
-        line, name = cells.setdefault(each["neuron"], {}), each["loss"].upper()
-        line[f"{name} (%)"] = f"{100 * each['accuracy']:.2f}"
-        line[f"{name}: L_SDT"] = f"{each['sdt_loss']:.4f}"
-        line[f"{name}: L_TET"] = f"{each['tet_loss']:.4f}"
-        smooth = not math.isnan(each["k"])
-        line[f"{name}: spiking"] = f"{100 * each['spiking_accuracy']:.2f}" if smooth else "-"
-        line[f"{name}: gap"] = f"{100 * each['transfer_gap']:+.2f}" if smooth else "-"
-    return pd.DataFrame.from_dict(cells, orient="index").rename_axis("neurons")
+        name = each["loss"].upper()
+        numbers.setdefault(each["neuron"], {}).update(
+            {
+                f"{name} (%)": 100 * each["accuracy"],
+                f"{name}: L_SDT": each["sdt_loss"],
+                f"{name}: L_TET": each["tet_loss"],
+                f"{name}: spiking": 100 * each["spiking_accuracy"],
+                f"{name}: gap": 100 * each["transfer_gap"],
+            }
+        )
+    frame = pd.DataFrame.from_dict(numbers, orient="index").rename_axis("neurons")
+    forms = {"L_SDT": ".4f", "L_TET": ".4f", "gap": "+.2f"}
+    columns = tuple(Column(name, form=forms.get(name.partition(": ")[2], ".2f")) for name in frame.columns)
+    return Table(frame, columns, note=CAPTION, caption=CAPTION, label="ablation")
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -7,10 +7,8 @@ import click
 
 import tetviz
 from tetviz.commands.command import command
-from tetviz.commands.console import print_json
+from tetviz.commands.console import print_results
 from tetviz.commands.options import json_option, timestep_option
-from tetviz.commands.scale_report import report_scaling, scaling_records
-from tetviz.commands.sharpness import flatness_records, report_flatness
 from tetviz.errors import ResultError
 
 
@@ -29,14 +27,11 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
     tetviz compare sdt.scale.h5 tet.scale.h5
     """
-    from tetviz.figures.report.tables_flatness import differences
-
     loaded: list[Any] = [tetviz.results.load(file) for file in files]
+    choices = tetviz.figures.Choices(timestep=timestep)
     if all(isinstance(found, tetviz.results.ScalingCurve) for found in loaded):
-        if as_json:
-            print_json(scaling_records(loaded, tetviz.summaries.scaling.differences_from_first(loaded)))
-        else:
-            report_scaling(loaded, timestep)
+        tetviz.summaries.scaling.differences_from_first(loaded)  # refuses those that do not compare
+        print_results(loaded, as_json, choices, ["differences"])
         return
     results: list[tetviz.results.Lines] = []
     for file, found in zip(files, loaded, strict=True):
@@ -46,8 +41,5 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
                 "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
             )
         results.append(found if isinstance(found, tetviz.results.Lines) else tetviz.summaries.axis_lines(found))
-    found = differences(results, timestep)
-    if as_json:
-        print_json(flatness_records(results, timestep, found))
-    else:
-        report_flatness(results, timestep, found)
+    tetviz.summaries.flatness.differences_from_first(results, timestep)  # refuses those that do not compare
+    print_results(results, as_json, choices)

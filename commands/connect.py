@@ -9,7 +9,6 @@ import click
 import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.console import note
-from tetviz.commands.interpolate import path_records, report_path
 from tetviz.commands.options import (
     calibration_option,
     data_options,
@@ -99,8 +98,6 @@ def connect(
         sessions=sessions,
         measure=tetviz.commands.measure.point_by_point(compute, points=lambda each: 2 * grid),
         draw={"curve": tetviz.figures.draw},
-        report=report_path,
-        records=path_records,
         force=force,
         as_json=as_json,
     )

@@ -3,10 +3,16 @@
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+import tetviz
+
+if TYPE_CHECKING:
+    from tetviz.figures import Choices
+    from tetviz.results import Result
 
 COMMAND_LINE = "tetviz.command_line"
 
@@ -43,6 +49,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def print_results(
+    results: "Sequence[Result]", as_json: bool, choices: "Choices | None" = None, asked: Collection[str] = ()
+) -> None:
+    """Prints the tables and words of results; as JSON the numbers alone, with what is warned of on stderr."""
+    choices = choices or tetviz.figures.Choices()
+    if not as_json:
+        click.echo(tetviz.figures.printed(results, choices, asked))
+        return
+    warn(tetviz.figures.registry.view_of(results).words(results, choices).warned)
+    print_json(tetviz.figures.records(results, choices, asked))
 
 
 def print_json(value: Any) -> None:

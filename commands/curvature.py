@@ -1,6 +1,5 @@
 """``tetviz curvature``: the surrogate Hessian, and beside it the true loss at finite radii."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,60 +117,6 @@ def curvature(
         ),
         measure=tetviz.commands.measure.point_by_point(compute, points=lambda each: directions * len(radii) * 6),
         draw={"curvature": tetviz.figures.draw},
-        report=report,
-        records=lambda results: [record for result in results for record in curvature_records(result)],
         force=force,
         as_json=as_json,
     )
-
-
-def curvature_records(result: "Curvature") -> list[dict[str, Any]]:
-    """The numbers of a curvature as plain values.
-
-    Returns:
-        One record for the surrogate Hessian, one for each radius.
-    """
-    import numpy as np
-
-    from tetviz.results import default_timestep
-    from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
-
-    step = default_timestep(result)
-    bend = bootstrap_mean(finite_curvature(result, step))
-    slopes = slope_agreement(result)
-    probes = len(result.trace_estimate)
-    head = {"checkpoint": result.provenance.checkpoint, "loss": result.loss, "timesteps": step}
-    hessian = {
-        **head,
-        "eigenvalues": result.eigenvalue.tolist(),
-        "residuals": result.eigenvalue_residual.tolist(),
-        "trace": float(result.trace_estimate.mean()),
-        "trace_se": float(result.trace_estimate.std(ddof=1) / np.sqrt(probes)),
-        "mean_curvature": float(result.surrogate_curvature.mean()),
-        "gradient_norm": result.gradient_norm,
-        "weight_norm": result.weight_norm,
-        "parameters": result.parameters,
-        "note": result.note,
-    }
-    radii = [
-        {
-            **head,
-            "radius": float(radius),
-            "curvature": float(bend.mean[i]),
-            "curvature_low": float(bend.low[i]),
-            "curvature_high": float(bend.high[i]),
-            **{name: float(values[i]) for name, values in slopes.items()},
-        }
-        for i, radius in enumerate(result.radius)
-    ]
-    return [hessian, *radii]
-
-
-def report(results: "Sequence[Curvature]") -> None:
-    """Prints curvatures."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_flatness import curvature_table
-
-    for result in results:
-        table = curvature_table(result)
-        click.echo("\n".join([*table.feet, format_table(table.frame)]))

@@ -1,7 +1,7 @@
 """What ``tetviz demo`` does: one small network trained with both losses, and all that is measured of them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -13,17 +13,17 @@ from tetviz.commands.progress import TrainingProgress
 from tetviz.commands.report_server import write_report
 from tetviz.commands.session import Session, open_session
 from tetviz.figures import (
-    TABLE_CAPTION,
+    Table,
     compare_surfaces,
     draw_energy,
+    draw_named,
     draw_scaling,
     draw_sharpness,
     draw_surface,
-    format_table,
     save_figure,
-    step_accuracy_table,
-    to_markdown,
+    save_table,
 )
+from tetviz.figures.table import headed, to_text
 from tetviz.landscape import RandomPlanes, compute_sharpness, grid_coordinates, surface_on
 from tetviz.models import ModelSpec
 from tetviz.results import OperationCounts, ScalingCurve, Sharpness, Surface, writable_target
@@ -68,10 +68,10 @@ def run(folder: Path, seed: int, force: bool) -> None:
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
     save_figure(draw_energy(list(counts.values())), folder / "figure4b.png")
-    table = step_accuracy_table(list(curves.values()))
-    (folder / "table4.md").write_text(f"{TABLE_CAPTION}\n\n{to_markdown(table)}\n", encoding="utf-8")
-    (folder / "table4.csv").write_text(table.to_csv(), encoding="utf-8")
-    click.echo(f"{TABLE_CAPTION}\n{format_table(table)}\n")
+    table = cast(Table, draw_named("table4", list(curves.values())))
+    for suffix in (".md", ".csv"):
+        save_table(table, folder / f"table4{suffix}")
+    click.echo(f"{to_text(headed(table))}\n")
     for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
         click.echo(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")

@@ -1,7 +1,7 @@
 """``tetviz energy``: what a checkpoint computes at every number of timesteps, and what that costs."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import tetviz
 from tetviz.commands.choices import CONVENTIONS, MEMORIES
 from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
-from tetviz.commands.energy_report import energy_record, report_energy
 from tetviz.commands.options import (
     checkpoints_argument,
     combined,
@@ -27,7 +26,6 @@ from tetviz.commands.targets import output_paths, overlay_path
 if TYPE_CHECKING:
     from tetviz.commands.session import Session
     from tetviz.results import OperationCounts
-    from tetviz.summaries import EnergyReport
 
 _pricing_options = combined(
     cost_option,
@@ -125,9 +123,6 @@ def energy(
         )
         return dataclasses.replace(counts, **named)
 
-    def priced(counts: "Sequence[OperationCounts]") -> "list[EnergyReport]":
-        return [tetviz.summaries.estimate_energy(each, prices, chosen) for each in counts]
-
     tetviz.commands.measure.run_measurement(
         tetviz.results.OperationCounts,
         checkpoints,
@@ -137,8 +132,6 @@ def energy(
         draw={"energy": tetviz.figures.draw_energy},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "energy"),
-        report=lambda counts: report_energy(priced(counts)),
-        records=lambda counts: [energy_record(each) for each in priced(counts)],
         force=force,
         as_json=as_json,
     )

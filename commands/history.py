@@ -1,10 +1,8 @@
 """``tetviz history``: how a training run went, as a result file and a figure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 import tetviz
 from tetviz.commands.command import command
@@ -42,8 +40,6 @@ def history(checkpoints: tuple[Path, ...], output: Path | None, force: bool, as_
         measure=write_history,
         draw={"history": tetviz.figures.draw_history},
         warnings=warnings,
-        report=report,
-        records=lambda runs: [record(run) for run in runs],
         force=force,
         as_json=as_json,
     )
@@ -64,27 +60,3 @@ def warnings(_: "TrainingHistory", run: "TrainingHistory") -> Iterator[str]:
             f"{run.provenance.checkpoint}: holds the first {len(run.epoch)} of {run.planned_epochs} epochs; "
             "OUTPUT.last.pt holds all that were trained"
         )
-
-
-def report(runs: "Sequence[TrainingHistory]") -> None:
-    """Prints the epochs of each run."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_training import history_table
-    from tetviz.summaries.names import network_name
-
-    for run in runs:
-        click.echo(f"{network_name(run.provenance)}\n{format_table(history_table(run).frame)}")
-
-
-def record(run: "TrainingHistory") -> dict[str, Any]:
-    """A training history as plain values."""
-    head = {
-        "checkpoint": run.provenance.checkpoint,
-        "best_epoch": run.best_epoch,
-        "planned_epochs": run.planned_epochs,
-        "stages": list(run.stages),
-        "switch": run.switch,
-        "loss": run.trained_on(),
-    }
-    columns = run.to_frame().drop(columns=["loss", "loss_index"]).reset_index()
-    return {**head, **{str(name): column.tolist() for name, column in columns.items()}}

@@ -1,6 +1,5 @@
 """``tetviz interpolate``: the straight line between two checkpoints."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,31 +79,6 @@ def interpolate(
             compute, points=lambda each: axis.size * (3 if each.has_batch_norm() else 1)
         ),
         draw={"path": tetviz.figures.draw},
-        report=report_path,
-        records=path_records,
         force=force,
         as_json=as_json,
     )
-
-
-def report_path(results: "Sequence[Lines]") -> None:
-    """Prints the barriers on lines between two checkpoints."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_paths import barrier_table
-
-    for lines in results:
-        table = barrier_table(lines)
-        click.echo("\n".join([format_table(table.frame), *table.feet]))
-
-
-def path_records(results: "Sequence[Lines]") -> list[dict[str, Any]]:
-    """The barriers as plain values."""
-    from tetviz.figures.report.tables_paths import barrier_numbers
-    from tetviz.results import default_timestep
-
-    records = []
-    for lines in results:
-        numbers = barrier_numbers(lines).reset_index(names="loss")
-        numbers.insert(1, "timesteps", default_timestep(lines))
-        records += [{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")]
-    return records

@@ -1,7 +1,7 @@
 """``tetviz isometry``: how much each block of a network stretches gradients, at any depth."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,8 +118,6 @@ def isometry(
         draw={"isometry": lambda results: tetviz.figures.draw_isometry(results, depth)},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "isometry"),
-        report=report,
-        records=lambda results: [record(result) for result in results],
         force=force,
         as_json=as_json,
     )
@@ -138,17 +136,6 @@ def warnings(session: "Session", result: "BlockIsometry") -> Iterator[str]:
     yield from _bypassed(result)
 
 
-def report(results: "Sequence[BlockIsometry]") -> None:
-    """Prints the blocks of each network, and one table of several."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_training import depth_table
-
-    for result in results:
-        click.echo(format_isometry(result) + "\n")
-    if len(results) > 1:
-        click.echo(format_table(depth_table(results).frame) + "\n")
-
-
 def _bypassed(result: "BlockIsometry") -> list[str]:
     shares = {name: share for name, share in zip(result.names, result.bypass, strict=True) if share > _BYPASS}
     if not shares:
@@ -158,38 +145,3 @@ def _bypassed(result: "BlockIsometry") -> list[str]:
         f"{len(shares)} of {len(result.block)} blocks do not carry all of the gradient, the most passes by {most} "
         f"({shares[most]:.0%} in norm): phi is right for each, the product is not what becomes of the gradient"
     ]
-
-
-def record(result: "BlockIsometry") -> dict[str, Any]:
-    """A block isometry as plain values."""
-    from tetviz.summaries.isometry import isometry_table
-
-    table = isometry_table(result)
-    return {
-        "checkpoint": result.provenance.checkpoint,
-        "label": result.provenance.label,
-        "loss": result.loss,
-        "bn": result.bn,
-        "timesteps": len(result.timestep),
-        "probes": result.probes,
-        "samples": len(result.sample),
-        "block": table.index.tolist(),
-        **{str(name).replace(" ", "_"): column.tolist() for name, column in table.items()},
-        "block_gradient_by_timestep": result.input_gradient.tolist(),
-        "layer": result.layer_names,
-        "layer_gradient_by_timestep": result.layer_gradient.tolist(),
-        "neurons": result.neuron_names,
-        "rate_by_timestep": result.rate.tolist(),
-        "mass_by_timestep": result.mass.tolist(),
-        "not_measured": result.not_measured,
-    }
-
-
-def format_isometry(result: "BlockIsometry") -> str:
-    """A block isometry as a table."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_training import block_table
-    from tetviz.summaries.names import network_name
-
-    table = block_table(result)
-    return "\n".join([f"{network_name(result.provenance)}: {table.caption}", format_table(table.frame), *table.feet])

@@ -1,8 +1,7 @@
 """``tetviz landscape``: the loss surface around a checkpoint."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,11 +21,7 @@ from tetviz.commands.options import (
     span_option,
     timestep_option,
 )
-from tetviz.commands.sharpness import compared, report_flatness
 from tetviz.commands.targets import output_paths
-
-if TYPE_CHECKING:
-    from tetviz.results import Surface
 
 
 @command(renamed=RENAMED_DIRECTIONS)
@@ -64,14 +59,6 @@ def landscape(
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
     tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
-
-    def report(surfaces: "Sequence[Surface]") -> None:
-        for surface in surfaces:
-            click.echo(format_headlines(headlines(surface)))
-        if options["planes"] > 1:
-            lines = [tetviz.summaries.axis_lines(surface) for surface in surfaces]
-            report_flatness(lines, timestep, compared(lines, timestep))
-
     tetviz.commands.measure.run_measurement(
         tetviz.results.Surface,
         checkpoints,
@@ -84,57 +71,7 @@ def landscape(
             points=lambda each: len(each.planes) * each.axis.size**2,
         ),
         draw={"landscape": lambda surfaces: tetviz.figures.draw(surfaces, timestep=timestep)},
-        report=report,
-        records=lambda surfaces: [record for surface in surfaces for record in headlines(surface)],
+        choices=tetviz.figures.Choices(timestep=timestep),
         force=force,
         as_json=as_json,
     )
-
-
-def headlines(surface: "Surface") -> list[dict[str, Any]]:
-    """The headline numbers of a surface, at its longest T, over all its planes.
-
-    Returns:
-        A record for each loss; NaN where no point is finite.
-    """
-    import numpy as np
-
-    j, i = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
-    records = []
-    for name, grid in (("L_SDT", surface.sdt_loss), ("L_TET", surface.tet_loss)):
-        values = grid[..., -1]
-        finite = np.where(np.isfinite(values), values, np.nan)
-        count = int(np.isfinite(values).sum())
-        plane, row, column = np.unravel_index(np.nanargmin(finite), finite.shape) if count else (0, j, i)
-        records.append(
-            {
-                "checkpoint": surface.provenance.checkpoint,
-                "loss": name,
-                "timesteps": int(surface.timestep[-1]),
-                "planes": len(surface.plane),
-                "centre": float(values[0, j, i]),
-                "lowest": float(finite[plane, row, column]),
-                "lowest_plane": int(plane) + 1,
-                "lowest_x": float(surface.x[column]),
-                "lowest_y": float(surface.y[row]),
-                "mean": float(np.nanmean(finite)) if count else float("nan"),
-                "highest": float(np.nanmax(finite)) if count else float("nan"),
-                "not_finite": finite.size - count,
-            }
-        )
-    return records
-
-
-def format_headlines(records: list[dict[str, Any]]) -> str:
-    """The headline numbers as a table."""
-    import pandas as pd
-
-    from tetviz.figures import format_table
-
-    frame = pd.DataFrame(records, index=pd.Index([r["loss"] for r in records], name=f"T = {records[0]['timesteps']}"))
-    frame["at (x, y)"] = [f"({r['lowest_x']:.3g}, {r['lowest_y']:.3g})" for r in records]
-    columns = ["centre", "lowest", "at (x, y)", "mean", "highest", "not_finite"]
-    if records[0]["planes"] > 1:
-        frame["on plane"] = [str(r["lowest_plane"]) for r in records]
-        columns.insert(3, "on plane")
-    return format_table(frame[columns].rename(columns={"not_finite": "not finite"}), decimals=4)

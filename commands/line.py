@@ -21,7 +21,6 @@ from tetviz.commands.options import (
     span_option,
     timestep_option,
 )
-from tetviz.commands.sharpness import compared, flatness_records, report_flatness
 from tetviz.commands.targets import output_paths
 
 
@@ -66,8 +65,7 @@ def line(
             points=lambda each: 2 * len(each.planes) * each.axis.size,
         ),
         draw={"line": lambda lines: tetviz.figures.draw(lines, timestep=timestep)},
-        report=lambda lines: report_flatness(lines, timestep, compared(lines, timestep)),
-        records=lambda lines: flatness_records(lines, timestep, compared(lines, timestep)),
+        choices=tetviz.figures.Choices(timestep=timestep),
         force=force,
         as_json=as_json,
     )

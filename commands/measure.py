@@ -1,6 +1,6 @@
 """The course of a measuring command: what is checked, measured, written, drawn and printed, and in which order."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from tetviz.commands.console import duration, note, print_json, warn
+from tetviz.commands.console import duration, note, print_results, warn
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
-from tetviz.figures import save_figure
+from tetviz.figures import Choices, save_figure
 from tetviz.landscape import Record
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
@@ -50,11 +50,11 @@ def run_measurement(
     sessions: "Callable[[Sequence[Job]], Iterable[S]]",
     measure: Callable[[S, Job], R],
     draw: "Mapping[str, Callable[[Sequence[R]], Picture]]",
-    report: Callable[[Sequence[R]], None],
-    records: Callable[[Sequence[R]], list[dict[str, Any]]],
     warnings: Callable[[S, R], Iterable[str]] = lambda session, result: (),
     overlay: Path | None = None,
     needed: Sequence[Path] = (),
+    choices: Choices | None = None,
+    asked: Collection[str] = (),
     force: bool,
     as_json: bool,
 ) -> None:
@@ -68,11 +68,11 @@ def run_measurement(
         sessions: opens what the jobs measure, one after the other or all at once.
         measure: gives the result of a job, which it has written.
         draw: the figures by name, the first named after the command; called with one result, or all for the overlay.
-        report: prints the results.
-        records: the results as plain values, for ``--json``.
         warnings: what has to be said of a result.
         overlay: what the figures of all results together are named after.
         needed: checkpoints that are needed besides.
+        choices: what to print of the results.
+        asked: options that ask for further tables.
     """
     figures = {target: figure_paths(target, draw) for target in [*targets, *([overlay] if overlay else [])]}
     jobs = [
@@ -99,10 +99,7 @@ def run_measurement(
     results = [found[target] for target in targets]
     if overlay:
         _tell(_draw(results, draw, figures[overlay], keep=all(job.finished for job in jobs)))
-    if as_json:
-        print_json(records(results))
-    else:
-        report(results)
+    print_results(results, as_json, choices, asked)
 
 
 def figure_paths(target: Path, names: Iterable[str]) -> dict[str, Path]:

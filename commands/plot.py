@@ -15,7 +15,7 @@ from tetviz.commands.values import COST, Name, Parsed, parse_group
 from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
-    from tetviz.figures.named import Choices
+    from tetviz.figures import Choices
     from tetviz.results import Result, Surface
 
 # Options that are a figure's name.
@@ -119,7 +119,7 @@ def plot(
     name = _chosen_name(name, animated, flags, timestep, plane)
     _check_groups(name, groups)
     tabular = (
-        tetviz.figures.named.FIGURES[name].table
+        isinstance(tetviz.figures.named_figures()[name][1], tetviz.figures.view.TableOf)
         if name
         else output.suffix.lower() in tetviz.figures.table.TABLE_SUFFIXES
     )
@@ -129,7 +129,7 @@ def plot(
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: a figure takes each network once")
     pricing = {"cost": cost, "convention": convention, "first_layer": first_layer, "pool": pool}
-    choices = tetviz.figures.named.Choices(
+    choices = tetviz.figures.Choices(
         loss=loss,
         timestep=timestep,
         plane=None if plane is None else plane - 1,
@@ -145,13 +145,17 @@ def plot(
 
 
 def _list_figures(as_json: bool) -> None:
-    figures = tetviz.figures.FIGURES
+    view_named = tetviz.figures.registry.view_named
+    figures = {
+        name: {"name": name, "about": each.about, "takes": each.takes or view_named(view).takes}
+        for name, (view, each) in tetviz.figures.named_figures().items()
+    }
     if as_json:
-        print_json([{"name": name, "about": each.about, "takes": each.takes} for name, each in figures.items()])
+        print_json(list(figures.values()))
         return
     width = max(map(len, figures))
     for name, named in figures.items():
-        click.echo(f"{name:<{width}}  {named.about}; takes {named.takes}")
+        click.echo(f"{name:<{width}}  {named['about']}; takes {named['takes']}")
 
 
 def _given(files: Sequence[Path], output: Path | None) -> Path:
@@ -177,11 +181,10 @@ def _draw(
             tetviz.figures.output.write_caption(output, caption, force=True),
         ]
     if name is None and tabular:
-        name = tetviz.figures.named.default_table(results)
+        name = tetviz.figures.registry.default_table(results)
     if name is not None:
-        return tetviz.figures.output.save_with_caption(
-            tetviz.figures.named.draw_named(name, results, choices), output, force=force
-        )
+        drawn = tetviz.figures.draw_named(name, results, choices)
+        return tetviz.figures.output.save_with_caption(drawn, output, force=force)
     drawn = tetviz.figures.draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
     return tetviz.figures.output.save_with_caption(drawn, output, force=force)
 
@@ -200,11 +203,9 @@ def _chosen_name(
 
 
 def _check_heeded(name: str | None, choices: "Choices") -> None:
-    ignored = [
-        tetviz.figures.named.OPTIONS[given]
-        for given in choices.given()
-        if name and given not in tetviz.figures.named.FIGURES[name].heeds
-    ]
+    known = tetviz.figures.registry.OPTIONS
+    heeds = tetviz.figures.named_figures()[name][1].heeds if name else tuple(known)
+    ignored = [known[given] for given in choices.given() if given not in heeds]
     if ignored:
         raise click.UsageError(f"{name} has nothing to choose there: leave out {' and '.join(ignored)}")
 

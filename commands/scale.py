@@ -1,6 +1,6 @@
 """``tetviz scale``: accuracy and losses of a checkpoint at every number of timesteps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import click
 import tetviz
 from tetviz.commands.choices import EXIT_RULES
 from tetviz.commands.command import command
-from tetviz.commands.console import at_chance, note
+from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
@@ -18,14 +18,11 @@ from tetviz.commands.options import (
     samples_option,
     tmax_option,
 )
-from tetviz.commands.scale_report import report_differences, scaling_records
 from tetviz.commands.targets import output_paths, overlay_path
-from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
     from tetviz.commands.session import Session
     from tetviz.results import ScalingCurve
-    from tetviz.summaries import AccuracyDifference
 
 
 @command()
@@ -81,11 +78,6 @@ def scale(
             session.model, session.dataset, longest, keep_outputs=keep_outputs, **how
         )
 
-    def report(curves: "Sequence[ScalingCurve]") -> None:
-        differences = compared(curves)
-        report_curves(curves, rules, per_class)
-        report_differences(curves, differences)
-
     tetviz.commands.measure.run_measurement(
         tetviz.results.ScalingCurve,
         checkpoints,
@@ -95,8 +87,7 @@ def scale(
         draw={name: draw[name] for name, asked in wanted.items() if asked},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "scale"),
-        report=report,
-        records=lambda curves: scaling_records(curves, compared(curves), rules, per_class),
+        asked=["steps", *rules, *(["per-class"] if per_class else []), "differences"],
         force=force,
         as_json=as_json,
     )
@@ -107,26 +98,3 @@ def warnings(session: "Session", curve: "ScalingCurve") -> Iterator[str]:
     if curve.prefix_test.startswith("warning: "):
         yield f"{curve.prefix_test.removeprefix('warning: ')} (causal in t)"
     yield from at_chance(curve.sdt_loss[-1], session.checkpoint.spec.num_classes)
-
-
-def compared(curves: "Sequence[ScalingCurve]") -> "list[AccuracyDifference]":
-    """How each checkpoint differs from the first, where they were measured on the same samples."""
-    try:
-        return tetviz.summaries.scaling.differences_from_first(curves)
-    except ResultError as error:
-        note(f"no difference is given: {error}")
-        return []
-
-
-def report_curves(curves: "Sequence[ScalingCurve]", rules: Sequence[str], per_class: bool) -> None:
-    """Prints all tables."""
-    from tetviz.commands.scale_report import format_classes, format_curve, format_exits
-    from tetviz.figures import TABLE_CAPTION, format_table, step_accuracy_table
-    from tetviz.summaries.names import network_names
-
-    names = network_names(curves)
-    for name, curve in zip(names, curves, strict=True):
-        click.echo(f"{name}: {len(curve.sample):,} samples [95 % Wilson interval]")
-        tables = [format_curve(curve), *(format_exits(curve, rule) for rule in rules)]
-        click.echo("\n\n".join([*tables, *([format_classes(curve)] if per_class else [])]) + "\n")
-    click.echo(f"{TABLE_CAPTION}\n{format_table(step_accuracy_table(curves))}")

@@ -1,8 +1,7 @@
 """``tetviz sharpness``: flatness in numbers, with intervals over random planes."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -24,10 +23,6 @@ from tetviz.commands.options import (
 )
 from tetviz.commands.targets import output_paths
 from tetviz.commands.values import Parsed, parse_numbers
-
-if TYPE_CHECKING:
-    from tetviz.results import Lines
-    from tetviz.summaries import Difference
 
 
 @command(renamed=RENAMED_DIRECTIONS)
@@ -88,56 +83,7 @@ def sharpness(
             points=lambda each: len(each.planes) * (2 * each.axis.size + len(rho)) + len(rho),
         ),
         draw={"sharpness": lambda found: tetviz.figures.draw(found, timestep=timestep)},
-        report=lambda found: report_flatness(found, timestep, compared(found, timestep)),
-        records=lambda found: flatness_records(found, timestep, compared(found, timestep)),
+        choices=tetviz.figures.Choices(timestep=timestep),
         force=force,
         as_json=as_json,
     )
-
-
-def compared(results: "Sequence[Lines]", timestep: int | None) -> "list[Difference]":
-    """How each checkpoint differs from the first, where they were measured on the same noise and samples."""
-    from tetviz.commands.console import note
-    from tetviz.errors import ResultError
-    from tetviz.figures.report.tables_flatness import differences
-
-    try:
-        return differences(results, timestep)
-    except ResultError as error:
-        note(f"no difference is given: {error}")
-        return []
-
-
-def report_flatness(results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]") -> None:
-    """Prints a table for each checkpoint and loss, and a sentence for each pair of checkpoints."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_flatness import flatness_table, flatness_words
-    from tetviz.summaries.names import network_names
-
-    names = network_names(results)
-    tables = [flatness_table(lines, timestep) for lines in results]
-    for name, table in zip(names, tables, strict=True):
-        click.echo(f"\n{name}: {table.caption}\n{format_table(table.frame)}")
-    for sentence in flatness_words(results, found):
-        click.echo(sentence + "; --json lists them" * sentence.endswith("no test)"))
-
-
-def flatness_records(
-    results: "Sequence[Lines]", timestep: int | None, found: "Sequence[Difference]"
-) -> list[dict[str, Any]]:
-    """Every number and every difference as plain values."""
-    from tetviz.results import default_timestep
-    from tetviz.summaries import sharpness_table
-
-    records = []
-    for lines in results:
-        for loss in ("sdt", "tet"):
-            step = timestep or default_timestep(lines)
-            table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
-            head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
-            records += [{**head, "quantity": q, **row.to_dict()} for q, row in table.iterrows()]
-    for d in found:
-        steps = dict(zip(("first_timesteps", "second_timesteps"), d.timesteps, strict=True))
-        values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes, **steps, "sentence": d.sentence()}
-        records.append({"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity, **values})
-    return records

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.options import (
@@ -107,17 +105,9 @@ def training_energy(
         ),
         draw={"training-energy": tetviz.figures.draw_training_cost},
         warnings=lambda session, result: [f"not counted: {sentence}" for sentence in result.not_counted],
-        report=report,
-        records=lambda results: [record(result) for result in results],
         force=force,
         as_json=as_json,
     )
-
-
-def report(results: "Sequence[TrainingOperations]") -> None:
-    """Prints energies and densities of each network."""
-    for result in results:
-        click.echo(format_training(result))
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -154,55 +144,3 @@ def run_settings(session: "Session") -> dict[str, Any]:
         "train_batch_size": training["batch_size"],
         "train_samples": len(shown),
     }
-
-
-def record(result: "TrainingOperations") -> dict[str, Any]:
-    """Training energy as plain values.
-
-    Returns:
-        Its origin, energies in pJ for a sample, densities by layer, and the whole run.
-    """
-    from tetviz.summaries.training import (
-        PHASES,
-        SPARSITIES,
-        densities,
-        neuron_energy,
-        optimizer_energy,
-        phase_energy,
-        run_energy,
-        schedule_cost,
-        training_table,
-    )
-
-    layers = training_table(result).drop(index="total")
-    steps = phase_energy(result).sum(1)
-    return {
-        "checkpoint": result.provenance.checkpoint,
-        "loss": result.loss,
-        "bn": result.bn,
-        "timesteps": int(result.timestep[-1]),
-        "cost": result.cost,
-        "layer": layers.index.tolist(),
-        **{f"{name}_pj": layers[name].tolist() for name in (*PHASES, *SPARSITIES)},
-        **{str(name): column.tolist() for name, column in densities(result).items()},
-        **{f"{phase}_pj_by_timestep": of_phase.tolist() for phase, of_phase in zip(PHASES, steps, strict=True)},
-        "neurons_pj": float(neuron_energy(result).sum()),
-        "optimizer_pj_per_update": optimizer_energy(result),
-        "timestep_epochs": schedule_cost(result.stages),
-        "train_samples": result.train_samples,
-        "run_joules": run_energy(result),
-        "not_counted": result.not_counted,
-    }
-
-
-def format_training(result: "TrainingOperations") -> str:
-    """Training energy as tables."""
-    from tetviz.figures import format_table
-    from tetviz.figures.plots.style import plain_units
-    from tetviz.figures.report.tables_training import training_energies
-    from tetviz.summaries.names import network_name
-
-    energies, densities = training_energies(result)
-    head = f"{network_name(result.provenance)}: {energies.caption}"
-    tables = [format_table(energies.frame), "", format_table(densities.frame), ""]
-    return plain_units("\n".join([head, *tables, *energies.feet]))

@@ -129,26 +129,6 @@ def _measure(
         sessions=sessions,
         measure=tetviz.commands.measure.point_by_point(compute, points=lambda each: grid**2),
         draw={"trajectory": tetviz.figures.draw},
-        report=report,
-        records=checkpoint_records,
         force=force,
         as_json=as_json,
     )
-
-
-def report(results: "Sequence[Trajectory]") -> None:
-    """Prints how far each checkpoint is off the plane, and its losses."""
-    from tetviz.figures import format_table
-    from tetviz.figures.report.tables_paths import checkpoint_table
-
-    for result in results:
-        table = checkpoint_table(result)
-        click.echo("\n".join([format_table(table.frame), *table.feet]))
-
-
-def checkpoint_records(results: "Sequence[Trajectory]") -> list[dict[str, Any]]:
-    """The checkpoints of a trajectory as plain values."""
-    from tetviz.figures.report.tables_paths import checkpoint_numbers
-
-    rows = [row for each in results for row in checkpoint_numbers(each).reset_index(names="name").to_dict("records")]
-    return [{str(name): value for name, value in row.items()} for row in rows]

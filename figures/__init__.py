@@ -1,7 +1,5 @@
 """Figures and tables, drawn from results alone. Needs no torch."""
 
-from tetviz.figures.dispatch import draw
-from tetviz.figures.named import FIGURES, Choices, draw_named
 from tetviz.figures.output import save_with_caption
 from tetviz.figures.plots.animation import animate_timesteps, animation_caption
 from tetviz.figures.plots.classes import draw_classes
@@ -23,12 +21,12 @@ from tetviz.figures.plots.sweep import draw_sweep
 from tetviz.figures.plots.training_cost import draw_training_cost
 from tetviz.figures.plots.trajectory import draw_trajectory
 from tetviz.figures.plots.venues import use_style
-from tetviz.figures.step_table import TABLE_CAPTION, step_accuracy_table
+from tetviz.figures.printing import printed, records
+from tetviz.figures.registry import draw, draw_named, named_figures
 from tetviz.figures.table import Table, format_table, save_table, to_markdown
+from tetviz.figures.view import Choices
 
 __all__ = [
-    "FIGURES",
-    "TABLE_CAPTION",
     "Choices",
     "Table",
     "animate_timesteps",
@@ -57,11 +55,13 @@ __all__ = [
     "draw_training_cost",
     "draw_trajectory",
     "format_table",
+    "named_figures",
     "paper_style",
+    "printed",
+    "records",
     "save_figure",
     "save_table",
     "save_with_caption",
-    "step_accuracy_table",
     "to_markdown",
     "use_style",
 ]

@@ -49,6 +49,13 @@ def sample_words(results: Sequence[Result]) -> str:
     return "" if same else "The networks were measured on different samples"
 
 
+def directions_words(results: Sequence[Result]) -> str:
+    """Whether directions of the same seed are the same noise for several networks."""
+    if len({result.provenance.texts()["network"] for result in results}) == 1:
+        return ""
+    return "The architectures differ, so directions of the same seed are not the same noise for all networks"
+
+
 def losses_words(losses: Sequence[str]) -> str:
     """Losses as plain text, such as ``"L_SDT and L_TET"``."""
     return " and ".join(f"L_{loss.upper()}" for loss in losses)

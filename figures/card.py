@@ -1,37 +1,49 @@
 """A result as a notebook shows it: what it is, its first numbers, its figure, and where it comes from."""
 
 from html import escape
-from typing import Any, cast
 
 import pandas as pd
 
 from tetviz.errors import ResultError
-from tetviz.figures.dispatch import draw
-from tetviz.figures.headlines import headline
 from tetviz.figures.plots.picture import image
+from tetviz.figures.registry import draw, view_of
 from tetviz.figures.table import to_html
+from tetviz.figures.view import Choices
 from tetviz.results import Provenance, Result
 from tetviz.summaries.names import network_name
 
 
 def result_html(result: Result) -> str:
-    """A result as HTML that needs nothing from elsewhere: no script, no style sheet, no address."""
-    known, origin = headline(result), cast(Provenance, cast(Any, result).provenance)
+    """A result as HTML that needs nothing from elsewhere: no script, no style sheet, no address.
+
+    Args:
+        result: a result of any kind, possibly half measured.
+
+    Returns:
+        A ``<div>``. Names and other text of the user are escaped.
+    """
+    view, origin = view_of([result]), result.provenance
     done, points = result.progress()
-    parts = [f"<b>{escape(network_name(origin))}: {escape(known.title)}</b>"]
+    parts = [f"<b>{escape(network_name(origin))}: {escape(view.describe(result))}</b>"]
     if done < points:
         parts.append(f"<b>Not finished: {done:,} of {points:,} points are measured.</b>")
-    parts += [escape(known.context), to_html(known.table)]
-    parts.append(escape("; ".join(known.notes)))
-    parts += [_figure(result), _provenance(origin)]
-    return "\n".join(f"<div>{part}</div>" for part in parts if part)
-
-
-def _figure(result: Result) -> str:
+    parts.append(escape(view.context(result)))
     try:
-        return image(draw([result]))
+        parts += _numbers(result)
+        parts.append(image(draw([result])))
     except ResultError as error:
-        return f"No picture: {escape(str(error))}."
+        parts.append(escape(str(error)))
+    return "\n".join(f"<div>{part}</div>" for part in [*parts, _provenance(origin)] if part)
+
+
+def _numbers(result: Result) -> list[str]:
+    view, choices = view_of([result]), Choices()
+    words = view.words([result], choices)
+    tables = [table for table in view.tables.values() if table.least == 1][:1]
+    made = [table.make([result], choices) for table in tables]
+    shown = [to_html(table.cells(), table.note) for table in made]
+    feet = [foot for table in made for foot in table.feet]
+    return [*shown, escape("; ".join([*words.warned, *feet, *words.said]))]
 
 
 def _provenance(origin: Provenance) -> str:

@@ -1,7 +1,7 @@
 """Numbers and tables of them as texts, and what lists of texts have in common; a dash is where there is no number."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from tetviz.summaries import wilson
 
 NO_NUMBER = "-"
+_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1.0, "pJ"))
 
 
 def number(value: float, digits: str = ".4g") -> str:
@@ -64,9 +65,9 @@ def shares(accuracy: Any, samples: Any) -> list[str]:
     return [f"{p:.2%} [{100 * low:.2f}, {100 * high:.2f}]" if math.isfinite(p) else NO_NUMBER for p, low, high in ends]
 
 
-def amounts(values: Iterable[float]) -> list[str]:
-    """Counts per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
-    return [f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.2f}" for value in values]
+def amount(count: float) -> str:
+    """A count per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
+    return f"{count:,.0f}" if count >= 1000 or count == int(count) else f"{count:.2f}"
 
 
 def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
@@ -101,11 +102,28 @@ def shared_text(texts: Sequence[str]) -> str:
     return texts[0] if len(set(texts)) == 1 else ""
 
 
-def told(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+def told(texts: Sequence[str], names: Sequence[str], nothing: str = "not recorded") -> tuple[str, ...]:
     """What each network rests on, once where all share it."""
     if len(set(texts)) < 2:
         return tuple(text for text in texts[:1] if text)
     about: dict[str, list[str]] = {}
     for text, name in zip(texts, names, strict=True):
-        about.setdefault(text or "not recorded", []).append(name)
-    return tuple(f"{', '.join(named)}: {text}" for text, named in about.items())
+        about.setdefault(text or nothing, []).append(name)
+    return tuple(f"{', '.join(named)}: {text}" for text, named in about.items() if text)
+
+
+def plain_units(text: str) -> str:
+    """A text for a terminal, which may know no letters but those of ASCII."""
+    return text.replace("\N{MICRO SIGN}J", "uJ")
+
+
+def energy_unit(pj: float) -> tuple[float, str]:
+    """The unit in which an energy is at least 1.
+
+    >>> energy_unit(4600.0)
+    (1000.0, 'nJ')
+
+    Args:
+        pj: the energy in pJ.
+    """
+    return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.results import Curvature, Lines, Surface, Trajectory, default_timestep
+from tetviz.results import Curvature, Lines, Result, Surface, Trajectory, default_timestep
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.names import LOSSES, network_name, network_names
 
@@ -84,3 +84,9 @@ def require_same_directions(results: Sequence[Surface] | Sequence[Lines], *, sam
                 f"{what} with a different {name} ({listed}) {why} and cannot be compared; measure them again with "
                 f"the same {name}"
             )
+
+
+def require_same_data(results: Sequence[Result]) -> None:
+    """Refuses to compare accuracies on different data."""
+    if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
+        raise ResultError("accuracies on different data do not compare")

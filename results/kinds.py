@@ -136,6 +136,11 @@ class Lines(Result):
     plane_seed: int = 0
     t_train: int = 0
 
+    @property
+    def view(self) -> str:
+        """Lines from one checkpoint to another show something else than random ones."""
+        return self.kind if self.path == "random" else f"{self.kind} between checkpoints"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sharpness(Lines):

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from html import escape
+from importlib.metadata import entry_points, version
 from typing import Any, ClassVar, get_origin, get_type_hints
 
 import numpy as np
@@ -109,6 +110,11 @@ class Result:
         """
         return {n: len(getattr(self, n)) for n, s in array_fields(type(self)).items() if s["dims"] == (n,)}
 
+    @property
+    def view(self) -> str:
+        """The name of what shows it: its kind, unless results of the kind are shown in several ways."""
+        return self.kind
+
     def progress(self) -> tuple[int, int]:
         """How much of it is measured.
 
@@ -119,10 +125,19 @@ class Result:
         return sum(int(flag.sum()) for flag in flags), sum(flag.size for flag in flags)
 
     def _repr_html_(self) -> str:
-        # What a notebook asks for; drawing is loaded then and no sooner.
-        from tetviz.figures.card import result_html
+        # What a notebook asks for. Whoever can draw results is an entry point, loaded then and no sooner.
+        for entry in entry_points(group="tetviz.display"):
+            return str(entry.load()(self))
+        return self._listed_html()
 
-        return result_html(self)
+    def _listed_html(self) -> str:
+        arrays = [
+            f"<li>{escape(name)} ({escape(', '.join(schema['dims']))}): {escape(schema['long_name'])} "
+            f"[{escape(schema['units'])}]</li>"
+            for name, schema in array_fields(type(self)).items()
+        ]
+        sizes = ", ".join(f"{name} {size}" for name, size in self.sizes().items())
+        return f"<div>{escape(self.kind)}: {escape(sizes)}</div><ul>{''.join(arrays)}</ul>"
 
     def to_frame(self) -> pd.DataFrame:
         """The result as a table: one row for each element of the largest variable.

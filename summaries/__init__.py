@@ -1,5 +1,6 @@
 """What results say in numbers, with intervals. Needs no torch."""
 
+from tetviz.summaries.barriers import barrier, barriers, mean_along
 from tetviz.summaries.conventions import CONVENTIONS, Convention, convention
 from tetviz.summaries.costs import (
     COSTS,
@@ -8,6 +9,7 @@ from tetviz.summaries.costs import (
     CostModel,
     MemoryModel,
     break_even,
+    cost_text,
     crossover_rate,
     load_cost,
     with_memory,
@@ -25,9 +27,7 @@ from tetviz.summaries.energy_tables import (
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.intervals import Interval, bootstrap_mean
-from tetviz.summaries.paths import barrier, barriers, mean_along
-from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, wilson
-from tetviz.summaries.stored_costs import cost_text
+from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "side_table",
     "slope_agreement",
     "spike_table",
+    "step_accuracy_table",
     "training_table",
     "wilson",
     "with_memory",

@@ -1,14 +1,16 @@
 """What an operation costs, in pJ: cost models of compute and memory, as presets or from a TOML file."""
 
+import json
 import math
 import tomllib
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tetviz.errors import TetvizError, unknown
+from tetviz.errors import ResultError, TetvizError, unknown
+from tetviz.results import OperationCounts
 from tetviz.results.schema import FloatArray
 
 
@@ -172,6 +174,23 @@ def load_cost(cost: str | Path) -> CostModel:
             a value that is no energy.
     """
     return COSTS.get(str(cost)) or _read(Path(cost))
+
+
+def cost_text(cost: CostModel) -> str:
+    """A cost model as the text that a result stores, so that it needs no other file: a name, or all of its numbers."""
+    return cost.name if COSTS.get(cost.name) == cost else json.dumps(asdict(cost))
+
+
+def cost_of(counts: OperationCounts) -> CostModel:
+    """The cost model that counts name, the reverse of :func:`cost_text`."""
+    if not counts.cost.startswith("{"):
+        return load_cost(counts.cost)
+    try:
+        stored: dict[str, Any] = json.loads(counts.cost)
+        memory = stored.pop("memory", None)
+        return CostModel(**stored, memory=None if memory is None else MemoryModel(**memory))
+    except (ValueError, TypeError) as error:
+        raise ResultError(f"the cost model of these counts cannot be read: {error}; measure again") from error
 
 
 def with_memory(cost: CostModel, memory: str) -> CostModel:

@@ -11,8 +11,7 @@ from tetviz.errors import ResultError
 from tetviz.results import OperationCounts
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.conventions import SIDE_COSTS, Convention, Operations, apply_convention, convention
-from tetviz.summaries.costs import CostModel, load_cost, with_memory
-from tetviz.summaries.stored_costs import cost_of
+from tetviz.summaries.costs import CostModel, cost_of, load_cost, with_memory
 
 
 @dataclass(frozen=True, eq=False)

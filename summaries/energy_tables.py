@@ -3,13 +3,15 @@
 Every table carries its caption in ``attrs["caption"]``: constants, convention, T, and what is missing.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray, IntArray
-from tetviz.summaries.conventions import CONVENTIONS
+from tetviz.summaries.conventions import CONVENTIONS, SIDE_COSTS
 from tetviz.summaries.costs import COSTS, CostModel, quantised_bits, quantised_mac
 from tetviz.summaries.energy import EnergyReport, estimate_energy
 
@@ -60,16 +62,17 @@ def layer_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
         timestep: T; by default that of training.
 
     Returns:
-        A row for each layer with weights and one for their ``total``, with columns ``input`` (its class), ``MAC``,
-        ``AC``, ``energy (nJ)`` and ``share (%)`` of it, per sample, summed over steps 1..T, and ``spikes/synapse``:
-        ACs over the in-bounds pairs of one step, per inference, to be held against
+        A row for each layer with weights and one for their ``total``, with columns ``input`` (its class), ``dense MAC``
+        (all pairs, padding included), ``MAC``, ``AC``, ``energy (nJ)`` and ``share (%)`` of it, per sample, summed over
+        steps 1..T, and ``spikes/synapse``: ACs over the in-bounds pairs of one step, per inference, to be held against
         :func:`tetviz.summaries.break_even`; NaN where a layer computes MACs. ``total`` has that of the others.
     """
     counts = report.counts
     t = _at(counts, timestep)
     names, inputs = counts.names, counts.inputs
     rows = np.flatnonzero((counts.dense_mac + report.mac + report.ac > 0).any(1))
-    mac, ac, pairs = (_until(column, t)[rows] for column in (report.mac, report.ac, counts.inbounds_mac))
+    taken = (report.mac, report.ac, counts.inbounds_mac, counts.dense_mac)
+    mac, ac, pairs, dense = (_until(column, t)[rows] for column in taken)
     spiking = mac == 0
     fed, fired = _with_total(pairs * spiking), _with_total(ac * spiking)
     mac, ac = _with_total(mac), _with_total(ac)
@@ -77,6 +80,7 @@ def layer_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     frame = pd.DataFrame(
         {
             "input": [*(inputs[row] for row in rows), ""],
+            "dense MAC": _with_total(dense) / report.samples,
             "MAC": mac / report.samples,
             "AC": ac / report.samples,
             "spikes/synapse": _ratio(t * fired, fed),
@@ -106,6 +110,29 @@ def side_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFram
     frame = frame[(frame[list(_SIDE_NAMES.values())] > 0).any(axis=1)]
     frame.loc["total"] = frame.sum()
     return _captioned(frame, _caption(report, t))
+
+
+def off_headline_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame:
+    """What is in no headline: operations beside synaptic ones, and memory.
+
+    Returns:
+        A row for each kind of operation that there is, for their ``total``, and for both bounds of a memory model, with
+        columns ``operations``, ``pJ each`` and ``energy (nJ)``, per sample, summed over steps 1..T.
+    """
+    t = _at(report.counts, timestep)
+    rows = {}
+    for name, column in report.side.items():
+        count, price = column[:, :t].sum() / report.samples, getattr(report.cost, SIDE_COSTS[name])
+        if count:
+            rows[name.replace("_", " ")] = (count, price, count * price / 1e3)
+    sums = {"total": report.total_side_pj}
+    if report.cost.memory is not None:
+        bounds = {"low": report.total_memory_low_pj, "high": report.total_memory_high_pj}
+        sums |= {f"memory {report.cost.memory.name}, {bound}": pj for bound, pj in bounds.items()}
+    rows |= {name: (np.nan, np.nan, pj[t - 1] / 1e3) for name, pj in sums.items()}
+    columns = ["operations", "pJ each", "energy (nJ)"]
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    return _captioned(frame.rename_axis("not in the headline"), _caption(report, t))
 
 
 def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.DataFrame:
@@ -213,6 +240,25 @@ def baselines(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame
     )
     frame["ANN/SNN"] = _ratio(frame["energy (nJ)"].to_numpy(), frame["SNN (nJ)"].to_numpy())
     return _captioned(frame, _caption(report, t))
+
+
+def beside_anns(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame:
+    """The same spikes under each convention, beside dense ANNs of the same shapes in the same arithmetic.
+
+    Returns:
+        The rows of :func:`convention_table`, one for the convention of the report if it is another, and those of
+        :func:`baselines` but for the quantised ANN; columns ``MAC``, ``AC``, ``energy (nJ)``, ``of the ANN (%)`` (of
+        the energy of the one without padding) and ``headline``, a flag.
+    """
+    t = _at(report.counts, timestep)
+    table = convention_table(report.counts, report.cost, t)
+    headline = replace(report.convention, norm="fold").label  # batch norm is not in the headline
+    table.loc[headline] = [report.total_mac[t - 1], report.total_ac[t - 1], report.total_pj[t - 1] / 1e3]
+    anns = baselines(report, t).iloc[:-1].assign(AC=0.0)
+    whole: pd.DataFrame = pd.concat([table, anns[table.columns]]).rename_axis("convention, first layer")
+    energy = whole["energy (nJ)"].to_numpy()
+    whole["of the ANN (%)"] = 100 * _ratio(energy, np.full(len(energy), energy[-1]))
+    return _captioned(whole.assign(headline=whole.index == headline), str(table.attrs["caption"]))
 
 
 def _heading(cost: CostModel, timestep: int | None = None) -> str:

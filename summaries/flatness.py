@@ -12,7 +12,7 @@ from tetviz.errors import ResultError
 from tetviz.results import Lines, Provenance, Sharpness, Surface, default_timestep
 from tetviz.results.schema import FloatArray, IntArray, attribute_fields
 from tetviz.summaries.intervals import bootstrap_mean
-from tetviz.summaries.names import network_names
+from tetviz.summaries.names import LOSSES, network_names
 
 RADII = (0.1, 0.25, 0.5, 1.0)
 WIDTH_RISE = 0.1
@@ -267,6 +267,16 @@ def compare_sharpness(
     interval = bootstrap_mean(gaps)
     rows = zip(shared, interval.mean.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)
     return [Difference(name, one, other, loss, mean, low, high, len(gaps), steps) for name, mean, low, high in rows]
+
+
+def differences_from_first(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:
+    """How each checkpoint differs from the first, as :func:`compare_sharpness` has it, under both losses."""
+    return [
+        difference
+        for loss in LOSSES
+        for other in results[1:]
+        for difference in compare_sharpness(results[0], other, loss, timestep)
+    ]
 
 
 def data_settings(origin: Provenance) -> dict[str, Any]:

@@ -134,6 +134,18 @@ def require_once(curves: Sequence[ScalingCurve]) -> None:
             seen[key] = _name(origin)
 
 
+def unlike(run: Run, peers: Sequence[Run]) -> list[str]:
+    """The settings of a run that are not those of all its peers, such as ``["lr 0.01"]``."""
+    known, others = settings_of(run), [settings_of(peer) for peer in peers]
+    return [_words(name, value) for name, value in known.items() if any(each.get(name) != value for each in others)]
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """All that decides a run besides its network, loss and seed."""
+    training, neurons = json.loads(run.settings)
+    return {**training, **neurons}
+
+
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     """Mean and sample standard deviation (n - 1) over runs.
 
@@ -142,6 +154,12 @@ def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     """
     found = np.array(list(values))
     return float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+
+
+def _words(name: str, value: object) -> str:
+    if name == "switch":
+        return f"switched after epoch {str(value).partition('@')[2]}"
+    return f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}".strip()
 
 
 def _name(provenance: Provenance) -> str:

@@ -16,6 +16,7 @@ from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, tail
 from tetviz.summaries.names import network_names
 
 FEW_SPLIT = 6
+_STEPS = 8
 
 
 def wilson(accuracy: npt.ArrayLike, samples: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -67,6 +68,47 @@ def class_accuracy(curve: ScalingCurve) -> pd.DataFrame:
     values = [right[member].mean(0) if member.any() else np.full(right.shape[1], np.nan) for member in members]
     index, columns = pd.RangeIndex(curve.num_classes, name="class"), pd.Index(curve.timestep, name="T")
     return pd.DataFrame(np.reshape(values, (curve.num_classes, len(curve.timestep))), index=index, columns=columns)
+
+
+def step_accuracy_table(curves: Sequence[ScalingCurve]) -> pd.DataFrame:
+    """Accuracy of the output of each step alone, and its variance over time: Table 4 of the TET paper.
+
+    The steps shown are 1..S with S = 8, or twice the training T where that is more, or all there are. Both
+    variances are sample variances (n - 1) over steps of the table alone: the first over the steps beyond
+    training, which is what gives the paper's printed numbers (t = T_train+1..8), the second over all.
+
+    Args:
+        curves: one for each network.
+
+    Returns:
+        A row for each network, with ``T_train``, a column ``t=1`` ... for each step in percent, and two
+        variance columns in percent squared whose names say the steps; the one over steps beyond training is left
+        out where the table ends before them, or where no training T is known. NaN where a step was not measured, and
+        for a variance over fewer than two steps or over one that was not measured.
+
+    Raises:
+        ResultError: there is no curve.
+    """
+    if not curves:
+        raise ResultError("no scaling curve for a table")
+    trained = [curve.t_train for curve in curves]
+    last = min(max(int(curve.timestep[-1]) for curve in curves), max(_STEPS, 2 * max(trained)))
+    first = f"{trained[0] + 1}" if len(set(trained)) == 1 and trained[0] else "T_train+1"
+    rows = []
+    for curve in curves:
+        percent = np.full(last, np.nan)
+        shown = curve.timestep <= last
+        percent[curve.timestep[shown] - 1] = 100 * curve.step_accuracy[shown]
+        beyond = percent[curve.t_train :] if curve.t_train else percent[:0]
+        rows.append(
+            {
+                "T_train": curve.t_train,
+                **{f"t={step}": value for step, value in enumerate(percent, start=1)},
+                **({f"var {first}..{last}": _sample_variance(beyond)} if any(0 < t < last for t in trained) else {}),
+                f"var 1..{last}": _sample_variance(percent),
+            }
+        )
+    return pd.DataFrame(rows, index=pd.Index(network_names(curves), name="network"))
 
 
 @dataclass(frozen=True)
@@ -214,3 +256,7 @@ def _require_same_samples(first: ScalingCurve, second: ScalingCurve) -> None:
                 f"the checkpoints were measured on different {what}s ({len(indices):,} and {len(others):,}): they "
                 "cannot be compared sample by sample; measure both with the same --samples and --split"
             )
+
+
+def _sample_variance(percent: FloatArray) -> float:
+    return float(np.var(percent, ddof=1)) if len(percent) > 1 else float("nan")

@@ -10,7 +10,7 @@ from tetviz.analysis import compute_operations
 from tetviz.figures import draw, save_figure
 from tetviz.results import Provenance
 from tetviz.summaries import CostModel, break_even, estimate_energy
-from tetviz.summaries.stored_costs import cost_text
+from tetviz.summaries.costs import cost_text
 from tetviz.training import Checkpoint, load_data
 
 model, test = Checkpoint.load("tet.pt").model(), load_data("digits", split="test")

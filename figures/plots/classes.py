@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.formatting import shared_text
+from tetviz.figures.plots.curves import log2_axis
 from tetviz.figures.plots.picture import Picture
-from tetviz.figures.plots.scaling import log2_axis
 from tetviz.figures.plots.style import COLORMAP, paper_style
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, figure_title, inches, text_lines

@@ -26,7 +26,7 @@ from tetviz.figures.plots.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.figures.selection import chosen_timestep, known_loss
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
-from tetviz.summaries.names import counted, data_context, network_name
+from tetviz.summaries.names import counted, curvature_context, network_name
 
 _STYLE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o"}
 _COSINE: dict[str, Any] = {"color": "0.15", "linestyle": "-.", "marker": "D"}
@@ -167,9 +167,8 @@ def _caption(curvature: Curvature, timestep: int) -> str:
 def _context(curvature: Curvature) -> str:
     count, done = len(curvature.direction), curvature.done
     parts = [
-        data_context(curvature),
+        curvature_context(curvature),
         f"{counted(count, 'random direction')}{', no interval' * (count == 1)}",
-        curvature.policy,
         "" if done.all() else f"{int(done.sum()):,} of {done.size:,} points",
     ]
     return "; ".join(part for part in parts if part)

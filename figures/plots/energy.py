@@ -1,6 +1,6 @@
 """Energy against accuracy at every T, under each convention and beside ANNs, with the layers below."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,20 +9,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.curves import Curves
 from tetviz.figures.formatting import shared_text
 from tetviz.figures.plots.axes import finish, legend_below
+from tetviz.figures.plots.curves import curve_keys, draw_series
 from tetviz.figures.plots.energy_layers import draw_layers, layer_height, layer_keys
 from tetviz.figures.plots.picture import Picture
-from tetviz.figures.plots.scaling import draw_interval, interval_key, ring, ring_keys
 from tetviz.figures.plots.step_labels import name_steps
-from tetviz.figures.plots.style import energy_unit, paper_style, series_styles
+from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, WIDTH, inches, tall, text_lines
+from tetviz.figures.view import Pricing
+from tetviz.figures.views.energy import accuracy_curves, at_words, convention_curves, priced, unit_of
 from tetviz.results import OperationCounts, default_timestep
-from tetviz.results.schema import FloatArray
-from tetviz.summaries import EnergyReport, baselines, convention_table, estimate_energy, wilson
+from tetviz.summaries import EnergyReport, baselines
 from tetviz.summaries.names import data_context, network_names
 
 # Dense ANNs of the same shapes, rows of the table of baselines.
@@ -30,9 +31,6 @@ _ANN_LINES: dict[str, Any] = {"ANN, in-bounds": (0, (4, 2)), "ANN, padded": (0, 
 _MARKS = (
     "Energy of synaptic operations alone, by exact counts; bands are 95 % Wilson intervals of the accuracy over samples"
 )
-
-# What stands in place of the choices that counts name: arguments of estimate_energy.
-Pricing = Mapping[str, Any]
 
 
 def draw_energy(
@@ -62,43 +60,38 @@ def draw_energy(
     steps = [default_timestep(each) if timestep is None else timestep for each in counts]
     names, captions = network_names(counts), list(map(_context, reports, steps))
     shared = shared_text(captions)
-    factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
-    per_convention = list(map(by_convention, reports, steps))
-    rows = list(dict.fromkeys(label for each in per_convention for label in each))
+    chart, rows = accuracy_curves(reports), convention_curves(reports, steps, anns=False)
+    unit = unit_of(reports)[1]
     with paper_style():
-        heights = [inches(2.2), text_lines(1.2 * len(rows)), *map(layer_height, reports)]
+        heights = [inches(2.2), text_lines(1.2 * len(rows.y.ticks)), *map(layer_height, reports)]
         figure = Picture(layout="constrained")
         grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[1.6, 1])
         curves: Axes = figure.add_subplot(grid[0, :])
         choices = figure.add_subplot(grid[1, :], sharex=curves)
         styles = series_styles(names)
         labels = [wrap(name if shared else f"{name}; {text}", 105) for name, text in zip(names, captions, strict=True)]
-        handles: list[Line2D | Patch] = []
-        handles += _draw_curves(curves, reports, labels, factor)
-        for index, (energies, style) in enumerate(zip(per_convention, styles, strict=True)):
-            places = np.arange(len(rows)) + 0.6 * ((index + 0.5) / len(reports) - 0.5)
-            pj = _positive(np.array([energies.get(label, np.nan) for label in rows]))
-            choices.plot(pj / factor, places, **{**style, "linestyle": "none"}, gid="conventions")
-        _name_conventions(choices, rows, {report.convention.label for report in reports})
-        anns, rings = _draw_anns([curves, choices], reports, steps, factor, styles), ring_keys(counts)
-        handles += [*anns, *rings, interval_key()]
+        handles = _draw_accuracy(curves, chart, labels)
+        draw_series(choices, rows, gid="conventions")
+        _name_rows(choices, rows)
+        anns = _draw_anns([curves, choices], reports, steps, styles)
+        handles += [*anns, *curve_keys(chart)]
         _energy_axis(curves, choices)
         curves.tick_params(axis="x", labelbottom=False)
-        choices.set_xlabel(f"energy of a sample ({unit}): above at every T, here {_at_words(steps)}")
+        choices.set_xlabel(f"{chart.x.title}: above at every T, here {at_words(steps)}")
         for row, (report, name, t, style) in enumerate(zip(reports, names, steps, styles, strict=True), start=2):
             panels = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
             draw_layers(panels, report, t, wrap_evenly(name if len(reports) > 1 else "", 90), style)
         handles += layer_keys(reports)
         below = legend_below(figure, handles, wrap_evenly(shared, 105))
         figure.set_size_inches(inches(WIDTH), sum(heights) + text_lines(3 + below))
-        name_steps(curves, reports, factor)
+        name_steps(curves, chart, [each.timestep for each in counts])
         figure.caption = compose_caption(
-            f"Accuracy against the energy of a sample ({unit}) at every T, the energy {_at_words(steps)} under each "
+            f"Accuracy against the energy of a sample ({unit}) at every T, the energy {at_words(steps)} under each "
             "convention, and below, by layer, energy and spikes per synapse",
             counts,
             captions,
             _MARKS,
-            *_keyed(rings, anns),
+            *_keyed(chart, anns),
         )
     return figure
 
@@ -120,72 +113,50 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
     reports = priced(counts, pricing)
     names, captions = network_names(counts), [_context(report) for report in reports]
     shared = shared_text(captions)
-    factor, unit = energy_unit(max(float(report.total_pj[-1]) for report in reports))
+    chart = accuracy_curves(reports)
     with paper_style():
         figure = Picture(layout="constrained")
-        axes = figure.subplots()
+        axes: Axes = figure.subplots()
         texts = [name if shared else f"{name}; {text}" for name, text in zip(names, captions, strict=True)]
-        handles: list[Line2D | Patch] = []
-        handles += _draw_curves(axes, reports, [wrap(text, 56, narrow=True) for text in texts], factor)
+        handles = _draw_accuracy(axes, chart, [wrap(text, 56, narrow=True) for text in texts])
         steps = [default_timestep(each) for each in counts]
-        anns, rings = _draw_anns([axes], reports, steps, factor, series_styles(names)), ring_keys(counts)
-        handles += [*anns, *rings, interval_key()]
+        anns = _draw_anns([axes], reports, steps, series_styles(names))
+        handles += [*anns, *curve_keys(chart)]
         _energy_axis(axes, axes)
-        axes.set_xlabel(f"energy of a sample ({unit}), at every T")
+        axes.set_xlabel(f"{chart.x.title}, at every T")
         below = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True)
         figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(below))
-        name_steps(axes, reports, factor)
+        name_steps(axes, chart, [each.timestep for each in counts])
         figure.caption = compose_caption(
-            f"Accuracy against the energy of a sample ({unit}) at every T",
+            f"Accuracy against the energy of a sample ({unit_of(reports)[1]}) at every T",
             counts,
             captions,
             _MARKS,
-            *_keyed(rings, anns),
+            *_keyed(chart, anns),
         )
     return figure
 
 
-def priced(counts: Sequence[OperationCounts], pricing: Pricing | None) -> list[EnergyReport]:
-    """Operation counts with their price."""
-    if not counts:
-        raise ResultError("no operation counts to draw")
-    return [estimate_energy(each, **(pricing or {})) for each in counts]
-
-
-def _keyed(rings: Sequence[Line2D], anns: Sequence[Line2D]) -> list[str]:
+def _keyed(chart: Curves, anns: Sequence[Line2D]) -> list[str]:
     # What is told of the marks that the legend has a key of.
     return [
-        "Rings mark the training T" if rings else "",
+        f"Rings mark the {chart.ring}" if chart.ring else "",
         "Vertical lines are dense ANNs of the same shapes, which run once" if anns else "",
     ]
 
 
-def _at_words(steps: Sequence[int]) -> str:
-    return f"at T = {steps[0]}" if len(set(steps)) == 1 else "at the training T"
-
-
-def _draw_curves(axes: Axes, reports: Sequence[EnergyReport], labels: Sequence[str], factor: float) -> list[Line2D]:
-    styles = series_styles(network_names([report.counts for report in reports]))
-    for report, style in zip(reports, styles, strict=True):
-        _draw_curve(axes, report, factor, style)
-    axes.set_ylabel("accuracy (%)")
+def _draw_accuracy(axes: Axes, chart: Curves, labels: Sequence[str]) -> list[Line2D | Patch]:
+    draw_series(axes, chart, gid="energy")
+    axes.set_ylabel(chart.y.title)
+    styles = series_styles(chart.networks)
     return [Line2D([], [], **style, label=label) for style, label in zip(styles, labels, strict=True)]
 
 
-def _draw_curve(axes: Axes, report: EnergyReport, factor: float, style: dict[str, Any]) -> None:
-    counts = report.counts
-    energy, percent = _positive(report.total_pj) / factor, 100 * counts.accuracy
-    draw_interval(axes, energy, *wilson(counts.accuracy, report.samples), style)
-    axes.plot(energy, percent, **style, gid="energy")
-    at = counts.timestep == counts.t_train
-    if at.any():
-        axes.plot(energy[at], percent[at], **ring(), color=style["color"], gid="training T")
-
-
-def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> None:
+def _name_rows(axes: Axes, chart: Curves) -> None:
+    rows = chart.y.ticks
     axes.set_yticks(range(len(rows)), rows)
     for tick in axes.get_yticklabels():
-        tick.set_fontweight("bold" if headlines == {tick.get_text()} else "normal")
+        tick.set_fontweight("bold" if tick.get_text() == chart.y.bold else "normal")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
@@ -193,24 +164,13 @@ def _name_conventions(axes: Axes, rows: Sequence[str], headlines: set[str]) -> N
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def by_convention(report: EnergyReport, timestep: int) -> dict[str, float]:
-    """The same spikes under each convention; the headline is one of the four unless it differs from its preset.
-
-    Returns:
-        Energy of a sample in pJ by convention and first layer.
-    """
-    table = convention_table(report.counts, report.cost, timestep)["energy (nJ)"]
-    shown = {str(label): 1e3 * float(energy) for label, energy in table.items()}
-    return {**shown, report.convention.label: float(report.total_pj[timestep - 1])}
-
-
 def _draw_anns(
     panels: Sequence[Axes],
     reports: Sequence[EnergyReport],
     steps: Sequence[int],
-    factor: float,
     styles: Sequence[dict[str, Any]],
 ) -> list[Line2D]:
+    factor = unit_of(reports)[0]
     tables = [baselines(report, t)["energy (nJ)"] * 1e3 / factor for report, t in zip(reports, steps, strict=True)]
     handles = []
     for kind, dashes in _ANN_LINES.items():
@@ -238,11 +198,6 @@ def _energy_axis(axes: Axes, shared: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _positive(energy: FloatArray) -> FloatArray:
-    # 0 has no place on a logarithmic axis.
-    return np.where(energy > 0, energy, np.nan)
 
 
 def _context(report: EnergyReport, timestep: int | None = None) -> str:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.text import wrap
 from tetviz.figures.plots.venues import points, text_lines
 from tetviz.results.schema import FloatArray

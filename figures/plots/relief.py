@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import compose_caption, steps_words
-from tetviz.figures.plots.contours import directions_words, hole_key, scale_words, set_ticks
+from tetviz.figures.captions import compose_caption, directions_words, steps_words
+from tetviz.figures.plots.contours import hole_key, scale_words, set_ticks
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.side_by_side import compare, grid_shape, panels_words

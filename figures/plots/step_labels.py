@@ -8,40 +8,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from tetviz.figures.curves import Curves
 from tetviz.figures.plots.style import series_styles
 from tetviz.figures.plots.venues import points
-from tetviz.results.schema import FloatArray
-from tetviz.summaries import EnergyReport
-from tetviz.summaries.names import network_names
+from tetviz.results.schema import FloatArray, IntArray
 
 _EVERY_T = 10
 
 
-def name_steps(axes: Axes, reports: Sequence[EnergyReport], factor: float) -> None:
+def name_steps(axes: Axes, chart: Curves, steps: Sequence[IntArray]) -> None:
     """Writes T beside each point, of many at the powers of two, where no other label or marker is.
 
     Better networks are named above their points and the others below, because their curves run side by side. A
     point without room is left without a name.
+
+    Args:
+        chart: of a line for each network.
+        steps: the numbers of timesteps of its points.
     """
     figure = cast(Figure, axes.get_figure(root=True))
     figure.draw_without_rendering()
-    styles = series_styles(network_names([report.counts for report in reports]))
-    places = [np.column_stack([each.total_pj / factor, 100 * each.counts.accuracy]) for each in reports]
-    taken = [
-        box for each in places for box in _markers(axes, each[(each[:, 0] > 0) & np.isfinite(each[:, 1])], figure.dpi)
+    places: list[FloatArray] = [np.column_stack([series.x, series.y]) for series in chart.series]
+    taken = [box for own in places for box in _markers(axes, own[np.isfinite(own).all(1)], figure.dpi)]
+    heights = [
+        dict(zip(of.tolist(), series.y.tolist(), strict=True)) for of, series in zip(steps, chart.series, strict=True)
     ]
-    for index, (report, own, style) in enumerate(zip(reports, places, styles, strict=True)):
-        steps = report.counts.timestep.tolist()
-        for t, (x, y) in zip(steps, own.tolist(), strict=True):
-            shown = len(steps) <= _EVERY_T or t & (t - 1) == 0 or t == steps[-1]
-            if shown and x > 0 and np.isfinite(y):
-                _name_point(axes, str(t), (x, y), _is_lower(reports, index, t), style["color"], taken)
+    for network, style in enumerate(series_styles(chart.networks)):
+        own = steps[network].tolist()
+        for t, place in zip(own, places[network].tolist(), strict=True):
+            shown = len(own) <= _EVERY_T or t & (t - 1) == 0 or t == own[-1]
+            if shown and np.isfinite(place).all():
+                _name_point(axes, str(t), tuple(place), _is_lower(heights, network, t), style["color"], taken)
 
 
-def _is_lower(reports: Sequence[EnergyReport], index: int, t: int) -> bool:
+def _is_lower(heights: Sequence[dict[int, float]], network: int, t: int) -> bool:
     # Of equals, the one that is drawn first counts as the better.
-    ranked = [(-each.counts.accuracy[t - 1], at) for at, each in enumerate(reports) if t in each.counts.timestep]
-    return sorted(ranked).index((-reports[index].counts.accuracy[t - 1], index)) >= len(ranked) / 2
+    ranked = sorted((-own[t], place) for place, own in enumerate(heights) if t in own)
+    return ranked.index((-heights[network][t], network)) >= len(ranked) / 2
 
 
 def _markers(axes: Axes, places: FloatArray, dpi: float) -> list[Bbox]:

@@ -72,9 +72,6 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-_ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1.0, "pJ"))
-
-
 def series_styles(names: Sequence[str]) -> list[dict[str, Any]]:
     """A line style for each network; one whose name says SDT or TET always has that method's colour."""
     methods = [method_of(name) for name in names]
@@ -122,20 +119,3 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with replacing(writable_target(path, force=True)) as partial, paper_style():
         figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     return path
-
-
-def plain_units(text: str) -> str:
-    """A text for a terminal, which may know no letters but those of ASCII."""
-    return text.replace("\N{MICRO SIGN}J", "uJ")
-
-
-def energy_unit(pj: float) -> tuple[float, str]:
-    """The unit in which an energy is at least 1.
-
-    >>> energy_unit(4600.0)
-    (1000.0, 'nJ')
-
-    Args:
-        pj: the energy in pJ.
-    """
-    return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])

@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
-from tetviz.figures.captions import compose_caption, steps_words
+from tetviz.figures.captions import compose_caption, directions_words, steps_words
 from tetviz.figures.plots.contours import (
     HOLE,
     LABELLED,
     center_text,
-    directions_words,
     draw_map,
     hole_key,
     hole_legend,
@@ -32,6 +31,15 @@ from tetviz.figures.plots.venues import VENUES, WIDTH, characters, figure_title,
 from tetviz.figures.selection import chosen_timestep
 from tetviz.results import Surface
 from tetviz.summaries.names import network_name, surface_context
+
+
+def draw_surfaces(
+    surfaces: Sequence[Surface], loss: str | None = None, timestep: int | None = None, plane: int = 0
+) -> Picture:
+    """One surface, as :func:`draw_surface` shows it, or several, as :func:`compare_surfaces` does."""
+    if len(surfaces) == 1:
+        return draw_surface(surfaces[0], loss, timestep, plane)
+    return compare_surfaces(surfaces, timestep, loss, plane)
 
 
 def draw_surface(surface: Surface, loss: str | None = None, timestep: int | None = None, plane: int = 0) -> Picture:

@@ -14,11 +14,10 @@ from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import COLUMN, inches, tall, text_lines
-from tetviz.figures.run_tables import unlike
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
 from tetviz.summaries.names import counted, data_context
-from tetviz.summaries.runs import Run, runs_of
+from tetviz.summaries.runs import Run, runs_of, unlike
 
 
 def draw_sweep(curves: Sequence[ScalingCurve]) -> Picture:

@@ -11,15 +11,16 @@ from matplotlib.patches import Patch
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.formatting import NO_NUMBER
+from tetviz.figures.formatting import NO_NUMBER, energy_unit
 from tetviz.figures.plots.axes import legend_below
 from tetviz.figures.plots.picture import Picture
-from tetviz.figures.plots.style import COLORMAP, energy_unit, paper_style
+from tetviz.figures.plots.style import COLORMAP, paper_style
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, text_lines
+from tetviz.figures.views.training_cost import context_parts
 from tetviz.results import TrainingOperations
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import data_context, network_names
+from tetviz.summaries.names import network_names
 from tetviz.summaries.training import PHASES, densities, neuron_energy, optimizer_energy, phase_energy
 
 _PALETTE = seaborn.color_palette("colorblind").as_hex()
@@ -58,7 +59,9 @@ def draw_training_cost(results: Sequence[TrainingOperations]) -> Picture:
     if not results:
         raise ResultError("no training energy to draw")
     rows = [len(result.layer) + 2 for result in results]
-    shared, own = _contexts(results)
+    parts = [context_parts(result) for result in results]
+    shared = [part for part in parts[0] if all(part in others for others in parts)]
+    own = [[part for part in of_one if part not in shared] for of_one in parts]
     names = network_names(results)
     with paper_style():
         figure = Picture(layout="constrained")
@@ -146,19 +149,3 @@ def _draw_densities(axes: Axes, result: TrainingOperations) -> None:
     axes.spines[:].set_visible(False)
     axes.set_title("share that is not 0")
     mesh.set_gid("densities")
-
-
-def _contexts(results: Sequence[TrainingOperations]) -> tuple[list[str], list[list[str]]]:
-    bn = {"frozen": "BN as a constant map", "batch": "BN statistics of each batch"}
-    parts = [
-        [
-            f"L_{result.loss.upper()}",
-            f"T = {result.timestep[-1]}",
-            data_context(result),
-            bn.get(result.bn, f"BN {result.bn}"),
-            f"{result.cost} ({result.mac_pj:g} pJ a MAC, {result.ac_pj:g} pJ an AC)",
-        ]
-        for result in results
-    ]
-    shared = [part for part in parts[0] if part and all(part in others for others in parts)]
-    return shared, [[part for part in of_one if part and part not in shared] for of_one in parts]

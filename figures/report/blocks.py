@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tetviz.figures.table import Table
 from tetviz.results import Result
 
 _WORD = re.compile("[A-Za-z]")
@@ -28,24 +30,21 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class TextTable:
-    """A table whose cells are texts.
+class Tabled:
+    """A table as a page shows it."""
 
-    Attributes:
-        caption: what it shows, and under what conventions.
-        frame: the cells; the name of the index heads the first column.
-        feet: sentences below it.
-    """
-
-    caption: str
-    frame: pd.DataFrame
-    feet: tuple[str, ...] = ()
+    table: Table
     kind: str = "table"
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Its texts."""
+        return self.table.cells()
 
     @property
     def are_words(self) -> list[bool]:
         """For each column whether it holds words, which are read from the left, and no numbers."""
-        return [any(_WORD.match(text) for text in self.frame.iloc[:, at].tolist()) for at in range(self.frame.shape[1])]
+        return [any(_WORD.match(text) for text in self.cells.iloc[:, at].tolist()) for at in range(self.cells.shape[1])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +119,7 @@ class Fold:
     kind: str = "fold"
 
 
-Block = TextTable | Chart | Drawing | Surfaces | Sentences | Fold
+Block = Tabled | Chart | Drawing | Surfaces | Sentences | Fold
 
 
 @dataclass(frozen=True)

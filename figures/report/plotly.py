@@ -2,12 +2,15 @@
 
 import html
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from tetviz.figures.curves import Axis, Curves
+from tetviz.figures.plots.style import series_styles
 from tetviz.figures.report.blocks import Chart
 from tetviz.results.schema import FloatArray
 
@@ -23,9 +26,68 @@ _SYMBOLS = {
     "P": "cross",
     "X": "x",
 }
+_FEW = 10  # whole numbers, each of which has a tick: plotly would put others between them
 _GREY = "#8a8a8a"  # to be seen on white and on black
 
 Trace = dict[str, Any]
+
+
+def chart(curves: Curves) -> Chart:
+    """A chart of the data that the picture for print is drawn from."""
+    traces: list[Trace] = []
+    styles = series_styles(curves.methods or curves.networks)
+    named: set[int] = set()
+    for series in curves.series:
+        name, style = curves.networks[series.network], styles[series.network]
+        if series.low is not None and series.high is not None:
+            traces.append(band(series.x, series.low, series.high, name, style))
+        shown = not series.thin and series.network not in named
+        named |= {series.network} if shown else set()
+        texts = [html.escape(text, quote=False).replace("\n", "<br>") for text in series.texts] or None
+        every = series.every or not series.joined
+        drawn = curve(series.x, series.y, name, style, texts, thin=series.thin, shown=shown, every=every)
+        traces.append(drawn if series.joined else {**drawn, "mode": "markers"})
+        if series.ringed:
+            at = list(series.ringed)
+            traces.append(ring(series.x[at], series.y[at], name, style))
+    traces += [key(curves.thin, thin=True)] if curves.thin else []
+    traces += [key(curves.ring, ring=True)] if curves.ring else []
+    traces += [key(curves.band, band=True)] if curves.band else []
+    traces += [key(curves.dashed, dash="dash")] if curves.dashed else []
+    traces += [key(curves.dotted, dash="dot")] if curves.dotted else []
+    values = [trace["y"] for trace in traces if trace["y"] is not None]
+    places = [trace["x"] for trace in traces if trace["x"] is not None]
+    made = make_chart(curves.title, curves.alt, traces, _axis(curves.x, places), _axis(curves.y, values))
+    made.figure["layout"]["shapes"] = [
+        {
+            "type": "line",
+            **{"x0": mark.at, "x1": mark.at, "y0": 0, "y1": 1, "yref": "paper"},
+            "line": {"color": colour_of(styles[mark.network]), "dash": "dash" if mark.dashed else "dot", "width": 1},
+        }
+        for mark in curves.marks
+    ]
+    made.figure["layout"]["annotations"] = [
+        {"x": at, "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "showarrow": False, "text": text}
+        for at, text in dict.fromkeys((mark.at, html.escape(mark.text)) for mark in curves.marks if mark.text)
+    ]
+    return made
+
+
+def _axis(axis: Axis, values: Sequence[Any]) -> dict[str, Any]:
+    known = np.concatenate([np.asarray(each, float) for each in values])
+    known = known[np.isfinite(known)]
+    last = float(known.max()) if len(known) else 1.0
+    if axis.ticks:
+        safe = [html.escape(tick, quote=False) for tick in axis.ticks]
+        named = [f"<b>{text}</b>" if tick == axis.bold else text for tick, text in zip(axis.ticks, safe, strict=True)]
+        return {"tickvals": list(range(len(named))), "ticktext": named, "range": [len(named) - 0.4, -0.6]}
+    if axis.scale == "log2":
+        return doubling(axis.title, math.ceil(last))
+    if axis.scale == "log":
+        return logarithmic(axis.title, values)
+    if axis.scale == "whole":
+        return {"title": axis.title, "tickformat": "d", **({"dtick": 1} if last <= _FEW else {})}
+    return {"title": axis.title, "nticks": 6, **({"zeroline": True} if axis.zero else {})}
 
 
 def make_chart(title: str, alt: str, traces: Sequence[Trace], x: dict[str, Any], y: dict[str, Any]) -> Chart:
@@ -86,13 +148,13 @@ def curve(
 
 
 def band(x: Any, low: FloatArray, high: FloatArray, name: str, style: dict[str, Any]) -> Trace:
-    """A band between the ends of intervals of fractions, in percent."""
+    """A band between the ends of intervals."""
     colour, known = colour_of(style), np.isfinite(low) & np.isfinite(high) & np.isfinite(np.asarray(x, float))
     places = np.asarray(x)[known]
     return {
         "type": "scatter",
         "x": np.concatenate([places, places[::-1]]),
-        "y": 100 * np.concatenate([high[known], low[known][::-1]]),
+        "y": np.concatenate([high[known], low[known][::-1]]),
         "fill": "toself",
         "fillcolor": f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:], 16)},0.16)",
         "line": {"width": 0},
@@ -117,7 +179,7 @@ def ring(x: Any, y: Any, name: str, style: dict[str, Any]) -> Trace:
     }
 
 
-def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False) -> Trace:
+def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False, dash: str = "solid") -> Trace:
     """An entry of the legend that belongs to no network."""
     key: Trace = {"type": "scatter", "x": [None], "y": [None], "name": text, "hoverinfo": "skip", "legendrank": 2000}
     if ring:
@@ -128,7 +190,8 @@ def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False
         }
     if band:
         return {**key, "mode": "markers", "marker": {"symbol": "square", "size": 12, "color": "rgba(138,138,138,0.35)"}}
-    return {**key, "mode": "lines", "line": {"color": _GREY, "width": 1 if thin else 2}, "opacity": 0.6}
+    width = 1 if thin or dash != "solid" else 2
+    return {**key, "mode": "lines", "line": {"color": _GREY, "width": width, "dash": dash}, "opacity": 0.6}
 
 
 def doubling(title: str, last: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tetviz.figures.plots.text import axis_label
 from tetviz.figures.report.blocks import Surfaces
 from tetviz.results import Surface, default_timestep
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import LOSSES, network_names, surface_context
+from tetviz.summaries.names import LOSSES, network_names
 
 MOST_STEPS = 16
 NO_ORIGIN = "The network itself, at (0, 0), is no point of this grid."
@@ -49,8 +49,7 @@ def surface_block(surfaces: Sequence[Surface]) -> Surfaces:
         "colours": _colours(),
         "panels": [_panel(surface, name, steps, losses) for surface, name in zip(surfaces, names, strict=True)],
     }
-    shared = len({surface_context(surface) for surface in surfaces}) == 1
-    return Surfaces(data, tuple(_words(surface, name, shared) for surface, name in zip(surfaces, names, strict=True)))
+    return Surfaces(data, tuple(_words(surface, name) for surface, name in zip(surfaces, names, strict=True)))
 
 
 def shown_timesteps(surfaces: Sequence[Surface]) -> list[int]:
@@ -142,13 +141,12 @@ def _colours(count: int = 17) -> list[str]:
     return [to_hex(matplotlib.colormaps[COLORMAP](position)) for position in np.linspace(0, 1, count)]
 
 
-def _words(surface: Surface, name: str, shared: bool) -> dict[str, str]:
+def _words(surface: Surface, name: str) -> dict[str, str]:
     x, y = surface.x, surface.y
     where = f"{len(x)} x {len(y)} points, x from {x[0]:g} to {x[-1]:g}, y from {y[0]:g} to {y[-1]:g}"
     what = f"of {name} on {where}; the two sliders below read it off at any point"
     return {
         "name": name,
-        "context": "" if shared else surface_context(surface),
         "origin": "" if 0 in x and 0 in y else NO_ORIGIN,
         "relief": f"Loss surface {what}.",
         "map": f"Contour map of the loss {what}.",

@@ -12,11 +12,12 @@ from cli_runs import strict_json, tetviz
 from click.testing import Result
 
 from tetviz import analysis
-from tetviz.figures.report.tables_energy import unit_of
+from tetviz.figures.formatting import plain_units, short
+from tetviz.figures.views.energy import unit_of
 from tetviz.models import ModelSpec, build
 from tetviz.results import OperationCounts, load
 from tetviz.results.schema import array_fields
-from tetviz.summaries import convention_table, estimate_energy, layer_table, spike_table
+from tetviz.summaries import convention_table, estimate_energy, layer_table, spike_table, wilson
 from tetviz.training import Checkpoint, DataSpec, load_data
 
 COST = """
@@ -109,18 +110,19 @@ def test_tables_json_and_file_agree(nets: list[Path], measured: Result, tmp_path
     assert record["energy_pj"] == report.total_pj.tolist() and record["accuracy"] == counts.accuracy.tolist()
     assert record["layer"][-1] == "total" and record["notes"] == record["not_counted"] == []
     np.testing.assert_allclose(record["layer_pj"][-1], report.total_pj[2], rtol=1e-12)
-    factor, unit = unit_of(report)
-    text = measured.stdout
-    shown = [f"{value / factor:,.3f}" for value in report.total_pj]
+    factor, unit = unit_of([report])
+    unit, text = plain_units(unit), measured.stdout
+    shown = [short(value / factor) for value in report.total_pj]
     assert column(text, "T   ", f"energy ({unit})") == shown
-    assert column(text, "T   ", "accuracy (%)") == [f"{100 * value:.2f}" for value in counts.accuracy]
+    ends = zip(100 * counts.accuracy, *(100 * each for each in wilson(counts.accuracy, 20)), strict=True)
+    assert column(text, "T   ", "accuracy (%)") == [f"{share:.2f} [{low:.2f}, {high:.2f}]" for share, low, high in ends]
     assert column(text, "T   ", " AC") == [f"{value:,.0f}" for value in report.total_ac]
     conventions = convention_table(counts)
     printed = column(text, "convention, first layer", f"energy ({unit})")[:4]
-    assert printed == [f"{1e3 * value / factor:,.3f}" for value in conventions["energy (nJ)"]]
+    assert printed == [short(1e3 * value / factor) for value in conventions["energy (nJ)"]]
     assert "tet, per-step (headline)" in text
     layers = layer_table(report)
-    assert column(text, "layer   ", f"energy ({unit})") == [f"{1e3 * v / factor:,.3f}" for v in layers["energy (nJ)"]]
+    assert column(text, "layer   ", f"energy ({unit})") == [short(1e3 * v / factor) for v in layers["energy (nJ)"]]
     spikes = spike_table(counts)["spikes/neuron"].iloc[-1]
     assert f"on average {spikes:.4f} spikes per neuron per inference" in text
     together = text[text.index("Accuracy and energy per sample") :]
@@ -196,7 +198,7 @@ def test_what_is_not_counted_is_said(nets: list[Path], tmp_path: Path, monkeypat
     tables = [
         block for block in result.stdout.split("\n\n") if "summed over steps 1..T" in block or "over steps" in block
     ]
-    assert len(tables) == 4 and all("incomplete: fold: unknown" in table for table in tables)
+    assert len(tables) == 5 and all("incomplete: fold: unknown" in table for table in tables)
     record = strict_json(tetviz("energy", nets[0], "--samples", 4, "--json", "-o", tmp_path / "b.h5").stdout)[0]
     assert record["not_counted"] == ["fold: unknown"] and record["warnings"] == ["conv: odd values"]
 

@@ -17,8 +17,8 @@ from click.testing import Result
 from planted_results import planted_lines, planted_sharpness
 from sklearn.datasets import load_digits
 
+from tetviz.commands.console import print_results
 from tetviz.commands.pair import about_all
-from tetviz.commands.sharpness import compared, report_flatness
 from tetviz.landscape import Probe
 from tetviz.results import Curvature, Lines, Provenance, Sharpness, Surface, Trajectory, load
 from tetviz.training import Checkpoint
@@ -202,8 +202,8 @@ def test_landscape_prints_both_planes(tet: Path, measured: dict[str, Result], re
             found, [2, 2, values[0, 2, 2], values.min(), values.mean(), values.max(), 0], rtol=1e-12
         )
     table = measured["landscape"].stdout
-    assert f"{surface.sdt_loss[0, 2, 2, -1]:.4f}" in table and f"{surface.tet_loss[..., -1].max():.4f}" in table
-    assert "mean over 2 planes [95 % interval], BN frozen" in table
+    assert f"{surface.sdt_loss[0, 2, 2, -1]:.4g}" in table and f"{surface.tet_loss[..., -1].max():.4g}" in table
+    assert "Means over 2 planes at T = 2, in brackets 95 %" in table and "BN statistics frozen" in table
     assert "2 planes are" in table and "few" in table
 
 
@@ -263,7 +263,7 @@ def test_paths_print_what_they_store(
 ) -> None:
     lines, rows = result_of(path, tet), records[path]
     names = lines.names
-    assert names == (["held", "interpolated", "recalibrated"] if path == "interpolate" else ["straight", "curve"])
+    assert names == (("held", "interpolated", "recalibrated") if path == "interpolate" else ("straight", "curve"))
     assert [(row["loss"], row["line"]) for row in rows] == [(f, n) for f in ("L_SDT", "L_TET") for n in names]
     inside = (lines.x >= 0) & (lines.x <= 1)
     assert lines.x[inside][[0, -1]].tolist() == [0, 1]
@@ -302,10 +302,13 @@ def test_what_networks_do_not_share_is_not_told_of_both(tet: Path, tmp_path: Pat
 def test_where_no_difference_can_be_given_the_tables_are(capsys: pytest.CaptureFixture[str]) -> None:
     origins = (Provenance(label=name, network=name, checkpoint_sha256=name) for name in ("one", "other"))
     results = [replace(planted_sharpness(), provenance=origin) for origin in origins]
-    report_flatness(results, None, compared(results, None))
+    why = "warning: no difference is given: the checkpoints were measured on a different network"
+    print_results(results, as_json=False)
     printed = capsys.readouterr()
-    assert "\none: mean over" in printed.out and "\nother: mean over" in printed.out
-    assert "no difference is given: the checkpoints were measured on a different network" in printed.err
+    assert "one: 1,024 samples" in printed.out and "\nother: 1,024 samples" in printed.out and why in printed.out
+    print_results(results, as_json=True)
+    printed = capsys.readouterr()
+    assert why in printed.err and len(strict_json(printed.out)) == 2 * 2 * (3 * 4 + 3 + 2 * 3)
 
 
 def weights(path: Path) -> np.ndarray:
@@ -390,10 +393,11 @@ def test_the_same_network_twice_is_within_the_noise(name: str, run: Path, quick:
     for loss in ("L_SDT", "L_TET"):
         line = next(line for line in table.splitlines() if line.startswith(f"{loss}, rise at r = 0.5"))
         assert NOISE in line and "same minus tet" in line and "flatter" not in line
-    assert "\ntet: mean over 2 planes" in table and "\nsame: mean over 2 planes" in table
+    assert re.search("^tet: ", table, re.M) and re.search("^same: ", table, re.M)
+    assert table.count("Means over 2 planes at T = 2") == 2
     kind = NAMES[name].split(".")[1]
     again = tetviz("compare", run.with_name(f"tet.{kind}.h5"), run.with_name(f"same.{kind}.h5"))
-    assert again.stdout in table  # landscape prints its own numbers before
+    assert set(again.stdout.splitlines()) <= set(table.splitlines())  # landscape prints its own numbers, too
     assert again.stderr == ""
     pairs = [row for row in strict_json(compare_json(run, kind)) if "first" in row]
     assert pairs and all(row["mean"] in (0, None) for row in pairs)
@@ -470,11 +474,11 @@ def test_options_of_the_landscape_are_recorded(tet: Path, quick: Any, tmp_path: 
     assert len(set(values)) == len(values)  # each option did something
 
 
-def test_t_chooses_what_is_drawn(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
+def test_t_chooses_what_is_drawn_and_printed(tet: Path, measured: dict[str, Result], tmp_path: Path) -> None:
     drawn = {}
     for t in (1, 2):
         table = tetviz("landscape", tet, "--grid", 3, *SAMPLES, "--t", t, "-o", tmp_path / f"{t}.h5").stdout
-        assert table.startswith("T = 2")
+        assert f"\nAt T = {t}\n" in table
         drawn[t] = (tmp_path / f"{t}.png").read_bytes()
         assert drawn[t].startswith(b"\x89PNG")
     assert drawn[1] != drawn[2]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from cli_runs import tetviz
 
+from tetviz.figures.formatting import short
 from tetviz.models import ModelSpec, build
 from tetviz.results import TrainingOperations, load
 from tetviz.summaries.training import phase_energy, run_energy, training_table
@@ -51,9 +52,9 @@ def test_it_writes_what_it_prints(make_checkpoint):
     assert (result.provenance.split, result.provenance.dataset) == ("train", "digits")
     table = training_table(result)
     total = next(line for line in said.stdout.splitlines() if line.startswith("total"))
-    unit = said.stdout.split("energy (")[1].split(")")[0]
+    unit = said.stdout.split("FP (")[1].split(")")[0]
     factor = {"pJ": 1, "nJ": 1e3, "uJ": 1e6}[unit]
-    np.testing.assert_allclose([float(n) for n in total.split()[1:]], table.loc["total"] / factor, atol=1e-4)
+    assert total.split()[1:] == [short(pj / factor) for pj in table.loc["total"]]
     assert "300 epochs at T = 2 + 50 epochs at T = 3 = 750 timestep-epochs (71% of 1,050 at T = 3)" in said.stdout
     assert f"{run_energy(result):.4g} J" in said.stdout
 

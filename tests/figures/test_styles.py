@@ -7,11 +7,11 @@ from layout import cut, overlaps
 from planted_results import planted_curve, planted_surface
 
 from tetviz.commands.choices import STYLES
-from tetviz.figures import draw, draw_scaling, draw_surface, paper_style, save_figure
-from tetviz.figures.named import FIGURES, draw_named
+from tetviz.figures import draw, draw_named, draw_scaling, draw_surface, named_figures, paper_style, save_figure
 from tetviz.figures.plots.style import METHOD_STYLES
 from tetviz.figures.plots.venues import COLUMN, VENUES, use_style, venue
 from tetviz.figures.table import Table
+from tetviz.figures.view import TableOf
 
 # Widths of text and column that the authors' kits of the venues have, in inches.
 PUBLISHED = {"neurips": (5.5, None), "icml": (6.75, 3.25), "ieee": (7.16, 3.5)}
@@ -42,7 +42,7 @@ def test_no_text_lies_on_another_or_is_cut(kind, style):
         assert overlaps(figure) == [] and cut(figure) == []
 
 
-@pytest.mark.parametrize("name", [name for name in NAMED if not FIGURES[name].table])
+@pytest.mark.parametrize("name", [name for name in NAMED if not isinstance(named_figures()[name][1], TableOf)])
 def test_no_text_of_a_named_figure_lies_on_another_in_the_narrowest_style(name):
     with use_style("icml"):
         figure = draw_named(name, NAMED[name]())

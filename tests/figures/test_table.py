@@ -6,8 +6,8 @@ import pytest
 from planted_results import planted_curve
 
 from tetviz.errors import ResultError
-from tetviz.figures import format_table, step_accuracy_table, to_markdown
-from tetviz.figures.named import draw_named
+from tetviz.figures import draw_named, format_table, to_markdown
+from tetviz.summaries import step_accuracy_table
 
 
 def test_accuracies_and_variances_of_planted_steps():
@@ -52,7 +52,7 @@ def test_a_table_that_ends_before_training_does_has_no_variance_beyond_it():
 def test_without_a_training_t_there_is_no_variance_beyond_it():
     table = draw_named("table4", [planted_curve(tmax=8, t_train=0)])
     assert [column for column in table.frame if column.startswith("var")] == ["var 1..8"]
-    assert table.shown["trained at T"].tolist() == ["-"]
+    assert table.cells()["trained at T"].tolist() == ["-"]
 
 
 def test_what_was_not_measured_is_missing():

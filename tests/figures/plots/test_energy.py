@@ -8,8 +8,9 @@ from planted_results import planted_counts, planted_curve
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_energy
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.energy import draw_accuracy_per_energy
-from tetviz.figures.plots.style import METHOD_STYLES, energy_unit
+from tetviz.figures.plots.style import METHOD_STYLES
 from tetviz.summaries import (
     COSTS,
     MEMORIES,
@@ -20,7 +21,7 @@ from tetviz.summaries import (
     estimate_energy,
     layer_table,
 )
-from tetviz.summaries.stored_costs import cost_of, cost_text
+from tetviz.summaries.costs import cost_of, cost_text
 
 OWN = CostModel("own", "a data sheet", 2.0, 0.5, 1.5, 0.5, 0.25, 16, 16, MEMORIES["sram"])
 
@@ -192,8 +193,8 @@ def test_a_damaged_cost_model_is_refused(text):
 @pytest.mark.parametrize(
     ("drawing", "options", "message"),
     [
-        ([planted_counts()], {"loss": "sdt"}, "choose from a surface"),
-        ([planted_counts()], {"plane": 0}, "choose from a surface"),
+        ([planted_counts()], {"loss": "sdt"}, "takes no loss; it takes timestep and pricing"),
+        ([planted_counts()], {"plane": 0}, "takes no plane; it takes timestep and pricing"),
         ([planted_counts()], {"timestep": 5}, "T = 5.*1 to 4"),
         ([planted_counts()], {"timestep": 0}, "T = 0.*1 to 4"),
         ([planted_counts(), planted_curve()], {}, "energy, scaling"),

@@ -24,10 +24,12 @@ def legend_labels(figure):
 def test_a_panel_for_each_rule_has_the_curve_its_band_and_fixed_t():
     curve = planted_curve()
     figure = draw_exits([curve])
-    assert [axes.get_title()[:14] for axes in figure.axes] == ["stop where the"] * 2
+    assert [axes.get_title()[:20] for axes in figure.axes] == ["Early exit where the"] * 2
     for axes, rule in zip(figure.axes, ("margin", "entropy"), strict=True):
         found = exit_curve(curve, rule)
-        (line,), (fixed,), (ring,) = (lines(axes, gid) for gid in (f"{rule} exit", "fixed T", "training T"))
+        (line,), (fixed,), (ring,) = (
+            lines(axes, gid) for gid in ("curve", "the same T for every sample", "training T")
+        )
         np.testing.assert_array_equal(line.get_xdata(), found.mean_timesteps)
         np.testing.assert_array_equal(line.get_ydata(), 100 * found.accuracy)
         np.testing.assert_array_equal(fixed.get_ydata(), 100 * curve.accuracy)
@@ -37,8 +39,8 @@ def test_a_panel_for_each_rule_has_the_curve_its_band_and_fixed_t():
     assert legend_labels(figure) == [
         "VGGSNN TET",
         "the same T for every sample",
+        "95 % Wilson interval over samples",
         "training T",
-        "95 % Wilson interval",
     ]
     assert figure.get_suptitle() == "cifar10 test, 1,000 samples"
 
@@ -46,7 +48,7 @@ def test_a_panel_for_each_rule_has_the_curve_its_band_and_fixed_t():
 def test_one_rule_makes_one_panel_and_several_networks_share_it():
     figure = draw_exits([planted_curve(), planted_curve(label="SDT", sample=np.arange(10))], ["entropy"])
     (axes,) = figure.axes
-    assert len(lines(axes, "entropy exit")) == 2
+    assert len(lines(axes, "curve")) == 2
     assert "SDT; cifar10 test, 10 samples" in legend_labels(figure) and figure.get_suptitle() == ""
 
 

@@ -24,24 +24,29 @@ def test_losses_in_nats_and_accuracy_in_percent_against_the_epoch():
     run = planted_history()
     sdt, tet, accuracy = draw_history([run]).axes
     for axes, values in ((sdt, run.test_sdt_loss), (tet, run.test_tet_loss), (accuracy, 100 * run.test_accuracy)):
-        (curve,) = of(axes, "test")
+        (curve,) = of(axes, "curve")
         np.testing.assert_array_equal(curve.get_xdata(), run.epoch)
         np.testing.assert_allclose(curve.get_ydata(), values)
-        (chosen,) = of(axes, "chosen")
+        (chosen,) = of(axes, "chosen epoch")
         assert (list(chosen.get_xdata()), list(chosen.get_ydata())) == ([30], [pytest.approx(values[29])])
-    assert of(sdt, "test")[0].get_color() == METHOD_STYLES["sdt"]["color"]
+    assert of(sdt, "curve")[0].get_color() == METHOD_STYLES["sdt"]["color"]
     assert "nat" in sdt.get_ylabel() and "TET" in tet.get_ylabel() and accuracy.get_ylabel() == "accuracy (%)"
 
 
 def test_the_training_loss_stands_where_it_is_the_one_trained_on():
     run = switched()
     sdt, tet, accuracy = draw_history([run]).axes
-    before, after = of(sdt, "training")[0].get_ydata(), of(tet, "training")[0].get_ydata()
+    before, after = (
+        of(sdt, "training loss, of the loss trained on")[0].get_ydata(),
+        of(tet, "training loss, of the loss trained on")[0].get_ydata(),
+    )
     np.testing.assert_array_equal(before[:20], run.train_loss[:20])
     np.testing.assert_array_equal(after[20:], run.train_loss[20:])
     assert np.isnan(before[20:]).all() and np.isnan(after[:20]).all()
-    assert not of(accuracy, "training")
-    assert not any(of(axes, "training") for axes in draw_history([planted_history(loss="total")]).axes)
+    assert not of(accuracy, "training loss, of the loss trained on")
+    assert not any(
+        of(axes, "training loss, of the loss trained on") for axes in draw_history([planted_history(loss="total")]).axes
+    )
 
 
 def test_the_switch_and_the_stages_are_marked_between_their_epochs():
@@ -50,7 +55,7 @@ def test_the_switch_and_the_stages_are_marked_between_their_epochs():
     for axes in figure.axes:
         (switch,), (stage,) = of(axes, "switch of the loss"), of(axes, "new stage")
         assert set(switch.get_xdata()) == set(stage.get_xdata()) == {20.5}
-        assert switch.get_color() == of(axes, "test")[1].get_color() != stage.get_color()
+        assert switch.get_color() == of(axes, "curve")[1].get_color() != stage.get_color()
         assert switch.get_linestyle() != stage.get_linestyle()
     assert legend_labels(figure) == [
         "VGGSNN SDT: SDT; T = 4",
@@ -67,7 +72,7 @@ def test_the_switch_and_the_stages_are_marked_between_their_epochs():
 
 def test_seeds_of_one_loss_are_told_apart_and_have_its_colour():
     runs = [planted_history(loss="tet", label=f"seed {seed}") for seed in range(8)]
-    looks = [(c.get_color(), c.get_marker()) for c in of(draw_history(runs).axes[0], "test")]
+    looks = [(c.get_color(), c.get_marker()) for c in of(draw_history(runs).axes[0], "curve")]
     assert len(set(looks)) == 8 and {colour for colour, _ in looks} == {METHOD_STYLES["tet"]["color"]}
 
 
@@ -102,7 +107,7 @@ def test_epochs_are_whole_and_the_legend_covers_nothing(epochs):
 def test_one_loss_can_be_asked_for():
     run = switched()
     tet, accuracy = draw([run], "tet").axes
-    np.testing.assert_allclose(of(tet, "test")[0].get_ydata(), run.test_tet_loss)
+    np.testing.assert_allclose(of(tet, "curve")[0].get_ydata(), run.test_tet_loss)
     assert accuracy.get_ylabel() == "accuracy (%)"
     assert len(draw([run, planted_history()]).axes) == 3
 
@@ -111,8 +116,8 @@ def test_one_loss_can_be_asked_for():
     ("histories", "options", "message"),
     [
         ([planted_history()], {"loss": "total"}, "'total'.*sdt and tet"),
-        ([planted_history()], {"timestep": 2}, "over epochs"),
-        ([planted_history()], {"plane": 0}, "over epochs"),
+        ([planted_history()], {"timestep": 2}, "takes no timestep; it takes loss"),
+        ([planted_history()], {"plane": 0}, "takes no plane; it takes loss"),
         ([planted_history(), planted_surface()], {}, "history, surface"),
     ],
 )
@@ -137,14 +142,12 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
 def test_the_switch_says_from_which_loss_to_which_and_colours_are_those_of_the_losses():
     runs = [planted_history(label="a"), planted_history(label="b", loss="tet"), switched(label="sdt")]
     for axes in draw_history(runs).axes:
-        assert [text.get_text() for text in axes.texts if text.get_gid() == "switch"] == [
-            "SDT \N{RIGHTWARDS ARROW} TET"
-        ]
-        colors = [line.get_color() for line in of(axes, "test")]
+        assert [text.get_text() for text in axes.texts if text.get_gid() == "mark"] == ["SDT \N{RIGHTWARDS ARROW} TET"]
+        colors = [line.get_color() for line in of(axes, "curve")]
         assert colors[:2] == [METHOD_STYLES[loss]["color"] for loss in ("sdt", "tet")] and len(set(colors)) == 3
 
 
 def test_a_single_epoch_has_marks():
     sdt, _, accuracy = draw_history([planted_history(stages=("4:1",))]).axes
-    for line in (*of(sdt, "test"), *of(sdt, "training"), *of(accuracy, "test")):
+    for line in (*of(sdt, "curve"), *of(sdt, "training loss, of the loss trained on"), *of(accuracy, "curve")):
         assert line.get_marker() not in ("", "None") and np.isfinite(line.get_ydata()).all()

@@ -12,7 +12,7 @@ from tetviz.summaries import wilson
 
 
 def main_lines(axes):
-    return [line for line in axes.lines if line.get_gid() is None and len(line.get_xdata()) > 1]
+    return [line for line in axes.lines if line.get_gid() == "curve"]
 
 
 def bands(axes):
@@ -32,7 +32,7 @@ def test_curves_are_drawn_in_percent():
     left, right = draw_scaling([curve]).axes
     np.testing.assert_array_equal(main_lines(left)[0].get_xdata(), np.arange(1, 65))
     np.testing.assert_allclose(main_lines(left)[0].get_ydata(), 100 * curve.accuracy)
-    (faint,) = [line for line in left.lines if line.get_gid() == "step accuracy"]
+    (faint,) = [line for line in left.lines if line.get_gid() == "output of step t alone"]
     np.testing.assert_allclose(faint.get_ydata(), 100 * curve.step_accuracy)
     assert faint.get_alpha() < 0.6 and faint.get_color() == METHOD_STYLES["tet"]["color"]
     np.testing.assert_allclose(main_lines(right)[0].get_ydata(), 100 * curve.relative_growth)
@@ -90,7 +90,7 @@ def test_the_legend_names_every_network_once():
         "VGGSNN TET #2 (trained at T=4)",
         r"SDT \$x\$ (trained at T=4)",
         "output of step t alone",
-        "95 % Wilson interval",
+        "95 % Wilson interval over samples",
         "training T",
     ]
     assert figure.get_suptitle() == "cifar10 test, 1,000 samples"

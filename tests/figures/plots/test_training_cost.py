@@ -9,7 +9,7 @@ from planted_training import planted_training
 from tetviz import results
 from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_training_cost
-from tetviz.figures.plots.style import energy_unit
+from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.text import loss_symbol
 from tetviz.summaries.training import densities, phase_energy, training_table
 
@@ -100,7 +100,7 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ResultError, match="no training energy"):
         draw_training_cost([])
-    with pytest.raises(ResultError, match="training energies"):
+    with pytest.raises(ResultError, match="files of tetviz training-energy takes no loss"):
         draw([planted_training()], loss="sdt")
 
 

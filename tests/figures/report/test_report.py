@@ -29,18 +29,16 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
-from tetviz.figures.plots.history import history_styles
+from tetviz.figures import draw
 from tetviz.figures.plots.style import series_styles
-from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, TextTable
+from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Tabled
 from tetviz.figures.report.colours import CONTRAST, DARK_PAPER, ON_DARK, contrast
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import NOT_RECORDED, warnings
 from tetviz.figures.report.origins import origin as rows_of
 from tetviz.figures.report.page import digest_of, read_source, read_sources, render_report
-from tetviz.figures.report.parts import MANY
-from tetviz.figures.report.sections import sections
+from tetviz.figures.report.sections import MANY, sections
 from tetviz.figures.report.surfaces import MOST_STEPS, NO_ORIGIN, surface_block
-from tetviz.figures.report.tables_paths import barrier_numbers, barrier_table, checkpoint_numbers, checkpoint_table
 from tetviz.results import KINDS, Result, ScalingCurve, Surface, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.schema import array_fields
@@ -124,7 +122,7 @@ def test_every_kind_has_a_section_that_shows_it(kind: str) -> None:
     assert shown and section.title and [each.result.kind for each in section.sources] == [kind]
     assert all(block.alt for block in shown if not isinstance(block, Surfaces))
     assert not [block for block in section.blocks if isinstance(block, Sentences) and block.warning]
-    assert kind == "surface" or blocks(section, TextTable)
+    assert blocks(section, Tabled)
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
@@ -233,9 +231,11 @@ def test_charts_hold_the_numbers_of_the_summaries() -> None:
 
 def test_the_flatness_table_holds_the_numbers_of_the_summary() -> None:
     lines = planted_sharpness()
-    (table,) = blocks(sections_of(lines)[0], TextTable)
+    (table,) = blocks(sections_of(lines)[0], Tabled)
     row = sharpness_table([lines], "sdt", 4).droplevel(0, axis=1).loc["rise at r = 0.5"]
-    assert table.frame.loc["rise at r = 0.5", "L_SDT"] == f"{row['mean']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
+    assert (
+        table.cells.loc["rise at r = 0.5 (nat)", "L_SDT"] == f"{row['mean']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
+    )
 
 
 def test_two_that_were_measured_on_other_samples_are_not_compared() -> None:
@@ -274,8 +274,8 @@ def origin_like(result: Any, label: str) -> Any:
 def texts_of(section: Section) -> list[str]:
     """All that is to be read in tables, sentences and at points of charts."""
     found = [*section.contexts]
-    for table in blocks(section, TextTable):
-        found += [table.caption, *table.feet, *table.frame.to_numpy().ravel().tolist(), *map(str, table.frame.index)]
+    for table in blocks(section, Tabled):
+        found += [table.table.note, *table.table.feet, *table.cells.to_numpy().ravel().tolist(), *table.cells.index]
     found += [line for block in blocks(section, Sentences) for line in block.lines]
     for chart in blocks(section, Chart):
         found += [text for trace in chart.figure["data"] for text in trace.get("text", ())]
@@ -307,8 +307,8 @@ def test_the_page_says_what_a_dash_is() -> None:
 def test_a_difference_of_a_single_sample_has_no_interval() -> None:
     one = planted_curve(tmax=4, sample=np.arange(1), label="a")
     (section,) = sections_of(one, dataclasses.replace(one, provenance=origin_like(one, "b")))
-    table = blocks(section, TextTable)[3]
-    assert set(table.frame["difference"]) == {"+0.00"} and "the same 1 sample]" in table.caption
+    table = blocks(section, Tabled)[3]
+    assert set(table.cells["difference"]) == {"+0.00"} and "the same 1 sample]" in table.table.note
     assert any("+0.00 points, one sample has no interval" in text for text in texts_of(section))
 
 
@@ -326,23 +326,6 @@ def test_ticks_are_whole_epochs(epochs: int, step: int | None) -> None:
     assert [chart.figure["layout"]["xaxis"].get("dtick") for chart in blocks(section, Chart)] == [step] * 3
 
 
-def test_tables_of_paths_hold_the_numbers_that_commands_print() -> None:
-    lines, trajectory = planted_interpolation(), planted_trajectory()
-    for numbers, table in (
-        (barrier_numbers(lines), barrier_table(lines)),
-        (checkpoint_numbers(trajectory), checkpoint_table(trajectory)),
-    ):
-        assert table.frame.index.equals(numbers.index) and list(table.frame.columns) == list(numbers.columns)
-        for name, column in numbers.items():
-            shown = table.frame[name].tolist()
-            if name == "line":
-                assert shown == column.tolist()
-            elif name == "accuracy":
-                assert shown == [f"{100 * share:.2f}%" for share in column]
-            else:
-                np.testing.assert_allclose(np.array(shown, float), column, atol=5.1e-5)
-
-
 def test_the_tables_of_many_networks_are_folded() -> None:
     def folds(count: int) -> list[str]:
         (section,) = sections_of(*(planted_curve(tmax=4, label=f"n{index}") for index in range(count)))
@@ -353,8 +336,8 @@ def test_the_tables_of_many_networks_are_folded() -> None:
 
 
 def test_columns_of_words_are_told_from_columns_of_numbers() -> None:
-    words = dict(zip((table := barrier_table(planted_interpolation())).frame.columns, table.are_words, strict=True))
-    assert words == {"line": True, "first": False, "second": False, "barrier": False, "mean along": False}
+    (table,) = blocks(sections_of(planted_interpolation())[0], Tabled)
+    assert table.cells.columns[0] == "line" and table.are_words == [True, False, False, False, False]
 
 
 def test_a_grid_without_the_network_says_so() -> None:
@@ -403,7 +386,8 @@ def test_trainings_look_as_in_the_figure_of_histories() -> None:
     runs = [planted_history(loss=loss, label=label) for loss, label in (("tet", "a"), ("sdt", "b"), ("tet", "c"))]
     chart = blocks(sections_of(*runs)[0], Chart)[0]
     lines = [trace for trace in chart.figure["data"] if trace.get("text")]
-    assert [line["line"]["color"] for line in lines] == [style["color"] for style in history_styles(runs)]
+    drawn = [line.get_color() for line in draw(runs).axes[0].lines if line.get_gid() == "curve"]
+    assert [line["line"]["color"] for line in lines] == drawn
     assert len({line["marker"]["symbol"] for line in lines}) == 3
 
 
@@ -464,7 +448,7 @@ def test_networks_of_other_training_t_are_compared_as_their_tables_are() -> None
     (section,) = sections_of(a, b)
     words = words_of(section)
     assert "each at its own T of training" in words and "b at T = 8 is flatter than a at T = 4 by" in words
-    rises = [float(t.frame.loc["rise at r = 0.5", "L_SDT"].split(" ")[0]) for t in blocks(section, TextTable)]
+    rises = [float(t.cells.loc["rise at r = 0.5 (nat)", "L_SDT"].split(" ")[0]) for t in blocks(section, Tabled)]
     assert float(words.split(" T = 4 by ")[1].split(" ")[0]) == pytest.approx(rises[0] - rises[1], abs=1e-3)
     (alike,) = sections_of(a, dataclasses.replace(a, provenance=origin_like(a, "c")))
     assert "at T =" not in words_of(alike) and "own T" not in words_of(alike)
@@ -477,7 +461,7 @@ def test_a_sharpness_whose_planes_are_not_complete_has_no_table() -> None:
     losses = {name: np.where(done[..., None] == 1, getattr(lines, name), np.nan) for name in ("sdt_loss", "tet_loss")}
     nothing = {"sam_done": np.zeros_like(lines.sam_done), "average_done": np.zeros_like(lines.average_done)}
     (section,) = sections_of(dataclasses.replace(lines, done=done, **losses, **nothing))
-    assert not blocks(section, TextTable)
+    assert not blocks(section, Tabled)
     assert "finite losses on all 5 planes, of which 1 is complete" in warned(section)
 
 
@@ -486,7 +470,7 @@ def test_networks_that_are_priced_unlike_are_told_apart() -> None:
     (unlike,), (alike,) = sections_of(one, other), sections_of(one, dataclasses.replace(other, **prices(one)))
     a, b = "45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC), tet, per-step", "45nm-int8 (0.23 pJ a MAC, 0.03 pJ an AC), strict"
     assert "do not compare" in warned(unlike) and f"a: {a}" in warned(unlike) and f"b: {b}" in warned(unlike)
-    assert f"a: {a}; b: {b}" in blocks(unlike, TextTable)[0].caption
+    assert f"a: {a}; b: {b}" in blocks(unlike, Tabled)[0].table.note
     assert warned(alike) == "" and words_of(alike) == a
 
 
@@ -497,32 +481,34 @@ def prices(counts: Any) -> dict[str, str]:
 @pytest.mark.parametrize("epochs", [1, 30])
 def test_where_no_epoch_is_chosen_none_is_shown_as_chosen(epochs: int) -> None:
     run = dataclasses.replace(shortened(planted_history(), epochs), best_epoch=0)
-    (table,) = blocks(sections_of(run)[0], TextTable)
-    assert list(table.frame.index) == [str(epoch) for epoch in dict.fromkeys((1, epochs))]
+    (table,) = blocks(sections_of(run)[0], Tabled)
+    assert list(table.cells.index) == [str(epoch) for epoch in dict.fromkeys((1, epochs))]
 
 
 def test_a_curvature_without_eigenvalues_says_so() -> None:
     empty = {name: np.empty(0) for name in ("eigenvalue", "eigenvalue_residual", "trace_estimate")}
     nothing = {"rank": np.arange(0), "trace_probe": np.arange(0)}
     (section,) = sections_of(dataclasses.replace(planted_curvature(), **empty, **nothing))
-    (table,) = blocks(section, TextTable)
-    assert "its eigenvalues are not recorded" in table.feet[0] and table.feet[1] == "its trace is not recorded"
+    (table,) = blocks(section, Tabled)
+    assert (
+        "its eigenvalues are not recorded" in table.table.feet[0] and table.table.feet[1] == "its trace is not recorded"
+    )
 
 
 def test_growth_and_product_say_whether_they_are_of_squares() -> None:
     result = planted_isometry(step_phi=np.full(9, np.nan))
-    (table,) = blocks(sections_of(result)[0], TextTable)
-    norm, product = re.search(r"gradient grows (\S+) times .* by the product (\S+) \(", table.feet[0]).groups()
-    first = table.frame.iloc[0]
+    (table,) = blocks(sections_of(result)[0], Tabled)
+    norm, product = re.search(r"gradient grows (\S+) times .* by the product (\S+) \(", table.table.feet[0]).groups()
+    first = table.cells.iloc[0]
     assert float(first["growth"]) == pytest.approx(float(norm) ** 2, rel=1e-3)
     assert float(first["product"]) == pytest.approx(float(product) ** 2, rel=1e-3)
-    assert "product and growth above are of its square" in table.feet[0]
-    assert set(table.frame["phi [1 s.e.]"]) == {"-"}
+    assert "product and growth above are of its square" in table.table.feet[0]
+    assert set(table.cells["phi (1 s.e.)"]) == {"-"}
 
 
 def test_without_a_training_t_there_is_no_variance_beyond_it() -> None:
-    table = blocks(sections_of(planted_curve(t_train=0))[0], TextTable)[0]
-    assert table.feet == ("variance of the step accuracy beyond the T of training: that T is not recorded",)
+    table = blocks(sections_of(planted_curve(t_train=0))[0], Tabled)[0]
+    assert table.table.feet == ("variance of the step accuracy beyond the T of training: that T is not recorded",)
 
 
 def test_provenance_is_all_there_and_says_what_is_not_recorded() -> None:

@@ -1,0 +1,200 @@
+"""The views of all kinds of results, and the figures and tables that they give, by name or by what fits results."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from tetviz.errors import ResultError, unknown
+from tetviz.figures.captions import compose_caption
+from tetviz.figures.plots.curves import draw_charts, labels_and_title
+from tetviz.figures.plots.picture import Picture
+from tetviz.figures.table import Table
+from tetviz.figures.view import Choices, FigureOf, TableOf, View
+from tetviz.results import Result
+from tetviz.summaries.names import network_names
+
+# Name of the view of a result, its kind in most cases, to where the view is.
+VIEWS: dict[str, str] = {
+    "surface": "tetviz.figures.views.surface:VIEW",
+    "sharpness": "tetviz.figures.views.sharpness:VIEW",
+    "lines": "tetviz.figures.views.lines:VIEW",
+    "lines between checkpoints": "tetviz.figures.views.paths:VIEW",
+    "trajectory": "tetviz.figures.views.trajectory:VIEW",
+    "curvature": "tetviz.figures.views.curvature:VIEW",
+    "scaling": "tetviz.figures.views.scaling:VIEW",
+    "energy": "tetviz.figures.views.energy:VIEW",
+    "history": "tetviz.figures.views.history:VIEW",
+    "training-energy": "tetviz.figures.views.training_cost:VIEW",
+    "isometry": "tetviz.figures.views.isometry:VIEW",
+}
+
+# What a choice is called on the command line.
+OPTIONS = {
+    "loss": "--loss",
+    "timestep": "--t",
+    "plane": "--plane",
+    "groups": "--group",
+    "pricing": "--cost, --convention, --first-layer and --pool",
+}
+
+
+def view_named(name: str) -> View[Any]:
+    """A view by its name in :data:`VIEWS`."""
+    found: View[Any] = loaded(VIEWS[name])
+    return found
+
+
+def view_of(results: Sequence[Result]) -> View[Any]:
+    """The view that shows some results together: that of their kind, or of the kind that all of theirs are cases of.
+
+    Raises:
+        ResultError: there is no result, or nothing shows them together.
+    """
+    names = {result.view for result in results}
+    if len(names) == 1:
+        return view_named(names.pop())
+    for kind in type(results[0]).__mro__ if results else ():
+        name = getattr(kind, "kind", "")
+        if name in VIEWS and all(isinstance(result, kind) for result in results):
+            return view_named(name)
+    raise ResultError(
+        f"results of kind {', '.join(sorted(names)) or 'none'}: one figure takes results of one kind, or sharpness and "
+        "lines"
+    )
+
+
+def draw(
+    results: Sequence[Result],
+    loss: str | None = None,
+    timestep: int | None = None,
+    plane: int | None = None,
+    pricing: Mapping[str, Any] | None = None,
+) -> Picture:
+    """The picture that fits some results, of one kind.
+
+    Args:
+        results: results of one kind; sharpnesses are lines too, and are drawn as such beside lines.
+        loss: ``"sdt"`` or ``"tet"``; None takes the one asked for of a single network, both for several.
+        timestep: number of timesteps; None takes the training T.
+        plane: of a surface, position along the plane axis; None takes the first.
+        pricing: of operation counts, as in :func:`tetviz.figures.draw_energy`.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ResultError: there is no result, kinds are mixed, or a result does not hold what was asked for.
+    """
+    view = view_of(results)
+    choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {})
+    _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
+    if view.most is not None and len(results) > view.most:
+        raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
+    if not view.figure:
+        return _picture_of_curves(view, results, choices)
+    return _picture(view, view.figure, results, choices)
+
+
+def named_figures() -> dict[str, tuple[str, TableOf[Any] | FigureOf]]:
+    """All figures and tables that have a name, those of the TET paper first: name to the view and what it is."""
+    found: dict[str, tuple[str, TableOf[Any] | FigureOf]] = {}
+    for name in VIEWS:
+        view = view_named(name)
+        named: Mapping[str, TableOf[Any] | FigureOf] = {**view.figures, **view.tables}
+        for title, each in named.items():
+            found.setdefault(title, (name, each))
+    paper = sorted(title for title in found if title.startswith("fig")) + sorted(
+        title for title in found if title.startswith("table")
+    )
+    return {title: found[title] for title in dict.fromkeys([*paper, *found])}
+
+
+def draw_named(name: str, results: Sequence[Result], choices: Choices | None = None) -> Picture | Table:
+    """A figure or a table by its name.
+
+    Args:
+        name: as :func:`named_figures` lists them.
+        results: what it is drawn from.
+        choices: what to draw of them.
+
+    Returns:
+        The figure, or the table, with its caption.
+
+    Raises:
+        ResultError: results of another kind, too few or too many, or a choice that the figure does not heed.
+        ValueError: there is no such figure.
+    """
+    known, choices = named_figures(), choices or Choices()
+    if name not in known:
+        raise ValueError(unknown("figure", name, known))
+    _, chosen = known[name]
+    shown_by = [each for each in VIEWS if name in {**view_named(each).figures, **view_named(each).tables}]
+    takes = chosen.takes or view_named(shown_by[0]).takes
+    others = sorted({result.view for result in results if result.view not in shown_by})
+    if others:
+        raise ResultError(f"{name} takes {takes}, got results of kind {', '.join(others)}")
+    most = chosen.most if isinstance(chosen, FigureOf) else None
+    if len(results) < chosen.least or (most is not None and len(results) > most):
+        bound = f"at least {chosen.least}" if len(results) < chosen.least else f"at most {most}"
+        raise ResultError(f"{name} takes {takes}, {bound}, got {len(results)}")
+    _require_heeded(name, chosen.heeds, choices)
+    if isinstance(chosen, FigureOf):
+        return _picture(chosen, chosen.draw, results, choices)
+    return with_caption(chosen.make(results, choices), results)
+
+
+def default_table(results: Sequence[Result]) -> str:
+    """The name of the table that fits some results.
+
+    Raises:
+        ResultError: there is none for them.
+    """
+    view = view_of(results)
+    for name in [view.table] if view.table else view.tables:
+        if len(results) >= view.tables[name].least:
+            return name
+    raise ResultError(f"results of kind {results[0].view} have no table; one that has a name is chosen with --figure")
+
+
+def with_caption(table: Table, results: Sequence[Result]) -> Table:
+    """A table with the caption of a paper: what it shows, of which networks, under which choices."""
+    contexts = [view_of([result]).context(result) for result in results]
+    return dataclasses.replace(table, caption=compose_caption(table.about, results, contexts, table.note))
+
+
+def loaded(path: str) -> Any:
+    """What ``module:name`` names."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _picture(of: View[Any] | FigureOf, drawer: str, results: Sequence[Result], choices: Choices) -> Picture:
+    made = {name: getattr(choices, name) for name in choices.given() if name in of.heeds}
+    picture: Picture = loaded(drawer)(results[0] if of.most == 1 else results, **made)
+    return picture
+
+
+def _picture_of_curves(view: View[Any], results: Sequence[Result], choices: Choices) -> Picture:
+    charts = [chart for chart in view.curves(results, choices) if not chart.fold]
+    contexts = [view.context(result) for result in results]
+    picture = draw_charts(charts, *labels_and_title(network_names(results), contexts))
+    meanings = {
+        "Rings": "ring",
+        "Bands": "band",
+        "Thin lines": "thin",
+        "Dashed vertical lines": "dashed",
+        "Dotted vertical lines": "dotted",
+    }
+    notes = {
+        f"{what}: {getattr(chart, name)}" for what, name in meanings.items() for chart in charts if getattr(chart, name)
+    }
+    picture.caption = compose_caption("; ".join(chart.title for chart in charts), results, contexts, *sorted(notes))
+    return picture
+
+
+def _require_heeded(name: str, heeds: Sequence[str], choices: Choices) -> None:
+    ignored = [given for given in choices.given() if given not in heeds]
+    if ignored:
+        heeded = " and ".join(heeds) or "nothing to choose"
+        raise ResultError(f"{name} takes no {' and no '.join(ignored)}; it takes {heeded}")

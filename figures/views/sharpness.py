@@ -1,0 +1,152 @@
+"""What a sharpness shows: how flat the loss is around networks, in numbers with intervals over random planes."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from tetviz.errors import ResultError
+from tetviz.figures.captions import directions_words, steps_words
+from tetviz.figures.selection import chosen_timestep, require_same_directions
+from tetviz.figures.table import NETWORK, Column, Table
+from tetviz.figures.view import Choices, TableOf, View, Words
+from tetviz.results import Lines, Sharpness
+from tetviz.summaries import Difference, sharpness_table
+from tetviz.summaries.flatness import FEW_PLANES, differences_from_first, table_radii
+from tetviz.summaries.names import LOSS_WORDS, LOSSES, counted, lines_context, network_name, network_names
+
+# Of the numbers that are no loss; r is a coordinate.
+_UNITS = {"curvature": "nat/r^2", "width": "unit of r", "roughness": ""}
+_LOSS = Column("loss", named=LOSS_WORDS)
+_VALUES = (Column("quantity", unit="unit"), Column("", of="mean", form=".4g", low="low", high="high"))
+
+
+def flatness_table(results: Sequence[Lines], choices: Choices) -> Table:
+    """Every flatness number of networks with its interval: beside one another for each loss, or for each network."""
+    names = network_names(results)
+    steps = [chosen_timestep(lines, choices.timestep) for lines in results]
+    planes = [_planes(lines) for lines in results]
+    each = zip(names, results, steps, strict=True)
+    frame = pd.concat([_rows(name, lines, loss, t) for name, lines, t in each for loss in LOSSES])
+    if frame["mean"].isna().all():
+        raise ResultError(_nothing(results[0], steps[0]))
+    alone = len(results) == 1
+    keys = ["quantity"] if alone else ["loss", "quantity"]
+    known = frame.assign(known=frame["mean"].notna()).groupby(keys)["known"].transform("any").tolist()
+    # Radii that one network alone has stand below the others of their loss.
+    order = sorted(range(len(frame)), key=lambda row: LOSSES.index(frame["loss"].iloc[row]))
+    mean = f"Means over {planes[0]} planes" if len(set(planes)) == 1 else "Means over the planes of each network"
+    brackets = ", in brackets 95 % bootstrap intervals over planes" if frame["low"].notna().any() else ""
+    return Table(
+        frame,
+        _VALUES if alone else (_LOSS, *_VALUES),
+        about="Sharpness: how far the loss rises around networks, how it bends, and how wide and rough it is",
+        note=f"{'One plane' if set(planes) == {1} else mean} {steps_words(results, steps)}{brackets}",
+        rows=[row for row in order if known[row]],
+        across=_LOSS if alone else Column(NETWORK),
+        label="sharpness",
+    )
+
+
+def _rows(name: str, lines: Lines, loss: str, timestep: int) -> pd.DataFrame:
+    frame = sharpness_table([lines], loss, timestep).droplevel(0, axis=1).rename_axis("quantity").reset_index()
+    frame.insert(0, "loss", loss)
+    units = [next((unit for start, unit in _UNITS.items() if q.startswith(start)), "nat") for q in frame["quantity"]]
+    frame = frame.assign(planes=_planes(lines), T=timestep, unit=units)
+    return frame.set_axis(pd.Index([name] * len(frame), name=NETWORK))
+
+
+def _planes(lines: Lines) -> int:
+    return len(lines.line) // 2
+
+
+def _nothing(lines: Lines, timestep: int) -> str:
+    planes = _planes(lines)
+    whole = int((lines.done == 1).reshape(planes, -1).all(1).sum())
+    return (
+        f"{network_name(lines.provenance)} has no number at T = {timestep} yet: each takes finite losses on all "
+        f"{counted(planes, 'plane')}, of which {whole} {'is' if whole == 1 else 'are'} complete; finish the "
+        "measurement first"
+    )
+
+
+def words(results: Sequence[Lines], choices: Choices) -> Words:
+    """How networks differ from the first, and what that allows to say."""
+    planes = _planes(results[0])
+    few = f"{counted(planes, 'plane')} {'is' if planes == 1 else 'are'} too few for an interval to trust; take 10"
+    said = [few] if planes < FEW_PLANES else []
+    found, why = _differences(results, choices)
+    if any(len(set(difference.timesteps)) > 1 for difference in found):
+        said.append("the networks are compared each at its own T of training; tetviz compare --t N takes one T")
+    chief, known = headline(results[0]), [difference for difference in found if math.isfinite(difference.mean)]
+    said += [difference.sentence() for difference in known if difference.quantity == chief]
+    others = [d for d in known if d.quantity != chief and math.isfinite(d.low) and d.planes >= FEW_PLANES]
+    if others:
+        without = sum(difference.leaves_out_zero for difference in others)
+        said.append(
+            f"of {counted(len(others), 'other difference')} {without} {'has' if without == 1 else 'have'} an interval "
+            f"without 0 (by chance alone about {0.05 * len(others):.0f} would; they hang together, so this is no "
+            "test); tetviz compare --json lists them"
+        )
+    return Words(tuple(said), tuple(filter(None, (directions_words(results), why))))
+
+
+def headline(lines: Lines) -> str:
+    """The number that checkpoints are compared by before all others."""
+    radii = table_radii(lines.x)
+    chosen = 0.5 if 0.5 in radii or not radii else radii[max(0, len(radii) - 2)]
+    return f"rise at r = {chosen:g}"
+
+
+def _differences(results: Sequence[Lines], choices: Choices) -> tuple[list[Difference], str]:
+    # Or why there is none to be given.
+    try:
+        return differences_from_first(results, choices.timestep), ""
+    except ResultError as error:
+        return [], f"no difference is given: {error}"
+
+
+def record(results: Sequence[Lines], choices: Choices) -> list[dict[str, Any]]:
+    """A record for each network, loss and number, then one for each difference from the first network."""
+    made: list[dict[str, Any]] = []
+    for lines in results:
+        step = chosen_timestep(lines, choices.timestep)
+        for loss in LOSSES:
+            head = {"checkpoint": lines.provenance.checkpoint, "loss": loss, "timesteps": step}
+            table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
+            rows = table.rename_axis("quantity").reset_index().to_dict("records")
+            made += [head | {str(name): value for name, value in row.items()} for row in rows]
+    return made + [_record(difference) for difference in _differences(results, choices)[0]]
+
+
+def _record(d: Difference) -> dict[str, Any]:
+    first, second = d.timesteps
+    compared = {"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity}
+    values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes}
+    return {**compared, **values, "first_timesteps": first, "second_timesteps": second, "sentence": d.sentence()}
+
+
+def _describe(lines: Lines) -> str:
+    steps = ", SAM and random steps" if isinstance(lines, Sharpness) else ""
+    return f"Flatness along {counted(len(lines.line), 'line')}{steps}"
+
+
+VIEW = View[Lines](
+    title="How flat the loss is, in numbers",
+    takes="files of tetviz sharpness or line",
+    describe=_describe,
+    context=lines_context,
+    tables={
+        "sharpness-table": TableOf(
+            "rises, curvatures and widths of the loss, with intervals over planes", flatness_table, heeds=("timestep",)
+        )
+    },
+    record=record,
+    figure="tetviz.figures.plots.sharpness:draw_sharpness",
+    alt="The loss around {}, against the distance",
+    heeds=("loss", "timestep"),
+    words=words,
+    together=partial(require_same_directions, same_bn=True),
+)
