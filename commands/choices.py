@@ -44,7 +44,7 @@ EXIT_RULES = ("margin", "entropy")
 
 FIGURES = (
     *("fig2", "fig3", "fig4a", "fig4b", "fig5", "fig6", "fig7", "fig8", "table1", "table2", "table3", "table4"),
-    *("timesteps", "planes", "surface-table", "sharpness-table", "barrier-table", "checkpoint-table"),
+    *("timesteps", "planes", "surface-table", "axes-table", "sharpness-table", "barrier-table", "checkpoint-table"),
     *("curvature-table", "exits", "classes", "scale-table", "margin-exit-table", "entropy-exit-table", "class-table"),
     *("difference-table", "convention-table", "energy-table", "layer-table", "beside-table", "spike-table"),
     *("networks-table", "history-table", "training-table", "density-table", "isometry-table", "depth-table"),

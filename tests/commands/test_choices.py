@@ -33,7 +33,7 @@ REGISTRIES = {
     "MEMORIES": "tetviz.summaries:MEMORIES",
     "CONVENTIONS": "tetviz.summaries:CONVENTIONS",
     "EXIT_RULES": "tetviz.summaries.exits:RULES",
-    "FIGURES": "tetviz.figures:FIGURES",
+    "FIGURES": "tetviz.figures:named_figures",
     "STYLES": "tetviz.figures.plots.venues:VENUES",
     "EXPORTS": "tetviz.results:EXPORTS",
 }
@@ -42,8 +42,9 @@ REGISTRIES = {
 @pytest.mark.parametrize("name", REGISTRIES)
 def test_the_names_are_those_of_the_registry(name: str) -> None:
     module, _, registry = REGISTRIES[name].partition(":")
-    known = [each for each in getattr(import_module(module), registry) if each != "tetviz"]  # the style of no venue
-    assert list(getattr(choices, name)) == known
+    known = getattr(import_module(module), registry)
+    known = known() if callable(known) else known
+    assert list(getattr(choices, name)) == [each for each in known if each != "tetviz"]  # the style of no venue
 
 
 def test_the_default_policy_is_that_of_directions() -> None:
