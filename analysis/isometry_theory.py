@@ -51,10 +51,10 @@ def gaussian_phi(
     mean: float = 0.0,
     std: float | None = None,
 ) -> float:
-    """Phi of a block of neurons without leak, a linear layer and a normalisation, from normal potentials u.
+    """Phi of a block of neurons without leak, a linear layer and a normalisation, of normal potentials u.
 
     phi = gain^2 E[h(u)^2] / (p (1 - p)) with p = P(u > V_th): the normalisation divides by the variance of the sum of
-    independent spikes, p (1 - p) times the squared norm of a row.
+    independent spikes, p (1 - p) times the squared norm of a row (block dynamical isometry: Zheng et al. 2021).
 
     >>> round(gaussian_phi("rectangle", 1, 0.5), 4), round(gaussian_phi(), 4)
     (0.8938, 1.2059)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tetviz.training.profile import Batch, outputs
+from tetviz.training.batches import Batch
+from tetviz.training.profile import outputs
 
 _Arrays = dict[str, npt.NDArray[Any]]
 

@@ -13,9 +13,10 @@ from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results.schema import IntArray
 from tetviz.training import measure, to_batches
+from tetviz.training.batches import Batch
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import listed
-from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
+from tetviz.training.profile import a_parameter, uses_batch_statistics
 
 # Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.
 PREFIX_STEPS = 6

@@ -16,8 +16,7 @@ from tetviz.commands.progress import TrainingProgress
 from tetviz.commands.session import pick_device
 from tetviz.commands.train import prepare
 from tetviz.errors import TrainingError
-from tetviz.figures import save_table
-from tetviz.figures.table import Column, Table, to_text
+from tetviz.figures.table import Column, Table, save_table, to_text
 from tetviz.results import replacing, writable_target
 from tetviz.training import Checkpoint, TrainingConfig, fit
 from tetviz.training.loop import differing_settings
@@ -95,7 +94,7 @@ def run_ablation(
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
     with replacing(tables[0]) as partial:
-        partial.write_text(_csv(rows), encoding="utf-8")
+        partial.write_text(pd.DataFrame(rows).to_csv(index=False), encoding="utf-8")
     for path in tables[1:]:
         save_table(table, path)
     if as_json:
@@ -167,7 +166,3 @@ def ablation_table(rows: Sequence[dict[str, Any]]) -> Table:
     forms = {"L_SDT": ".4f", "L_TET": ".4f", "gap": "+.2f"}
     columns = tuple(Column(name, form=forms.get(name.partition(": ")[2], ".2f")) for name in frame.columns)
     return Table(frame, columns, note=CAPTION, caption=CAPTION, label="ablation")
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    return pd.DataFrame(list(rows)).to_csv(index=False)

@@ -24,7 +24,7 @@ from tetviz.commands.values import POSITIVE, SEED
 if TYPE_CHECKING:
     from tetviz.commands.measure import Job
     from tetviz.commands.movable import MovableSession
-    from tetviz.landscape import Record
+    from tetviz.landscape import Store
     from tetviz.results import Lines
 
 
@@ -84,11 +84,11 @@ def connect(
         tetviz.commands.pair.train_middle(session, checkpoints, middle, force, **training)
         return [session]
 
-    def compute(each: "MovableSession", record: "Record") -> "Lines":
+    def compute(each: "MovableSession", store: "Store") -> "Lines":
         second, trained = (tetviz.training.Checkpoint.load(path) for path in (checkpoints[1], middle))
-        control = {name: trained.state[name] for name in each.probe.origin}
+        control = {name: trained.state[name] for name in each.evaluator.origin}
         axis = tetviz.commands.pair.curve_axis(grid)
-        return tetviz.landscape.compute_curve(each.probe, second.state, control, axis, loss, record)
+        return tetviz.landscape.compute_curve(each.evaluator, second.state, control, axis, loss, store)
 
     tetviz.commands.measure.run_measurement(
         tetviz.results.Lines,

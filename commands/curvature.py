@@ -22,7 +22,7 @@ from tetviz.commands.values import SEED, Parsed, parse_numbers, parse_policy
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
-    from tetviz.landscape import Record
+    from tetviz.landscape import Store
     from tetviz.results import Curvature
 
 # Three searches of the Lanczos method, of twenty vectors and a few restarts each.
@@ -87,16 +87,16 @@ def curvature(
     if "random" not in policy.values():
         raise click.UsageError("--params: a curvature needs a role that is random")
 
-    def compute(each: "MovableSession", record: "Record") -> "Curvature":
-        if record.path and (record.force or not Path(record.path).exists()):
+    def compute(each: "MovableSession", store: "Store") -> "Curvature":
+        if store.path and (store.force or not Path(store.path).exists()):
             products = directions + trace_probes + 2 * lanczos_steps + PRODUCTS_OF_EIGSH
-            seconds = tetviz.commands.movable.seconds_of_product(each.probe, loss, policy)
+            seconds = tetviz.commands.movable.seconds_of_product(each.evaluator, loss, policy)
             note(
                 f"first the surrogate Hessian: some {products} products with a vector, {seconds:.2f} s each: about "
                 f"{duration(products * seconds)}"
             )
         return tetviz.landscape.compute_curvature(
-            each.probe,
+            each.evaluator,
             directions,
             radii,
             eigenvalues=eigenvalues,
@@ -105,7 +105,7 @@ def curvature(
             loss=loss,
             policy=policy,
             seed=options["seed"],
-            record=record,
+            store=store,
         )
 
     tetviz.commands.measure.run_measurement(

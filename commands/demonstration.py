@@ -91,7 +91,7 @@ def _surface(session: MovableSession, loss: str, seed: int) -> Surface:
     planes, axis = RandomPlanes(session.model, seed, 1), grid_coordinates(GRID)
     job = _job(session.path, "landscape")
     surface = point_by_point(
-        lambda each, record: surface_on(each.probe, planes, axis, axis, loss, record), points=lambda each: GRID**2
+        lambda each, store: surface_on(each.evaluator, planes, axis, axis, loss, store), points=lambda each: GRID**2
     )(session, job)
     save_figure(draw_surface(surface), job.target.with_suffix(".png"))
     return surface
@@ -100,7 +100,7 @@ def _surface(session: MovableSession, loss: str, seed: int) -> Surface:
 def _sharpness(session: MovableSession, loss: str, seed: int) -> Sharpness:
     planes, axis = RandomPlanes(session.model, seed, PLANES), grid_coordinates(LINE)
     return point_by_point(
-        lambda each, record: compute_sharpness(each.probe, planes, axis, RHO, loss, record),
+        lambda each, store: compute_sharpness(each.evaluator, planes, axis, RHO, loss, store),
         points=lambda each: PLANES * (2 * LINE + len(RHO)) + len(RHO),
     )(session, _job(session.path, "sharpness"))
 

@@ -21,7 +21,7 @@ from tetviz.commands.values import Parsed, parse_range
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
-    from tetviz.landscape import Record
+    from tetviz.landscape import Store
     from tetviz.results import Lines
 
 
@@ -63,9 +63,9 @@ def interpolate(
     """
     axis = tetviz.commands.pair.with_ends(grid, span)
 
-    def compute(each: "MovableSession", record: "Record") -> "Lines":
+    def compute(each: "MovableSession", store: "Store") -> "Lines":
         other = tetviz.training.Checkpoint.load(checkpoints[1])
-        return tetviz.landscape.compute_interpolation(each.probe, other.state, axis, loss, record)
+        return tetviz.landscape.compute_interpolation(each.evaluator, other.state, axis, loss, store)
 
     tetviz.commands.measure.run_measurement(
         tetviz.results.Lines,

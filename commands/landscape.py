@@ -65,8 +65,8 @@ def landscape(
         output_paths(checkpoints, output, "landscape"),
         sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
         measure=tetviz.commands.measure.point_by_point(
-            lambda each, record: tetviz.landscape.surface_on(
-                each.probe, each.planes, each.axis, each.axis, loss, record
+            lambda each, store: tetviz.landscape.surface_on(
+                each.evaluator, each.planes, each.axis, each.axis, loss, store
             ),
             points=lambda each: len(each.planes) * each.axis.size**2,
         ),

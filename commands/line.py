@@ -61,7 +61,7 @@ def line(
         output_paths(checkpoints, output, "line"),
         sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
         measure=tetviz.commands.measure.point_by_point(
-            lambda each, record: tetviz.landscape.compute_lines(each.probe, each.planes, each.axis, loss, record),
+            lambda each, store: tetviz.landscape.compute_lines(each.evaluator, each.planes, each.axis, loss, store),
             points=lambda each: 2 * len(each.planes) * each.axis.size,
         ),
         draw={"line": lambda lines: tetviz.figures.draw(lines, timestep=timestep)},

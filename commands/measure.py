@@ -12,7 +12,7 @@ from tetviz.commands.console import duration, note, print_results, warn
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
-from tetviz.landscape import Record
+from tetviz.landscape import Store
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
 
@@ -184,7 +184,7 @@ def stored(target: Path, kind: type[R], wanted: Provenance) -> R:
 
 
 def point_by_point(
-    compute: "Callable[[Any, Record], R]", points: "Callable[[Any], int]"
+    compute: "Callable[[Any, Store], R]", points: "Callable[[Any], int]"
 ) -> "Callable[[MovableSession, Job], R]":
     """How a result is measured point by point, into a file that a stopped run goes on with.
 
@@ -195,15 +195,15 @@ def point_by_point(
 
     def measure(session: "MovableSession", job: Job) -> R:
         if job.finished:
-            return compute(session, Record(job.target, False, session.provenance))
-        with recording(session, job, points(session)) as record:
-            return compute(session, record)
+            return compute(session, Store(job.target, False, session.provenance))
+        with recording(session, job, points(session)) as store:
+            return compute(session, store)
 
     return measure
 
 
 @contextmanager
-def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Record]:
+def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Store]:
     """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped."""
     target = job.target
     done = load(target).progress()[0] if target.exists() and not job.force else 0
@@ -212,7 +212,7 @@ def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Reco
     note(f"{points} points, {resumed}{session.seconds:.2f} s each: about {duration((points - done) * session.seconds)}")
     try:
         with progress(session.path.stem, points, done) as update:
-            yield Record(target, job.force, session.provenance, lambda done, total: update(done))
+            yield Store(target, job.force, session.provenance, lambda done, total: update(done))
     except KeyboardInterrupt:
         if target.exists() and not (job.force and target.stat().st_mtime_ns == before):
             note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")

@@ -14,14 +14,14 @@ from tetviz.commands.console import note
 from tetviz.commands.measure import Job
 from tetviz.commands.session import Session, open_session
 from tetviz.errors import CheckpointError
-from tetviz.landscape import Probe, RandomPlanes, find_range, grid_coordinates
+from tetviz.landscape import Evaluator, RandomPlanes, find_range, grid_coordinates
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile, examine, measure, to_batches
+from tetviz.training.batches import Batch
 from tetviz.training.doctor import CHECKS
-from tetviz.training.profile import Batch
 
 # What a network may fail and still be measured with --allow-chance.
 EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]
@@ -32,15 +32,15 @@ class MovableSession(Session):
     """A checkpoint with its data, ready to be moved.
 
     Attributes:
-        probe: its network, and how it is measured.
+        evaluator: its network, and how it is measured.
         seconds: that a point takes; 0 where nothing is left to be measured.
     """
 
-    probe: Probe
+    evaluator: Evaluator
     seconds: float
 
     def has_batch_norm(self) -> bool:
-        return bool(batch_norms(self.probe.model))
+        return bool(batch_norms(self.evaluator.model))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def open_movable(
         centre = _centre(session, batches, steps)
         found = _examine(session, batches, steps, allow_chance)
         session = dataclasses.replace(session, provenance=dataclasses.replace(session.provenance, doctor=found))
-    probe = Probe(
+    evaluator = Evaluator(
         session.model,
         batches,
         steps,
@@ -89,7 +89,8 @@ def open_movable(
         calibration=session.calibration,
         calibration_indices=session.calibration_indices,
     )
-    return MovableSession(**vars(session), probe=probe, seconds=_seconds_of_point(probe, centre) if centre else 0)
+    seconds = _seconds_of_point(evaluator, centre) if centre else 0
+    return MovableSession(**vars(session), evaluator=evaluator, seconds=seconds)
 
 
 def _centre(session: Session, batches: Sequence[Batch], steps: int) -> TemporalProfile:
@@ -115,13 +116,13 @@ def _examine(
     return tuple((each.check, each.verdict, each.message) for each in findings)
 
 
-def _seconds_of_point(probe: Probe, centre: TemporalProfile) -> float:
+def _seconds_of_point(evaluator: Evaluator, centre: TemporalProfile) -> float:
     begin = time.perf_counter()
-    moved = probe.measure({})
+    moved = evaluator.measure({})
     seconds = time.perf_counter() - begin
-    if probe.bn != "frozen":
+    if evaluator.bn != "frozen":
         note(
-            f"batch norm {probe.bn}: L_SDT {moved.sdt_loss[-1]:.4f}, L_TET {moved.tet_loss[-1]:.4f} at the centre, "
+            f"batch norm {evaluator.bn}: L_SDT {moved.sdt_loss[-1]:.4f}, L_TET {moved.tet_loss[-1]:.4f} at the centre, "
             f"with the checkpoint's statistics {centre.sdt_loss[-1]:.4f}, {centre.tet_loss[-1]:.4f}"
         )
     return seconds
@@ -147,18 +148,18 @@ def open_planes(
     opened = []
     for job in jobs:
         session = open_movable(job.path, finished=job.finished, **options)
-        _check_timestep(timestep, session.probe, options["bn"])
+        _check_timestep(timestep, session.evaluator, options["bn"])
         opened.append((session, RandomPlanes(session.model, options["seed"], planes, norm, policy, orthogonal)))
     axis = even_grid(grid, span if isinstance(span, tuple) else _common_span(opened, loss, span))
     return [PlanesSession(**vars(session), planes=through, axis=axis) for session, through in opened]
 
 
-def _check_timestep(timestep: int | None, probe: Probe, bn: str) -> None:
-    if timestep and timestep > probe.timesteps:
-        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {probe.timesteps}")
-    if timestep and bn == "batch" and timestep < probe.timesteps:
+def _check_timestep(timestep: int | None, evaluator: Evaluator, bn: str) -> None:
+    if timestep and timestep > evaluator.timesteps:
+        raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {evaluator.timesteps}")
+    if timestep and bn == "batch" and timestep < evaluator.timesteps:
         raise click.UsageError(
-            f"--t {timestep}: with --bn batch only the longest run, T = {probe.timesteps}, has a value"
+            f"--t {timestep}: with --bn batch only the longest run, T = {evaluator.timesteps}, has a value"
         )
 
 
@@ -173,15 +174,15 @@ def even_grid(points: int, span: tuple[float, float]) -> FloatArray:
 def _common_span(
     opened: Sequence[tuple[MovableSession, RandomPlanes]], loss: str, factor: float
 ) -> tuple[float, float]:
-    found = [find_range(session.probe, through[0], loss, factor) for session, through in opened]
+    found = [find_range(session.evaluator, through[0], loss, factor) for session, through in opened]
     for (session, _), distance in zip(opened, found, strict=True):
         note(f"{session.path}: L_{loss.upper()} is {factor:g} times as high at a distance of {distance:g}")
     return -max(found), max(found)
 
 
-def seconds_of_product(probe: Probe, loss: str, policy: dict[str, str]) -> float:
+def seconds_of_product(evaluator: Evaluator, loss: str, policy: dict[str, str]) -> float:
     """How long a product of the surrogate Hessian with a vector takes."""
-    hessian = SurrogateHessian(probe, loss, random_parameters(probe, policy))
+    hessian = SurrogateHessian(evaluator, loss, random_parameters(evaluator, policy))
     vector = torch.ones(hessian.shape[0], dtype=hessian.dtype, device=hessian.device)
     float((hessian @ vector).sum())  # the first one warms up
     begin = time.perf_counter()

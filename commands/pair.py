@@ -105,35 +105,35 @@ def train_middle(
 ) -> Checkpoint:
     """The middle point of a curve between two checkpoints, trained unless its file holds it."""
     first, second = (Checkpoint.load(path) for path in checkpoints)
-    probe, calibration = session.probe, session.calibration
+    evaluator, calibration = session.evaluator, session.calibration
     assert calibration is not None
-    check_state(checkpoints[1], probe.model.state_dict(), second.state)
+    check_state(checkpoints[1], evaluator.model.state_dict(), second.state)
     asked = {
         **settings,
         "between": [file_sha256(path) for path in checkpoints],
-        "timesteps": probe.t_train,
-        "precision": probe.dtype,
+        "timesteps": evaluator.t_train,
+        "precision": evaluator.dtype,
         "data": calibration.spec.to_dict(),
     }
     if force or not middle.exists():
-        frames = calibration.spec.frames if calibration.sequence else probe.t_train
-        if frames < probe.t_train:
+        frames = calibration.spec.frames if calibration.sequence else evaluator.t_train
+        if frames < evaluator.t_train:
             raise DataError(
-                f"the curve is trained in runs of {probe.t_train} timesteps, the train samples have {frames} frames; "
-                f"cut the recordings into at least {probe.t_train} (--frames)"
+                f"the curve is trained in runs of {evaluator.t_train} timesteps, the train samples have {frames} "
+                f"frames; cut the recordings into at least {evaluator.t_train} (--frames)"
             )
         note(f"training the curve for {settings['epochs']} epochs")
         control = train_curve(
             session.model,
-            probe.origin,
-            {name: second.state[name].to(weight) for name, weight in probe.origin.items()},
+            evaluator.origin,
+            {name: second.state[name].to(weight) for name, weight in evaluator.origin.items()},
             calibration,
-            probe.t_train,
+            evaluator.t_train,
             progress=lambda epoch, loss: note(f"epoch {epoch}/{settings['epochs']}  loss on the curve {loss:.4f}"),
             **settings,
         )
-        probe.place(control)  # with statistics that fit it
-        state = probe.model.state_dict()
+        evaluator.place(control)  # with statistics that fit it
+        state = evaluator.model.state_dict()
         Checkpoint(first.spec, state, first.timesteps, training=asked, data=asked["data"]).save(middle)
     trained = Checkpoint.load(middle)
     _check_middle(middle, trained.training, asked)

@@ -77,8 +77,8 @@ def sharpness(
         output_paths(checkpoints, output, "sharpness"),
         sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
         measure=tetviz.commands.measure.point_by_point(
-            lambda each, record: tetviz.landscape.compute_sharpness(
-                each.probe, each.planes, each.axis, rho, loss, record
+            lambda each, store: tetviz.landscape.compute_sharpness(
+                each.evaluator, each.planes, each.axis, rho, loss, store
             ),
             points=lambda each: len(each.planes) * (2 * each.axis.size + len(rho)) + len(rho),
         ),

@@ -22,7 +22,7 @@ from tetviz.errors import CheckpointError
 if TYPE_CHECKING:
     from tetviz.commands.measure import Job
     from tetviz.commands.movable import MovableSession
-    from tetviz.landscape import Record
+    from tetviz.landscape import Store
     from tetviz.results import Trajectory
 
 
@@ -115,11 +115,11 @@ def _measure(
     force: bool,
     as_json: bool,
 ) -> None:
-    def compute(each: "MovableSession", record: "Record") -> "Trajectory":
+    def compute(each: "MovableSession", store: "Store") -> "Trajectory":
         waypoints = [tetviz.commands.pair.waypoint(checkpoint, path) for checkpoint in checkpoints]
-        steps = tetviz.landscape.trajectory.displacements(each.probe, waypoints[1:])
+        steps = tetviz.landscape.trajectory.displacements(each.evaluator, waypoints[1:])
         through = tetviz.landscape.plane_through(steps) if path == "checkpoints" else None
-        return tetviz.landscape.compute_trajectory(each.probe, waypoints, through, grid, loss, record, path=path)
+        return tetviz.landscape.compute_trajectory(each.evaluator, waypoints, through, grid, loss, store, path=path)
 
     tetviz.commands.measure.run_measurement(
         tetviz.results.Trajectory,

@@ -1,5 +1,6 @@
 """What makes and measures a checkpoint: data, losses, the training loop, the temporal profile."""
 
+from tetviz.training.batches import to_batches
 from tetviz.training.checkpoint import Checkpoint, file_sha256, load_weights
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
@@ -10,7 +11,7 @@ from tetviz.training.layouts import LAYOUTS
 from tetviz.training.loop import fit
 from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
-from tetviz.training.profile import TemporalProfile, evaluating, measure, to_batches
+from tetviz.training.profile import TemporalProfile, evaluating, measure
 from tetviz.training.published import read_published
 from tetviz.training.schedule import Stage, Switch
 

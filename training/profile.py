@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
+from tetviz.models.layers import eval_mode
 from tetviz.results import Provenance
 from tetviz.results.schema import FloatArray
-from tetviz.training.batches import Batch as Batch
-from tetviz.training.batches import to_batches as to_batches
+from tetviz.training.batches import to_batches
 from tetviz.training.losses import step_cross_entropy
 
-Run = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
+Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,8 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     Yields:
         The model.
     """
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad(), exact_kernels():
-            yield model.eval()
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with torch.no_grad(), exact_kernels(), eval_mode(model):
+        yield model
 
 
 def exact_kernels() -> AbstractContextManager[None]:
@@ -126,7 +121,7 @@ def measure(
     *,
     batch_size: int = 256,
     progress: Callable[[int], None] | None = None,
-    run: Run = outputs,
+    run: Runner = outputs,
 ) -> TemporalProfile:
     """Measures a network over a data set, at all numbers of timesteps up to T, in one pass.
 

@@ -54,6 +54,9 @@ def count_operations(
         The counts, summed over the samples; accuracies and losses are NaN.
 
     Raises:
+        CheckpointError: a network whose O(t) is recovered from runs of 1 to T steps.
+        DataError: a sequence that is too short.
+        TetvizError: NaN at the input of a layer.
         ValueError: timesteps below 1, or outputs that are not logits_TBK.
     """
     if timesteps < 1:
@@ -101,7 +104,8 @@ def compute_operations(
     Raises:
         CheckpointError: a shorter run is not the beginning of a longer one.
         DataError: no samples, a label out of range, a sequence that is too short.
-        ValueError: tmax below 1.
+        TetvizError: NaN at the input of a layer.
+        ValueError: tmax below 1, or outputs that are not logits_TBK.
     """
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")

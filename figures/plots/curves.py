@@ -89,8 +89,8 @@ def draw_series(axes: Axes, curves: Curves, gid: str = "curve") -> None:
             line = style if series.joined else {**style, "linestyle": "none"}
             axes.plot(series.x, series.y, **line, markevery=_markers(curves.x, series), gid=gid)
         if series.ringed:
-            here = list(series.ringed)
-            axes.plot(series.x[here], series.y[here], **ring(), color=style["color"], gid=curves.ring)
+            ringed = list(series.ringed)
+            axes.plot(series.x[ringed], series.y[ringed], **ring(), color=style["color"], gid=curves.ring)
     for mark in curves.marks:
         kind, meaning = (_DASHED, curves.dashed) if mark.dashed else (_DOTTED, curves.dotted)
         axes.axvline(mark.at, color=styles[mark.network]["color"], **kind, zorder=0, gid=meaning)

@@ -73,11 +73,11 @@ def history_table(histories: Sequence[TrainingHistory], choices: Choices) -> Tab
 
 
 def _epochs(run: TrainingHistory) -> Table:
-    frame = run.to_frame().drop(columns=["loss_index", "stage"]).rename(columns=str)
-    shares = [name for name in frame.columns if name.endswith("accuracy")]
+    frame = run.to_frame().drop(columns=["loss_index", "stage"])
+    names = list(map(str, frame.columns))
+    shares, losses = ([name for name in names if name.endswith(end)] for end in ("accuracy", "_loss"))
     frame[shares] *= 100
-    heads = {name: f"{name} (%)" if name in shares else f"{name} (nat)" for name in map(str, frame) if "_loss" in name}
-    heads |= {name: f"{name} (%)" for name in shares}
+    heads = {**{name: f"{name} (%)" for name in shares}, **{name: f"{name} (nat)" for name in losses}}
     frame = frame.rename(columns={**heads, "timesteps": "T", "loss": "trained on"})
     frame.insert(0, "chosen", run.epoch == run.best_epoch)
     changes = [*run.ends("stage"), *run.ends("loss_index")]

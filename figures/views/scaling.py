@@ -258,13 +258,12 @@ def _difference(found: AccuracyDifference, timesteps: Sequence[int], timestep: i
         "samples": found.samples,
         "verdict": [found.words(t) for t in steps],
     }
-    low, high = "difference low (points)", "difference high (points)"
     return Table(
         pd.DataFrame(numbers, index=pd.Index(steps, name="T")),
         (
             Column(f"{found.first} (%)", of="baseline accuracy (%)"),
             Column("accuracy (%)"),
-            Column("difference (points)", form="+.2f", low=low, high=high),
+            Column("difference (points)", form="+.2f", low="difference low (points)", high="difference high (points)"),
             Column("", of="verdict"),
         ),
         rows=[t - 1 for t in ([timestep] if timestep else timesteps) if t in steps],

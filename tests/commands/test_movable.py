@@ -21,7 +21,7 @@ from moved_run import (
     same_datasets,
 )
 
-from tetviz.landscape import Probe
+from tetviz.landscape import Evaluator
 from tetviz.results import Lines, load
 
 
@@ -77,10 +77,10 @@ def test_info_and_plot_know_every_kind(tet: Path, measured: dict[str, Result], t
 
 
 def interrupted(after: int) -> Callable[..., Any]:
-    """Probe.measure that is stopped by the user at a point."""
-    original, count = Probe.measure, 0
+    """Evaluator.measure that is stopped by the user at a point."""
+    original, count = Evaluator.measure, 0
 
-    def measure(self: Probe, *args: Any, **options: Any) -> Any:
+    def measure(self: Evaluator, *args: Any, **options: Any) -> Any:
         nonlocal count
         if count == after:
             raise KeyboardInterrupt
@@ -117,7 +117,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
     stops, others = STOPS[name]
     for after in stops:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Probe, "measure", interrupted(after))
+            patch.setattr(Evaluator, "measure", interrupted(after))
             result = tetviz(*command, code=130)
         assert str(target) in last_line(result) and "same command" in last_line(result) and result.stdout == ""
         done, total = load(target, KINDS[name]).progress()

@@ -21,7 +21,7 @@ from planted_results import (
 )
 
 from tetviz.errors import CheckpointError
-from tetviz.landscape import Probe, compute_interpolation
+from tetviz.landscape import Evaluator, compute_interpolation
 from tetviz.models import ModelSpec, build, fold
 from tetviz.results import save
 from tetviz.training import Checkpoint, DataSpec
@@ -366,9 +366,9 @@ def test_a_network_without_batch_norm_has_no_policy(here: Path) -> None:
     batches = [(torch.rand(4, 1, 16, 16), torch.arange(4))]
     for policy in ("recalibrate", "batch"):
         with pytest.raises(CheckpointError, match=f"no batch normalisation to {policy}; take the policy frozen"):
-            Probe(model, batches, 2, bn=policy, calibration=batches)
-    probe = Probe(model, batches, 2)
-    lines = compute_interpolation(probe, model.state_dict(), np.array([0.0, 0.5, 1.0]))
+            Evaluator(model, batches, 2, bn=policy, calibration=batches)
+    evaluator = Evaluator(model, batches, 2)
+    lines = compute_interpolation(evaluator, model.state_dict(), np.array([0.0, 0.5, 1.0]))
     assert lines.names == ("straight",) and lines.bn == "straight"
 
 

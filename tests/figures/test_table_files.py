@@ -18,12 +18,13 @@ from planted_results import planted_counts, planted_curve, planted_history, plan
 from planted_training import planted_training
 
 from tetviz.errors import OutputError
-from tetviz.figures.named import FIGURES, draw_named
+from tetviz.figures import draw_named, named_figures
 from tetviz.figures.table import Table, save_table, to_latex
+from tetviz.figures.view import TableOf
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import wilson
 
-TABLES = [name for name in NAMED if FIGURES[name].table]
+TABLES = [name for name in NAMED if isinstance(named_figures()[name][1], TableOf)]
 
 
 def unescaped(text):
@@ -56,7 +57,7 @@ def test_latex_has_a_row_for_each_and_as_many_cells_as_columns(name):
     text = to_latex(table)
     columns = re.search(r"begin\{tabular\}\{([lr]+)\}", text)[1]
     rows = rows_of(text)
-    assert len(rows) == len(table.for_people())
+    assert len(rows) == len(table.cells())
     assert {len(row) for row in rows} == {len(columns)}
     assert all(row[-1].endswith(r"\\") for row in rows)
     assert text.count(r"\begin{") == text.count(r"\end{") and r"\caption{" in text
@@ -69,7 +70,7 @@ def test_latex_has_a_row_for_each_and_as_many_cells_as_columns(name):
 @given(st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=20))
 def test_latex_escapes_any_name(name):
     frame = pd.DataFrame({"x": [1.0]}, index=pd.Index([name], name="network"))
-    ((cell, _),) = rows_of(to_latex(Table(frame, "c")))
+    ((cell, _),) = rows_of(to_latex(Table(frame, caption="c")))
     assert unescaped(cell.strip()) == name
 
 
@@ -77,7 +78,7 @@ def test_latex_escapes_any_name(name):
 def test_latex_escapes_cells_that_begin_as_numbers(name, start):
     cell = " ".join(f"{start}0{name}b".split())
     frame = pd.DataFrame({"layer": [cell]}, index=pd.Index(["net"], name="network"))
-    ((_, shown),) = rows_of(to_latex(Table(frame, "c")))
+    ((_, shown),) = rows_of(to_latex(Table(frame, caption="c")))
     back = shown.strip().removesuffix(r" \\").replace("$-$", "-").replace(r"$\pm$", "±")
     assert unescaped(back) == cell
 
@@ -91,14 +92,14 @@ def test_latex_prints_the_names_of_networks_in_heads_as_they_are():
 @pytest.mark.parametrize("letter", "ĄħŉÞ«漢")
 def test_latex_tells_what_pdflatex_cannot_print(letter):
     frame = pd.DataFrame({"x": [1.0]}, index=[f"a{letter}b"])
-    assert f"that has them: {letter}\n" in to_latex(Table(frame, "c"))
-    assert "XeLaTeX" not in to_latex(Table(frame.set_axis(["éüß"]), "c"))
+    assert f"that has them: {letter}\n" in to_latex(Table(frame, caption="c"))
+    assert "XeLaTeX" not in to_latex(Table(frame.set_axis(["éüß"]), caption="c"))
 
 
 def test_latex_sets_signs_powers_ranges_and_units():
     values = ["-0.5 [-1e-05, +2.5]", "3 ± 1", "-"]
     frame = pd.DataFrame({"d_in (\N{MICRO SIGN}J)": values}, index=["lambda 0.05", "rise at 1..4", "nat/r^2"])
-    text = to_latex(Table(frame, "From -0.25 to 1..8, seed-2, L_TET"))
+    text = to_latex(Table(frame, caption="From -0.25 to 1..8, seed-2, L_TET"))
     assert [row[1].strip() for row in rows_of(text)] == [
         r"$-$0.5 [$-$1$\times 10^{-5}$, $+$2.5] \\",
         r"3 $\pm$ 1 \\",
@@ -111,7 +112,7 @@ def test_latex_sets_signs_powers_ranges_and_units():
 
 def test_a_table_longer_than_a_page_goes_on_under_its_number():
     frame = pd.DataFrame({"x": range(100)}, index=pd.Index(["a"] * 60 + ["b"] * 40, name="network"))
-    text = to_latex(Table(frame, "c"))
+    text = to_latex(Table(frame, caption="c"))
     assert len(rows_of(text)) == 100 and text.count(r"\begin{table}") == 3
     assert text.count(r"\addtocounter{table}{-1}") == 2 and text.count(r"\label{") == 1
     names = [row[0].strip() for row in rows_of(text) if row[0].strip()]
@@ -174,7 +175,7 @@ def test_markdown_is_rectangular(name, tmp_path):
     table = draw_named(name, NAMED[name]())
     lines = save_table(table, tmp_path / "t.md").read_text().splitlines()
     rows = [re.split(r"(?<!\\)\|", line) for line in lines if line.startswith("|")]
-    assert len({len(row) for row in rows}) == 1 and len(rows) == 2 + len(table.for_people())
+    assert len({len(row) for row in rows}) == 1 and len(rows) == 2 + len(table.cells())
 
 
 def test_another_suffix_is_refused(tmp_path):
@@ -193,21 +194,21 @@ def test_the_scale_table_has_wilson_intervals_at_every_t():
 
 def test_a_table_of_no_rows_is_shown_as_such():
     frame = pd.DataFrame({"x": [1.0]})
-    assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, "c").for_people() is frame
+    assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, caption="c").for_people() is frame
 
 
 def test_errors_of_no_number_are_left_out():
     result = planted_isometry()
     phi, error = result.step_phi.copy(), result.step_phi_se.copy()
     phi[0], error[1] = np.nan, np.nan
-    cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).shown["phi (1 s.e.)"]
+    cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).cells()["phi (1 s.e.)"]
     assert cells.iloc[0] == "-" and "(" not in cells.iloc[1] and cells.iloc[2].endswith(")")
 
 
 def test_the_history_table_shows_the_switch_and_the_chosen_epoch():
     table = draw_named("history-table", [planted_history(switch="tet@20")])
     assert len(table.frame) == 30 and table.frame["trained on"].tolist() == ["sdt"] * 20 + ["tet"] * 10
-    assert {"20", "21", "30 (chosen)", "1"} <= set(table.shown["epoch"])
+    assert {"20", "21", "30 (chosen)", "1"} <= set(table.cells()["epoch"])
 
 
 @pytest.mark.parametrize("make", [planted_counts, planted_training, planted_isometry])

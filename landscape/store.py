@@ -10,20 +10,23 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.landscape.probe import Probe
+from tetviz.landscape.evaluator import Evaluator
 from tetviz.results import MEASURED, Provenance, Result, load, open_result, save
 from tetviz.results.schema import array_fields, attribute_fields
 from tetviz.training import TemporalProfile
+from tetviz.training.profile import measured_on
 
-R = TypeVar("R", bound=Result)
 Point = tuple[int, ...]
+_R = TypeVar("_R", bound=Result)
 
+# What is stored of a checkpoint itself, beside the points around it.
+AT_CHECKPOINTS = ("sdt_loss", "tet_loss", "accuracy")
 # Coordinates and attributes that a measurement finds, and so does not ask for.
-FOUND_OUT = ("bin", "gradient_norm", "note")
+_FOUND_OUT = ("bin", "gradient_norm", "note")
 
 
 @dataclass(frozen=True)
-class Record:
+class Store:
     """Where the points of a measurement go.
 
     Args:
@@ -39,21 +42,19 @@ class Record:
     provenance: Provenance | None = None
     progress: Callable[[int, int], None] | None = None
 
-    def describe(self, probe: Probe, request: str) -> Provenance:
+    def describe(self, evaluator: Evaluator, request: str) -> Provenance:
         """The provenance of a result.
 
         Args:
-            probe: what measures it.
-            request: from :meth:`Probe.request`.
+            evaluator: what measures it.
+            request: from :meth:`Evaluator.request`.
 
         Returns:
             All that is known of its origin.
         """
-        return dataclasses.replace(
-            self.provenance or Provenance(), device=probe.device, dtype=probe.dtype, request=request
-        )
+        return dataclasses.replace(measured_on(evaluator.model, self.provenance), request=request)
 
-    def finish(self, empty: R, fill: Callable[[R], None]) -> R:
+    def finish(self, empty: _R, fill: Callable[[_R], None]) -> _R:
         """Fills a result.
 
         Args:
@@ -74,7 +75,7 @@ class Record:
         else:
             check_same(self.path, empty)
         with open_result(self.path) as stored:
-            fill(cast(R, stored))
+            fill(cast(_R, stored))
         return load(self.path, type(empty))
 
     def visit(
@@ -130,11 +131,11 @@ def check_same(path: str | Path, wanted: Result) -> None:
             f"{path}: holds a result of kind {found.kind!r}, expected {wanted.kind!r}; choose another name with -o, "
             "or replace it with --force"
         )
-    now, then = cast(Any, wanted).provenance, cast(Any, found).provenance
+    now, then = wanted.provenance, found.provenance
     if now.request == then.request:
         return
     coordinates = [name for name, schema in array_fields(type(wanted)).items() if schema["dims"] == (name,)]
-    names = [name for name in (*coordinates, *attribute_fields(type(wanted))) if name not in FOUND_OUT]
+    names = [name for name in (*coordinates, *attribute_fields(type(wanted))) if name not in _FOUND_OUT]
     differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
     origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
     differ += [n for n in origin if getattr(then, n) != getattr(now, n)]

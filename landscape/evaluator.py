@@ -1,4 +1,4 @@
-"""A network that is moved about and measured: a copy, so that the network itself is never touched."""
+"""A network that is measured at other weights than its own: a copy, so that the network itself is never touched."""
 
 import copy
 import dataclasses
@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from tetviz.errors import CheckpointError, DataError
 from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, use_batch_statistics
+from tetviz.landscape.directions import displaced
 from tetviz.results import MEASURED
 from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
-from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
+from tetviz.training.batches import Batch
+from tetviz.training.profile import a_parameter, uses_batch_statistics
 
 
-class Probe:
+class Evaluator:
     """Measures a network at other weights than its own.
 
     Args:
@@ -104,11 +106,6 @@ class Probe:
         return min(self.t_train, self.timesteps)
 
     @property
-    def device(self) -> str:
-        """Where it runs."""
-        return str(a_parameter(self.model).device)
-
-    @property
     def dtype(self) -> str:
         """The precision that it runs in."""
         return str(a_parameter(self.model).dtype).removeprefix("torch.")
@@ -146,9 +143,21 @@ class Probe:
         profile = measure(self.model, self.batches, self.timesteps)
         if not uses_batch_statistics(self.model):
             return profile
+        # A shorter run would have other statistics.
         shorter = np.arange(1, self.timesteps + 1) < self.timesteps
         only_last: dict[str, Any] = {name: np.where(shorter, np.nan, getattr(profile, name)) for name in MEASURED}
         return dataclasses.replace(profile, **only_last)
+
+    def measure_along(self, *terms: tuple[float, Mapping[str, Tensor]]) -> TemporalProfile:
+        """Measures at the checkpoint's weights moved along directions, w + a d + b e + ...
+
+        Args:
+            *terms: pairs of a coefficient and a direction, parameter name to tensor.
+
+        Returns:
+            The profile.
+        """
+        return self.measure(displaced(self.origin, *terms))
 
     @torch.no_grad()
     def place(
@@ -179,7 +188,7 @@ class Probe:
             64 hexadecimal digits that other weights, samples, batches, directions or settings change.
         """
         own = {"bn": self.bn, "timesteps": self.timesteps, "t_train": self.t_train}
-        plain = {**own, "device": torch.device(self.device).type, **settings}
+        plain = {**own, "device": a_parameter(self.model).device.type, **settings}
         digest = hashlib.sha256(json.dumps([repr(self.model), plain], sort_keys=True).encode())
         data = [("data", tensor) for batch in self.batches for tensor in batch]
         data += [("calibration", tensor) for batch in self.calibration for tensor in batch]
@@ -212,28 +221,16 @@ def _load(
             buffer.copy_(state.get(name, buffers[name]))
 
 
-def split_state(probe: Probe, state: Mapping[str, Tensor], name: str = "the other checkpoint") -> tuple[Any, Any]:
-    """The parameters and the buffers of another checkpoint of a probe's network."""
-    own = {**probe.origin, **probe.buffers}
+def split_state(
+    evaluator: Evaluator, state: Mapping[str, Tensor], name: str = "the other checkpoint"
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The parameters and the buffers of another checkpoint of an evaluator's network."""
+    own = {**evaluator.origin, **evaluator.buffers}
     wrong = [n for n, t in own.items() if n not in state or state[n].shape != t.shape]
     if wrong:
         raise CheckpointError(
             f"{name} holds another network: {', '.join(wrong[:3])} is missing or has another shape; take checkpoints "
             "of one architecture"
         )
-    weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (probe.origin, probe.buffers))
+    weights, buffers = ({n: state[n].to(t) for n, t in part.items()} for part in (evaluator.origin, evaluator.buffers))
     return weights, buffers
-
-
-def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Weights moved along directions, w + a * d + b * e + ..., computed anew from w."""
-    weights: dict[str, Tensor] = {}
-    for coefficient, direction in terms:
-        for name, tensor in direction.items():
-            weights[name] = weights.get(name, origin[name]) + coefficient * tensor
-    return weights
-
-
-def moving(direction: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a direction moves."""
-    return {name: tensor for name, tensor in direction.items() if bool(tensor.any())}
