@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_runs import run
+from cli_runs import run, strict_json
 from planted_results import planted_counts, planted_curve, planted_surface
 
 from tetviz.figures import named_figures
@@ -21,11 +21,17 @@ def files(tmp_path):
     return {kind: save(tmp_path / f"{kind}.h5", result) for kind, result in made.items()}
 
 
-def test_list_has_a_line_for_each_name_and_needs_no_file():
+def test_list_has_a_line_for_each_name_and_needs_no_file(files):
     result = plot("--list")
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert [line.split()[0] for line in lines] == list(named_figures()) and all("; takes " in line for line in lines)
+    assert [line.split()[0] for line in lines] == list(named_figures())
+    assert all("; takes " in line for line in lines)
+    records = strict_json(plot("--list", "--json").stdout)
+    assert [f"{each['about']}; takes {each['takes']}" for each in records] == [line.split(None, 1)[1] for line in lines]
+    assert plot("--json", files["scaling"], "-o", "x.pdf").exit_code == 2
+    for words in ((), (files["scaling"],)):
+        assert "Missing" in plot(*words).stderr
 
 
 def test_a_named_figure_its_caption_and_the_rules_of_overwriting(files, tmp_path):
