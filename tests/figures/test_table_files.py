@@ -22,6 +22,7 @@ from tetviz.figures import draw_named, named_figures
 from tetviz.figures.formatting import energy_unit
 from tetviz.figures.table import Column, Table, save_table, stacked, to_latex
 from tetviz.figures.view import TableOf
+from tetviz.figures.views.energy import energy_column
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
 from tetviz.summaries import baselines, estimate_energy, wilson
 from tetviz.summaries.training import training_table
@@ -214,16 +215,56 @@ def test_the_convention_table_has_the_anns_of_the_summaries_in_the_unit_of_the_c
 def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
     frame = pd.DataFrame({"energy (nJ)": [2.0e6], "right per uJ": [0.5e-3]})
     sizes = {"pJ": 1.0, "nJ": 1e3, "\N{MICRO SIGN}J": 1e6, "mJ": 1e9, "J": 1e12}
-    table = in_unit(frame, factor, next(unit for unit, size in sizes.items() if size == factor))
-    first, second = (re.fullmatch(r"(?:energy \(|right per )(\w+)\)?", head)[1] for head in table.columns)
-    energy, right = table.iloc[0]
+    named = next(unit for unit, size in sizes.items() if size == factor)
+    columns = [energy_column(name, (factor, named)) for name in frame.columns]
+    first, second = (re.fullmatch(r"(?:energy \(|right per )(\w+)\)?", column.head)[1] for column in columns)
+    energy, right = (float(column.texts(frame)[0].replace(",", "")) for column in columns)
     assert sizes[first] == factor and sizes[second] == min(1e3 * factor, 1e12)
     assert energy * sizes[first] == pytest.approx(2e9) and right / sizes[second] == pytest.approx(0.5e-3 / 1e6)
 
 
 def test_a_table_of_no_rows_is_shown_as_such():
-    frame = pd.DataFrame({"x": [1.0]})
-    assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, caption="c").for_people() is frame
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="network"))
+    assert len(Table(frame, rows=()).cells()) == 0 and len(Table(frame).cells()) == 2
+    assert Table(frame, rows=[1]).cells().index.tolist() == ["b"]
+
+
+def test_cells_are_numbers_in_their_format_with_what_belongs_to_them():
+    frame = pd.DataFrame(
+        {
+            "T": [1, 2, 3],
+            "trained": [False, True, False],
+            "accuracy": [0.5, 97.25, np.nan],
+            "low": [0.25, np.nan, np.nan],
+            "high": [0.75, np.nan, np.nan],
+            "deviation": [np.nan, 1.5, np.nan],
+            "networks": [1, 3, 1],
+        },
+        index=pd.Index(["a", "a", "b"], name="network"),
+    )
+    accuracy = Column("accuracy (%)", of="accuracy", low="low", high="high", deviation="deviation", count="networks")
+    cells = Table(frame, (Column("T", marked="trained"), accuracy)).cells()
+    assert cells["T"].tolist() == ["1", "2 (trained)", "3"]
+    assert cells["accuracy (%)"].tolist() == ["0.50 [0.25, 0.75]", "97.25 ± 1.50 (n = 3)", "-"]
+
+
+def test_a_table_may_stand_across():
+    frame = pd.DataFrame({"method": ["SDT", "TET", "TET"], "share": [1.0, 2.0, 3.0]}, index=pd.Index(["a", "a", "b"]))
+    table = Table(frame.rename_axis("row"), (Column("row"), Column("share")), across=Column("method"))
+    assert table.cells().to_dict("index") == {
+        "a": {"SDT": "1.00", "TET": "2.00"},
+        "b": {"SDT": "-", "TET": "3.00"},
+    }
+
+
+def test_tables_are_stacked_with_the_names_of_networks_and_their_own_feet():
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["p", "q"], name="layer"))
+    one, other = (Table(frame, rows=[0], note="n", feet=(foot, "shared")) for foot in ("1", "2"))
+    both, alone = stacked(["a", "b"], [one, other]), stacked(["a"], [one])
+    assert both.feet == ("a: 1", "b: 2", "shared") and both.note == alone.note == "n"
+    assert both.cells().reset_index().to_numpy().tolist() == [["a", "p", "1.00"], ["b", "p", "1.00"]]
+    assert alone.cells().reset_index().to_numpy().tolist() == [["p", "1.00"]]
+    assert list(both.frame.index) == ["a", "a", "b", "b"] and list(alone.frame.index) == ["a", "a"]
 
 
 def test_errors_of_no_number_are_left_out():
@@ -244,7 +285,7 @@ def test_the_training_table_adds_up_to_its_total():
 def test_the_history_table_shows_the_switch_and_the_chosen_epoch():
     table = draw_named("history-table", [planted_history(switch="tet@20")])
     assert len(table.frame) == 30 and table.frame["trained on"].tolist() == ["sdt"] * 20 + ["tet"] * 10
-    assert {"20", "21", "30 (chosen)", "1"} <= set(table.cells()["epoch"])
+    assert {"20", "21", "30 (chosen)", "1"} <= set(table.cells().index)
 
 
 @pytest.mark.parametrize("make", [planted_counts, planted_training, planted_isometry])
