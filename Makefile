@@ -2,11 +2,14 @@
 # make test   install the test extra and run the tests
 # make docs   install the docs extra and build the documentation site into site/
 # make check  lint, format, types, and the wheel installed and run from elsewhere
+# make test-matrix  the tests with the oldest dependencies, and with Python 3.12 and 3.13; MATRIX=3.13 is one of them
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs check wheel clean
+MATRIX ?= lowest 3.12 3.13
+
+.PHONY: demo test docs check wheel test-matrix clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -30,6 +33,23 @@ wheel: $(VENV)/dev.installed
 	cd build/installed && PYTHONPATH=. $(CURDIR)/$(BIN)/python -c \
 		"import tetviz.cli, pathlib; assert pathlib.Path(tetviz.__file__).parent.parent.samefile('.'); tetviz.cli.main(['--version'])"
 	rm -rf build dist
+
+# uv takes the interpreters that are there, and fetches those that are not.
+test-matrix: $(MATRIX:%=matrix-%)
+
+matrix-lowest: VERSION = 3.11
+matrix-lowest: RESOLUTION = lowest-direct
+# Its newest release would not fit the oldest torch.
+matrix-lowest: PINS = torchaudio==2.6.0
+matrix-%: VERSION = $*
+matrix-%: RESOLUTION = highest
+matrix-%: VENV_OF = $(VENV)/matrix/$*
+matrix-%: $(VENV)/bin/python
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv venv -q --clear --python $(VERSION) $(VENV_OF)
+	$(BIN)/uv pip install -q --python $(VENV_OF) --resolution $(RESOLUTION) -r pyproject.toml --extra test $(PINS)
+	$(BIN)/uv pip install -q --python $(VENV_OF) --no-deps -e .
+	$(VENV_OF)/bin/python -m pytest -n 2
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("tetviz needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'

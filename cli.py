@@ -1,4 +1,4 @@
-"""The command line: the group, its commands, and the one place where errors become exit codes."""
+"""The command line: the group, and the one place where errors become exit codes."""
 
 import os
 import sys
@@ -6,33 +6,13 @@ from typing import Any
 
 import click
 
-from tetviz import __version__
-from tetviz.commands.ablation import ablation
-from tetviz.commands.between import interpolate
-from tetviz.commands.connect import connect
-from tetviz.commands.curvature import curvature
-from tetviz.commands.demo import demo
-from tetviz.commands.doctor import doctor
-from tetviz.commands.energy import energy
-from tetviz.commands.export import export
-from tetviz.commands.flatness import compare, sharpness
-from tetviz.commands.history import history
-from tetviz.commands.importing import import_weights
-from tetviz.commands.isometry import isometry
-from tetviz.commands.landscape import landscape
-from tetviz.commands.lines import line
-from tetviz.commands.options import COMMAND_LINE
-from tetviz.commands.plot import plot
-from tetviz.commands.report import report
-from tetviz.commands.results import info
-from tetviz.commands.scale import scale
-from tetviz.commands.train import train
-from tetviz.commands.training_cost import training_energy
-from tetviz.commands.trajectory import plane, trajectory
+import tetviz
+from tetviz.commands import LazyGroup
+from tetviz.commands.console import COMMAND_LINE
 from tetviz.errors import TetvizError
 
 
-class _Group(click.Group):
+class _Group(LazyGroup):
     """Remembers the command line, and turns a user's errors into one line and exit code 1."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -60,8 +40,21 @@ class _Group(click.Group):
             raise click.exceptions.Exit(130) from None
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"tetviz, version {tetviz.__version__}")
+        context.exit()
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="tetviz")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Loss surfaces, time scalability and energy of directly trained spiking networks.
 
@@ -77,32 +70,3 @@ def main() -> None:
     tetviz isometry tet.pt                    what its depth does to gradients
     tetviz report *.h5 -o report.html         all of it in one page for a browser
     """
-
-
-_COMMANDS = (
-    train,
-    ablation,
-    import_weights,
-    doctor,
-    landscape,
-    sharpness,
-    compare,
-    line,
-    interpolate,
-    connect,
-    trajectory,
-    plane,
-    curvature,
-    history,
-    scale,
-    energy,
-    training_energy,
-    isometry,
-    plot,
-    report,
-    export,
-    info,
-    demo,
-)
-for _command in _COMMANDS:
-    main.add_command(_command)

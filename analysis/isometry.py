@@ -1,6 +1,5 @@
 """Block dynamical isometry: how much each block of a network stretches gradients, and what its potentials predict."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.analysis.depth import STEPS_EXPECTED, closed_forms, gradient_squares, neuron_means
-from tetviz.analysis.jacobian import Block, chain, find_blocks, stretch
-from tetviz.analysis.signals import Signals
+from tetviz.analysis.activations import STEPS_EXPECTED, Activations, neuron_means
+from tetviz.analysis.isometry_theory import closed_forms
+from tetviz.analysis.jacobian import JacobianBlock, chain, find_blocks, gradient_squares, stretch
 from tetviz.errors import DataError, ModelError, TrainingError
 from tetviz.results import BlockIsometry, Provenance
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import to_batches
 from tetviz.training.losses import make_loss
-from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels
+from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels, measured_on
 
-BN_POLICIES = ("batch", "frozen")
+_BN_POLICIES = ("batch", "frozen")
 
 
 def compute_isometry(
@@ -62,7 +61,7 @@ def compute_isometry(
         progress: called with how many samples, in fractions, are done since the last call.
 
     Returns:
-        The result.
+        The isometry of every block, and what is known of every layer and step.
 
     Raises:
         DataError: there are no samples, or one alone in a batch whose statistics are asked for.
@@ -71,8 +70,8 @@ def compute_isometry(
         TrainingError: the loss is not finite.
         ValueError: an unknown policy, no probe, or T is not given and the model names none.
     """
-    if bn not in BN_POLICIES:
-        raise ValueError(f"unknown batch-norm policy {bn!r}; known: {', '.join(BN_POLICIES)}")
+    if bn not in _BN_POLICIES:
+        raise ValueError(f"unknown batch-norm policy {bn!r}; known: {', '.join(_BN_POLICIES)}")
     if probes < 1:
         raise ValueError(f"probes must be at least 1, got {probes}")
     steps = timesteps or getattr(model, "timesteps", None)
@@ -80,14 +79,14 @@ def compute_isometry(
         raise ValueError("say for how many timesteps (timesteps): the model names none")
     weight, loss_function = a_parameter(model), make_loss(loss, lamb, phi)
     found = find_blocks(model, blocks)
-    signals = Signals(model, bn, [block.name for block in found])
-    totals = _Totals(signals, found, probes, torch.Generator(weight.device).manual_seed(seed))
+    activations = Activations(model, bn, [block.name for block in found])
+    totals = _Totals(activations, found, probes, torch.Generator(weight.device).manual_seed(seed))
     for x, labels_B in to_batches(data, batch_size, indices):
         if bn == "batch" and len(labels_B) < 2:
             raise DataError("a batch of one sample has no statistics to normalise by; take more samples, or bn frozen")
         check_length(x, steps)
         with exact_kernels():
-            logits_TBK = signals.run(x.to(weight.device, weight.dtype), steps, len(labels_B))
+            logits_TBK = activations.run(x.to(weight.device, weight.dtype), steps, len(labels_B))
             check_outputs(logits_TBK, labels_B)
             totals.add(loss_function(logits_TBK, labels_B.to(weight.device)), progress)
     if not totals.samples:
@@ -102,11 +101,7 @@ def compute_isometry(
         probes=probes,
         probe_seed=seed,
         t_train=getattr(model, "timesteps", None) or steps,
-        provenance=dataclasses.replace(
-            provenance or Provenance(),
-            device=str(weight.device),
-            dtype=str(weight.dtype).removeprefix("torch."),
-        ),
+        provenance=measured_on(model, provenance),
     )
 
 
@@ -124,8 +119,10 @@ def standard_error(estimates: FloatArray) -> float:
 class _Totals:
     """Sums over batches, for every block, layer of neurons and layer with weights."""
 
-    def __init__(self, signals: Signals, blocks: list[Block], probes: int, generator: torch.Generator) -> None:
-        self.signals, self.blocks, self.probes, self.generator = signals, blocks, probes, generator
+    def __init__(
+        self, activations: Activations, blocks: list[JacobianBlock], probes: int, generator: torch.Generator
+    ) -> None:
+        self.activations, self.blocks, self.probes, self.generator = activations, blocks, probes, generator
         self.neurons: list[str] = []
         self.layers: list[str] = []
         self.untold: list[str] = []
@@ -139,19 +136,19 @@ class _Totals:
             raise TrainingError(f"the loss is {loss.item()}: the gradients of a network that has diverged say nothing")
         if not self.samples:
             self._look(loss)
-        batch = self.signals.samples
-        sums = gradient_squares(self.signals, self.blocks, self.layers, loss)
+        batch = self.activations.samples
+        sums = gradient_squares(self.activations, self.blocks, self.layers, loss)
         estimates = []
         for block in self.blocks:
-            estimates.append(stretch(self.signals, *block.ends(self.signals), self.probes, self.generator))
+            estimates.append(stretch(self.activations, *block.ends(self.activations), self.probes, self.generator))
             if progress is not None:
                 progress(batch / len(self.blocks))
         phi = np.stack(estimates)  # block, probe, sample, t, t'
         self.steps.append(phi.diagonal(0, 3, 4).mean(-1))
         self.runs.append(phi.sum(4).mean(3))
-        means = {"phi": phi.mean((1, 2)), **neuron_means(self.signals, self.neurons)}
+        means = {"phi": phi.mean((1, 2)), **neuron_means(self.activations, self.neurons)}
         means["closed_form"] = closed_forms(
-            self.signals, self.blocks, dict(zip(self.neurons, means["mass"], strict=True))
+            self.activations, self.blocks, dict(zip(self.neurons, means["mass"], strict=True))
         )
         sums |= {name: batch * values for name, values in means.items()}
         self.sums = {name: values + self.sums.get(name, 0) for name, values in sums.items()}
@@ -159,18 +156,18 @@ class _Totals:
 
     def _look(self, loss: Tensor) -> None:
         # The first run tells the order of execution, and which modules are neurons.
-        signals = self.signals
-        self.neurons = [name for name in signals.neurons() if self._told(name)]
-        self.layers = [name for name in signals.layers() if self._told(name)]
-        self.blocks.sort(key=lambda block: ([*signals.order, block.name]).index(block.name))
+        activations = self.activations
+        self.neurons = [name for name in activations.neurons() if self._told(name)]
+        self.layers = [name for name in activations.layers() if self._told(name)]
+        self.blocks.sort(key=lambda block: ([*activations.order, block.name]).index(block.name))
         if not self.blocks:
-            self.blocks = chain(signals, loss)
+            self.blocks = chain(activations, loss)
         for block in self.blocks:
-            if any(signals.by_step(end) is None for end in block.ends(signals)):
+            if not all(activations.tells_steps(end) for end in block.ends(activations)):
                 raise ModelError(f"block {block.name}: its calls do not say which step is which; {STEPS_EXPECTED}")
 
     def _told(self, name: str) -> bool:
-        told = self.signals.by_step(self.signals.left[name]) is not None
+        told = self.activations.tells_steps(self.activations.left[name])
         if not told:
             self.untold.append(name)
         return told

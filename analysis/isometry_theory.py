@@ -6,8 +6,7 @@ layer with its normalisation the mean squared norm of the rows of its matrix.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -17,8 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tetviz.analysis.activations import Activations, mean_by_step
+from tetviz.analysis.jacobian import JacobianBlock
 from tetviz.models import LIF, TdBN
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
+from tetviz.models.layers import OverTime
 from tetviz.models.surrogate import surrogate_slope
 from tetviz.results.schema import FloatArray
 
@@ -49,10 +51,10 @@ def gaussian_phi(
     mean: float = 0.0,
     std: float | None = None,
 ) -> float:
-    """Phi of a block of neurons without leak, a linear layer and a normalisation, from normal potentials u.
+    """Phi of a block of neurons without leak, a linear layer and a normalisation, of normal potentials u.
 
     phi = gain^2 E[h(u)^2] / (p (1 - p)) with p = P(u > V_th): the normalisation divides by the variance of the sum of
-    independent spikes, p (1 - p) times the squared norm of a row.
+    independent spikes, p (1 - p) times the squared norm of a row (block dynamical isometry: Zheng et al. 2021).
 
     >>> round(gaussian_phi("rectangle", 1, 0.5), 4), round(gaussian_phi(), 4)
     (0.8938, 1.2059)
@@ -73,22 +75,63 @@ def gaussian_phi(
     return float(gain**2 * gaussian_mass(surrogate, gamma, threshold, mean, std) / (rate * (1 - rate)))
 
 
-@dataclass(frozen=True)
-class Measured:
+class MeasuredRun:
     """What closed forms take from a run.
 
     Attributes:
-        mass: mean square of the surrogate derivative of a layer of neurons, T long.
-        square: mean square of the output of a module, T long.
-        entered: what went into a module without children, samples and steps merged or not.
+        modules: those that were called, by name.
     """
 
-    mass: Callable[[nn.Module], FloatArray]
-    square: Callable[[nn.Module], FloatArray]
-    entered: Callable[[nn.Module], Tensor]
+    def __init__(self, activations: Activations, mass: Mapping[str, FloatArray]) -> None:
+        self.modules = {name: activations.model.get_submodule(name) for name in activations.order}
+        self.unknown: FloatArray = np.full(activations.timesteps, np.nan)
+        self._names = {module: name for name, module in self.modules.items()}
+        self._activations, self._mass = activations, mass
+
+    def mass(self, neurons: nn.Module) -> FloatArray:
+        """Mean square of the surrogate derivative of a layer of neurons, T long."""
+        return self._mass.get(self._names[neurons], self.unknown)
+
+    def square(self, module: nn.Module) -> FloatArray:
+        """Mean square of the output of a module, T long."""
+        last = [part for part in module.modules() if not any(part.children())][-1]
+        output_TB = self._activations.by_step(self._activations.left[self._names[last]])
+        return mean_by_step(output_TB.detach() ** 2)
+
+    def entered(self, module: nn.Module) -> Tensor:
+        """What went into a module without children, samples and steps merged or not."""
+        return self._activations.entered[self._names[module]][0]
+
+    def is_path(self, start: str, parts: Sequence[str]) -> bool:
+        """Whether each module takes what the one before it gives, from the output of the first."""
+        left, entered = self._activations.left, self._activations.entered
+        return all(left[a][0].numel() == entered[b][0].numel() for a, b in pairwise([start, *parts]))
 
 
-def block_form(block: nn.Module, run: Measured) -> FloatArray:
+def closed_forms(
+    activations: Activations, blocks: Sequence[JacobianBlock], mass: Mapping[str, FloatArray]
+) -> FloatArray:
+    """Phi of every block that potentials and weights predict.
+
+    Returns:
+        By block and step, NaN where there is no closed form.
+    """
+    run = MeasuredRun(activations, mass)
+    forms = [
+        _chain_form(block, run) if block.kind == "chain" else block_form(run.modules[block.name], run)
+        for block in blocks
+    ]
+    return np.stack([np.broadcast_to(form, activations.timesteps) for form in forms])
+
+
+def _chain_form(block: JacobianBlock, run: MeasuredRun) -> FloatArray:
+    parts = [name for name in block.parts if not isinstance(run.modules[name], nn.Sequential | OverTime)]
+    if not isinstance(run.modules[block.name], LIF) or not run.is_path(block.start, parts):
+        return run.unknown
+    return path_form([run.modules[name] for name in parts], run)
+
+
+def block_form(block: nn.Module, run: MeasuredRun) -> FloatArray:
     """Phi of the Jacobian within a step that a block's potentials and weights predict.
 
     With g the gain of convolution and normalisation, m the mass of neurons and s the factor of the shortcut::
@@ -117,7 +160,7 @@ def block_form(block: nn.Module, run: Measured) -> FloatArray:
     return np.full(1, np.nan)
 
 
-def path_form(modules: Iterable[nn.Module], run: Measured) -> FloatArray:
+def path_form(modules: Iterable[nn.Module], run: MeasuredRun) -> FloatArray:
     """The product of the factors of modules one behind the other.
 
     Returns:
@@ -131,7 +174,7 @@ def path_form(modules: Iterable[nn.Module], run: Measured) -> FloatArray:
     return product
 
 
-def _factor(part: nn.Module, before: nn.Module | None, parts: Sequence[nn.Module], run: Measured) -> FloatArray:
+def _factor(part: nn.Module, before: nn.Module | None, parts: Sequence[nn.Module], run: MeasuredRun) -> FloatArray:
     if isinstance(part, LIF):
         return run.mass(part)
     if isinstance(part, nn.Conv2d | nn.Linear):
@@ -144,7 +187,7 @@ def _factor(part: nn.Module, before: nn.Module | None, parts: Sequence[nn.Module
 
 
 @torch.no_grad()
-def _gain(layer: nn.Conv2d | nn.Linear, behind: nn.Module | None, run: Measured) -> float:
+def _gain(layer: nn.Conv2d | nn.Linear, behind: nn.Module | None, run: MeasuredRun) -> float:
     # The mean squared norm of the rows of the layer's matrix, scaled by the normalisation behind it.
     weight = layer.weight.double()
     if isinstance(layer, nn.Linear):
@@ -160,7 +203,7 @@ def _gain(layer: nn.Conv2d | nn.Linear, behind: nn.Module | None, run: Measured)
     return float(rows.mean())
 
 
-def _scale(norm: _BatchNorm, run: Measured) -> Tensor:
+def _scale(norm: _BatchNorm, run: MeasuredRun) -> Tensor:
     x, var = run.entered(norm).double(), norm.running_var
     x = x.flatten(0, 1) if x.dim() == 5 else x
     if norm.training or var is None:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.analysis.signals import WEIGHTED, Signals
+from tetviz.analysis.activations import WEIGHTED, Activations
 from tetviz.errors import ModelError
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.foreign.isolation import differentiating
@@ -16,12 +17,12 @@ from tetviz.results.schema import FloatArray
 
 RESIDUAL = (BasicBlock, SEWBlock, MSBlock)
 
-# Of modules that repeat, how many types an error lists.
-_LISTED = 4
+# How many types an error lists of modules that repeat, and how many names where none does.
+_LISTED, _NAMED = 4, 8
 
 
 @dataclass(frozen=True)
-class Block:
+class JacobianBlock:
     """A part of a network from one tensor to another.
 
     Attributes:
@@ -36,14 +37,14 @@ class Block:
     start: str = ""
     parts: tuple[str, ...] = ()
 
-    def ends(self, signals: Signals) -> tuple[list[Tensor], list[Tensor]]:
+    def ends(self, activations: Activations) -> tuple[list[Tensor], list[Tensor]]:
         """The tensors that it takes and gives."""
-        into = signals.left[self.start] if self.start else signals.entered.get(self.name, [])
-        out = signals.left.get(self.name, [])
+        into = activations.left[self.start] if self.start else activations.entered.get(self.name, [])
+        out = activations.left.get(self.name, [])
         if not into or len(into) != len(out):
             raise ModelError(
                 f"block {self.name}: was not called with a tensor that it turns into one; name other blocks with "
-                f"--blocks; {candidates(signals.model)}"
+                f"--blocks; {candidates(activations.model)}"
             )
         if not all(tensor.requires_grad for tensor in (*into, *out)):
             raise ModelError(
@@ -53,7 +54,7 @@ class Block:
         return into, out
 
 
-def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
+def find_blocks(model: nn.Module, pattern: str | None = None) -> list[JacobianBlock]:
     """The modules that are blocks.
 
     Args:
@@ -61,7 +62,7 @@ def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
     """
     modules = {name: module for name, module in model.named_modules() if name}
     if pattern is None:
-        return [Block(name, type(m).__name__) for name, m in modules.items() if isinstance(m, RESIDUAL)]
+        return [JacobianBlock(name, type(m).__name__) for name, m in modules.items() if isinstance(m, RESIDUAL)]
     try:
         expression = re.compile(pattern)
     except re.error as error:
@@ -72,7 +73,7 @@ def find_blocks(model: nn.Module, pattern: str | None = None) -> list[Block]:
     for outer, inner in pairwise(names):
         if inner.startswith(f"{outer}."):
             raise ModelError(f"blocks {pattern!r}: match {outer} and {inner} inside it; match one of them")
-    return [Block(name, type(modules[name]).__name__) for name in names]
+    return [JacobianBlock(name, type(modules[name]).__name__) for name in names]
 
 
 def candidates(model: nn.Module) -> str:
@@ -90,7 +91,8 @@ def candidates(model: nn.Module) -> str:
         if repeated:
             listed = [f"{kind} {len(places[kind])} times, {_pattern(places[kind])}" for kind in repeated[:_LISTED]]
             return f"what repeats: {'; '.join(listed)}"
-    return f"nothing in it repeats, the names are {', '.join([*modules][:8]) or 'none'}{', ...' * (len(modules) > 8)}"
+    named = [*modules] if len(modules) <= _NAMED else [*list(modules)[:_NAMED], "..."]
+    return f"nothing in it repeats, the names are {', '.join(named) or 'none'}"
 
 
 def _pattern(names: Sequence[str]) -> str:
@@ -98,23 +100,23 @@ def _pattern(names: Sequence[str]) -> str:
     return "|".join(dict.fromkeys(re.sub(r"\d+", r"\\d+", re.escape(name)) for name in names))
 
 
-def chain(signals: Signals, loss: Tensor) -> list[Block]:
+def chain(activations: Activations, loss: Tensor) -> list[JacobianBlock]:
     """What lies between one layer of neurons and the next."""
-    neurons, order = signals.neurons(), signals.order
+    neurons, order = activations.neurons(), activations.order
     if len(neurons) < 2:
         found = f"only {neurons[0]}" if neurons else "none"
         raise ModelError(
             f"no blocks: between two layers of neurons would be one, there is {found}; name modules with --blocks; "
-            f"{candidates(signals.model)}"
+            f"{candidates(activations.model)}"
         )
     for a, b in pairwise(neurons):
-        if _bypassed(loss, signals.left[a], signals.left[b]):
+        if _bypassed(loss, activations.left[a], activations.left[b]):
             raise ModelError(
                 f"the gradient at {a} does not all come through {b}, so the layers of neurons are no chain; name "
-                f"blocks through which it does with --blocks; {candidates(signals.model)}"
+                f"blocks through which it does with --blocks; {candidates(activations.model)}"
             )
     places = {name: place for place, name in enumerate(order)}
-    return [Block(b, "chain", a, tuple(order[places[a] + 1 : places[b] + 1])) for a, b in pairwise(neurons)]
+    return [JacobianBlock(b, "chain", a, tuple(order[places[a] + 1 : places[b] + 1])) for a, b in pairwise(neurons)]
 
 
 def _bypassed(loss: Tensor, start: Sequence[Tensor], out: Sequence[Tensor]) -> bool:
@@ -144,15 +146,14 @@ def squares(by_step_TB: Tensor) -> Tensor:
 
 
 def stretch(
-    signals: Signals, into: Sequence[Tensor], out: Sequence[Tensor], probes: int, generator: torch.Generator
+    activations: Activations, into: Sequence[Tensor], out: Sequence[Tensor], probes: int, generator: torch.Generator
 ) -> FloatArray:
     """Hutchinson's estimates of tr(J(t, t') J(t, t')^T) / d for every sample: |v(t)^T J(t, t')|^2 / d, v random signs.
 
     With statistics of the batch a sample's output depends on the inputs of others; what their vectors give at the
     input of a sample counts for that sample.
     """
-    out_TB = signals.by_step(out)
-    assert out_TB is not None
+    out_TB = activations.by_step(out)
     estimates = []
     for _ in range(probes):
         rows = []
@@ -160,8 +161,31 @@ def stretch(
             v_TB = torch.zeros_like(out_TB)
             signs = torch.randint(0, 2, out_TB[t].shape, generator=generator, device=generator.device)
             v_TB[t] = 2 * signs - 1
-            back_TB = signals.by_step(gradients([out_TB], into, [v_TB]))
-            assert back_TB is not None
+            back_TB = activations.by_step(gradients([out_TB], into, [v_TB]))
             rows.append(squares(back_TB).T / out_TB[t, 0].numel())
         estimates.append(torch.stack(rows, 1))
     return torch.stack(estimates).cpu().numpy()
+
+
+def gradient_squares(
+    activations: Activations, blocks: Sequence[JacobianBlock], layers: Sequence[str], loss: Tensor
+) -> dict[str, FloatArray]:
+    """Squared norms of the gradients of the samples' own losses, summed over samples."""
+    ends = [block.ends(activations) for block in blocks]
+    groups = [side for pair in ends for side in pair] + [activations.left[name] for name in layers]
+    found = iter(gradients([loss], [tensor for group in groups for tensor in group]))
+    grouped = [[next(found) for _ in group] for group in groups]
+    inputs, outputs = grouped[: 2 * len(ends) : 2], grouped[1 : 2 * len(ends) : 2]
+    past = []
+    for (into, out), at_input, at_output in zip(ends, inputs, outputs, strict=True):
+        through = gradients(out, into, at_output)
+        past.append([whole - part for whole, part in zip(at_input, through, strict=True)])
+    kinds = {"input_gradient": inputs, "output_gradient": outputs, "bypass": past}
+    sums = {name: _sums(activations, each) for name, each in kinds.items()}
+    return sums | {"layer_gradient": _sums(activations, grouped[2 * len(ends) :])}
+
+
+def _sums(activations: Activations, grouped: list[list[Tensor]]) -> FloatArray:
+    # The loss is a mean over the batch: times its size, the gradient is that of the sample's own loss.
+    sums = [squares(activations.by_step(group)).sum(1) * activations.samples**2 for group in grouped]
+    return np.array([each.cpu().numpy() for each in sums]).reshape(len(grouped), activations.timesteps)

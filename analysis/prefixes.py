@@ -1,20 +1,38 @@
 """Whether one long run of a network holds all the shorter ones."""
 
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tetviz.errors import CheckpointError
+from tetviz.errors import CheckpointError, DataError
 from tetviz.models import ForeignNetwork
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
-from tetviz.training import measure
+from tetviz.results.schema import IntArray
+from tetviz.training import measure, to_batches
+from tetviz.training.batches import Batch
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import listed
-from tetviz.training.profile import Batch, a_parameter, uses_batch_statistics
+from tetviz.training.profile import a_parameter, uses_batch_statistics
 
 # Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.
 PREFIX_STEPS = 6
 PREFIX_SAMPLES = 8
+
+
+def tested_batches(
+    model: nn.Module, data: Any, tmax: int, batch_size: int, indices: IntArray | None, name: str
+) -> tuple[Iterator[Batch], str]:
+    """The batches of a data set, and what :func:`check_prefixes` says on the first of them."""
+    batches = iter(to_batches(data, batch_size, indices))
+    first = next(batches, None)
+    if first is None:
+        raise DataError("no samples to measure on: the data set is empty")
+    tested = check_prefixes(model, first, tmax, name)
+    return chain([first], batches), tested
 
 
 def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") -> str:

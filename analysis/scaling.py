@@ -1,21 +1,18 @@
 """Time scalability: a network run for fewer and for more timesteps than it was trained for."""
 
-import dataclasses
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from tetviz.analysis.prefixes import check_prefixes
-from tetviz.analysis.recorder import Recorder
-from tetviz.errors import DataError
+from tetviz.analysis.predictions import Predictions
+from tetviz.analysis.prefixes import tested_batches
 from tetviz.results import Provenance, ScalingCurve
 from tetviz.results.schema import IntArray
-from tetviz.training import measure, to_batches
-from tetviz.training.profile import a_parameter
+from tetviz.training import measure
+from tetviz.training.profile import measured_on
 
 
 def temporal_variance(step_accuracy: npt.ArrayLike, t_train: int) -> float:
@@ -49,7 +46,7 @@ def compute_scaling(
 ) -> ScalingCurve:
     """Accuracy and losses at every T from 1 to tmax, and the predictions of every sample, from one pass.
 
-    Before it, :func:`check_prefixes` tests on a few samples that one run does hold the shorter ones.
+    Before it, a run of a few samples tests that one run does hold the shorter ones.
 
     Args:
         model: ``model(x, timesteps)`` gives logits_TBK.
@@ -75,16 +72,10 @@ def compute_scaling(
         raise ValueError("say what T the network was trained for (t_train): the model names none")
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")
-    origin = provenance or Provenance()
-    batches = iter(to_batches(data, batch_size, indices))
-    first = next(batches, None)
-    if first is None:
-        raise DataError("no samples to measure on: the data set is empty")
-    tested = check_prefixes(model, first, tmax, origin.checkpoint)
-    recorder = Recorder(keep_outputs)
-    samples = recorder.labelled(chain([first], batches))
-    profile = measure(model, samples, tmax, progress=progress, run=recorder.run)
-    weight = a_parameter(model)
+    known = measured_on(model, provenance)
+    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
+    predictions = Predictions(keep_outputs)
+    profile = measure(model, predictions.labelled(batches), tmax, progress=progress, run=predictions.run)
     at_training = profile.accuracy[trained - 1] if trained <= tmax else np.nan
     return ScalingCurve(
         timestep=np.arange(1, tmax + 1),
@@ -95,11 +86,11 @@ def compute_scaling(
         tet_loss=profile.tet_loss,
         step_loss=profile.step_loss,
         relative_growth=profile.accuracy / (at_training or np.nan) - 1,
-        **recorder.arrays(),
-        num_classes=recorder.classes,
+        **predictions.arrays(),
+        num_classes=predictions.classes,
         t_train=trained,
         temporal_variance=temporal_variance(profile.step_accuracy, trained),
         temporal_variance_all=temporal_variance(profile.step_accuracy, 0),
         prefix_test=tested,
-        provenance=dataclasses.replace(origin, device=str(weight.device), dtype=str(weight.dtype).split(".")[-1]),
+        provenance=known,
     )

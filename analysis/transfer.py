@@ -65,6 +65,9 @@ def measure_transfer(
 
     Returns:
         Both measurements.
+
+    Raises:
+        DataError: no samples, a label out of range, a sequence that is too short.
     """
 
     def numbers(each: Checkpoint) -> tuple[float, float, float]:

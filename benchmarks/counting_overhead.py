@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from tetviz.analysis.operations import Counter
+from tetviz.analysis.counting.operations import CountedRuns
 from tetviz.models import build
 from tetviz.training.profile import evaluating, outputs
 
@@ -30,11 +30,11 @@ def main() -> None:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.bias.data.fill_(0.5)  # else an untrained network is silent
         x = torch.rand(batch, channels, side, side)
-        counter = Counter(model, TIMESTEPS)
+        counted = CountedRuns(model, TIMESTEPS)
         with evaluating(model):
             runs: dict[str, Callable[[], object]] = {
                 "plain": lambda: list(outputs(model, x, TIMESTEPS)),  # noqa: B023
-                "counted": lambda: list(counter.run(model, x, TIMESTEPS)),  # noqa: B023
+                "counted": lambda: list(counted.run(model, x, TIMESTEPS)),  # noqa: B023
             }
             for run in runs.values():
                 run()

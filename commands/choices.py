@@ -1,6 +1,6 @@
-"""The names that options take, without the torch that what they name is made of.
+"""The names that options take, written out, since help and completion must not load the registries that hold them.
 
-A test holds each equal to the registry of the same things.
+A test holds each tuple equal to its registry.
 """
 
 MODELS = (
@@ -10,9 +10,18 @@ MODELS = (
 )
 NEURONS = ("lif", "if", "plif")
 RESETS = ("hard", "soft")
-LAYER_NORMS = ("bn", "tdbn")
 SURROGATES = ("triangle", "rectangle", "exponential", "arctan", "sigmoid")
+LAYER_NORMS = ("bn", "tdbn")
 
+DATASETS = (
+    *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
+    *("events", "nmnist", "cifar10-dvs", "dvs-gesture"),
+)
+LOSSES = ("sdt", "tet", "total")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("float32", "float64", "bfloat16", "float16")
+LR_SCHEDULES = ("cosine", "constant")
+AUGMENTATIONS = ("flip", "crop", "roll")
 TAKES = ("step", "time-major", "batch-major", "static")
 GIVES = ("step", "time-major", "batch-major", "mean", "sum")
 STATES = ("modules", "passed")
@@ -22,15 +31,23 @@ LAYOUTS = (
     *("sew-resnet", "spiking-resnet", "ms-resnet", "ms-resnet104"),
 )
 
-DATASETS = (
-    *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
-    *("events", "nmnist", "cifar10-dvs", "dvs-gesture"),
-)
-AUGMENTATIONS = ("flip", "crop", "roll")
-LOSSES = ("sdt", "tet", "total")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-LR_SCHEDULES = ("cosine", "constant")
-PRECISIONS = ("float32", "float64", "bfloat16", "float16")
-
 DIRECTION_NORMS = ("filter", "layer", "weight", "none")
+ROLES = ("weight", "bias", "norm", "neuron")
+TREATMENTS = ("random", "hold", "scale")
+HOLD_ALL_BUT_WEIGHTS = {"weight": "random", "bias": "hold", "norm": "hold", "neuron": "hold"}
 BN_POLICIES = ("frozen", "recalibrate", "batch")
+
+COSTS = ("45nm-fp32", "45nm-fp16", "45nm-int32", "45nm-int8", "45nm-int8-acc32")
+MEMORIES = ("flat", "sram")
+CONVENTIONS = ("tet", "strict")
+EXIT_RULES = ("margin", "entropy")
+
+FIGURES = (
+    *("fig2", "fig3", "fig4a", "fig4b", "fig5", "fig6", "fig7", "fig8", "table1", "table2", "table3", "table4"),
+    *("timesteps", "planes", "surface-table", "axes-table", "sharpness-table", "barrier-table", "checkpoint-table"),
+    *("curvature-table", "exits", "classes", "scale-table", "margin-exit-table", "entropy-exit-table", "class-table"),
+    *("difference-table", "convention-table", "energy-table", "layer-table", "beside-table", "spike-table"),
+    *("networks-table", "history-table", "training-table", "density-table", "isometry-table", "depth-table"),
+)
+STYLES = ("neurips", "icml", "ieee", "slides")
+EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")

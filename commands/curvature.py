@@ -5,34 +5,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import duration, note
 from tetviz.commands.options import (
-    SEED,
-    Parsed,
     checkpoints_argument,
     data_options,
     loss_option,
+    movable_options,
     output_option,
-    output_paths,
-    probe_options,
     run_options,
     samples_option,
 )
+from tetviz.commands.targets import output_paths
+from tetviz.commands.values import SEED, Parsed, parse_numbers, parse_policy
 
 if TYPE_CHECKING:
-    from tetviz.landscape import Probe
+    from tetviz.commands.movable import MovableSession
+    from tetviz.landscape import Store
+    from tetviz.results import Curvature
 
 # Three searches of the Lanczos method, of twenty vectors and a few restarts each.
 PRODUCTS_OF_EIGSH = 120
 
 
-@click.command()
+@command()
 @checkpoints_argument
-@loss_option
+@loss_option("The loss of gradient and Hessian, and the one to draw; at finite radii both are stored.")
 @click.option("--directions", type=click.IntRange(2), default=32, show_default=True, help="Random directions.")
 @click.option(
     "--radii",
     metavar="R,...",
-    type=Parsed("numbers", "tetviz.commands.parsers:parse_numbers"),
+    type=Parsed("numbers", parse_numbers),
     default="0.01,0.03,0.1,0.3",
     show_default=True,
     help="Distances, as shares of the weights' L2 norm.",
@@ -44,14 +48,14 @@ PRODUCTS_OF_EIGSH = 120
     "--params",
     "policy",
     metavar="ROLE=TREATMENT,...",
-    type=Parsed("policy", "tetviz.commands.parsers:parse_policy"),
+    type=Parsed("policy", parse_policy),
     default="weight=random,bias=hold,norm=hold,neuron=hold",
     show_default=True,
     help="The roles that are random are moved and differentiated by.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all random vectors.")
-@probe_options
-@samples_option(256)
+@movable_options
+@samples_option(256, "The Hessian takes hundreds of passes.")
 @data_options
 @run_options
 @output_option("curvature")
@@ -80,58 +84,39 @@ def curvature(
     tetviz curvature tet.pt --loss tet
     tetviz curvature tet.pt --radii 0.003,0.01,0.03 --directions 64 --precision float64
     """
-    from tetviz.commands.console import note, print_results
-    from tetviz.commands.probing import check_inputs, open_probe, recording
-    from tetviz.commands.subject import duration
-    from tetviz.figures import Choices, draw, save_figure
-    from tetviz.landscape import compute_curvature
-    from tetviz.results import Curvature
-
     if "random" not in policy.values():
         raise click.UsageError("--params: a curvature needs a role that is random")
-    targets = output_paths(checkpoints, output, "curvature")
-    check_inputs(checkpoints, targets, Curvature, force)
-    results = []
-    for path, target in zip(checkpoints, targets, strict=True):
-        subject, probe, seconds = open_probe(path, **options)
-        with recording(subject, target, force, directions * len(radii) * 6, seconds) as record:
-            if force or not target.exists():
-                products = directions + trace_probes + 2 * lanczos_steps + PRODUCTS_OF_EIGSH
-                each = seconds_of_product(probe, loss, policy)
-                note(
-                    f"first the surrogate Hessian: some {products} products with a vector, {each:.2f} s each: about "
-                    f"{duration(products * each)}"
-                )
-            result = compute_curvature(
-                probe,
-                directions,
-                radii,
-                eigenvalues=eigenvalues,
-                trace_probes=trace_probes,
-                lanczos_steps=lanczos_steps,
-                loss=loss,
-                policy=policy,
-                seed=options["seed"],
-                record=record,
+
+    def compute(each: "MovableSession", store: "Store") -> "Curvature":
+        if store.path and (store.force or not Path(store.path).exists()):
+            products = directions + trace_probes + 2 * lanczos_steps + PRODUCTS_OF_EIGSH
+            seconds = tetviz.commands.movable.seconds_of_product(each.evaluator, loss, policy)
+            note(
+                f"first the surrogate Hessian: some {products} products with a vector, {seconds:.2f} s each: about "
+                f"{duration(products * seconds)}"
             )
-        save_figure(draw([result]), target.with_suffix(".png"))
-        note(f"wrote {target} and {target.with_suffix('.png')}")
-        results.append(result)
-    print_results(results, Choices(), as_json)
+        return tetviz.landscape.compute_curvature(
+            each.evaluator,
+            directions,
+            radii,
+            eigenvalues=eigenvalues,
+            trace_probes=trace_probes,
+            lanczos_steps=lanczos_steps,
+            loss=loss,
+            policy=policy,
+            seed=options["seed"],
+            store=store,
+        )
 
-
-def seconds_of_product(probe: "Probe", loss: str, policy: dict[str, str]) -> float:
-    """How long a product of the surrogate Hessian with a vector takes."""
-    import time
-
-    import torch
-
-    from tetviz.landscape.gradient import random_parameters
-    from tetviz.landscape.hessian import SurrogateHessian
-
-    hessian = SurrogateHessian(probe, loss, random_parameters(probe, policy))
-    vector = torch.ones(hessian.shape[0], dtype=hessian.dtype, device=hessian.device)
-    float((hessian @ vector).sum())  # the first one warms up
-    begin = time.perf_counter()
-    float((hessian @ vector).sum())
-    return time.perf_counter() - begin
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Curvature,
+        checkpoints,
+        output_paths(checkpoints, output, "curvature"),
+        sessions=lambda jobs: (
+            tetviz.commands.movable.open_movable(job.path, finished=job.finished, **options) for job in jobs
+        ),
+        measure=tetviz.commands.measure.point_by_point(compute, points=lambda each: directions * len(radii) * 6),
+        draw={"curvature": tetviz.figures.draw},
+        force=force,
+        as_json=as_json,
+    )

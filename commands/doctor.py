@@ -6,27 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import checkpoints_argument, combined, data_options, samples_option
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import print_json
+from tetviz.commands.options import (
+    checkpoints_argument,
+    data_options,
+    machine_options,
+    samples_option,
+    timesteps_option,
+)
 
 if TYPE_CHECKING:
     from tetviz.training.doctor import Finding
 
-# As run_options, without --force: nothing is written.
-look_options = combined(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-    click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch."),
-    click.option("--precision", type=click.Choice(["float32", "float64"]), help="[default: the checkpoint's]"),
-    click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True),
-    click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list."),
-)
 
-
-@click.command()
+@command()
 @checkpoints_argument
-@click.option("--timesteps", type=click.IntRange(1), help="Longest run T.  [default: T of training]")
-@samples_option(256)
+@timesteps_option()
+@samples_option(256, "Enough to find what is wrong.")
 @data_options
-@look_options
+@machine_options
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON list.")
 def doctor(
     checkpoints: tuple[Path, ...],
     timesteps: int | None,
@@ -44,18 +45,13 @@ def doctor(
     tetviz doctor tet.pt
     tetviz doctor sdt.pt tet.pt --samples 1024 --json
     """
-    from tetviz.commands.console import print_json
-    from tetviz.commands.subject import open_subject
-    from tetviz.training import Checkpoint, to_batches
-    from tetviz.training.doctor import examine
-
     for path in checkpoints:
-        Checkpoint.load(path)
+        tetviz.training.Checkpoint.load(path)
     records, failed = [], False
     for path in checkpoints:
-        subject = open_subject(path, batch_size=batch_size, **options)
-        batches = to_batches(subject.dataset, batch_size, subject.indices)
-        findings = examine(subject.model, batches, timesteps or subject.checkpoint.timesteps)
+        session = tetviz.commands.session.open_session(path, batch_size=batch_size, **options)
+        batches = tetviz.training.to_batches(session.dataset, batch_size, session.indices)
+        findings = tetviz.training.examine(session.model, batches, timesteps or session.checkpoint.timesteps)
         failed |= any(finding.verdict == "failure" for finding in findings)
         records += [{"checkpoint": str(path), **dataclasses.asdict(finding)} for finding in findings]
         if not as_json:

@@ -1,34 +1,38 @@
 """``tetviz energy``: what a checkpoint computes at every number of timesteps, and what that costs."""
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
+from tetviz.commands.choices import CONVENTIONS, MEMORIES
+from tetviz.commands.command import command
+from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
     combined,
+    cost_option,
     data_options,
     output_option,
-    output_paths,
-    overlay_path,
     run_options,
     samples_option,
+    tmax_option,
 )
+from tetviz.commands.targets import output_paths, overlay_path
 
 if TYPE_CHECKING:
-    from tetviz.commands.subject import Subject
+    from tetviz.commands.session import Session
     from tetviz.results import OperationCounts
-    from tetviz.summaries import Convention, CostModel
 
 _pricing_options = combined(
-    click.option(
-        "--cost", default="45nm-fp32", show_default=True, help="Cost model: a name, or a TOML file that defines one."
-    ),
+    cost_option,
     click.option(
         "--convention",
         "preset",
-        type=click.Choice(["tet", "strict"]),
+        type=click.Choice(CONVENTIONS),
         default="tet",
         show_default=True,
         help="What is an addition; tet: spikes behind poolings and sums too.",
@@ -44,7 +48,7 @@ _pricing_options = combined(
         "--pool", type=click.Choice(["fold", "mac"]), help="Means of spikes.  [default: fold; with strict: mac]"
     ),
     click.option(
-        "--bn",
+        "--norm-cost",
         "norm",
         type=click.Choice(["fold", "charge"]),
         default="fold",
@@ -53,18 +57,18 @@ _pricing_options = combined(
     ),
     click.option(
         "--memory",
-        type=click.Choice(["none", "flat", "sram"]),
+        type=click.Choice(["none", *MEMORIES]),
         help="Memory, beside the headline.  [default: --cost's]",
     ),
 )
 
 
-@click.command()
+@command(renamed={"--bn": "--norm-cost"})
 @checkpoints_argument
-@click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: T of training; events: their frames]")
+@tmax_option("T of training, where networks are priced; events: their frames")
 @_pricing_options
 @click.option("--skip-zero-weights", is_flag=True, help="Weights that are 0 are no synapses.")
-@samples_option(0)
+@samples_option(0, "One pass gives the whole curve.")
 @data_options
 @run_options
 @output_option("energy")
@@ -81,7 +85,6 @@ def energy(
     output: Path | None,
     force: bool,
     as_json: bool,
-    batch_size: int,
     **options: Any,
 ) -> None:
     """Count what CKPT computes at every T from 1 to --tmax, in one pass, and price it.
@@ -96,78 +99,47 @@ def energy(
     tetviz energy sdt.pt tet.pt --samples 1000 --convention strict --first-layer once
     tetviz plot sdt.energy.h5 tet.energy.h5 -o figure4b.pdf
     """
-    from tetviz.commands.console import note, print_json, warn_at_chance
-    from tetviz.commands.subject import open_subject
-    from tetviz.figures import draw_energy, printed, records, save_figure
-    from tetviz.results import save, writable_target
-    from tetviz.summaries import convention, load_cost
-    from tetviz.summaries.costs import with_memory
-    from tetviz.training import Checkpoint
+    chosen = tetviz.summaries.convention(preset, first_layer=first_layer, pool=pool, norm=norm)
+    prices = tetviz.summaries.load_cost(cost)
+    if memory is not None:
+        prices = tetviz.summaries.with_memory(prices, memory)
+    named: dict[str, Any] = {
+        "convention": chosen.name,
+        "first_layer": chosen.first_layer,
+        "pool": chosen.pool,
+        "norm": chosen.norm,
+        "cost": tetviz.summaries.cost_text(prices),
+    }
 
-    chosen = convention(preset, first_layer=first_layer, pool=pool, norm=norm)
-    prices = load_cost(cost) if memory is None else with_memory(load_cost(cost), memory)
-    targets = output_paths(checkpoints, output, "energy")
-    overlay = [path.with_suffix(".png") for path in overlay_path(checkpoints, output, "energy")]
-    for path in [*targets, *(target.with_suffix(".png") for target in targets), *overlay]:
-        writable_target(path, force)
-    for checkpoint in checkpoints:
-        Checkpoint.load(checkpoint)
-    results: list[OperationCounts] = []
-    for checkpoint, target in zip(checkpoints, targets, strict=True):
-        subject = open_subject(checkpoint, batch_size=batch_size, **options)
-        counts = named(measure_operations(subject, tmax, batch_size, skip_zero_weights), chosen, prices)
-        save(target, counts)
-        save_figure(draw_energy([counts]), target.with_suffix(".png"))
-        results.append(counts)
-        warn_at_chance(counts.sdt_loss[-1], subject.checkpoint.spec.num_classes)
-        for sentence in counts.warnings:
-            note(f"warning: {sentence}")
-        for sentence in counts.not_counted:
-            note(f"warning: the numbers are lower bounds, not counted: {sentence}")
-        note(f"wrote {target}, {target.with_suffix('.png')}")
-    for path in overlay:
-        save_figure(draw_energy(results), path)
-        note(f"wrote {path}")
-    if as_json:
-        print_json(records(results))
-    else:
-        click.echo(printed(results))
-
-
-def measure_operations(
-    subject: "Subject", tmax: int | None, batch_size: int, skip_zero_weights: bool
-) -> "OperationCounts":
-    """Counts the operations of a checkpoint."""
-    from tetviz.analysis import compute_operations
-    from tetviz.commands.console import progress_bar
-
-    trained, frames = subject.checkpoint.timesteps, subject.dataset.spec.frames
-    longest = tmax or (min(trained, frames) if subject.dataset.sequence else trained)
-    with progress_bar(subject.path.stem, len(subject.indices)) as (bar, task):
-        return compute_operations(
-            subject.model,
-            subject.dataset,
-            longest,
+    def compute(session: "Session", **how: Any) -> "OperationCounts":
+        trained, frames = session.checkpoint.timesteps, session.dataset.spec.frames
+        counts = tetviz.analysis.compute_operations(
+            session.model,
+            session.dataset,
+            tmax or (min(trained, frames) if session.dataset.sequence else trained),
             t_train=trained,
-            indices=subject.indices,
-            batch_size=batch_size,
             skip_zero_weights=skip_zero_weights,
-            provenance=subject.provenance,
-            progress=lambda samples: bar.advance(task, samples),
+            **how,
         )
+        return dataclasses.replace(counts, **named)
 
-
-def named(counts: "OperationCounts", chosen: "Convention", cost: "CostModel") -> "OperationCounts":
-    """Counts that name the convention and the cost model of their figures."""
-    import dataclasses
-
-    from tetviz.summaries.costs import cost_text
-
-    return dataclasses.replace(
-        counts,
-        convention=chosen.name,
-        first_layer=chosen.first_layer,
-        pool=chosen.pool,
-        norm=chosen.norm,
-        cost=cost_text(cost),
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.OperationCounts,
+        checkpoints,
+        output_paths(checkpoints, output, "energy"),
+        sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
+        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, skip_zero_weights=skip_zero_weights, **named),
+        draw={"energy": tetviz.figures.draw_energy},
+        warnings=warnings,
+        overlay=overlay_path(checkpoints, output, "energy"),
+        force=force,
+        as_json=as_json,
     )
+
+
+def warnings(session: "Session", counts: "OperationCounts") -> Iterator[str]:
+    """What has to be said of counts."""
+    yield from at_chance(counts.sdt_loss[-1], session.checkpoint.spec.num_classes)
+    yield from counts.warnings
+    for sentence in counts.not_counted:
+        yield f"the numbers are lower bounds, not counted: {sentence}"

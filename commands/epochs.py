@@ -1,12 +1,12 @@
-"""The history of a training run in progress, in a file that is read without torch."""
+"""The history of a training run, in progress or done, in a file that is read without torch."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tetviz.commands.history import provenance_of
-from tetviz.results import save
-from tetviz.training import Checkpoint, training_history
-from tetviz.training.monitor import Monitor
+from tetviz.commands.session import provenance_of
+from tetviz.results import TrainingHistory, save
+from tetviz.training import Checkpoint, DataSpec, Monitor, training_history
 
 
 class HistoryFile(Monitor):
@@ -25,5 +25,20 @@ class HistoryFile(Monitor):
         self._write()
 
     def _write(self) -> None:
-        checkpoint = Checkpoint.load(self._last)
-        save(self._target, training_history(checkpoint, provenance_of(self._last, checkpoint)))
+        save(self._target, history_of(self._last))
+
+
+def history_of(path: Path) -> TrainingHistory:
+    """The history in a checkpoint, which decides all of it."""
+    checkpoint = Checkpoint.load(path)
+    data = DataSpec(**checkpoint.data) if checkpoint.data else None
+    origin = provenance_of(path, checkpoint)
+    origin = dataclasses.replace(
+        origin,
+        dtype=str(next(iter(checkpoint.state.values())).dtype).removeprefix("torch."),
+        label=path.stem.removesuffix(".last").encode(errors="replace").decode(),
+        dataset=data.name if data else "",
+        data_settings=data.to_dict() if data else {},
+        request=origin.checkpoint_sha256,
+    )
+    return training_history(checkpoint, origin)

@@ -4,18 +4,22 @@ from pathlib import Path
 
 import click
 
-from tetviz.commands.options import Registered
+import tetviz
+from tetviz.commands.choices import EXPORTS
+from tetviz.commands.command import command
+from tetviz.commands.options import force_option
+from tetviz.commands.values import Name
 
 
-@click.command()
+@command()
 @click.argument("file", metavar="FILE.h5", type=click.Path(path_type=Path))
-@click.option("--to", type=Registered("tetviz.results.export", "EXPORTS"), required=True, help="Format.")
+@click.option("--to", type=Name(EXPORTS), required=True, help="Format.")
 @click.option("--loss", type=click.Choice(["sdt", "tet"]), help="loss-landscape, vtk: the loss.")
 @click.option(
     "--t", "timestep", type=click.IntRange(1), help="loss-landscape, vtk: timesteps.  [default: the training T]"
 )
 @click.option("--plane", type=click.IntRange(1), help="loss-landscape, vtk: which plane, from 1.  [default: 1]")
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: beside FILE.h5]")
 def export(
     file: Path,
@@ -42,11 +46,7 @@ def export(
     tetviz export tet.landscape.h5 --to loss-landscape --loss tet --t 4
     tetviz export tet.scale.h5 --to csv -o tet.csv
     """
-    from tetviz.results import Surface, writable_target
-    from tetviz.results.export import EXPORTS, choose_cut, export_result
-    from tetviz.results.loss_landscape import load_any, loss_key
-
-    chosen = EXPORTS[to]
+    chosen = tetviz.results.EXPORTS[to]
     given = [name for name, value in (("--loss", loss), ("--t", timestep), ("--plane", plane)) if value is not None]
     if given and not chosen.cuts:
         raise click.UsageError(f"--to {to} writes all losses, timesteps and planes; leave out {', '.join(given)}")
@@ -58,16 +58,22 @@ def export(
         raise click.UsageError(f"-o {target}: --to {to} writes a file that ends in {ending}")
     if file.exists() and target.exists() and target.samefile(file):
         raise click.UsageError(f"{target}: is the file to export; name another with -o")
-    writable_target(target, force)
-    result = load_any(file)
+    tetviz.results.writable_target(target, force)
+    result = tetviz.results.load_any(file)
     if chosen.cuts:
-        cut = choose_cut(result, loss, timestep, None if plane is None else plane - 1)
-        export_result(target, result, to, loss=cut.loss, timestep=cut.timestep, plane=cut.plane, force=force)
-        assert isinstance(result, Surface)
+        cut = tetviz.results.choose_cut(result, loss, timestep, None if plane is None else plane - 1)
+        tetviz.results.export_result(
+            target, result, to, loss=cut.loss, timestep=cut.timestep, plane=cut.plane, force=force
+        )
+        assert isinstance(result, tetviz.results.Surface)
         left = int((result.done[cut.plane] != 1).sum())
         unfinished = f"; {left} of {result.done[cut.plane].size} points are not done" if left else ""
         what = f"L_{cut.loss.upper()} at T = {cut.timestep}, plane {cut.plane + 1} of {len(result.plane)}{unfinished}"
-        click.echo(what + (f"; its data set is {loss_key(result)}" if to == "loss-landscape" else ""), err=True)
+        click.echo(
+            what
+            + (f"; its data set is {tetviz.results.loss_landscape.loss_key(result)}" if to == "loss-landscape" else ""),
+            err=True,
+        )
     else:
-        export_result(target, result, to, force=force)
+        tetviz.results.export_result(target, result, to, force=force)
     click.echo(f"wrote {target}", err=True)

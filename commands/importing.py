@@ -1,5 +1,6 @@
 """``tetviz import``: weights of someone else's become a checkpoint."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -7,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import Parsed, combined, data_options
+import tetviz
+from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
+from tetviz.commands.command import command
+from tetviz.commands.console import note
+from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
+from tetviz.commands.values import REFERENCE, Parsed, parse_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -19,12 +25,12 @@ if TYPE_CHECKING:
 _calling_options = combined(
     click.option(
         "--takes",
-        type=click.Choice(["step", "time-major", "batch-major", "static"]),
+        type=click.Choice(TAKES),
         help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, or x_BCHW that it repeats itself.",
     ),
     click.option(
         "--gives",
-        type=click.Choice(["step", "time-major", "batch-major", "mean", "sum"]),
+        type=click.Choice(GIVES),
         help="Its output: that of one step, T x B x K, B x T x K, or B x K over all steps.",
     ),
     click.option("--item", help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key."),
@@ -36,14 +42,14 @@ _calling_options = combined(
     ),
     click.option(
         "--state",
-        type=click.Choice(["modules", "passed"]),
+        type=click.Choice(STATES),
         default="modules",
         show_default=True,
         help="Where membranes are kept; passed: output, state = network(x, state).",
     ),
     click.option(
         "--recover",
-        type=click.Choice(["reduction", "prefix"]),
+        type=click.Choice(RECOVERIES),
         help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
     ),
     click.option(
@@ -52,34 +58,39 @@ _calling_options = combined(
 )
 
 
-@click.command("import")
+@command("import")
 @click.argument("weights", type=click.Path(path_type=Path))
 @published_options
 @click.option(
     "--factory",
     metavar="MODULE:FUNCTION",
-    type=Parsed("MODULE:FUNCTION", "tetviz.commands.parsers:parse_reference"),
+    type=REFERENCE,
     help="Function of your own that builds the network.",
 )
 @click.option(
     "--factory-args",
     "arguments",
     metavar="JSON",
-    type=Parsed("JSON", "tetviz.commands.parsers:parse_arguments"),
+    type=Parsed("JSON", parse_arguments),
     default="{}",
     show_default=True,
     help="What it is called with, by name.",
 )
-@click.option("--timesteps", type=click.IntRange(1), required=True, help="T that the network was trained with.")
+@click.option(
+    "--timesteps",
+    type=click.IntRange(1),
+    required=True,
+    help="Length of the run, T, that it was trained with.",
+)
 @_calling_options
 @click.option("--key", default="", help="Entry of the file that holds the state_dict, if it is not the whole file.")
 @data_options
 @click.option(
     "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples a batch.")
-@click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+@device_option
+@batch_option()
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint, a .pt file.")
 def import_weights(
     weights: Path,
@@ -115,26 +126,20 @@ def import_weights(
         --takes time-major --gives time-major --data digits --trust -o net.pt
     tetviz scale net.pt --trust
     """
-    from tetviz.commands.console import note
-    from tetviz.commands.subject import announce, pick_device
-    from tetviz.results import writable_target
-    from tetviz.training import file_sha256, import_foreign, load_weights, measure, to_batches
-    from tetviz.training.importing import describe_input
-
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     published = take_published(options, factory=factory is not None)
     calling = _calling(options)
-    writable_target(output, force)
-    where = pick_device(device)
+    tetviz.results.writable_target(output, force)
+    where = tetviz.commands.session.pick_device(device)
     if factory is None:
         _import_published(weights, output, key, timesteps, published, options, batch_size, where)
         return
-    load_weights(weights, key)
-    announce(factory, options["data"] or "", trust=options["trust"])
+    tetviz.training.load_weights(weights, key)
+    tetviz.commands.session.announce(factory, options["data"] or "", trust=options["trust"])
     data = _data(options, timesteps)
-    note(f"its input is {describe_input(data)}")
-    checkpoint = import_foreign(
+    note(f"its input is {tetviz.training.importing.describe_input(data)}")
+    checkpoint = tetviz.training.import_foreign(
         weights,
         factory,
         data,
@@ -145,14 +150,17 @@ def import_weights(
         trust=options["trust"],
         device=where,
     )
-    profile = measure(checkpoint.model(trust=True).to(where), to_batches(data, batch_size), timesteps)
+    profile = tetviz.training.measure(
+        checkpoint.model(trust=True).to(where), tetviz.training.to_batches(data, batch_size), timesteps
+    )
     checkpoint.save(output)
     click.echo(
         f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
     )
     _warn_at_chance(profile.sdt_loss[-1], checkpoint.spec.num_classes)
-    note(f"SHA-256 of {weights}: {file_sha256(weights)}; of {output}: {file_sha256(output)}")
+    digests = [f"of {path}: {tetviz.training.file_sha256(path)}" for path in (weights, output)]
+    note(f"SHA-256 {'; '.join(digests)}")
 
 
 def _import_published(
@@ -165,24 +173,19 @@ def _import_published(
     batch_size: int,
     where: "torch.device",
 ) -> None:
-    import dataclasses
-
-    from tetviz.commands.console import note
-    from tetviz.commands.subject import announce, check_fit
-    from tetviz.training import measure, to_batches
-    from tetviz.training.importing import describe_input
-
     checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
     if not options["data"]:
         checkpoint.save(output)
         click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
-    announce(options["data"], trust=options["trust"])
+    tetviz.commands.session.announce(options["data"], trust=options["trust"])
     data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
-    note(f"its input is {describe_input(data)}")
-    check_fit(weights, checkpoint, data)
+    note(f"its input is {tetviz.training.importing.describe_input(data)}")
+    tetviz.commands.session.check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
-    profile = measure(checkpoint.model().to(where), to_batches(data, batch_size), timesteps)
+    profile = tetviz.training.measure(
+        checkpoint.model().to(where), tetviz.training.to_batches(data, batch_size), timesteps
+    )
     checkpoint.save(output)
     click.echo(
         f"{output}: accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
@@ -192,8 +195,6 @@ def _import_published(
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
-    from tetviz.models import Calling
-
     names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis")
     stated = {name: options.pop(name) for name in names}
     if stated["takes"] is None and stated["gives"] is None:
@@ -203,20 +204,16 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
     if stated["item"] is not None and stated["item"].removeprefix("-").isdecimal():
         stated["item"] = int(stated["item"])
     try:
-        return Calling(**{**stated, "recover": stated["recover"] or ""})
+        return tetviz.models.Calling(**{**stated, "recover": stated["recover"] or ""})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
 def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
-    import dataclasses
-
-    from tetviz.training import DataSpec, load_data
-
     if not options["data"]:
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
-    spec = DataSpec(
+    spec = tetviz.training.DataSpec(
         options["data"],
         root=str(root.expanduser().resolve()) if root else "",
         image_size=options["image_size"] or 0,
@@ -224,15 +221,13 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
     )
-    data = load_data(spec, split="test", download=options["download"], trust=options["trust"])
+    data = tetviz.training.load_data(spec, split="test", download=options["download"], trust=options["trust"])
     if not data.sequence:
         data.spec = dataclasses.replace(data.spec, frames=0)
     return data
 
 
 def _warn_at_chance(loss: float, classes: int) -> None:
-    from tetviz.commands.console import note
-
     if loss >= math.log(classes) - 1e-3:
         note(
             f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "

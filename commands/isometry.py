@@ -1,34 +1,39 @@
 """``tetviz isometry``: how much each block of a network stretches gradients, at any depth."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import note
 from tetviz.commands.options import (
-    SEED,
+    bn_option,
     checkpoints_argument,
     combined,
     data_options,
+    gradient_loss_option,
     output_option,
-    output_paths,
-    overlay_path,
     run_options,
     samples_option,
+    timesteps_option,
 )
+from tetviz.commands.targets import output_paths, overlay_path
+from tetviz.commands.values import SEED
 
 if TYPE_CHECKING:
-    from tetviz.commands.subject import Subject
+    from tetviz.commands.session import Session
     from tetviz.results import BlockIsometry
 
 # A share of the gradient that is worth a word.
 _BYPASS = 0.01
 
 _measure_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: T of training]"),
-    click.option(
-        "--loss", type=click.Choice(["sdt", "tet", "total"]), help="Whose gradient.  [default: the loss trained on]"
-    ),
+    timesteps_option(),
+    gradient_loss_option,
     click.option(
         "--blocks",
         metavar="REGEX",
@@ -37,13 +42,7 @@ _measure_options = combined(
     click.option(
         "--probes", type=click.IntRange(1), default=4, show_default=True, help="Random vectors a sample and step."
     ),
-    click.option(
-        "--bn",
-        type=click.Choice(["batch", "frozen"]),
-        default="batch",
-        show_default=True,
-        help="Batch norm by the statistics of each batch, as in training, or by the running ones.",
-    ),
+    bn_option("batch", " Gradients pass through those of the batch in training.", ("batch", "frozen")),
     click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random vectors."),
     click.option(
         "--depth",
@@ -54,10 +53,10 @@ _measure_options = combined(
 )
 
 
-@click.command()
+@command()
 @checkpoints_argument
 @_measure_options
-@samples_option(64)
+@samples_option(64, "Each takes a backward pass for every block and probe.")
 @data_options
 @run_options
 @output_option("isometry")
@@ -72,7 +71,6 @@ def isometry(
     output: Path | None,
     force: bool,
     as_json: bool,
-    batch_size: int,
     **options: Any,
 ) -> None:
     """Measure phi(J J^T) of every block of CKPT: how much it stretches gradients on their way back.
@@ -88,82 +86,54 @@ def isometry(
     tetviz isometry ms.kept/epoch-0000.pt ms.pt
     tetviz isometry foreign.pt --trust --blocks "network\\.layer[0-9]+"
     """
-    from tetviz.commands.console import note, print_json
-    from tetviz.commands.subject import open_subject
-    from tetviz.figures import draw_isometry, printed, records, save_figure
-    from tetviz.results import save, writable_target
-    from tetviz.training import Checkpoint
-
     _check_blocks(blocks)
-    targets = output_paths(checkpoints, output, "isometry")
-    overlay = overlay_path(checkpoints, output, "isometry")
-    for path in [*targets, *(target.with_suffix(".png") for target in [*targets, *overlay])]:
-        writable_target(path, force)
-    for checkpoint in checkpoints:
-        Checkpoint.load(checkpoint)
-    results = []
-    for checkpoint, target in zip(checkpoints, targets, strict=True):
-        subject = open_subject(checkpoint, batch_size=batch_size, **options)
-        result = measure_isometry(subject, timesteps, loss, blocks, probes, bn, options["seed"], batch_size)
-        results.append(result)
-        save(target, result)
-        save_figure(draw_isometry([result], depth), target.with_suffix(".png"))
-        for sentence in [*result.not_measured, *_bypassed(result)]:
-            note(f"warning: {sentence}")
-        note(f"wrote {target} and {target.with_suffix('.png')}")
-    for target in overlay:
-        save_figure(draw_isometry(results, depth), target.with_suffix(".png"))
-        note(f"wrote {target.with_suffix('.png')}")
-    if as_json:
-        print_json(records(results))
-    else:
-        click.echo(printed(results))
+
+    def compute(session: "Session", **how: Any) -> "BlockIsometry":
+        training = session.checkpoint.training
+        trained_on = session.trained_on()
+        if not (loss or trained_on):
+            note("the checkpoint does not say what it was trained on: gradients are of L_TET; name another with --loss")
+        return tetviz.analysis.compute_isometry(
+            session.model,
+            session.dataset,
+            timesteps,
+            loss or trained_on or "tet",
+            blocks=blocks,
+            probes=probes,
+            bn=bn,
+            seed=options["seed"],
+            lamb=training.get("lamb", 0.05),
+            phi=training.get("phi", 1.0),
+            **how,
+        )
+
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.BlockIsometry,
+        checkpoints,
+        output_paths(checkpoints, output, "isometry"),
+        sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
+        measure=tetviz.commands.measure.in_one_go(
+            compute, timesteps=timesteps, loss=loss, blocks=blocks, probes=probes, bn=bn
+        ),
+        draw={"isometry": lambda results: tetviz.figures.draw_isometry(results, depth)},
+        warnings=warnings,
+        overlay=overlay_path(checkpoints, output, "isometry"),
+        force=force,
+        as_json=as_json,
+    )
 
 
 def _check_blocks(pattern: str | None) -> None:
-    import re
-
     try:
         re.compile(pattern or "")
     except re.error as error:
         raise click.UsageError(f"--blocks: {pattern!r} is no regular expression: {error}") from None
 
 
-def measure_isometry(
-    subject: "Subject",
-    timesteps: int | None,
-    loss: str | None,
-    blocks: str | None,
-    probes: int,
-    bn: str,
-    seed: int,
-    batch_size: int,
-) -> "BlockIsometry":
-    """Measures the blocks of a checkpoint."""
-    from tetviz.analysis import compute_isometry
-    from tetviz.commands.console import note, progress_bar
-
-    training, history = subject.checkpoint.training, subject.checkpoint.history
-    trained_on = history[-1].get("loss") if history else training.get("loss")
-    if not (loss or trained_on):
-        note("the checkpoint does not say what it was trained on: gradients are of L_TET; name another with --loss")
-    with progress_bar(subject.provenance.label, len(subject.indices)) as (bar, task):
-        return compute_isometry(
-            subject.model,
-            subject.dataset,
-            timesteps,
-            loss or trained_on or "tet",
-            blocks=blocks,
-            probes=probes,
-            bn=bn,
-            seed=seed,
-            lamb=training.get("lamb", 0.05),
-            phi=training.get("phi", 1.0),
-            indices=subject.indices,
-            batch_size=batch_size,
-            provenance=subject.provenance,
-            progress=lambda samples: bar.advance(task, samples),
-        )
+def warnings(session: "Session", result: "BlockIsometry") -> Iterator[str]:
+    """What has to be said of an isometry."""
+    yield from result.not_measured
+    yield from _bypassed(result)
 
 
 def _bypassed(result: "BlockIsometry") -> list[str]:

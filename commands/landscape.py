@@ -1,39 +1,40 @@
 """``tetviz landscape``: the loss surface around a checkpoint."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
+    RENAMED_DIRECTIONS,
     bn_options,
     checkpoints_argument,
     data_options,
     direction_options,
     loss_option,
+    movable_options,
     output_option,
-    probe_options,
     run_options,
     samples_option,
     span_option,
+    timestep_option,
 )
-
-if TYPE_CHECKING:
-    from tetviz.commands.probing import Opened
-    from tetviz.results import Surface
+from tetviz.commands.targets import output_paths
 
 
-@click.command()
+@command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
-@loss_option
-@click.option("--t", "timestep", type=click.IntRange(1), help="The T to draw.  [default: T of training]")
+@loss_option()
+@timestep_option("The T to draw.")
 @click.option("--grid", type=click.IntRange(3), default=25, show_default=True, help="Points a side, odd; 51 for print.")
 @span_option
 @click.option("--planes", type=click.IntRange(1), default=1, show_default=True, help="Independent pairs of directions.")
 @direction_options
 @bn_options
-@probe_options
-@samples_option(1024)
+@movable_options
+@samples_option(1024, "Every point takes a pass over them.")
 @data_options
 @run_options
 @output_option("landscape")
@@ -58,34 +59,19 @@ def landscape(
     tetviz landscape sdt.pt tet.pt --grid 51 --samples 512
     tetviz landscape sdt.pt tet.pt --planes 5 --grid 9 --bn recalibrate
     """
-    from tetviz.commands.console import note, print_results
-    from tetviz.commands.probing import open_planes
-    from tetviz.figures import Choices
-    from tetviz.results import Surface
-    from tetviz.summaries import axis_lines
-
-    opened, axis = open_planes(
-        checkpoints, output, Surface, "landscape", loss=loss, timestep=timestep, force=force, **options
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Surface,
+        checkpoints,
+        output_paths(checkpoints, output, "landscape"),
+        sessions=lambda jobs: tetviz.commands.movable.open_planes(jobs, loss=loss, timestep=timestep, **options),
+        measure=tetviz.commands.measure.point_by_point(
+            lambda each, store: tetviz.landscape.surface_on(
+                each.evaluator, each.planes, each.axis, each.axis, loss, store
+            ),
+            points=lambda each: len(each.planes) * each.axis.size**2,
+        ),
+        draw={"landscape": lambda surfaces: tetviz.figures.draw(surfaces, timestep=timestep)},
+        choices=tetviz.figures.Choices(timestep=timestep),
+        force=force,
+        as_json=as_json,
     )
-    surfaces = []
-    for each in opened:
-        surfaces.append(measure_landscape(each, axis, loss, force, timestep))
-        note(f"wrote {each.target} and {each.target.with_suffix('.png')}")
-    choices = Choices(timestep=timestep)
-    print_results(surfaces, choices, as_json)
-    if options["planes"] > 1 and not as_json:
-        click.echo()
-        print_results([axis_lines(surface) for surface in surfaces], choices, as_json)
-
-
-def measure_landscape(opened: "Opened", axis: Any, loss: str, force: bool, timestep: int | None = None) -> "Surface":
-    """Measures a surface into a file and draws it."""
-    from tetviz.commands.probing import recording
-    from tetviz.figures import draw_surface, save_figure
-    from tetviz.landscape import surface_on
-
-    points = len(opened.planes) * axis.size**2
-    with recording(opened.subject, opened.target, force, points, opened.seconds) as record:
-        surface = surface_on(opened.probe, opened.planes, axis, axis, loss, record)
-    save_figure(draw_surface(surface, timestep=timestep), opened.target.with_suffix(".png"))
-    return surface

@@ -6,30 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import Parsed, Registered, combined
+import tetviz
+from tetviz.commands.choices import CONVENTIONS, FIGURES, STYLES
+from tetviz.commands.command import command
+from tetviz.commands.console import print_json
+from tetviz.commands.options import combined
+from tetviz.commands.values import COST, Name, Parsed, parse_group
+from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
     from tetviz.figures import Choices
     from tetviz.results import Result, Surface
 
-STYLES = ("neurips", "icml", "ieee", "slides")
-
 # Options that are a figure's name.
 _FLAGS = {"--scatter": "fig7", "--exits": "exits", "--per-class": "classes", "--all-t": "timesteps"}
 _FLAGS |= {"--all-planes": "planes"}
-
-
-def _print_figures(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if not asked or context.resilient_parsing:
-        return
-    from tetviz.figures import named_figures
-    from tetviz.figures.registry import view_named
-
-    figures = named_figures()
-    width = max(map(len, figures))
-    for name, (view, named) in figures.items():
-        click.echo(f"{name:<{width}}  {named.about}; takes {named.takes or view_named(view).takes}")
-    context.exit()
 
 
 _choice_options = combined(
@@ -37,17 +28,11 @@ _choice_options = combined(
         "--figure",
         "name",
         metavar="NAME",
-        type=Registered("tetviz.figures", "named_figures"),
+        type=Name(FIGURES),
         help="A figure or table by its name, such as fig2 or table4.  [default: what fits the files]",
     ),
-    click.option(
-        "--list",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_print_figures,
-        help="Show the names, and exit.",
-    ),
+    click.option("--list", "listed", is_flag=True, help="Show the names, and exit."),
+    click.option("--json", "as_json", is_flag=True, help="With --list: as a JSON list."),
     click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: 7.2 inches]"),
     click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves."),
     click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines, energy, --scatter: the T to draw."),
@@ -64,29 +49,30 @@ _choice_options = combined(
         "groups",
         multiple=True,
         metavar="[NAME=]PATTERN",
-        type=Parsed("[NAME=]PATTERN", "tetviz.commands.parsers:parse_group"),
+        type=Parsed("[NAME=]PATTERN", parse_group),
         help="--scatter: a colour for the networks so named, such as SDT=sdt*; repeat it, the first that fits counts.",
     ),
-    click.option("--cost", help="Energy: another cost model than the files name, or a TOML file that defines one."),
-    click.option("--convention", type=click.Choice(["tet", "strict"]), help="Energy: another convention."),
+    click.option("--cost", type=COST, help="Energy: another cost model than the files name."),
+    click.option("--convention", type=click.Choice(CONVENTIONS), help="Energy: another convention."),
     click.option("--first-layer", type=click.Choice(["per-step", "once"]), help="Energy: how often it computes."),
     click.option("--pool", type=click.Choice(["fold", "mac"]), help="Energy: what means of spikes are."),
 )
 
 
-@click.command()
-@click.argument("files", metavar="FILE.h5...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command()
+@click.argument("files", metavar="FILE.h5...", nargs=-1, type=click.Path(path_type=Path))
 @_choice_options
 @click.option("--force", is_flag=True, help="Replace an existing figure or table, and the caption beside it.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Figure: .pdf, .svg or .png, .gif for one surface over T; table: .tex, .csv or .md.",
+    help="Figure: .pdf, .svg or .png, .gif for one surface over T; table: .tex, .csv or .md.  [required]",
 )
 def plot(
     files: tuple[Path, ...],
+    listed: bool,
+    as_json: bool,
     name: str | None,
     style: str | None,
     loss: str | None,
@@ -98,7 +84,7 @@ def plot(
     first_layer: str | None,
     pool: str | None,
     force: bool,
-    output: Path,
+    output: Path | None,
     **flags: bool,
 ) -> None:
     """Draw result files, without measuring anything: figures and tables, with their captions.
@@ -123,25 +109,27 @@ def plot(
     tetviz plot tet.landscape.h5 --all-t -o timesteps.pdf
     tetviz plot tet.landscape.h5 -o timesteps.gif
     """
-    from tetviz.figures import Choices, named_figures
-    from tetviz.figures.output import check_suffix
-    from tetviz.figures.plots.venues import use_style
-    from tetviz.figures.table import TABLE_SUFFIXES
-    from tetviz.figures.view import TableOf
-    from tetviz.results import writable_target
-    from tetviz.results.loss_landscape import load_any
-
+    if listed:
+        _list_figures(as_json)
+        return
+    if as_json:
+        raise click.UsageError("--json is about --list: give both")
+    output = _given(files, output)
     animated = output.suffix.lower() == ".gif"
     name = _chosen_name(name, animated, flags, timestep, plane)
     _check_groups(name, groups)
-    tabular = isinstance(named_figures()[name][1], TableOf) if name else output.suffix.lower() in TABLE_SUFFIXES
+    tabular = (
+        isinstance(tetviz.figures.named_figures()[name][1], tetviz.figures.view.TableOf)
+        if name
+        else output.suffix.lower() in tetviz.figures.table.TABLE_SUFFIXES
+    )
     if not animated:
-        check_suffix(output, name or "", table=tabular)
+        tetviz.figures.output.check_suffix(output, name or "", table=tabular)
     twice = [str(file) for number, file in enumerate(files) if file.resolve() in map(Path.resolve, files[:number])]
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: a figure takes each network once")
     pricing = {"cost": cost, "convention": convention, "first_layer": first_layer, "pool": pool}
-    choices = Choices(
+    choices = tetviz.figures.Choices(
         loss=loss,
         timestep=timestep,
         plane=None if plane is None else plane - 1,
@@ -149,42 +137,63 @@ def plot(
         pricing={key: value for key, value in pricing.items() if value is not None},
     )
     _check_heeded(name, choices)
-    writable_target(output, force)
-    results: list[Result] = [load_any(file) for file in files]
-    with use_style(style or "tetviz"):
+    tetviz.results.writable_target(output, force)
+    results: list[Result] = [tetviz.results.load_any(file) for file in files]
+    with tetviz.figures.use_style(style or "tetviz"):
         for path in _draw(results, name, choices, output, tabular, force):
             click.echo(f"wrote {path}", err=True)
+
+
+def _list_figures(as_json: bool) -> None:
+    view_named = tetviz.figures.registry.view_named
+    figures = {
+        name: {"name": name, "about": each.about, "takes": each.takes or view_named(view).takes}
+        for name, (view, each) in tetviz.figures.named_figures().items()
+    }
+    if as_json:
+        print_json(list(figures.values()))
+        return
+    width = max(map(len, figures))
+    for name, named in figures.items():
+        click.echo(f"{name:<{width}}  {named['about']}; takes {named['takes']}")
+
+
+def _given(files: Sequence[Path], output: Path | None) -> Path:
+    # --list takes neither, so that click cannot ask for them.
+    context = click.get_current_context()
+    missing = {"files": not files, "output": output is None}
+    for param in context.command.params:
+        if missing.get(str(param.name)):
+            raise click.MissingParameter(ctx=context, param=param)
+    assert output is not None
+    return output
 
 
 def _draw(
     results: "Sequence[Result]", name: str | None, choices: "Choices", output: Path, tabular: bool, force: bool
 ) -> list[Path]:
-    from tetviz.figures import animate_timesteps, draw, draw_named
-    from tetviz.figures.output import save_with_caption, write_caption
-    from tetviz.figures.plots.animation import animation_caption
-    from tetviz.figures.registry import default_table
-
     if output.suffix.lower() == ".gif":
         surface = _one_surface(results)
-        caption = animation_caption(surface, choices.loss, choices.plane or 0)
-        write_caption(output, caption, force=force, write=False)
+        caption = tetviz.figures.animation_caption(surface, choices.loss, choices.plane or 0)
+        tetviz.figures.output.write_caption(output, caption, force=force, write=False)
         return [
-            animate_timesteps(surface, output, choices.loss, choices.plane or 0),
-            write_caption(output, caption, force=True),
+            tetviz.figures.animate_timesteps(surface, output, choices.loss, choices.plane or 0),
+            tetviz.figures.output.write_caption(output, caption, force=True),
         ]
     if name is None and tabular:
-        name = default_table(results)
+        name = tetviz.figures.registry.default_table(results)
     if name is not None:
-        return save_with_caption(draw_named(name, results, choices), output, force=force)
-    drawn = draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
-    return save_with_caption(drawn, output, force=force)
+        drawn = tetviz.figures.draw_named(name, results, choices)
+        return tetviz.figures.output.save_with_caption(drawn, output, force=force)
+    drawn = tetviz.figures.draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
+    return tetviz.figures.output.save_with_caption(drawn, output, force=force)
 
 
 def _chosen_name(
     name: str | None, animated: bool, flags: dict[str, bool], timestep: int | None, plane: int | None
 ) -> str | None:
     asked = [option for option in _FLAGS if flags[option[2:].replace("-", "_")]]
-    many = [".gif"] * animated + asked + ["--figure"] * (name is not None)
+    many = [*([".gif"] if animated else []), *asked, *(["--figure"] if name is not None else [])]
     if len(many) > 1:
         raise click.UsageError(f"{' and '.join(many)} exclude each other")
     for option, value, clash in (("--t", timestep, (".gif", "--all-t")), ("--plane", plane, ("--all-planes",))):
@@ -194,11 +203,9 @@ def _chosen_name(
 
 
 def _check_heeded(name: str | None, choices: "Choices") -> None:
-    from tetviz.figures import named_figures
-    from tetviz.figures.registry import OPTIONS
-
-    heeds = named_figures()[name][1].heeds if name else tuple(OPTIONS)
-    ignored = [OPTIONS[given] for given in choices.given() if given not in heeds]
+    known = tetviz.figures.registry.OPTIONS
+    heeds = tetviz.figures.named_figures()[name][1].heeds if name else tuple(known)
+    ignored = [known[given] for given in choices.given() if given not in heeds]
     if ignored:
         raise click.UsageError(f"{name} has nothing to choose there: leave out {' and '.join(ignored)}")
 
@@ -212,11 +219,12 @@ def _check_groups(name: str | None, groups: Sequence[tuple[str, str]]) -> None:
 
 
 def _one_surface(results: "Sequence[Result]") -> "Surface":
-    from tetviz.errors import ResultError
-    from tetviz.results import Surface, Trajectory
-
     found: Any = results[0]
-    if len(results) == 1 and isinstance(found, Surface) and not isinstance(found, Trajectory):
+    if (
+        len(results) == 1
+        and isinstance(found, tetviz.results.Surface)
+        and not isinstance(found, tetviz.results.Trajectory)
+    ):
         return found
     what = f"{len(results)} results" if len(results) > 1 else f"one of kind {found.kind}"
     raise ResultError(f".gif: draws one surface, got {what}")

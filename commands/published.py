@@ -5,21 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import FiniteRange, Registered, combined
+import tetviz
+from tetviz.commands.choices import LAYER_NORMS, LAYOUTS, MODELS, NEURONS, RESETS, SURROGATES
+from tetviz.commands.console import note
+from tetviz.commands.options import combined
+from tetviz.commands.train import model_option
+from tetviz.commands.values import POSITIVE, FiniteRange, Name
 
 if TYPE_CHECKING:
     from tetviz.training import Checkpoint
     from tetviz.training.published import Published
 
-_POSITIVE = FiniteRange(0, min_open=True)
-
 published_options = combined(
-    click.option(
-        "--model", type=Registered("tetviz.models", "MODELS"), help="Published weights: the network they must be of."
-    ),
+    click.option("--model", type=Name(MODELS), help="Published weights: the network they must be of."),
     click.option(
         "--layout",
-        type=Registered("tetviz.training.layouts", "LAYOUTS"),
+        type=Name(LAYOUTS),
         help="Published weights: how their keys are named.  [default: by a key that only one layout has]",
     ),
     click.option(
@@ -29,15 +30,15 @@ published_options = combined(
         metavar="NAME=VALUE",
         help="Published weights: what they do not tell, such as connect=AND. Repeat it for several.",
     ),
-    click.option("--width", type=_POSITIVE, help="[default: what the shapes tell]"),
-    click.option("--neuron", type=Registered("tetviz.models", "NEURONS"), help="[default: as published]"),
+    click.option("--width", type=POSITIVE, help="[default: what the shapes tell]"),
+    click.option("--neuron", type=Name(NEURONS), help="[default: as published]"),
     click.option("--leak", type=FiniteRange(0, 1), help="[default: as published]"),
-    click.option("--threshold", type=_POSITIVE, help="V_th.  [default: as published]"),
-    click.option("--reset", type=Registered("tetviz.models", "RESETS"), help="[default: hard]"),
+    click.option("--threshold", type=POSITIVE, help="V_th.  [default: as published]"),
+    click.option("--reset", type=Name(RESETS), help="[default: hard]"),
     click.option("--detach-reset/--attach-reset", default=None, help="[default: as published]"),
-    click.option("--norm", type=Registered("tetviz.models.spec", "NORMS"), help="[default: as published]"),
-    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), help="[default: as published]"),
-    click.option("--gamma", type=_POSITIVE, help="Width of the surrogate.  [default: 1]"),
+    click.option("--norm", type=Name(LAYER_NORMS), help="[default: as published]"),
+    click.option("--surrogate", type=Name(SURROGATES), help="[default: as published]"),
+    click.option("--gamma", type=POSITIVE, help="Width of the surrogate.  [default: 1]"),
 )
 
 _NAMES = (
@@ -67,27 +68,24 @@ def open_published(
     Args:
         image_size: side of the input, None for the published one.
     """
-    from tetviz.commands.console import note
-    from tetviz.commands.train import model_option
-    from tetviz.training import Checkpoint, file_sha256
-    from tetviz.training.published import read_published
-
     try:
         extra = dict(model_option(text) for text in options.pop("model_options"))
-        published = read_published(weights, key=key, image_size=image_size, options=extra, **options)
+        published = tetviz.training.read_published(weights, key=key, image_size=image_size, options=extra, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for line in describe_published(published):
         note(line)
-    origin = {"imported": weights.name, "weights_sha256": file_sha256(weights), "layout": published.layout}
-    return Checkpoint(published.spec, published.state, timesteps, training=origin)
+    origin = {
+        "imported": weights.name,
+        "weights_sha256": tetviz.training.file_sha256(weights),
+        "layout": published.layout,
+    }
+    return tetviz.training.Checkpoint(published.spec, published.state, timesteps, training=origin)
 
 
 def describe_published(published: "Published") -> list[str]:
     """What published weights turned out to be."""
-    from tetviz.training.layouts import LAYOUTS
-
-    spec, layout = published.spec, LAYOUTS[published.layout]
+    spec, layout = published.spec, tetviz.training.LAYOUTS[published.layout]
     aliases = published.keys - len(published.state)
     named = f" ({published.keys} keys, {aliases} of them further names of the same, which agree)" if aliases else ""
     options = "".join(f", {name}={value}" for name, value in spec.options.items())

@@ -1,17 +1,22 @@
 """``tetviz report``: one page for results, as a file, or served and drawn again as they grow."""
 
-import errno
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+import tetviz
+from tetviz.commands.command import command
+from tetviz.commands.console import note
+from tetviz.commands.options import force_option
+from tetviz.errors import OutputError, ResultError
 
-@click.command()
+
+@command()
 @click.argument("files", metavar="[FILE.h5...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page.  [default: report.html]")
 @click.option("--title", help="Heading of the page.")
-@click.option("--force", is_flag=True, help="Replace an existing page.")
+@force_option
 @click.option(
     "--watch",
     "folder",
@@ -45,9 +50,6 @@ def report(
     tetviz report sdt.landscape.h5 tet.landscape.h5 sdt.scale.h5 tet.scale.h5 -o report.html
     tetviz report --watch .
     """
-    from tetviz.errors import OutputError, ResultError
-    from tetviz.results import replacing, writable_target
-
     given = click.get_current_context().get_parameter_source
     if files and folder:
         raise click.UsageError("name result files or a folder with --watch, not both")
@@ -58,7 +60,7 @@ def report(
             raise click.UsageError("--watch writes no file: leave out -o and --force")
         if not host.strip():
             raise click.UsageError("--host: is empty, expected an address of this machine such as 127.0.0.1")
-        watch(folder, host, port, title)
+        tetviz.commands.report_server.watch(folder, host, port, title)
         return
     if ParameterSource.COMMANDLINE in (given("host"), given("port")):
         raise click.UsageError("--host and --port say where --watch serves: name a folder with it")
@@ -68,36 +70,6 @@ def report(
     target = output or Path("report.html")
     if target.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{target}: a report is written as .html; choose another name with -o")
-    writable_target(target, force)
-    from tetviz.figures.report.page import TITLE, read_sources, render_report
-
-    page = render_report(read_sources(files), title=title or TITLE)
-    with replacing(target) as partial:
-        # A file name may be no UTF-8.
-        partial.write_bytes(page.encode("utf-8", "backslashreplace"))
-    click.echo(f"wrote {target}, {len(page) / 1e6:.1f} MB", err=True)
-
-
-def watch(folder: Path, host: str, port: int, title: str | None) -> None:
-    """Serves the report of a folder until it is stopped."""
-    from tetviz.commands.report_server import ReportServer, Watched
-    from tetviz.errors import OutputError
-    from tetviz.figures.report.page import TITLE
-
-    try:
-        server = ReportServer(Watched(folder, title or TITLE), host, port)
-    except (OSError, TypeError) as error:  # bind refuses letters that no name of a machine has by a TypeError
-        cure = "--host must be an address of this machine, such as 127.0.0.1"
-        if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EADDRINUSE:
-            cure = "choose another --port, or 0 for a free one"
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{host}:{port}: cannot be served at ({reason}); {cure}") from error
-    if not server.is_local:
-        click.echo(f"warning: whoever reaches {host} over the network can read these results", err=True)
-    click.echo(f"{server.address} shows the results under {folder}; Ctrl-C stops", err=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-    finally:
-        server.server_close()
+    tetviz.results.writable_target(target, force)
+    size = tetviz.commands.report_server.write_report(files, target, title)
+    note(f"wrote {target}, {size / 1e6:.1f} MB")

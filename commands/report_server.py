@@ -1,18 +1,23 @@
-"""The page of ``tetviz report --watch``: what changes in a folder, and the server that shows it."""
+"""The page of ``tetviz report``: written to a file, or served and drawn again as the results in a folder grow."""
 
+import errno
 import hashlib
 import ipaddress
 import socket
 import threading
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tetviz.errors import TetvizError
+import click
+
+from tetviz.errors import OutputError, TetvizError
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.report.page import digest_of, read_source, render_report
+from tetviz.figures.report.page import TITLE, digest_of, read_source, read_sources, render_report
 from tetviz.figures.report.sections import Memory
+from tetviz.results import replacing
 
 SUFFIXES = (".h5", ".hdf5")
 
@@ -173,3 +178,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
         except (BrokenPipeError, ConnectionResetError):  # the browser has closed the page
             self.close_connection = True
+
+
+def write_report(files: Sequence[Path], target: Path, title: str | None = None) -> int:
+    """Writes the report of some files; gives its length."""
+    page = render_report(read_sources(files), title=title or TITLE)
+    with replacing(target) as partial:
+        # A file name may be no UTF-8.
+        partial.write_bytes(page.encode("utf-8", "backslashreplace"))
+    return len(page)
+
+
+def watch(folder: Path, host: str, port: int, title: str | None) -> None:
+    """Serves the report of a folder until it is stopped."""
+    try:
+        server = ReportServer(Watched(folder, title or TITLE), host, port)
+    except (OSError, TypeError) as error:  # bind refuses letters that no name of a machine has by a TypeError
+        cure = "--host must be an address of this machine, such as 127.0.0.1"
+        if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EADDRINUSE:
+            cure = "choose another --port, or 0 for a free one"
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{host}:{port}: cannot be served at ({reason}); {cure}") from error
+    if not server.is_local:
+        click.echo(f"warning: whoever reaches {host} over the network can read these results", err=True)
+    click.echo(f"{server.address} shows the results under {folder}; Ctrl-C stops", err=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    finally:
+        server.server_close()

@@ -1,38 +1,42 @@
 """``tetviz scale``: accuracy and losses of a checkpoint at every number of timesteps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import tetviz
+from tetviz.commands.choices import EXIT_RULES
+from tetviz.commands.command import command
+from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
     output_option,
-    output_paths,
-    overlay_path,
     run_options,
     samples_option,
+    tmax_option,
 )
+from tetviz.commands.targets import output_paths, overlay_path
 
 if TYPE_CHECKING:
-    from tetviz.commands.subject import Subject
+    from tetviz.commands.session import Session
     from tetviz.results import ScalingCurve
 
 
-@click.command()
+@command()
 @checkpoints_argument
-@click.option("--tmax", type=click.IntRange(1), help="Longest run.  [default: 64; events: their frames]")
+@tmax_option("64; events: their frames")
 @click.option(
     "--exit",
     "exit_rule",
-    type=click.Choice(["margin", "entropy", "both"]),
+    type=click.Choice([*EXIT_RULES, "both"]),
     help="Early exit: accuracy against mean T, by the softmax margin or entropy of the mean output.",
 )
 @click.option("--per-class", is_flag=True, help="Also the accuracy of each class.")
 @click.option("--keep-outputs", is_flag=True, help="Store the outputs O(t) of every sample too.")
-@samples_option(0)
+@samples_option(0, "One pass gives the whole curve.")
 @data_options
 @run_options
 @output_option("scale")
@@ -45,7 +49,6 @@ def scale(
     output: Path | None,
     force: bool,
     as_json: bool,
-    batch_size: int,
     **options: Any,
 ) -> None:
     """Measure CKPT at every T from 1 to --tmax, in one pass whose memory does not grow with T.
@@ -61,102 +64,37 @@ def scale(
     tetviz scale sdt.pt tet.pt --exit both
     tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
-    from tetviz.commands.console import note, print_json, warn_at_chance
-    from tetviz.commands.subject import open_subject
-    from tetviz.figures import printed, records
-    from tetviz.results import writable_target
-    from tetviz.summaries.exits import RULES
-    from tetviz.training import Checkpoint
+    rules = EXIT_RULES if exit_rule == "both" else (exit_rule,) if exit_rule else ()
+    draw = {
+        "scale": tetviz.figures.draw_scaling,
+        "exit": lambda curves: tetviz.figures.draw_exits(curves, rules),
+        "classes": tetviz.figures.draw_classes,
+    }
+    wanted = {"scale": True, "exit": bool(rules), "classes": per_class}
 
-    rules = RULES if exit_rule == "both" else (exit_rule,) if exit_rule else ()
-    targets = output_paths(checkpoints, output, "scale")
-    overlay = overlay_path(checkpoints, output, "scale")
-    figures = [figure_paths(target, rules, per_class) for target in [*targets, *overlay]]
-    for path in [*targets, *(path for paths in figures for path in paths.values())]:
-        writable_target(path, force)
-    for checkpoint in checkpoints:
-        Checkpoint.load(checkpoint)
-    curves = []
-    for checkpoint, target, paths in zip(checkpoints, targets, figures, strict=False):
-        subject = open_subject(checkpoint, batch_size=batch_size, **options)
-        longest = tmax or (subject.dataset.spec.frames if subject.dataset.sequence else 64)
-        curve = measure_scaling(subject, target, longest, batch_size, keep_outputs)
-        curves.append(curve)
-        warn_at_chance(curve.sdt_loss[-1], subject.checkpoint.spec.num_classes)
-        draw_extra([curve], paths, rules)
-        note(f"wrote {', '.join(map(str, [target, *paths.values()]))}")
-    for paths in figures[len(checkpoints) :]:
-        draw_overlay(curves, paths, rules)
-        note(f"wrote {', '.join(map(str, paths.values()))}")
-    asked = ["steps", *rules, *(["per-class"] if per_class else []), *compared(curves)]
-    if as_json:
-        print_json(records(curves, asked=asked))
-    else:
-        click.echo(printed(curves, asked=asked))
-
-
-def compared(curves: "Sequence[ScalingCurve]") -> list[str]:
-    """Asks for differences from the first checkpoint, where all were measured on the same samples."""
-    from tetviz.commands.console import note
-    from tetviz.errors import ResultError
-    from tetviz.summaries.scaling import differences_from_first
-
-    try:
-        differences_from_first(curves)
-    except ResultError as error:
-        note(f"no difference is given: {error}")
-        return []
-    return ["differences"]
-
-
-def figure_paths(target: Path, rules: Sequence[str], per_class: bool) -> dict[str, Path]:
-    """The figures that stand beside a result."""
-    stem = target.stem.removesuffix(".scale")
-    wanted = {"exit": bool(rules), "classes": per_class}
-    extra = {name: target.with_name(f"{stem}.{name}.png") for name, asked in wanted.items() if asked}
-    return {"scale": target.with_suffix(".png"), **extra}
-
-
-def measure_scaling(
-    subject: "Subject", target: Path, tmax: int, batch_size: int, keep_outputs: bool = False
-) -> "ScalingCurve":
-    """Measures a scaling curve, writes and draws it."""
-    from tetviz.analysis import compute_scaling
-    from tetviz.commands.console import note, progress_bar
-    from tetviz.figures import draw_scaling, save_figure
-    from tetviz.results import save
-
-    with progress_bar(subject.path.stem, len(subject.indices)) as (bar, task):
-        curve = compute_scaling(
-            subject.model,
-            subject.dataset,
-            tmax,
-            indices=subject.indices,
-            batch_size=batch_size,
-            keep_outputs=keep_outputs,
-            provenance=subject.provenance,
-            progress=lambda samples: bar.advance(task, samples),
+    def compute(session: "Session", **how: Any) -> "ScalingCurve":
+        longest = tmax or (session.dataset.spec.frames if session.dataset.sequence else 64)
+        return tetviz.analysis.compute_scaling(
+            session.model, session.dataset, longest, keep_outputs=keep_outputs, **how
         )
-    if curve.prefix_test.startswith("warning"):
-        note(f"{curve.prefix_test} (causal in t)")
-    save(target, curve)
-    save_figure(draw_scaling([curve]), target.with_suffix(".png"))
-    return curve
+
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.ScalingCurve,
+        checkpoints,
+        output_paths(checkpoints, output, "scale"),
+        sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
+        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, keep_outputs=keep_outputs),
+        draw={name: draw[name] for name, asked in wanted.items() if asked},
+        warnings=warnings,
+        overlay=overlay_path(checkpoints, output, "scale"),
+        asked=["steps", *rules, *(["per-class"] if per_class else []), "differences"],
+        force=force,
+        as_json=as_json,
+    )
 
 
-def draw_overlay(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
-    """Draws several curves in one figure, and what else is asked for."""
-    from tetviz.figures import draw_scaling, save_figure
-
-    save_figure(draw_scaling(curves), paths["scale"])
-    draw_extra(curves, paths, rules)
-
-
-def draw_extra(curves: "Sequence[ScalingCurve]", paths: dict[str, Path], rules: Sequence[str]) -> None:
-    """Draws early exit and classes, as far as they are asked for."""
-    from tetviz.figures import draw_classes, draw_exits, save_figure
-
-    if "exit" in paths:
-        save_figure(draw_exits(curves, rules), paths["exit"])
-    if "classes" in paths:
-        save_figure(draw_classes(curves), paths["classes"])
+def warnings(session: "Session", curve: "ScalingCurve") -> Iterator[str]:
+    """What has to be said of a scaling curve."""
+    if curve.prefix_test.startswith("warning: "):
+        yield f"{curve.prefix_test.removeprefix('warning: ')} (causal in t)"
+    yield from at_chance(curve.sdt_loss[-1], session.checkpoint.spec.num_classes)

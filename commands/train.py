@@ -6,19 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.options import SEED, FiniteRange, Parsed, Registered, combined, command_line, data_options
+import tetviz
+from tetviz.commands.choices import (
+    AUGMENTATIONS,
+    LAYER_NORMS,
+    LOSSES,
+    LR_SCHEDULES,
+    MODELS,
+    NEURONS,
+    OPTIMIZERS,
+    PRECISIONS,
+    RESETS,
+    SURROGATES,
+)
+from tetviz.commands.command import command
+from tetviz.commands.console import at_chance, command_line, note, warn
+from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option, timesteps_option
+from tetviz.commands.values import POSITIVE, SEED, FiniteRange, Name, Parsed, parse_finite
+from tetviz.errors import DataError, OutputError, TrainingError
 
 if TYPE_CHECKING:
     from tetviz.models import ModelSpec
     from tetviz.training import LabelledDataset, TrainingConfig
 
-POSITIVE = FiniteRange(0, min_open=True)
 SHARPNESS = FiniteRange(1e-6, 1e6)
 
 network_options = combined(
     click.option(
         "--model",
-        type=Registered("tetviz.models", "MODELS"),
+        type=Name(MODELS),
         metavar="NAME",
         default="snn5",
         show_default=True,
@@ -33,15 +49,15 @@ network_options = combined(
         metavar="NAME=VALUE",
         help="Such as stem=128, connect=AND, zero_init=false. Repeat it for several.",
     ),
-    click.option("--norm", type=Registered("tetviz.models.spec", "NORMS"), default="bn", show_default=True),
-    click.option("--neuron", type=Registered("tetviz.models", "NEURONS"), default="lif", show_default=True),
+    click.option("--norm", type=Name(LAYER_NORMS), default="bn", show_default=True, help="Normalisation layers."),
+    click.option("--neuron", type=Name(NEURONS), default="lif", show_default=True),
     click.option(
         "--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Of lif; of plif where it starts."
     ),
     click.option("--threshold", type=POSITIVE, default=1.0, show_default=True, help="Firing threshold V_th."),
     click.option(
         "--reset",
-        type=Registered("tetviz.models", "RESETS"),
+        type=Name(RESETS),
         default="hard",
         show_default=True,
         help="To 0, or soft: by the threshold.",
@@ -51,65 +67,63 @@ network_options = combined(
 )
 
 surrogate_options = combined(
-    click.option("--surrogate", type=Registered("tetviz.models", "SURROGATES"), default="triangle", show_default=True),
+    click.option("--surrogate", type=Name(SURROGATES), default="triangle", show_default=True),
     click.option("--gamma", type=POSITIVE, help="Width of the surrogate.  [default: 1]"),
 )
 
 loss_options = combined(
-    click.option("--loss", type=Registered("tetviz.training", "LOSSES"), default="tet", show_default=True),
+    click.option("--loss", type=Name(LOSSES), default="tet", show_default=True, help="The loss to train on."),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",
-        type=Parsed("float", "tetviz.commands.parsers:parse_finite"),
+        type=Parsed("float", parse_finite),
         default=1.0,
         show_default=True,
         help="phi of total.",
     ),
     click.option(
         "--switch",
-        type=Parsed("LOSS@EPOCH", "tetviz.training.schedule:Switch.parse"),
+        type=Parsed("LOSS@EPOCH", lambda text: tetviz.training.Switch.parse(text)),
         help="Another loss after so many epochs, such as tet@200.",
     ),
 )
 
 stage_options = combined(
-    click.option("--timesteps", type=click.IntRange(1), help="T.  [default: 4]"),
+    timesteps_option("4"),
     click.option("--epochs", type=click.IntRange(1), help="Epochs at that T.  [default: 10]"),
     click.option(
         "--stage",
         "stages",
         multiple=True,
-        type=Parsed("T:EPOCHS[@LR]", "tetviz.training.schedule:Stage.parse"),
+        type=Parsed("T:EPOCHS[@LR]", lambda text: tetviz.training.Stage.parse(text)),
         help="In place of --timesteps and --epochs; repeat it for time inheritance training. "
         "Events: a stage sees the first T of --frames.",
     ),
 )
 
 optimizer_options = combined(
-    click.option(
-        "--optimizer", type=Registered("tetviz.training.config", "OPTIMIZERS"), default="adam", show_default=True
-    ),
+    click.option("--optimizer", type=Name(OPTIMIZERS), default="adam", show_default=True),
     click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate."),
     click.option(
         "--lr-schedule",
-        type=Registered("tetviz.training.schedule", "LR_SCHEDULES"),
+        type=Name(LR_SCHEDULES),
         default="cosine",
         show_default=True,
     ),
     click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
     click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
-    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    batch_option(64, "Samples an update."),
     click.option(
         "--augment",
         multiple=True,
-        type=Registered("tetviz.training.augment", "AUGMENTATIONS"),
+        type=Name(AUGMENTATIONS),
         help="Repeat for several; flip and crop suit images, flip and roll events.",
     ),
     click.option("--val-fraction", type=FiniteRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
-    click.option("--seed", type=SEED, default=0, show_default=True),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights, batches and what is held out."),
     click.option(
         "--precision",
-        type=Registered("tetviz.training.config", "PRECISIONS"),
+        type=Name(PRECISIONS),
         default="float32",
         show_default=True,
         help="bfloat16 and float16 by autocast.",
@@ -121,13 +135,13 @@ split_seed_option = click.option(
     "--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split."
 )
 
-machine_options = combined(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+process_options = combined(
+    device_option,
     click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data."),
 )
 
 
-@click.command()
+@command()
 @network_options
 @surrogate_options
 @click.option("--k", type=SHARPNESS, help="Sharpness of --surrogate sigmoid, sigmoid(k (u - V_th)): 1 / --gamma.")
@@ -136,7 +150,7 @@ machine_options = combined(
 @loss_options
 @stage_options
 @optimizer_options
-@machine_options
+@process_options
 @click.option(
     "--keep-every",
     type=click.IntRange(0),
@@ -146,7 +160,7 @@ machine_options = combined(
 )
 @click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
 @click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
-@click.option("--force", is_flag=True, help="Replace existing checkpoints.")
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Checkpoint, such as tet.pt.")
 def train(
     output: Path,
@@ -170,15 +184,6 @@ def train(
     tetviz train --model resnet19 --data cifar10 --data-root data --augment flip --augment crop \\
         --stage 2:300 --stage 6:50@1e-4 -o tit.pt
     """
-    from tetviz.commands.console import TrainingProgress, note, warn_at_chance
-    from tetviz.commands.epochs import HistoryFile
-    from tetviz.commands.subject import pick_device
-    from tetviz.errors import OutputError, TrainingError
-    from tetviz.results import writable_target
-    from tetviz.training import fit
-    from tetviz.training.loop import kept_folder
-    from tetviz.training.monitor import Monitor, TensorBoardMonitor
-
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     last = output.with_name(f"{output.stem}.last.pt")
@@ -188,15 +193,18 @@ def train(
     if last.exists() and not (force or resume):
         raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
     for path in (output, last):
-        writable_target(path, force or resume)
-    kept = sorted(kept_folder(output).glob("epoch-*.pt"))
+        tetviz.results.writable_target(path, force or resume)
+    kept = sorted(tetviz.training.loop.kept_folder(output).glob("epoch-*.pt"))
     if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
-    writable_target(epochs, force or resume)
-    where = pick_device(device)
-    monitors: list[Monitor] = [TrainingProgress(), HistoryFile(last, epochs)]
+    tetviz.results.writable_target(epochs, force or resume)
+    where = tetviz.commands.session.pick_device(device)
+    monitors: list[tetviz.training.Monitor] = [
+        tetviz.commands.progress.TrainingProgress(),
+        tetviz.commands.epochs.HistoryFile(last, epochs),
+    ]
     if log_dir is not None:
-        monitors.append(TensorBoardMonitor(log_dir))
+        monitors.append(tetviz.training.TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
     if force and not resume:
         for path in (output, last, epochs, *kept):
@@ -205,7 +213,7 @@ def train(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
     )
     try:
-        best = fit(
+        best = tetviz.training.fit(
             config,
             train_set,
             test_set,
@@ -222,7 +230,7 @@ def train(
         note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     record = best.history[-1]
-    warn_at_chance(record["test_sdt_loss"], best.spec.num_classes)
+    warn(at_chance(record["test_sdt_loss"], best.spec.num_classes))
     click.echo(
         f"{output}: epoch {best.epoch}, test accuracy {record['test_accuracy']:.2%}, "
         f"L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f} at T = {best.timesteps}"
@@ -231,21 +239,17 @@ def train(
 
 def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledDataset]":
     """Turns the options of the command line into settings and data."""
-    from tetviz.commands.subject import announce
-    from tetviz.errors import DataError
-    from tetviz.training import DataSpec, Stage, TrainingConfig, load_data
-
     options["gamma"] = _surrogate_width(options["surrogate"], options["gamma"], options.pop("k", None))
-    stages: tuple[Stage, ...] = options.pop("stages")
+    stages: tuple[tetviz.training.Stage, ...] = options.pop("stages")
     timesteps, epochs = options.pop("timesteps"), options.pop("epochs")
     if stages and (timesteps or epochs):
         raise click.UsageError("--stage says T and epochs: leave out --timesteps and --epochs")
     if not options["data"]:
         raise click.UsageError("name the data set with --data")
     given = [f"--{name}" for name in ("frames", "framing", "sensor") if options[name]]
-    stages = stages or (Stage(timesteps or 4, epochs or 10),)
+    stages = stages or (tetviz.training.Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
-    spec = DataSpec(
+    spec = tetviz.training.DataSpec(
         options.pop("data"),
         root=str(root.expanduser().resolve()) if (root := options.pop("data_root")) else "",
         image_size=options.pop("image_size") or 0,
@@ -255,9 +259,9 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         sensor=options.pop("sensor") or (),
     )
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
-    announce(spec.name, trust=opening["trust"])
-    train_set = load_data(spec, split="train", **opening)
-    test_set = load_data(train_set.spec, split="test", **opening)
+    tetviz.commands.session.announce(spec.name, trust=opening["trust"])
+    train_set = tetviz.training.load_data(spec, split="train", **opening)
+    test_set = tetviz.training.load_data(train_set.spec, split="test", **opening)
     if not train_set.sequence:
         train_set.spec = dataclasses.replace(train_set.spec, frames=0)
         if given:
@@ -266,7 +270,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
     try:
         model = _model_spec(train_set, options)
-        config = TrainingConfig(model, train_set.spec, stages, **options)
+        config = tetviz.training.TrainingConfig(model, train_set.spec, stages, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return config, train_set, test_set
@@ -283,11 +287,9 @@ def _surrogate_width(surrogate: str, gamma: float | None, k: float | None) -> fl
 
 
 def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
-    from tetviz.models import ModelSpec, build
-
     extra = dict(model_option(text) for text in options.pop("model_options"))
     names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm", "neuron", "reset")
-    spec = ModelSpec(
+    spec = tetviz.models.ModelSpec(
         options.pop("model"),
         num_classes=data.num_classes,
         in_channels=data.in_channels,
@@ -295,7 +297,7 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
         options=extra,
         **{name: options.pop(name) for name in names},
     )
-    build(spec)
+    tetviz.models.build(spec)
     return spec
 
 

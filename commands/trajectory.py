@@ -1,36 +1,44 @@
 """``tetviz trajectory`` and ``tetviz plane``: checkpoints on a plane, with the surface under them."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tetviz.commands.between import between, require_one_network
+import tetviz
+from tetviz.commands.command import command
 from tetviz.commands.options import (
     bn_options,
     data_options,
     loss_option,
-    output_paths,
-    probe_options,
+    movable_options,
     run_options,
     samples_option,
 )
+from tetviz.commands.targets import output_paths
+from tetviz.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from tetviz.landscape import Waypoint
+    from tetviz.commands.measure import Job
+    from tetviz.commands.movable import MovableSession
+    from tetviz.landscape import Store
+    from tetviz.results import Trajectory
 
 
-@click.command()
+@command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@loss_option
+@loss_option()
 @click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
-@probe_options
-@samples_option(512)
+@movable_options
+@samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: RUN.trajectory.h5]")
-def trajectory(run: Path, output: Path | None, force: bool, **options: Any) -> None:
+def trajectory(
+    run: Path, loss: str, grid: int, output: Path | None, force: bool, as_json: bool, **options: Any
+) -> None:
     """Draw the path of a training run on its principal plane, with the surface under it.
 
     RUN is the checkpoint that `tetviz train --keep-every N` wrote, beside its folder RUN.kept. The plane goes
@@ -41,33 +49,43 @@ def trajectory(run: Path, output: Path | None, force: bool, **options: Any) -> N
     tetviz train --data digits --epochs 10 --keep-every 1 -o tet.pt
     tetviz trajectory tet.pt --bn recalibrate
     """
-    from tetviz.errors import CheckpointError
-    from tetviz.training.loop import kept_folder
-
     if not run.name:
         raise click.UsageError(f"{run}: is a folder, expected a checkpoint")
-    folder = kept_folder(run)
-    kept = sorted(folder.glob("epoch-*.pt"))
+    folder = tetviz.training.loop.kept_folder(run)
+    kept = tuple(sorted(folder.glob("epoch-*.pt")))
     if len(kept) < 3:
         raise CheckpointError(
             f"{folder}: holds {len(kept)} checkpoints, a plane takes at least 3; train with --keep-every 1"
         )
     target = output_paths((run,), output, "trajectory")[0]
-    require_same_run(run, kept[-1])
-    _measure(tuple(kept), target, kept[-1], "training", run.stem, force, **options)
+    tetviz.commands.pair.require_same_run(run, kept[-1])
+
+    def sessions(jobs: "Sequence[Job]") -> "list[MovableSession]":
+        session = tetviz.commands.movable.open_movable(kept[-1], finished=jobs[0].finished, **options)
+        return [tetviz.commands.pair.about_run(session, run.stem)]
+
+    _measure(kept, kept[-1], target, "training", sessions, loss=loss, grid=grid, force=force, as_json=as_json)
 
 
-@click.command()
+@command()
 @click.argument("checkpoints", metavar="CKPT CKPT CKPT", nargs=3, type=click.Path(path_type=Path))
-@loss_option
+@loss_option()
 @click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
-@probe_options
-@samples_option(512)
+@movable_options
+@samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.plane.h5]")
-def plane(checkpoints: tuple[Path, Path, Path], output: Path | None, force: bool, **options: Any) -> None:
+def plane(
+    checkpoints: tuple[Path, Path, Path],
+    loss: str,
+    grid: int,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Measure both losses on the plane through three checkpoints of one architecture.
 
     The first is at (0, 0), the second on the x axis; distances are L2 distances of the weights.
@@ -75,69 +93,42 @@ def plane(checkpoints: tuple[Path, Path, Path], output: Path | None, force: bool
     \b
     tetviz plane sdt.pt tet.pt other.pt --bn recalibrate
     """
+
+    def sessions(jobs: "Sequence[Job]") -> "list[MovableSession]":
+        return [tetviz.commands.pair.open_pair(checkpoints, finished=jobs[0].finished, **options)]
+
     target = output_paths((checkpoints[0],), output, "plane")[0]
-    require_one_network(checkpoints)
-    _measure(checkpoints, target, checkpoints[0], "checkpoints", "", force, **options)
+    _measure(
+        checkpoints, checkpoints[0], target, "checkpoints", sessions, loss=loss, grid=grid, force=force, as_json=as_json
+    )
 
 
 def _measure(
     checkpoints: tuple[Path, ...],
-    target: Path,
     reference: Path,
+    target: Path,
     path: str,
-    run: str,
-    force: bool,
+    sessions: "Callable[[Sequence[Job]], list[MovableSession]]",
     *,
     loss: str,
     grid: int,
+    force: bool,
     as_json: bool,
-    **options: Any,
 ) -> None:
-    from tetviz.commands.console import note, print_results
-    from tetviz.commands.probing import check_inputs, open_probe, recording
-    from tetviz.figures import Choices, draw, save_figure
-    from tetviz.landscape import compute_trajectory, plane_through
-    from tetviz.landscape.trajectory import displacements
-    from tetviz.results import Trajectory
+    def compute(each: "MovableSession", store: "Store") -> "Trajectory":
+        waypoints = [tetviz.commands.pair.waypoint(checkpoint, path) for checkpoint in checkpoints]
+        steps = tetviz.landscape.trajectory.displacements(each.evaluator, waypoints[1:])
+        through = tetviz.landscape.plane_through(steps) if path == "checkpoints" else None
+        return tetviz.landscape.compute_trajectory(each.evaluator, waypoints, through, grid, loss, store, path=path)
 
-    check_inputs(checkpoints, [target], Trajectory, force)
-    subject, probe, seconds = open_probe(reference, **options)
-    waypoints = [waypoint(each, path) for each in checkpoints]
-    through = plane_through(displacements(probe, waypoints[1:])) if path == "checkpoints" else None
-    about = between(subject, checkpoints) if path == "checkpoints" else named(subject, run)
-    with recording(about, target, force, grid**2, seconds) as record:
-        result = compute_trajectory(probe, waypoints, through, grid, loss, record, path=path)
-    save_figure(draw([result]), target.with_suffix(".png"))
-    note(f"wrote {target} and {target.with_suffix('.png')}")
-    print_results([result], Choices(), as_json)
-
-
-def require_same_run(run: Path, kept: Path) -> None:
-    """Checks that kept checkpoints are those of a run."""
-    from tetviz.errors import CheckpointError
-    from tetviz.training import Checkpoint
-
-    first, second = Checkpoint.load(run), Checkpoint.load(kept)
-    differ = [name for name in ("spec", "training", "data") if getattr(first, name) != getattr(second, name)]
-    if differ:
-        raise CheckpointError(
-            f"{kept}: was kept by another run than {run}, its {', '.join(differ)} differ; train again with --keep-every"
-        )
-
-
-def named(subject: Any, run: str) -> Any:
-    """The last kept checkpoint as the subject of a result about its run."""
-    import dataclasses
-
-    return dataclasses.replace(subject, provenance=dataclasses.replace(subject.provenance, label=run))
-
-
-def waypoint(path: Path, kind: str) -> "Waypoint":
-    """A checkpoint as a point of a path."""
-    from tetviz.landscape import Waypoint
-    from tetviz.training import Checkpoint
-
-    checkpoint = Checkpoint.load(path)
-    return Waypoint(
-        f"epoch {checkpoint.epoch}" if kind == "training" else path.stem, checkpoint.epoch, checkpoint.state
+    tetviz.commands.measure.run_measurement(
+        tetviz.results.Trajectory,
+        [reference],
+        [target],
+        needed=checkpoints,
+        sessions=sessions,
+        measure=tetviz.commands.measure.point_by_point(compute, points=lambda each: grid**2),
+        draw={"trajectory": tetviz.figures.draw},
+        force=force,
+        as_json=as_json,
     )

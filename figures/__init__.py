@@ -1,7 +1,7 @@
 """Figures and tables, drawn from results alone. Needs no torch."""
 
 from tetviz.figures.output import save_with_caption
-from tetviz.figures.plots.animation import animate_timesteps
+from tetviz.figures.plots.animation import animate_timesteps, animation_caption
 from tetviz.figures.plots.classes import draw_classes
 from tetviz.figures.plots.curvature import draw_curvature
 from tetviz.figures.plots.energy import draw_accuracy_per_energy, draw_energy
@@ -30,6 +30,7 @@ __all__ = [
     "Choices",
     "Table",
     "animate_timesteps",
+    "animation_caption",
     "compare_reliefs",
     "compare_surfaces",
     "draw",

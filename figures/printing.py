@@ -1,8 +1,10 @@
 """Results as a terminal shows them, and as plain values; what is shown is said by their view."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
+from tetviz.errors import ResultError
 from tetviz.figures.formatting import plain_units
 from tetviz.figures.registry import view_of
 from tetviz.figures.table import headed, to_text
@@ -24,11 +26,11 @@ def printed(results: Sequence[Result], choices: Choices | None = None, asked: Co
     parts = []
     for name, result in zip(network_names(results), results, strict=True):
         head = ": ".join(part for part in (name, view.context(result)) if part)
-        own = [table.make([result], choices) for table in tables if table.each]
+        own = [table.make([result], choices) for table in tables if table.each and table.fits(result)]
         first = "\n".join([head, *map(to_text, own[:1])])
         parts.append("\n\n".join([first, *(to_text(headed(table)) for table in own[1:])]))
     shared = [table for table in tables if not table.each and len(results) >= table.least]
-    parts += [to_text(headed(table.make(results, choices))) for table in shared]
+    parts += [_shared_text(table, results, choices) for table in shared]
     words = view.words(results, choices)
     sentences = [*(f"warning: {text}" for text in words.warned), *words.said]
     if sentences:
@@ -44,9 +46,17 @@ def records(
     found = view.record(results, choices or Choices())
     for table in _tables(view, asked):
         if table.record and len(results) >= table.least:
-            for record, further in zip(found, table.record(results), strict=True):
-                record |= further
+            with suppress(ResultError):  # results that do not compare have no differences
+                for record, further in zip(found, table.record(results), strict=True):
+                    record |= further
     return found
+
+
+def _shared_text(table: TableOf[Any], results: Sequence[Result], choices: Choices) -> str:
+    try:
+        return to_text(headed(table.make(results, choices)))
+    except ResultError as error:
+        return f"not given, {table.about}: {error}"
 
 
 def _tables(view: View[Any], asked: Collection[str]) -> list[TableOf[Any]]:

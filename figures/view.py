@@ -45,6 +45,11 @@ class Words:
     warned: tuple[str, ...] = ()
 
 
+def any_result(result: Any) -> bool:
+    """All results of the kind have it."""
+    return True
+
+
 @dataclass(frozen=True)
 class TableOf(Generic[R]):
     """A table that results have.
@@ -59,6 +64,7 @@ class TableOf(Generic[R]):
         fold: the title under which a page folds it; empty to show it.
         asked: the option that has to ask for it in the terminal; empty to print it always.
         by_name: whether it is made only where its name asks for it.
+        fits: of which networks terminal and page show one, where ``each`` is set.
         record: what it adds to the records of the networks, where it is printed; nothing by default.
     """
 
@@ -71,6 +77,7 @@ class TableOf(Generic[R]):
     fold: str = ""
     asked: str = ""
     by_name: bool = False
+    fits: Callable[[R], bool] = any_result
     record: Callable[[Sequence[R]], Sequence[Mapping[str, Any]]] | None = None
 
 

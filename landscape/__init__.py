@@ -13,13 +13,13 @@ from tetviz.landscape.directions import (
     parameter_roles,
     random_direction,
 )
+from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.interpolation import bezier, compute_curve, compute_interpolation
 from tetviz.landscape.lines import compute_lines
 from tetviz.landscape.planes import Plane, RandomPlanes, random_plane
-from tetviz.landscape.probe import Probe
 from tetviz.landscape.ranges import find_range
-from tetviz.landscape.record import Record
 from tetviz.landscape.sharpness import compute_sharpness
+from tetviz.landscape.store import Store
 from tetviz.landscape.surface import compute_surface, grid_coordinates, surface_on
 from tetviz.landscape.trajectory import Waypoint, compute_trajectory, plane_through, principal_plane, project
 from tetviz.results import Surface
@@ -30,10 +30,10 @@ __all__ = [
     "NORMS",
     "ROLES",
     "TREATMENTS",
+    "Evaluator",
     "Plane",
-    "Probe",
     "RandomPlanes",
-    "Record",
+    "Store",
     "Surface",
     "Waypoint",
     "bezier",

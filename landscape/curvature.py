@@ -10,12 +10,18 @@ import numpy as np
 from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 
-from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, random_direction
-from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
-from tetviz.landscape.planes import inner
-from tetviz.landscape.probe import Probe, displaced, moving
-from tetviz.landscape.record import Point, Record, check_same, unmeasured
-from tetviz.landscape.surface import policy_text
+from tetviz.landscape.directions import (
+    HOLD_ALL_BUT_WEIGHTS,
+    Direction,
+    inner,
+    length,
+    policy_text,
+    random_noise,
+    scaled_to,
+)
+from tetviz.landscape.evaluator import Evaluator
+from tetviz.landscape.gradient import random_parameters, surrogate_gradient
+from tetviz.landscape.store import Point, Store, check_same, unmeasured
 from tetviz.results import Curvature, load
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
@@ -23,16 +29,16 @@ from tetviz.training import TemporalProfile
 if TYPE_CHECKING:
     from tetviz.landscape.hessian import SurrogateHessian
 
-RADII = (0.01, 0.03, 0.1, 0.3)
+DEFAULT_RADII = (0.01, 0.03, 0.1, 0.3)
 BASES = 2
 NO_CURVATURE = "the surrogate Hessian is zero along every direction that was tried"
 NOT_FINITE = "the double backward pass through the surrogates is not finite: there is no surrogate Hessian"
 
 
 def compute_curvature(
-    probe: Probe,
+    evaluator: Evaluator,
     directions: int = 32,
-    radii: Sequence[float] = RADII,
+    radii: Sequence[float] = DEFAULT_RADII,
     *,
     eigenvalues: int = 5,
     trace_probes: int = 20,
@@ -41,7 +47,7 @@ def compute_curvature(
     loss: str = "sdt",
     policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS,
     seed: int = 0,
-    record: Record | None = None,
+    store: Store | None = None,
 ) -> Curvature:
     """The surrogate Hessian, and what finite steps say of the loss that is measured.
 
@@ -50,7 +56,7 @@ def compute_curvature(
     independent random points at the distance r from the checkpoint.
 
     Args:
-        probe: the network and how it is measured.
+        evaluator: the network and how it is measured.
         directions: how many.
         radii: shares of the norm of the weights.
         eigenvalues: how many of the largest.
@@ -60,18 +66,19 @@ def compute_curvature(
         loss: ``sdt`` or ``tet``, that gradient and Hessian are of.
         policy: role to treatment.
         seed: of the directions and of the Hessian's random vectors.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
 
     Returns:
         The curvature.
 
     Raises:
-        ValueError: a probe of another batch-norm policy.
+        ResultError: the file holds another result.
+        ValueError: an evaluator of another batch-norm policy.
     """
-    if probe.bn != "frozen":
-        raise ValueError(f"a curvature is measured with frozen batch-norm statistics, not {probe.bn!r}")
-    record = record or Record()
-    weights = random_parameters(probe, policy)
+    if evaluator.bn != "frozen":
+        raise ValueError(f"a curvature is measured with frozen batch-norm statistics, not {evaluator.bn!r}")
+    store = store or Store()
+    weights = random_parameters(evaluator, policy)
     settings = {
         "kind": "curvature",
         "radii": list(radii),
@@ -83,12 +90,12 @@ def compute_curvature(
     size = sum(weight.numel() for weight in weights.values())
     words = np.random.SeedSequence(seed).generate_state(directions * (1 + BASES)).astype(np.int64)
     words = words.reshape(directions, 1 + BASES)
-    steps, ranks = probe.timesteps, min(eigenvalues, size)
+    steps, ranks = evaluator.timesteps, min(eigenvalues, size)
     shape, shifted = (directions, len(radii), 2), (directions, BASES, len(radii), 2)
     empty = Curvature(
         **unmeasured(*shape, steps),
         timestep=np.arange(1, steps + 1),
-        sample=probe.samples,
+        sample=evaluator.samples,
         rank=np.arange(ranks),
         eigenvalue=np.full(ranks, np.nan),
         eigenvalue_residual=np.full(ranks, np.nan),
@@ -114,64 +121,66 @@ def compute_curvature(
         parameters=size,
         weight_norm=length(weights),
         plane_seed=seed,
-        t_train=probe.t_train,
-        provenance=record.describe(probe, probe.request([], settings)),
+        t_train=evaluator.t_train,
+        provenance=store.describe(evaluator, evaluator.request([], settings)),
     )
-    if record.path is not None and not record.force and Path(record.path).exists():
-        check_same(record.path, empty)
-        begun = load(record.path, Curvature)
+    if store.path is not None and not store.force and Path(store.path).exists():
+        check_same(store.path, empty)
+        begun = load(store.path, Curvature)
     else:
-        centre = probe.measure({})
-        units = [_unit(probe, int(word), policy) for word in words[:, 0]]
+        centre = evaluator.measure({})
+        units = [_unit(evaluator, word, policy) for word in words[:, 0]]
         begun = dataclasses.replace(
             empty,
             center_sdt_loss=centre.sdt_loss,
             center_tet_loss=centre.tet_loss,
-            **_surrogate(probe, weights, units, loss, ranks, trace_probes, lanczos_steps, bins, seed),
+            **_surrogate(evaluator, weights, units, empty, lanczos_steps),
         )
-    return record.finish(begun, lambda result: _fill(result, probe, policy, record))
+    return store.finish(begun, lambda result: _fill(result, evaluator, policy, store))
 
 
-def _fill(result: Curvature, probe: Probe, policy: Mapping[str, str], record: Record) -> None:
-    for index, seed in enumerate(result.direction_seed):
-        if result.done[index].all() and result.shifted_done[index].all():
-            continue
-        along = scaled_to(_unit(probe, int(seed), policy), result.weight_norm)
-        bases = [scaled_to(_unit(probe, int(s), policy), result.weight_norm) for s in result.base_seed[index]]
+def _fill(result: Curvature, evaluator: Evaluator, policy: Mapping[str, str], store: Store) -> None:
+    for index in range(len(result.direction)):
+        if not (result.done[index].all() and result.shifted_done[index].all()):
+            _fill_direction(result, evaluator, policy, index, store)
 
-        def step(i: int, j: int, d: dict[str, Tensor] = along) -> tuple[float, dict[str, Tensor]]:
-            return float(result.side[j] * result.radius[i]), d
 
-        def at(point: Point, step: Any = step) -> TemporalProfile:
-            _, i, j = point
-            return probe.measure(displaced(probe.origin, step(i, j)))
+def _fill_direction(
+    result: Curvature, evaluator: Evaluator, policy: Mapping[str, str], index: int, store: Store
+) -> None:
+    along = scaled_to(_unit(evaluator, result.direction_seed[index], policy), result.weight_norm)
+    bases = [scaled_to(_unit(evaluator, seed, policy), result.weight_norm) for seed in result.base_seed[index]]
 
-        def around(point: Point, step: Any = step, bases: Any = bases) -> TemporalProfile:
-            _, base, i, j = point
-            return probe.measure(displaced(probe.origin, (float(result.radius[i]), bases[base]), step(i, j)))
+    def step(i: int, j: int) -> tuple[float, Direction]:
+        return float(result.side[j] * result.radius[i]), along
 
-        places = [(i, j) for i in range(len(result.radius)) for j in range(2)]
-        record.visit(result, ((index, i, j) for i, j in places), at)
-        record.visit(result, ((index, b, i, j) for b in range(BASES) for i, j in places), around, "shifted_")
+    def at(point: Point) -> TemporalProfile:
+        _, i, j = point
+        return evaluator.measure_along(step(i, j))
+
+    def around(point: Point) -> TemporalProfile:
+        _, base, i, j = point
+        return evaluator.measure_along((float(result.radius[i]), bases[base]), step(i, j))
+
+    places = [(i, j) for i in range(len(result.radius)) for j in range(2)]
+    store.visit(result, ((index, i, j) for i, j in places), at)
+    store.visit(result, ((index, b, i, j) for b in range(BASES) for i, j in places), around, "shifted_")
 
 
 def _surrogate(
-    probe: Probe,
+    evaluator: Evaluator,
     weights: Mapping[str, Tensor],
-    units: Sequence[Mapping[str, Tensor]],
-    loss: str,
-    ranks: int,
-    trace_probes: int,
-    steps: int,
-    bins: int,
-    seed: int,
+    units: Sequence[Direction],
+    wanted: Curvature,
+    lanczos_steps: int,
 ) -> dict[str, Any]:
     # All that the surrogate gradient and the surrogate Hessian say; NaN and a note where they are not finite.
     # Imported late: curvlinops takes a second and nothing else needs it.
     from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
 
-    gradient = surrogate_gradient(probe, loss, weights)
-    hessian = SurrogateHessian(probe, loss, weights)
+    gradient = surrogate_gradient(evaluator, wanted.loss, weights)
+    hessian = SurrogateHessian(evaluator, wanted.loss, weights)
+    ranks, trace_probes, seed = len(wanted.rank), len(wanted.trace_probe), wanted.plane_seed
     fields: dict[str, Any] = {
         "slope": np.array([inner(unit, gradient) for unit in units]),
         "gradient_norm": length(gradient),
@@ -184,7 +193,7 @@ def _surrogate(
         return fields | zero | {"eigenvalue_residual": np.zeros(ranks), "note": NO_CURVATURE}
     try:
         values, residuals = top_eigenvalues(hessian, ranks, seed)
-        places, density = spectral_density(hessian, min(steps, hessian.shape[0]), bins, seed)
+        places, density = spectral_density(hessian, min(lanczos_steps, hessian.shape[0]), len(wanted.bin), seed)
     except ArpackError as error:
         return fields | {"note": f"the eigenvalues of the surrogate Hessian were not found: {error}"}
     return fields | {
@@ -196,19 +205,14 @@ def _surrogate(
     }
 
 
-def _along(
-    hessian: "SurrogateHessian", weights: Mapping[str, Tensor], units: Sequence[Mapping[str, Tensor]]
-) -> FloatArray:
-    # One product at a time: a batch of them would hold as many graphs.
-    return np.array(
-        [
-            math.fsum(float((unit[n] * product).sum()) for n, product in zip(weights, hessian @ columns, strict=True))
-            for unit in units
-            for columns in [[unit[n] for n in weights]]
-        ]
-    )
+def _along(hessian: "SurrogateHessian", weights: Mapping[str, Tensor], units: Sequence[Direction]) -> FloatArray:
+    curvatures = []
+    for unit in units:  # one product at a time: a batch of them would hold as many graphs
+        columns = [unit[name] for name in weights]
+        products = hessian @ columns
+        curvatures.append(math.fsum(float((u * v).sum()) for u, v in zip(columns, products, strict=True)))
+    return np.array(curvatures)
 
 
-def _unit(probe: Probe, seed: int, policy: Mapping[str, str]) -> dict[str, Tensor]:
-    noise = random_direction(probe.model, seed, "none", random_only(policy))
-    return scaled_to(moving(noise), 1.0)
+def _unit(evaluator: Evaluator, seed: int, policy: Mapping[str, str]) -> Direction:
+    return scaled_to(random_noise(evaluator.model, int(seed), policy), 1.0)

@@ -4,6 +4,7 @@ A direction maps every unique parameter name to a tensor of its shape. Parameter
 direction of zero, so they stay where they are.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -101,7 +102,7 @@ def filter_normalize(
 def random_direction(
     model: nn.Module, seed: int, norm: str = "filter", policy: Mapping[str, str] = HOLD_ALL_BUT_WEIGHTS
 ) -> Direction:
-    """A Gaussian direction over the unique parameters of a network, rebuildable from its seed.
+    """A Gaussian direction over the unique parameters of a network (Li et al. 2018), rebuildable from its seed.
 
     Args:
         model: the network that the direction starts from.
@@ -133,6 +134,12 @@ def random_direction(
     return direction
 
 
+def random_noise(model: nn.Module, seed: int, policy: Mapping[str, str]) -> Direction:
+    """Standard normal noise on the parameters that a policy moves at random."""
+    random_only = {role: "random" if treatment == "random" else "hold" for role, treatment in policy.items()}
+    return moving(random_direction(model, seed, "none", random_only))
+
+
 def rescaled(direction: Tensor, weight: Tensor, norm: str, filters: Filters) -> Tensor:
     """One tensor of a direction, normalised.
 
@@ -148,3 +155,39 @@ def rescaled(direction: Tensor, weight: Tensor, norm: str, filters: Filters) -> 
         ratio = w.reshape(shape).norm(dim=inputs, keepdim=True) / d.reshape(shape).norm(dim=inputs, keepdim=True)
         d = (d.reshape(shape) * ratio.nan_to_num(0.0, 0.0, 0.0)).reshape(d.shape)
     return d.to(weight.dtype)
+
+
+def moving(direction: Mapping[str, Tensor]) -> Direction:
+    """A direction without the parameters that it leaves where they are."""
+    return {name: tensor for name, tensor in direction.items() if bool(tensor.any())}
+
+
+def displaced(origin: Mapping[str, Tensor], *terms: tuple[float, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Weights moved along directions, w + a * d + b * e + ..., computed anew from w."""
+    weights: dict[str, Tensor] = {}
+    for coefficient, direction in terms:
+        for name, tensor in direction.items():
+            weights[name] = weights.get(name, origin[name]) + coefficient * tensor
+    return weights
+
+
+def inner(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
+    """Inner product of two directions, in float64."""
+    return math.fsum(float((tensor.double() * b[name].double()).sum()) for name, tensor in a.items())
+
+
+def length(direction: Mapping[str, Tensor]) -> float:
+    """L2 norm of a direction."""
+    return math.sqrt(inner(direction, direction))
+
+
+def scaled_to(direction: Mapping[str, Tensor], norm: float) -> Direction:
+    """A direction of a given length."""
+    factor = norm / length(direction)
+    return {name: factor * tensor for name, tensor in direction.items()}
+
+
+def policy_text(policy: Mapping[str, str]) -> str:
+    """What is done with each role of parameter, in words, such as ``"random weight; hold bias, norm, neuron"``."""
+    groups = {treatment: [r for r, t in policy.items() if t == treatment] for treatment in policy.values()}
+    return "; ".join(f"{treatment} {', '.join(roles)}" for treatment, roles in groups.items())

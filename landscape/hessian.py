@@ -12,22 +12,22 @@ from curvlinops.sampling import random_vector
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
+from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.gradient import loss_shares
-from tetviz.landscape.probe import Probe
 from tetviz.models.foreign.isolation import differentiating
 from tetviz.results.schema import FloatArray
 from tetviz.training.loop import seeded
 from tetviz.training.profile import exact_kernels
 
-TOLERANCE = 1e-3
-ROUGH = 1e-2  # of the ends of the spectrum, which get a margin
-SMALL = 256
-REPEATS = 2
-MARGIN = 0.1
+_TOLERANCE = 1e-3
+_ROUGH = 1e-2  # of the ends of the spectrum, which get a margin
+DENSE_ROWS = 256  # up to which a matrix is decomposed whole
+_REPEATS = 2
+_MARGIN = 0.1
 
 
 class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
-    """H v = grad(grad(L) . v), by two backward passes through the surrogates, over all samples of a probe.
+    """H v = grad(grad(L) . v), by two backward passes through the surrogates, over all samples of an evaluator.
 
     curvlinops' own Hessian runs ``torch.func`` over the network, which spikes of other libraries do not allow;
     two backward passes work wherever training did. With a surrogate H is symmetric (its second derivatives
@@ -36,12 +36,12 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
 
     SELF_ADJOINT = True
 
-    def __init__(self, probe: Probe, loss: str, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, evaluator: Evaluator, loss: str, weights: Mapping[str, Tensor]) -> None:
         shapes = [tuple(weight.shape) for weight in weights.values()]
         super().__init__(shapes, shapes)
-        probe.place({})
-        parameters = dict(probe.model.named_parameters())
-        self._probe, self._loss = probe, loss
+        evaluator.place({})
+        parameters = dict(evaluator.model.named_parameters())
+        self._evaluator, self._loss = evaluator, loss
         self._parameters = [parameters[name] for name in weights]
 
     @property
@@ -58,8 +58,7 @@ class SurrogateHessian(PyTorchLinearOperator):  # type: ignore[misc]
         columns = X[0].shape[-1]
         products = [torch.zeros_like(block) for block in X]
         with exact_kernels():
-            for share in loss_shares(self._probe, self._loss):
-                value = share()
+            for value in loss_shares(self._evaluator, self._loss):
                 with differentiating(value):
                     gradients = torch.autograd.grad(value, self._parameters, create_graph=True, materialize_grads=True)
                 for k in range(columns):
@@ -96,30 +95,30 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
 
     Of a matrix of up to 256 rows all eigenvalues are taken, with the same Gaussian bumps.
     """
-    if hessian.shape[0] <= SMALL:
+    if hessian.shape[0] <= DENSE_ROWS:
         values, _ = _eigenpairs(hessian, hessian.shape[0], "LA", seed)
         low, high = float(values[0]), float(values[-1])
         values = np.repeat(values, 2)  # the width of the bumps takes at least two
         even = torch.full((1, len(values)), len(values) ** -0.5, dtype=torch.float64)
         iteration = torch.from_numpy(values).double(), even
         span = (low, high) if high > low else (low - abs(low) - 1, high + abs(high) + 1)
-        places, density = lanczos_approximate_spectrum_from_iter(iteration, span, bins, 3.0, MARGIN)
+        places, density = lanczos_approximate_spectrum_from_iter(iteration, span, bins, 3.0, _MARGIN)
     else:
         # Given, because curvlinops would look for them from a start that no seed reaches.
-        low, high = (float(_eigenpairs(hessian, 1, end, seed, ROUGH)[0][0]) for end in ("SA", "LA"))
+        low, high = (float(_eigenpairs(hessian, 1, end, seed, _ROUGH)[0][0]) for end in ("SA", "LA"))
         with seeded(seed):
             places, density = lanczos_approximate_spectrum(
-                hessian, steps, num_points=bins, num_repeats=REPEATS, boundaries=(low, high), margin=MARGIN
+                hessian, steps, num_points=bins, num_repeats=_REPEATS, boundaries=(low, high), margin=_MARGIN
             )
     return places.double().cpu().numpy(), density.double().cpu().numpy()
 
 
 def _eigenpairs(
-    hessian: SurrogateHessian, count: int, which: str, seed: int, tolerance: float = TOLERANCE
+    hessian: SurrogateHessian, count: int, which: str, seed: int, tolerance: float = _TOLERANCE
 ) -> tuple[Any, Any]:
     # In increasing order. A small matrix is decomposed whole: Lanczos fails where few eigenvalues differ.
     operator, size = hessian.to_scipy(), hessian.shape[0]
-    if size <= SMALL:
+    if size <= DENSE_ROWS:
         matrix = operator @ np.eye(size, dtype=operator.dtype)
         values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
         chosen = slice(size - count, size) if which == "LA" else slice(0, count)

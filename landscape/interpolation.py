@@ -3,101 +3,110 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from tetviz.landscape.batchnorm import batch_norms
+from tetviz.landscape.evaluator import Evaluator, split_state
 from tetviz.landscape.lines import common_fields
-from tetviz.landscape.probe import Probe, split_state
-from tetviz.landscape.record import Point, Record, coarse_to_fine
+from tetviz.landscape.store import AT_CHECKPOINTS, Point, Store, coarse_to_fine
 from tetviz.results import MEASURED, Lines
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
 
-State = Mapping[str, Tensor]
+_State = Mapping[str, Tensor]
 
 
 def compute_interpolation(
-    probe: Probe, other: State, x: FloatArray, loss: str = "sdt", record: Record | None = None
+    evaluator: Evaluator, other: _State, x: FloatArray, loss: str = "sdt", store: Store | None = None
 ) -> Lines:
     """Both losses on the straight line from one checkpoint to another, (1 - x) w_0 + x w_1.
 
     There is a line for each treatment of the batch-norm statistics: ``held`` at those of the first checkpoint,
     ``interpolated`` like the weights (outside [0, 1] a variance may turn negative, which gives NaN) and, if the
-    probe has calibration data, ``recalibrated`` at every point. A network without batch normalisation has one
+    evaluator has calibration data, ``recalibrated`` at every point. A network without batch normalisation has one
     line, ``straight``.
 
     Args:
-        probe: the first checkpoint, with the policy ``frozen``.
+        evaluator: the first checkpoint, with the policy ``frozen``.
         other: state_dict of the second.
         x: coordinates; 0 is the first checkpoint, 1 the second.
         loss: the loss that the lines are about; both are stored.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
 
     Returns:
         The lines, and in ``end_*`` both checkpoints with their own statistics.
 
     Raises:
-        ValueError: a probe of another policy.
+        CheckpointError: the second checkpoint holds another network.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, or an evaluator of another policy.
     """
-    if probe.bn != "frozen":
-        raise ValueError(f"the lines have policies of their own: take a probe with bn 'frozen', not {probe.bn!r}")
-    record = record or Record()
-    weights, buffers = split_state(probe, other)
+    if evaluator.bn != "frozen":
+        raise ValueError(
+            f"the lines have policies of their own: take an evaluator with bn 'frozen', not {evaluator.bn!r}"
+        )
+    store = store or Store()
+    weights, buffers = split_state(evaluator, other)
     names = ["straight"]
-    if batch_norms(probe.model):
-        names = ["held", "interpolated", *(["recalibrated"] if probe.calibration else [])]
+    if batch_norms(evaluator.model):
+        names = ["held", "interpolated", *(["recalibrated"] if evaluator.calibration else [])]
 
     def at(lines: Lines, point: Point) -> TemporalProfile:
         line, t = point[0], float(lines.x[point[1]])
-        statistics = {} if names[line] == "held" else _mixed(probe.buffers, buffers, t)
+        statistics = {} if names[line] == "held" else _mixed(evaluator.buffers, buffers, t)
         calibrated = names[line] == "recalibrated"
-        profile = probe.measure(_mixed(probe.origin, weights, t), statistics, calibrated=calibrated)
+        profile = evaluator.measure(_mixed(evaluator.origin, weights, t), statistics, calibrated=calibrated)
         # A neuron whose potential is NaN stays silent, and its network would have a finite loss.
         negative = any(name.endswith("running_var") and bool((b < 0).any()) for name, b in statistics.items())
         return _unknown(profile) if negative and not calibrated else profile
 
-    length = _distance(probe.origin, weights)
+    length = _distance(evaluator.origin, weights)
     arc = np.repeat(length * x[None], len(names), axis=0)
-    return _between(probe, weights, buffers, names, x, arc, {"path": "linear", "loss": loss}, at, record)
+    return _between(evaluator, weights, buffers, names, x, arc, {"path": "linear", "loss": loss}, at, store)
 
 
 def compute_curve(
-    probe: Probe,
-    other: State,
-    control: State,
+    evaluator: Evaluator,
+    other: _State,
+    control: _State,
     x: FloatArray,
     loss: str = "sdt",
-    record: Record | None = None,
+    store: Store | None = None,
 ) -> Lines:
     """Both losses on the straight line and on a quadratic Bezier curve between two checkpoints.
 
-    (1 - x)^2 w_0 + 2 x (1 - x) c + x^2 w_1 (Garipov et al. 2018, eq. 6), batch-norm statistics as the probe's
+    (1 - x)^2 w_0 + 2 x (1 - x) c + x^2 w_1 (Garipov et al. 2018, eq. 6), batch-norm statistics as the evaluator's
     policy says.
 
     Args:
-        probe: the first checkpoint.
+        evaluator: the first checkpoint.
         other: state_dict of the second.
         control: parameter name to the control point c.
         x: coordinates in [0, 1].
         loss: the loss that the lines are about; both are stored.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
 
     Returns:
         The lines ``straight`` and ``curve``.
+
+    Raises:
+        CheckpointError: the second checkpoint holds another network.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss.
     """
-    record = record or Record()
-    weights, buffers = split_state(probe, other)
-    control = {name: tensor.to(probe.origin[name]) for name, tensor in control.items()}
+    store = store or Store()
+    weights, buffers = split_state(evaluator, other)
+    control = {name: tensor.to(evaluator.origin[name]) for name, tensor in control.items()}
 
     def place(line: int, t: float) -> dict[str, Tensor]:
-        return bezier(probe.origin, control, weights, t) if line else _mixed(probe.origin, weights, t)
+        return bezier(evaluator.origin, control, weights, t) if line else _mixed(evaluator.origin, weights, t)
 
     def at(lines: Lines, point: Point) -> TemporalProfile:
-        return probe.measure(place(point[0], float(lines.x[point[1]])))
+        return evaluator.measure(place(point[0], float(lines.x[point[1]])))
 
     steps = [
         [_distance(place(line, float(a)), place(line, float(b))) for a, b in itertools.pairwise(x)] for line in (0, 1)
@@ -105,11 +114,11 @@ def compute_curve(
     arc = np.concatenate([np.zeros((2, 1)), np.cumsum(steps, axis=1)], axis=1)
     tensors = {f"control {name}": tensor for name, tensor in control.items()}
     settings = {"path": "bezier", "loss": loss}
-    return _between(probe, weights, buffers, ["straight", "curve"], x, arc, settings, at, record, tensors)
+    return _between(evaluator, weights, buffers, ["straight", "curve"], x, arc, settings, at, store, tensors)
 
 
-def bezier(start: State, control: State, end: State, t: float) -> dict[str, Tensor]:
-    """A point of a quadratic Bezier curve in parameter space.
+def bezier(start: _State, control: _State, end: _State, t: float) -> dict[str, Tensor]:
+    """A point of a quadratic Bezier curve in parameter space (Garipov et al. 2018, eq. 6).
 
     Args:
         start: parameter name to tensor, t = 0.
@@ -124,40 +133,40 @@ def bezier(start: State, control: State, end: State, t: float) -> dict[str, Tens
 
 
 def _between(
-    probe: Probe,
-    weights: State,
-    buffers: State,
+    evaluator: Evaluator,
+    weights: _State,
+    buffers: _State,
     names: list[str],
     x: FloatArray,
     arc: FloatArray,
     settings: dict[str, str],
-    at: Any,
-    record: Record,
-    tensors: State | None = None,
+    at: Callable[[Lines, Point], TemporalProfile],
+    store: Store,
+    tensors: _State | None = None,
 ) -> Lines:
     moved = [(f"other {name}", tensor) for name, tensor in [*weights.items(), *buffers.items()]]
-    request = probe.request([*moved, *(tensors or {}).items()], {**settings, "x": x.tolist(), "names": names})
+    request = evaluator.request([*moved, *(tensors or {}).items()], {**settings, "x": x.tolist(), "names": names})
     fields = {
-        **common_fields(probe, names, x, settings["loss"]),
+        **common_fields(evaluator, names, x, settings["loss"]),
         "end": np.arange(2),
-        **{f"end_{name}": np.full((2, probe.timesteps), np.nan) for name in ("sdt_loss", "tet_loss", "accuracy")},
+        **{f"end_{name}": np.full((2, evaluator.timesteps), np.nan) for name in AT_CHECKPOINTS},
         "arc": arc,
         "direction_seed": np.full(len(names), -1),
         "path": settings["path"],
-        "bn": probe.bn if settings["path"] == "bezier" else ", ".join(names),
+        "bn": evaluator.bn if settings["path"] == "bezier" else ", ".join(names),
         "norm": "checkpoints",
-        "provenance": record.describe(probe, request),
+        "provenance": store.describe(evaluator, request),
     }
 
     def fill(lines: Lines) -> None:
         for end, state in enumerate([{}, {**weights, **buffers}]):
             if np.isnan(lines.end_accuracy[end, -1]):
-                profile = probe.measure_checkpoint(state)
-                for name in ("sdt_loss", "tet_loss", "accuracy"):
+                profile = evaluator.measure_checkpoint(state)
+                for name in AT_CHECKPOINTS:
                     getattr(lines, f"end_{name}")[end] = getattr(profile, name)
-        record.visit(lines, _columns(lines), lambda point: at(lines, point))
+        store.visit(lines, _columns(lines), lambda point: at(lines, point))
 
-    return record.finish(Lines(**fields), fill)
+    return store.finish(Lines(**fields), fill)
 
 
 def _columns(lines: Lines) -> list[Point]:
@@ -170,10 +179,10 @@ def _unknown(profile: TemporalProfile) -> TemporalProfile:
     return dataclasses.replace(profile, **nothing)
 
 
-def _mixed(start: State, end: State, t: float) -> dict[str, Tensor]:
+def _mixed(start: _State, end: _State, t: float) -> dict[str, Tensor]:
     # Exact at both ends, which start + t * (end - start) is not. Counters are not interpolated.
     return {n: (1 - t) * w + t * end[n] if w.is_floating_point() else w for n, w in start.items()}
 
 
-def _distance(a: State, b: State) -> float:
+def _distance(a: _State, b: _State) -> float:
     return math.sqrt(math.fsum(float(((b[n].double() - w.double()) ** 2).sum()) for n, w in a.items()))

@@ -6,41 +6,46 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tetviz.landscape.planes import Plane, inner
-from tetviz.landscape.probe import Probe, displaced, moving
-from tetviz.landscape.record import Point, Record, coarse_to_fine, unmeasured
-from tetviz.landscape.surface import check_directions, policy_text
+from tetviz.landscape.directions import length, moving, policy_text
+from tetviz.landscape.evaluator import Evaluator
+from tetviz.landscape.planes import Plane
+from tetviz.landscape.store import AT_CHECKPOINTS, Point, Store, coarse_to_fine, unmeasured
+from tetviz.landscape.surface import check_directions
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
 
 
 def compute_lines(
-    probe: Probe, planes: Sequence[Plane], x: FloatArray, loss: str = "sdt", record: Record | None = None
+    evaluator: Evaluator, planes: Sequence[Plane], x: FloatArray, loss: str = "sdt", store: Store | None = None
 ) -> Lines:
     """Both losses along the axes of random planes: two lines a plane, the same as in a surface of that seed.
 
     Args:
-        probe: the network and how it is measured.
+        evaluator: the network and how it is measured.
         planes: two directions each.
         x: coordinates along every line.
         loss: the loss that the lines are about; both are stored.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
 
     Returns:
         The lines: number 2 k is along the first direction of plane k, number 2 k + 1 along the second.
+
+    Raises:
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
-    record = record or Record()
-    empty = Lines(**line_fields(probe, planes, x, loss, record))
-    return record.finish(empty, lambda lines: fill_lines(lines, probe, planes, record))
+    store = store or Store()
+    empty = Lines(**line_fields(evaluator, planes, x, loss, store))
+    return store.finish(empty, lambda lines: fill_lines(lines, evaluator, planes, store))
 
 
 def line_fields(
-    probe: Probe,
+    evaluator: Evaluator,
     planes: Sequence[Plane],
     x: FloatArray,
     loss: str,
-    record: Record,
+    store: Store,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The fields of random lines before they are measured."""
@@ -51,58 +56,62 @@ def line_fields(
 
     def directions() -> Iterator[tuple[str, Tensor]]:
         for index, plane in enumerate(planes):
-            check_directions(probe, plane.x, plane.y)
+            check_directions(evaluator, plane.x, plane.y)
             seeds.extend(plane.direction_seeds)
             for side, direction in (("x", plane.x), ("y", plane.y)):
-                lengths.append(np.sqrt(inner(direction, direction)))
+                lengths.append(length(direction))
                 yield from ((f"{index} {side} {name}", tensor) for name, tensor in direction.items())
 
-    request = probe.request(directions(), {"x": x.tolist(), "loss": loss, **(settings or {})})
+    request = evaluator.request(directions(), {"x": x.tolist(), "loss": loss, **(settings or {})})
     names = [f"plane {index + 1}, {side}" for index in range(len(planes)) for side in "xy"]
     first = planes[0]
     return {
-        **common_fields(probe, names, x, loss),
+        **common_fields(evaluator, names, x, loss),
         "arc": np.array(lengths)[:, None] * x,
         "direction_seed": np.array(seeds),
         "path": "random",
-        "bn": probe.bn,
+        "bn": evaluator.bn,
         "norm": first.norm,
         "policy": policy_text(first.policy),
         "orthogonal": int(first.orthogonal),
         "plane_seed": first.seed,
-        "provenance": record.describe(probe, request),
+        "provenance": store.describe(evaluator, request),
     }
 
 
-def fill_lines(lines: Lines, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
+def fill_lines(lines: Lines, evaluator: Evaluator, planes: Sequence[Plane], store: Store) -> None:
     """Measures what random lines lack, line by line, each from coarse to fine."""
     for index in range(len(planes)):
-        pair = (2 * index, 2 * index + 1)
-        if lines.done[list(pair)].all():
+        if lines.done[2 * index : 2 * index + 2].all():
             continue
         plane = planes[index]
-        for line, along in zip(pair, (moving(plane.x), moving(plane.y)), strict=True):
-
-            def at(point: Point, d: dict[str, Tensor] = along) -> TemporalProfile:
-                return probe.measure(displaced(probe.origin, (float(lines.x[point[1]]), d)))
-
-            record.visit(lines, [(line, i) for (i,) in coarse_to_fine(len(lines.x))], at)
+        _fill_line(lines, evaluator, 2 * index, plane.x, store)
+        _fill_line(lines, evaluator, 2 * index + 1, plane.y, store)
 
 
-def common_fields(probe: Probe, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:
+def _fill_line(lines: Lines, evaluator: Evaluator, line: int, direction: Mapping[str, Tensor], store: Store) -> None:
+    along = moving(direction)
+
+    def at(point: Point) -> TemporalProfile:
+        return evaluator.measure_along((float(lines.x[point[1]]), along))
+
+    store.visit(lines, [(line, i) for (i,) in coarse_to_fine(len(lines.x))], at)
+
+
+def common_fields(evaluator: Evaluator, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:
     """The fields that lines of every path have, before they are measured."""
     if loss not in ("sdt", "tet"):
         raise ValueError(f"unknown loss {loss!r}; take sdt or tet")
     return {
         "line": np.arange(len(names)),
         "x": x,
-        "timestep": np.arange(1, probe.timesteps + 1),
-        "sample": probe.samples,
-        "calibration": probe.calibration_samples,
+        "timestep": np.arange(1, evaluator.timesteps + 1),
+        "sample": evaluator.samples,
+        "calibration": evaluator.calibration_samples,
         "end": np.arange(0),
-        **unmeasured(len(names), len(x), probe.timesteps),
-        **{f"end_{name}": np.empty((0, probe.timesteps)) for name in ("sdt_loss", "tet_loss", "accuracy")},
+        **unmeasured(len(names), len(x), evaluator.timesteps),
+        **{f"end_{name}": np.empty((0, evaluator.timesteps)) for name in AT_CHECKPOINTS},
         "names": tuple(names),
         "loss": loss,
-        "t_train": probe.t_train,
+        "t_train": evaluator.t_train,
     }

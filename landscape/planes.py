@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from tetviz.errors import CheckpointError
 from tetviz.landscape.directions import (
     HOLD_ALL_BUT_WEIGHTS,
     Direction,
+    inner,
     parameter_filters,
     parameter_roles,
     random_direction,
     rescaled,
 )
 
-RIGHT_ANGLE = 1e-12
+_RIGHT_ANGLE = 1e-12
 _MAX_ROUNDS = 200
 
 
@@ -53,11 +54,6 @@ class Plane:
         return inner(self.x, self.y) / lengths if lengths else float("nan")
 
 
-def inner(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Inner product of two directions, in float64."""
-    return math.fsum(float((tensor.double() * b[name].double()).sum()) for name, tensor in a.items())
-
-
 def plane_seeds(seed: int, planes: int) -> list[tuple[int, int]]:
     """The seeds of the directions of several planes; the first planes of a longer list are the same."""
     words = np.random.SeedSequence(seed).generate_state(2 * planes)
@@ -83,6 +79,10 @@ def random_plane(
 
     Returns:
         The plane.
+
+    Raises:
+        CheckpointError: the directions cannot be made orthogonal.
+        ValueError: an unknown norm, role or treatment.
     """
     return RandomPlanes(model, seed, 1, norm, policy, orthogonal)[0]
 
@@ -149,7 +149,7 @@ def orthogonalized(
         raise ValueError("no parameter is random: the directions cannot be made orthogonal")
     for _ in range(_MAX_ROUNDS):
         along, length_of_y = inner(x, y), inner(y, y)
-        if length_of_y and abs(along) <= RIGHT_ANGLE * math.sqrt(inner(x, x) * length_of_y):
+        if length_of_y and abs(along) <= _RIGHT_ANGLE * math.sqrt(inner(x, x) * length_of_y):
             return {name: tensor.to(weights[name].dtype) for name, tensor in y.items()}
         for name, tensor in free.items():
             turned = y[name] - along / square * tensor

@@ -7,27 +7,27 @@ import numpy as np
 from torch import Tensor
 
 from tetviz.errors import CheckpointError
-from tetviz.landscape.directions import random_direction
-from tetviz.landscape.gradient import length, random_only, random_parameters, scaled_to, surrogate_gradient
+from tetviz.landscape.directions import length, random_noise, scaled_to
+from tetviz.landscape.evaluator import Evaluator
+from tetviz.landscape.gradient import random_parameters, surrogate_gradient
 from tetviz.landscape.lines import fill_lines, line_fields
 from tetviz.landscape.planes import Plane
-from tetviz.landscape.probe import Probe, displaced, moving
-from tetviz.landscape.record import Point, Record
+from tetviz.landscape.store import Point, Store
 from tetviz.results import Sharpness
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
 
 DEFAULT_RHO = (0.003, 0.01, 0.03, 0.1)
-LOSSES = ("sdt", "tet")
+_LOSSES = ("sdt", "tet")
 
 
 def compute_sharpness(
-    probe: Probe,
+    evaluator: Evaluator,
     planes: Sequence[Plane],
     x: FloatArray,
     rho: Sequence[float] = DEFAULT_RHO,
     loss: str = "sdt",
-    record: Record | None = None,
+    store: Store | None = None,
 ) -> Sharpness:
     """Everything that the sharpness table is made of.
 
@@ -37,68 +37,76 @@ def compute_sharpness(
     of a fixed length). |w| is the L2 norm of all parameters that are moved at random.
 
     Args:
-        probe: the network and how it is measured.
+        evaluator: the network and how it is measured.
         planes: two directions each, of one random seed.
         x: coordinates along every line.
         rho: lengths of the steps as shares of |w|.
         loss: the loss that the table is about; both are stored.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
 
     Returns:
         The sharpness.
+
+    Raises:
+        CheckpointError: the surrogate gradient is 0 or not finite.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
-    record = record or Record()
-    weights = random_parameters(probe, planes[0].policy)
+    store = store or Store()
+    weights = random_parameters(evaluator, planes[0].policy)
     lengths = np.asarray(rho, dtype=np.float64)
     # A stream of its own, so that no draw repeats the noise of a plane.
     seeds = np.random.SeedSequence([planes[0].seed, 1]).generate_state(len(planes)).astype(np.int64)
-    shape = (len(planes), len(lengths), probe.timesteps)
+    shape = (len(planes), len(lengths), evaluator.timesteps)
     fields: dict[str, Any] = {
-        **line_fields(probe, planes, x, loss, record, {"rho": lengths.tolist()}),
+        **line_fields(evaluator, planes, x, loss, store, {"rho": lengths.tolist()}),
         "rho": lengths,
         "draw": np.arange(len(planes)),
         "draw_seed": seeds,
-        **{f"sam_{name}_loss": np.full(shape[1:], np.nan) for name in LOSSES},
-        **{f"average_{name}_loss": np.full(shape, np.nan) for name in LOSSES},
+        **{f"sam_{name}_loss": np.full(shape[1:], np.nan) for name in _LOSSES},
+        **{f"average_{name}_loss": np.full(shape, np.nan) for name in _LOSSES},
         "sam_done": np.zeros(shape[1], np.int8),
         "average_done": np.zeros(shape[:2], np.int8),
         "weight_norm": length(weights),
     }
 
     def fill(result: Sharpness) -> None:
-        _fill_steps(result, probe, planes[0].policy, weights, record)
-        fill_lines(result, probe, planes, record)
+        _fill_ascent(result, evaluator, weights, store)
+        for draw in range(len(planes)):
+            _fill_draw(result, evaluator, planes[0].policy, draw, store)
+        fill_lines(result, evaluator, planes, store)
 
-    return record.finish(Sharpness(**fields), fill)
+    return store.finish(Sharpness(**fields), fill)
 
 
-def _fill_steps(
-    result: Sharpness, probe: Probe, policy: Mapping[str, str], weights: Mapping[str, Tensor], record: Record
-) -> None:
-    if not result.sam_done.all():
-        ascents = {name: _ascent(probe, name, weights, result.weight_norm) for name in LOSSES}
-        for i, rho in enumerate(result.rho):
-            if result.sam_done[i]:
-                continue
-            for name, ascent in ascents.items():
-                profile = probe.measure(displaced(probe.origin, (float(rho), ascent)))
-                getattr(result, f"sam_{name}_loss")[i] = getattr(profile, f"{name}_loss")
-            result.sam_done[i] = 1
-            record.report(result)
-    for draw, seed in enumerate(result.draw_seed):
-        if result.average_done[draw].all():
+def _fill_ascent(result: Sharpness, evaluator: Evaluator, weights: Mapping[str, Tensor], store: Store) -> None:
+    if result.sam_done.all():
+        return
+    ascents = {name: _ascent(evaluator, name, weights, result.weight_norm) for name in _LOSSES}
+    for i, rho in enumerate(result.rho):
+        if result.sam_done[i]:
             continue
-        noise = moving(random_direction(probe.model, int(seed), "none", random_only(policy)))
-        noise = scaled_to(noise, result.weight_norm)
-
-        def at(point: Point, d: dict[str, Tensor] = noise) -> TemporalProfile:
-            return probe.measure(displaced(probe.origin, (float(result.rho[point[1]]), d)))
-
-        record.visit(result, ((draw, i) for i in range(len(result.rho))), at, "average_")
+        for name, ascent in ascents.items():
+            profile = evaluator.measure_along((float(rho), ascent))
+            getattr(result, f"sam_{name}_loss")[i] = getattr(profile, f"{name}_loss")
+        result.sam_done[i] = 1
+        store.report(result)
 
 
-def _ascent(probe: Probe, loss: str, weights: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]:
-    gradient = surrogate_gradient(probe, loss, weights)
+def _fill_draw(result: Sharpness, evaluator: Evaluator, policy: Mapping[str, str], draw: int, store: Store) -> None:
+    if result.average_done[draw].all():
+        return
+    noise = random_noise(evaluator.model, int(result.draw_seed[draw]), policy)
+    along = scaled_to(noise, result.weight_norm)
+
+    def at(point: Point) -> TemporalProfile:
+        return evaluator.measure_along((float(result.rho[point[1]]), along))
+
+    store.visit(result, ((draw, i) for i in range(len(result.rho))), at, "average_")
+
+
+def _ascent(evaluator: Evaluator, loss: str, weights: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]:
+    gradient = surrogate_gradient(evaluator, loss, weights)
     if not np.isfinite(length(gradient)) or not length(gradient):
         raise CheckpointError(
             f"the surrogate gradient of L_{loss.upper()} is {length(gradient)} at the checkpoint: there is no way up; "

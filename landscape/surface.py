@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from tetviz.landscape.directions import moving, policy_text
+from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.planes import Plane
-from tetviz.landscape.probe import Probe, displaced, moving
-from tetviz.landscape.record import Point, Record, coarse_to_fine, unmeasured
+from tetviz.landscape.store import Point, Store, coarse_to_fine, unmeasured
 from tetviz.results import Provenance, Surface
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import TemporalProfile
@@ -69,26 +70,32 @@ def compute_surface(
     model is not touched.
 
     Args:
-        model: as in :class:`Probe`.
-        data: as in :class:`Probe`.
+        model: as in :class:`Evaluator`.
+        data: as in :class:`Evaluator`.
         plane: two directions over the model's parameters, or several such planes, finished one after the other.
         grid: points a side on [-1, 1], or the pair (x values, y values).
-        timesteps: as in :class:`Probe`.
-        indices: as in :class:`Probe`.
+        timesteps: as in :class:`Evaluator`.
+        indices: as in :class:`Evaluator`.
         batch_size: samples a batch.
-        bn: batch-norm policy, as in :class:`Probe`.
-        calibration: as in :class:`Probe`.
-        calibration_indices: as in :class:`Probe`.
+        bn: batch-norm policy, as in :class:`Evaluator`.
+        calibration: as in :class:`Evaluator`.
+        calibration_indices: as in :class:`Evaluator`.
         loss: the loss that the surface is about; both are stored.
-        path: as in :class:`Record`.
-        force: as in :class:`Record`.
-        provenance: as in :class:`Record`.
-        progress: as in :class:`Record`.
+        path: as in :class:`Store`.
+        force: as in :class:`Store`.
+        provenance: as in :class:`Store`.
+        progress: as in :class:`Store`.
 
     Returns:
         The surface.
+
+    Raises:
+        CheckpointError: a batch-norm policy for a network without batch normalisation.
+        DataError: no samples.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss or policy, a plane of another network, or a grid without the centre 0.
     """
-    probe = Probe(
+    evaluator = Evaluator(
         model,
         data,
         timesteps,
@@ -101,36 +108,40 @@ def compute_surface(
     planes = [plane] if isinstance(plane, Plane) else plane
     axes = (grid_coordinates(grid),) * 2 if isinstance(grid, int) else grid
     x, y = (np.asarray(axis, dtype=np.float64) for axis in axes)
-    return surface_on(probe, planes, x, y, loss, Record(path, force, provenance, progress))
+    return surface_on(evaluator, planes, x, y, loss, Store(path, force, provenance, progress))
 
 
 def surface_on(
-    probe: Probe, planes: Sequence[Plane], x: FloatArray, y: FloatArray, loss: str, record: Record
+    evaluator: Evaluator, planes: Sequence[Plane], x: FloatArray, y: FloatArray, loss: str, store: Store
 ) -> Surface:
-    """The surface that a probe finds on planes.
+    """The surface that an evaluator finds on planes.
 
     Args:
-        probe: the network and how it is measured.
+        evaluator: the network and how it is measured.
         planes: two directions each.
         x: coordinates along the first.
         y: coordinates along the second.
         loss: the loss that the surface is about.
-        record: where the points go.
+        store: where the points go.
 
     Returns:
         The surface.
+
+    Raises:
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, no planes, or one of another network.
     """
-    empty = Surface(**surface_fields(probe, planes, x, y, loss, record))
-    return record.finish(empty, lambda surface: fill_surface(surface, probe, planes, record))
+    empty = Surface(**surface_fields(evaluator, planes, x, y, loss, store))
+    return store.finish(empty, lambda surface: fill_surface(surface, evaluator, planes, store))
 
 
 def surface_fields(
-    probe: Probe,
+    evaluator: Evaluator,
     planes: Sequence[Plane],
     x: FloatArray,
     y: FloatArray,
     loss: str,
-    record: Record,
+    store: Store,
     tensors: Iterable[tuple[str, Tensor]] = (),
 ) -> dict[str, Any]:
     """The fields of a surface before it is measured."""
@@ -142,7 +153,7 @@ def surface_fields(
 
     def directions() -> Iterator[tuple[str, Tensor]]:
         for index, plane in enumerate(planes):
-            check_directions(probe, plane.x, plane.y)
+            check_directions(evaluator, plane.x, plane.y)
             cosines.append(plane.cosine)
             seeds.append(plane.direction_seeds)
             for side, direction in (("x", plane.x), ("y", plane.y)):
@@ -150,55 +161,52 @@ def surface_fields(
 
     # Several planes are many tensors; each is hashed as it is built and not kept.
     named = itertools.chain(directions(), tensors)
-    request = probe.request(named, {"x": x.tolist(), "y": y.tolist(), "loss": loss})
+    request = evaluator.request(named, {"x": x.tolist(), "y": y.tolist(), "loss": loss})
     first = planes[0]
     return {
         "plane": np.arange(len(planes)),
         "y": y,
         "x": x,
-        "timestep": np.arange(1, probe.timesteps + 1),
-        "sample": probe.samples,
-        "calibration": probe.calibration_samples,
+        "timestep": np.arange(1, evaluator.timesteps + 1),
+        "sample": evaluator.samples,
+        "calibration": evaluator.calibration_samples,
         "axis": np.arange(2),
         "direction_seed": np.array(seeds),
         "axis_cosine": np.array(cosines),
-        **unmeasured(len(planes), len(y), len(x), probe.timesteps),
+        **unmeasured(len(planes), len(y), len(x), evaluator.timesteps),
         "loss": loss,
-        "bn": probe.bn,
+        "bn": evaluator.bn,
         "norm": first.norm,
         "policy": policy_text(first.policy),
         "orthogonal": int(first.orthogonal),
         "plane_seed": first.seed,
-        "t_train": probe.t_train,
-        "provenance": record.describe(probe, request),
+        "t_train": evaluator.t_train,
+        "provenance": store.describe(evaluator, request),
     }
 
 
-def fill_surface(surface: Surface, probe: Probe, planes: Sequence[Plane], record: Record) -> None:
+def fill_surface(surface: Surface, evaluator: Evaluator, planes: Sequence[Plane], store: Store) -> None:
     """Measures what a surface lacks, plane by plane, each from its centre, and then from coarse to fine."""
-    for index, (plane, done) in enumerate(zip(planes, surface.done, strict=True)):
-        if done.all():
-            continue
-        along_x, along_y = moving(plane.x), moving(plane.y)
-
-        def at(point: Point, d: dict[str, Tensor] = along_x, e: dict[str, Tensor] = along_y) -> TemporalProfile:
-            _, j, i = point
-            return probe.measure(displaced(probe.origin, (float(surface.x[i]), d), (float(surface.y[j]), e)))
-
-        centre = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
-        points = [(index, j, i) for j, i in (centre, *coarse_to_fine(len(surface.y), len(surface.x)))]
-        record.visit(surface, points, at)
+    for index, done in enumerate(surface.done):
+        if not done.all():
+            _fill_plane(surface, evaluator, planes[index], index, store)
 
 
-def check_directions(probe: Probe, *directions: Mapping[str, Tensor]) -> None:
-    """Checks that directions belong to the probe's network."""
-    shapes = {name: tuple(p.shape) for name, p in probe.origin.items()}
+def _fill_plane(surface: Surface, evaluator: Evaluator, plane: Plane, index: int, store: Store) -> None:
+    along_x, along_y = moving(plane.x), moving(plane.y)
+
+    def at(point: Point) -> TemporalProfile:
+        _, j, i = point
+        return evaluator.measure_along((float(surface.x[i]), along_x), (float(surface.y[j]), along_y))
+
+    centre = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
+    points = [(index, j, i) for j, i in (centre, *coarse_to_fine(len(surface.y), len(surface.x)))]
+    store.visit(surface, points, at)
+
+
+def check_directions(evaluator: Evaluator, *directions: Mapping[str, Tensor]) -> None:
+    """Checks that directions belong to the evaluator's network."""
+    shapes = {name: tuple(p.shape) for name, p in evaluator.origin.items()}
     for direction in directions:
         if {name: tuple(d.shape) for name, d in direction.items()} != shapes:
             raise ValueError("the plane belongs to another network: its parameter names or shapes differ")
-
-
-def policy_text(policy: Mapping[str, str]) -> str:
-    """What is done with each role of parameter, in words, such as ``"random weight; hold bias, norm, neuron"``."""
-    groups = {treatment: [r for r, t in policy.items() if t == treatment] for treatment in policy.values()}
-    return "; ".join(f"{treatment} {', '.join(roles)}" for treatment, roles in groups.items())

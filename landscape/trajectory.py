@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from tetviz.errors import CheckpointError
-from tetviz.landscape.planes import Plane, inner
-from tetviz.landscape.probe import Probe, displaced, split_state
-from tetviz.landscape.record import Record
+from tetviz.landscape.directions import inner, length
+from tetviz.landscape.evaluator import Evaluator, split_state
+from tetviz.landscape.planes import Plane
+from tetviz.landscape.store import AT_CHECKPOINTS, Store
 from tetviz.landscape.surface import fill_surface, surface_fields
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
 
-MARGIN = 0.25
-FLAT = 1e-6
+_MARGIN = 0.25
+_FLAT = 1e-6
 
-State = Mapping[str, Tensor]
+_State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,16 @@ class Waypoint:
 
     name: str
     epoch: int
-    state: State
+    state: Mapping[str, Tensor]
 
 
-def displacements(probe: Probe, waypoints: Sequence[Waypoint]) -> list[dict[str, Tensor]]:
-    """How far the checkpoints of a path are from the probe's."""
-    states = [split_state(probe, point.state, point.name)[0] for point in waypoints]
-    return [{name: state[name] - weight for name, weight in probe.origin.items()} for state in states]
+def displacements(evaluator: Evaluator, waypoints: Sequence[Waypoint]) -> list[dict[str, Tensor]]:
+    """How far the checkpoints of a path are from the evaluator's."""
+    states = [split_state(evaluator, point.state, point.name)[0] for point in waypoints]
+    return [{name: state[name] - weight for name, weight in evaluator.origin.items()} for state in states]
 
 
-def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArray]:
+def principal_plane(moves: Sequence[_State]) -> tuple[Plane, FloatArray, FloatArray]:
     """The plane through the reference that holds most of the squared displacements from it.
 
     The axes are the first two right singular vectors of the matrix whose rows are the displacements, which is
@@ -65,7 +66,7 @@ def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArr
         raise CheckpointError(f"{len(moves)} checkpoints span no plane; keep at least 3")
     products = np.array([[inner(a, b) for b in moves] for a in moves])
     squares, vectors = _largest(products)
-    if squares[1] <= FLAT**2 * squares[0]:
+    if squares[1] <= _FLAT**2 * squares[0]:
         raise CheckpointError(
             f"the {len(moves)} checkpoints lie on a line or are the same, they span no plane; keep more of them"
         )
@@ -76,7 +77,7 @@ def principal_plane(moves: Sequence[State]) -> tuple[Plane, FloatArray, FloatArr
     return plane, squares / np.trace(products), _largest(centred)[0] / np.trace(centred)
 
 
-def plane_through(moves: Sequence[State]) -> Plane:
+def plane_through(moves: Sequence[_State]) -> Plane:
     """The plane through the reference and two other checkpoints, with axes at a right angle.
 
     Args:
@@ -89,18 +90,18 @@ def plane_through(moves: Sequence[State]) -> Plane:
         CheckpointError: the three lie on a line.
     """
     first, second = moves
-    length = math.sqrt(inner(first, first))
-    if length:
-        x = {name: tensor / length for name, tensor in first.items()}
+    distance = length(first)
+    if distance:
+        x = {name: tensor / distance for name, tensor in first.items()}
         along = inner(x, second)
         y = {name: tensor - along * x[name] for name, tensor in second.items()}
-        height = math.sqrt(inner(y, y))
-        if height > FLAT * math.sqrt(inner(second, second)):
+        height = length(y)
+        if height > _FLAT * length(second):
             return Plane(x, {n: tensor / height for n, tensor in y.items()}, -1, (-1, -1), "unit", {})
     raise CheckpointError("the three checkpoints lie on a line or two are the same, they span no plane")
 
 
-def project(plane: Plane, moves: Sequence[State]) -> tuple[FloatArray, FloatArray, FloatArray]:
+def project(plane: Plane, moves: Sequence[_State]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where checkpoints are on a plane, by least squares, for directions of any length and angle.
 
     Args:
@@ -115,12 +116,12 @@ def project(plane: Plane, moves: Sequence[State]) -> tuple[FloatArray, FloatArra
     gram = np.array([[inner(a, b) for b in axes] for a in axes])
     along = np.array([[inner(axis, move) for axis in axes] for move in moves])
     coordinates = np.linalg.solve(gram, along.T).T
-    distance = np.array([math.sqrt(inner(move, move)) for move in moves])
+    distance = np.array([length(move) for move in moves])
     left = [
         {name: tensor - a * plane.x[name] - b * plane.y[name] for name, tensor in move.items()}
         for move, (a, b) in zip(moves, coordinates.tolist(), strict=True)
     ]
-    off = np.array([math.sqrt(inner(rest, rest)) for rest in left])
+    off = np.array([length(rest) for rest in left])
     return coordinates, distance, np.divide(off, distance, out=np.zeros_like(off), where=distance > 0)
 
 
@@ -129,39 +130,44 @@ def covering(values: FloatArray, points: int) -> FloatArray:
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     if low == high:
         low, high = -1.0, 1.0
-    margin = MARGIN * (high - low)
+    margin = _MARGIN * (high - low)
     step = (high - low + 2 * margin) / (points - 1)
     first, last = math.floor((low - margin) / step + 0.5), math.ceil((high + margin) / step - 0.5)
     return np.arange(first, last + 1) * np.float64(step)
 
 
 def compute_trajectory(
-    probe: Probe,
+    evaluator: Evaluator,
     waypoints: Sequence[Waypoint],
     plane: Plane | None = None,
     points: int = 25,
     loss: str = "sdt",
-    record: Record | None = None,
+    store: Store | None = None,
     *,
     path: str = "training",
 ) -> Trajectory:
     """Checkpoints on a plane with the surface under them, and how much the plane hides.
 
     Args:
-        probe: the reference, in the middle of the plane, and how it is measured.
+        evaluator: the reference, in the middle of the plane, and how it is measured.
         waypoints: the checkpoints, in order.
         plane: two directions; the principal plane of the checkpoints by default.
         points: about how many grid points a side.
         loss: the loss that the surface is about; both are stored.
-        record: where the points go; memory by default.
+        store: where the points go; memory by default.
         path: ``training``, or ``checkpoints`` that are no path.
 
     Returns:
         The surface of the plane and, for every checkpoint, its place, its residual, its true loss (with its own
-        batch-norm statistics) and the loss at its projection (with the probe's policy).
+        batch-norm statistics) and the loss at its projection (with the evaluator's policy).
+
+    Raises:
+        CheckpointError: a checkpoint of another network, or checkpoints that span no plane.
+        ResultError: the file holds another result.
+        ValueError: an unknown loss, or a plane of another network.
     """
-    record = record or Record()
-    moves = displacements(probe, waypoints)
+    store = store or Store()
+    moves = displacements(evaluator, waypoints)
     explained, centred = np.full(2, np.nan), np.full(2, np.nan)
     if plane is None:
         plane, explained, centred = principal_plane(moves)
@@ -169,7 +175,7 @@ def compute_trajectory(
     x, y = (covering(where[:, axis], points) for axis in (0, 1))
     states = [(f"{i} {n}", t) for i, point in enumerate(waypoints) for n, t in point.state.items()]
     fields: dict[str, Any] = {
-        **surface_fields(probe, [plane], x, y, loss, record, states),
+        **surface_fields(evaluator, [plane], x, y, loss, store, states),
         "point": np.arange(len(waypoints)),
         "epoch": np.array([point.epoch for point in waypoints]),
         "point_x": where[:, 0],
@@ -177,9 +183,9 @@ def compute_trajectory(
         "distance": distance,
         "residual": residual,
         **{
-            f"{k}_{name}": np.full((len(waypoints), probe.timesteps), np.nan)
+            f"{k}_{name}": np.full((len(waypoints), evaluator.timesteps), np.nan)
             for k in ("true", "projected")
-            for name in ("sdt_loss", "tet_loss", "accuracy")
+            for name in AT_CHECKPOINTS
         },
         "explained": explained,
         "explained_centred": centred,
@@ -188,27 +194,27 @@ def compute_trajectory(
     }
 
     def fill(result: Trajectory) -> None:
-        _fill_waypoints(result, probe, waypoints, plane)
-        fill_surface(result, probe, [plane], record)
+        _fill_waypoints(result, evaluator, waypoints, plane)
+        fill_surface(result, evaluator, [plane], store)
 
-    return record.finish(Trajectory(**fields), fill)
+    return store.finish(Trajectory(**fields), fill)
 
 
-def _fill_waypoints(result: Trajectory, probe: Probe, waypoints: Sequence[Waypoint], plane: Plane) -> None:
+def _fill_waypoints(result: Trajectory, evaluator: Evaluator, waypoints: Sequence[Waypoint], plane: Plane) -> None:
     for i, point in enumerate(waypoints):
         if not np.isnan(result.projected_accuracy[i, -1]):
             continue
         terms = ((float(result.point_x[i]), plane.x), (float(result.point_y[i]), plane.y))
         profiles = {
-            "true": probe.measure_checkpoint(point.state),
-            "projected": probe.measure(displaced(probe.origin, *terms)),
+            "true": evaluator.measure_checkpoint(point.state),
+            "projected": evaluator.measure_along(*terms),
         }
         for name, profile in profiles.items():
-            for quantity in ("sdt_loss", "tet_loss", "accuracy"):
+            for quantity in AT_CHECKPOINTS:
                 getattr(result, f"{name}_{quantity}")[i] = getattr(profile, quantity)
 
 
-def displaced_sum(moves: Sequence[State], coefficients: FloatArray) -> dict[str, Tensor]:
+def displaced_sum(moves: Sequence[_State], coefficients: FloatArray) -> dict[str, Tensor]:
     """A weighted sum of directions, summed in float64."""
     terms = list(zip(coefficients.tolist(), moves, strict=True))
     return {n: torch.stack([c * move[n].double() for c, move in terms]).sum(0).to(t) for n, t in moves[0].items()}

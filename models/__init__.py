@@ -5,7 +5,7 @@ Axis letters: T timesteps, B batch, C channels, H height, W width, K classes. Ti
 
 from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.foreign.check import adapt, check_contract
-from tetviz.models.foreign.convention import Calling, ForeignSpec
+from tetviz.models.foreign.convention import Calling, ForeignSpec, split_reference
 from tetviz.models.foreign.detect import propose
 from tetviz.models.foreign.network import ForeignNetwork
 from tetviz.models.layers import SpikingNetwork
@@ -41,5 +41,6 @@ __all__ = [
     "check_contract",
     "fold",
     "propose",
+    "split_reference",
     "streaming",
 ]

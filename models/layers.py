@@ -1,6 +1,7 @@
 """What the architectures share: the time axis, the building blocks, the choice of neuron and norm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,17 @@ class DropoutOverTime(nn.Dropout):
     def forward(self, x_TB: Tensor) -> Tensor:
         """Drops features in training."""
         return x_TB * super().forward(torch.ones_like(x_TB[0])) if self.training else x_TB
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
+    """Puts a model into eval mode; on exit every module's mode is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model.eval()
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
@@ -90,17 +102,7 @@ class SpikingNetwork(nn.Module):
         return self.body(time_major(x, timesteps))
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
-        """The network on a time-major input.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            logits_TBK.
-
-        Raises:
-            NotImplementedError: always; an architecture defines it.
-        """
+        """The outputs logits_TBK of a time-major input; every architecture defines them."""
         raise NotImplementedError
 
 

@@ -14,7 +14,7 @@ from tetviz.models.surrogate import SURROGATES, surrogate_slope
 RESETS = ("hard", "soft")
 
 
-class Trace(NamedTuple):
+class NeuronTrace(NamedTuple):
     """What neurons did at every step of a run, T x B x any further axes, in float32 at least.
 
     Attributes:
@@ -79,15 +79,7 @@ class LIF(nn.Module):
         return self._leak
 
     def after_reset(self, u: Tensor, s: Tensor) -> Tensor:
-        """The potential that neurons are left with.
-
-        Args:
-            u: potential before the reset.
-            s: spikes, shaped like u.
-
-        Returns:
-            v, shaped like u.
-        """
+        """The potential v that neurons are left with, of u before the reset and their spikes s."""
         s = s.detach() if self.detach_reset else s
         return u * (1 - s) if self.reset == "hard" else u - self.threshold * s
 
@@ -130,7 +122,7 @@ class LIF(nn.Module):
             yield u, s, v
 
     @torch.no_grad()
-    def trace(self, current_TB: Tensor) -> Trace:
+    def trace(self, current_TB: Tensor) -> NeuronTrace:
         """Runs the neurons from rest, without gradients, and keeps what they do at every step.
 
         Args:
@@ -147,7 +139,7 @@ class LIF(nn.Module):
             (u, surrogate_slope(u, self.surrogate, self.threshold, self.gamma), s)
             for u, s, _ in self.steps(current_TB.to(rest.dtype), rest)
         ]
-        return Trace(*map(torch.stack, zip(*seen, strict=True)))
+        return NeuronTrace(*map(torch.stack, zip(*seen, strict=True)))
 
     def _has_own_rule(self) -> bool:
         return type(self).steps is not LIF.steps or type(self).after_reset is not LIF.after_reset
@@ -188,11 +180,7 @@ class LIF(nn.Module):
         return {**self.__dict__, "carry": False, "membrane": None}
 
     def extra_repr(self) -> str:
-        """The constants, for print(model).
-
-        Returns:
-            A line of text.
-        """
+        """The constants, for print(model)."""
         surrogate = f"surrogate={self.surrogate}, gamma={self.gamma}"
         reset = f"reset={self.reset}" + (", detach_reset" if self.detach_reset else "")
         return f"leak={self._leak}, threshold={self.threshold}, {surrogate}, {reset}"
@@ -255,11 +243,7 @@ class PLIF(LIF):
         return torch.sigmoid(-self.w)
 
     def extra_repr(self) -> str:
-        """The constants, for print(model).
-
-        Returns:
-            A line of text.
-        """
+        """The constants, for print(model)."""
         return f"learned {super().extra_repr()}"
 
 

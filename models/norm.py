@@ -28,14 +28,7 @@ class TdBN(nn.BatchNorm2d):
         self.alpha, self.threshold = alpha, threshold
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises.
-
-        Args:
-            x: T x B x C x H x W, or time and batch merged, TB x C x H x W.
-
-        Returns:
-            The normalised tensor, shaped like x.
-        """
+        """Normalises T x B x C x H x W, or time and batch merged, TB x C x H x W."""
         if x.dim() == 5:
             return self.forward(x.flatten(0, 1)).view_as(x)
         self._check_input_dim(x)
@@ -50,11 +43,7 @@ class TdBN(nn.BatchNorm2d):
         return F.batch_norm(x, mean, var, weight, self.bias, self.training or mean is None, momentum, self.eps)
 
     def extra_repr(self) -> str:
-        """The constants, for print(model).
-
-        Returns:
-            A line of text.
-        """
+        """The constants, for print(model)."""
         return f"{self.num_features}, alpha={self.alpha:.4g}, threshold={self.threshold}"
 
 
@@ -71,14 +60,7 @@ class ConvNorm(nn.Module):
         self.conv, self.norm = conv, norm
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        """Convolves every step and normalises over all of them.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            T x B x C' x H' x W'.
-        """
+        """Convolves every step and normalises over all of them."""
         merged: Tensor = self.norm(self.conv(x_TBCHW.flatten(0, 1)))
         return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])
 

@@ -20,9 +20,9 @@ from tetviz.models.layers import (
     scaled,
     step_by_step,
 )
-from tetviz.models.stack import Block, ResidualStack, stages
+from tetviz.models.stack import BlockMaker, ResidualStack, stages
 
-BLOCKS: dict[str, Block] = {"plain": BasicBlock, "sew": SEWBlock, "ms": MSBlock}
+BLOCKS: dict[str, BlockMaker] = {"plain": BasicBlock, "sew": SEWBlock, "ms": MSBlock}
 
 _PLAIN = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 _BOTTLENECKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -167,7 +167,7 @@ class CIFARResNet(ResidualNetwork):
         _start(self, parts, potentials, zero_init)
 
 
-def _maker(block: str, connect: str) -> Block:
+def _maker(block: str, connect: str) -> BlockMaker:
     if block not in BLOCKS:
         raise ValueError(unknown("block", block, BLOCKS))
     if connect != "ADD" and block != "sew":

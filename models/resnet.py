@@ -57,14 +57,7 @@ class ResNet19(SpikingNetwork):
         self.lif_fc2 = parts.neuron() if spiking_readout else nn.Identity()
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
-        """The network on a time-major input.
-
-        Args:
-            x_TBCHW: input.
-
-        Returns:
-            logits_TBK.
-        """
+        """The network on a time-major input."""
         x = self.blocks(self.lif(self.stem(x_TBCHW)))
         pooled = x.mean((3, 4))
         hidden = self.lif_fc1(step_by_step(self.fc1, pooled))

@@ -41,7 +41,7 @@ MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "cifar-resnet": CIFARResNet,
 }
 
-NORMS = ("bn", "tdbn")
+LAYER_NORMS = ("bn", "tdbn")
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,7 @@ class ModelSpec:
     reset: str = "hard"
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain values.
-
-        Returns:
-            A dictionary that ``ModelSpec(**it)`` takes back.
-        """
+        """The spec as plain values, which ``ModelSpec(**it)`` takes back."""
         return {**asdict(self), "options": dict(self.options)}
 
 
@@ -109,8 +105,8 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
         raise ValueError("a ModelSpec is complete: change it with dataclasses.replace, not with further settings")
     if spec.name not in MODELS:
         raise ValueError(unknown("model", spec.name, MODELS))
-    if spec.norm not in NORMS:
-        raise ValueError(unknown("norm", spec.norm, NORMS))
+    if spec.norm not in LAYER_NORMS:
+        raise ValueError(unknown("norm", spec.norm, LAYER_NORMS))
     if spec.neuron not in NEURONS:
         raise ValueError(unknown("neuron", spec.neuron, NEURONS))
     for name in ("num_classes", "in_channels", "image_size"):

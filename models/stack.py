@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from tetviz.models.layers import Parts, scaled
 from tetviz.models.neuron import LIF
 
-Block = Callable[..., nn.Module]
+BlockMaker = Callable[..., nn.Module]
 
 
 class ResidualStack(nn.Sequential):
@@ -65,7 +65,7 @@ class _Recomputed:
 
 
 def stages(
-    block: Block,
+    block: BlockMaker,
     channels: int,
     plan: Sequence[tuple[int, int, int]],
     width: float,

@@ -1,5 +1,6 @@
 """What tetviz measured: result types and the HDF5 files that hold them. Needs no torch."""
 
+from tetviz.results.export import EXPORTS, choose_cut, export_result
 from tetviz.results.files import replacing, writable_target
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
 from tetviz.results.history import TrainingHistory
@@ -14,12 +15,14 @@ from tetviz.results.kinds import (
     Trajectory,
     default_timestep,
 )
+from tetviz.results.loss_landscape import load_any
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import Provenance, Result
 from tetviz.results.training_operations import TrainingOperations
 
 __all__ = [
+    "EXPORTS",
     "KINDS",
     "MEASURED",
     "BlockIsometry",
@@ -34,8 +37,11 @@ __all__ = [
     "TrainingHistory",
     "TrainingOperations",
     "Trajectory",
+    "choose_cut",
     "default_timestep",
+    "export_result",
     "load",
+    "load_any",
     "looks_like_result",
     "open_result",
     "replacing",

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+import tetviz
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Settings = Mapping[str, Any]
@@ -37,7 +39,7 @@ class Provenance:
 
     command: str = ""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    tetviz_version: str = field(default_factory=lambda: version("tetviz"))
+    tetviz_version: str = field(default_factory=lambda: tetviz.__version__)
     torch_version: str = field(default_factory=lambda: version("torch"))
     numpy_version: str = field(default_factory=lambda: np.__version__)
     python_version: str = field(default_factory=lambda: sys.version.split()[0])

@@ -9,8 +9,10 @@ from tetviz.summaries.costs import (
     CostModel,
     MemoryModel,
     break_even,
+    cost_text,
     crossover_rate,
     load_cost,
+    with_memory,
 )
 from tetviz.summaries.curvature import finite_curvature, slope_agreement
 from tetviz.summaries.energy import EnergyReport, estimate_energy
@@ -52,6 +54,7 @@ __all__ = [
     "compare_sharpness",
     "convention",
     "convention_table",
+    "cost_text",
     "crossover_rate",
     "densities",
     "energy_table",
@@ -73,4 +76,5 @@ __all__ = [
     "step_accuracy_table",
     "training_table",
     "wilson",
+    "with_memory",
 ]

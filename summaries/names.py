@@ -12,6 +12,8 @@ from tetviz.results.schema import IntArray
 LOSSES = ("sdt", "tet")
 FROZEN = "BN statistics frozen"
 LOSS_WORDS = {loss: f"L_{loss.upper()}" for loss in LOSSES}
+_ROLES = {"weight": "weights", "bias": "biases", "norm": "norms", "neuron": "neurons"}
+_TREATMENTS = {"random": "moved", "hold": "fixed", "scale": "scaled"}
 
 
 def counted(count: int, what: str) -> str:
@@ -65,6 +67,17 @@ def bn_words(result: Surface | Lines | BlockIsometry) -> str:
     return words.get(result.bn, f"BN {result.bn}")
 
 
+def policy_words(policy: str) -> str:
+    """What was done with each role of parameter, such as ``"weights moved; biases, norms and neurons fixed"``."""
+    parts = []
+    for part in filter(None, policy.split("; ")):
+        treatment, _, roles = part.partition(" ")
+        named = [_ROLES.get(role, role) for role in roles.split(", ")]
+        listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+        parts.append(f"{listed} {_TREATMENTS[treatment]}" if treatment in _TREATMENTS else part)
+    return "; ".join(parts)
+
+
 def surface_context(surface: Surface) -> str:
     """The choices that a surface rests on, besides its network, loss and number of timesteps."""
     if isinstance(surface, Trajectory):
@@ -73,7 +86,7 @@ def surface_context(surface: Surface) -> str:
         where = "planes of unknown seed"
     else:
         where = f"plane seed {surface.plane_seed}{', orthogonal directions' * bool(surface.orthogonal)}"
-    parts = [data_context(surface), bn_words(surface), where, surface.policy]
+    parts = [data_context(surface), bn_words(surface), where, policy_words(surface.policy)]
     return "; ".join(part for part in parts if part)
 
 
@@ -85,12 +98,12 @@ def lines_context(lines: Lines) -> str:
     elif lines.path == "linear":
         count = len(lines.calibration)
         bn = f"BN statistics re-estimated on {count:,} training samples where recalibrated" if count else ""
-    return "; ".join(part for part in (data_context(lines), bn, where, lines.policy) if part)
+    return "; ".join(part for part in (data_context(lines), bn, where, policy_words(lines.policy)) if part)
 
 
 def curvature_context(curvature: Curvature) -> str:
     """The choices that a curvature rests on, besides its network, loss and number of timesteps."""
-    return "; ".join(part for part in (data_context(curvature), FROZEN, curvature.policy) if part)
+    return "; ".join(part for part in (data_context(curvature), FROZEN, policy_words(curvature.policy)) if part)
 
 
 def isometry_context(result: BlockIsometry) -> str:

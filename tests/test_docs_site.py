@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import click
 import pytest
 
 import tetviz
+from tetviz.cli import main
 
 ROOT = Path(tetviz.__file__).resolve().parent
 LOADING = {
@@ -121,6 +123,26 @@ def test_no_markup_is_left_as_text(site: Path, pages: dict[Path, Page]) -> None:
         for paragraph in page.paragraphs:
             for trace in (r"^[*+-] ", r"\n[*+-] ", r"\| *:?---", "```", "--8<--", r":(class|func|mod):", r"\]\("):
                 assert not re.search(trace, paragraph), f"{file.relative_to(site)}: {paragraph!r}"
+
+
+def test_every_command_and_option_is_in_the_reference(pages: dict[Path, Page], site: Path) -> None:
+    shown = (site / "cli.html").read_text(encoding="utf-8")
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert f"tetviz-{name}" in pages[site / "cli.html"].anchors
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.opts[0] in shown, f"tetviz {name} {option.opts[0]}"
+
+
+def test_formulas_are_set(site: Path, pages: dict[Path, Page]) -> None:
+    assert "<math" in (site / "definitions.html").read_text(encoding="utf-8")
+    for file, page in pages.items():
+        assert "arithmatex" not in file.read_text(encoding="utf-8"), file.name
+        for paragraph in page.paragraphs:
+            assert not re.search(r"\$|\\[a-zA-Z(\[]", paragraph), f"{file.relative_to(site)}: {paragraph!r}"
 
 
 def test_every_public_name_is_in_the_reference(pages: dict[Path, Page], site: Path) -> None:

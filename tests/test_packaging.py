@@ -1,15 +1,23 @@
-"""The wheel holds the package, whole, and nothing else."""
+"""The wheel holds the package, whole, and nothing else; it says which commit it is of, and reads well beside none."""
 
+import re
+import runpy
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from email import message_from_string
 from pathlib import Path
+from typing import Any
 
 import pytest
+import setuptools
+import yaml
+from packaging.version import Version
 
 import tetviz
+from tetviz.results import Provenance
 
 ROOT = Path(tetviz.__file__).resolve().parent
 NOT_SHIPPED = ("tests", "docs", "benchmarks")
@@ -34,7 +42,7 @@ def shipped_source(names: list[str]) -> set[str]:
     return {
         name
         for name in names
-        if name.endswith(".py") and not name.startswith(".") and name.split("/")[0] not in NOT_SHIPPED
+        if name.endswith(".py") and not name.startswith(".") and name.split("/")[0] not in (*NOT_SHIPPED, "setup.py")
     }
 
 
@@ -45,13 +53,16 @@ def packages() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names in a wheel built, without network, from a copy of the working tree."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built, without network, from a repository that holds a copy of the working tree."""
     copy, out = tmp_path_factory.mktemp("tetviz-main"), tmp_path_factory.mktemp("wheel")
     for name in git_files():
         target = copy / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target, follow_symlinks=False)
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-q", "-m", "A copy"]):
+        subprocess.run(["git", *command], cwd=copy, check=True)
     run = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)],
         cwd=out,
@@ -60,7 +71,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         check=False,
     )
     assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
-    (built,) = out.glob("*.whl")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=copy, capture_output=True, text=True, check=True).stdout
+    (file,) = out.glob("*.whl")
+    assert file.name.split("-")[1].partition("+g")[2] == commit[:9]
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> list[str]:
     with zipfile.ZipFile(built) as archive:
         return archive.namelist()
 
@@ -70,9 +88,9 @@ def test_every_importable_file_ships(wheel: list[str]) -> None:
     assert in_wheel == shipped_source(git_files())
 
 
-def test_only_the_package_ships(wheel: list[str]) -> None:
+def test_only_the_package_ships(wheel: list[str], built: Path) -> None:
     top = {name.split("/")[0] for name in wheel}
-    assert top == {"tetviz", f"tetviz-{tetviz.__version__}.dist-info"}
+    assert top == {"tetviz", f"tetviz-{built.name.split('-')[1]}.dist-info"}
     inside = {name.split("/")[1] for name in wheel if name.startswith("tetviz/")}
     assert not inside & set(NOT_SHIPPED)
 
@@ -98,7 +116,7 @@ def test_no_folder_of_code_lacks_its_init() -> None:
 def test_no_stray_modules_at_the_root() -> None:
     # every .py at the root enters the wheel, whatever the settings say
     at_root = {name for name in git_files() if name.endswith(".py") and "/" not in name}
-    assert at_root <= {"__init__.py", "cli.py", "errors.py"}
+    assert at_root <= {"__init__.py", "cli.py", "errors.py", "setup.py"}
 
 
 def test_tests_are_no_package() -> None:
@@ -109,4 +127,54 @@ def test_the_entry_point_exists() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert settings["project"]["scripts"] == {"tetviz": "tetviz.cli:main"}
     assert (ROOT / "cli.py").exists()
-    assert (ROOT / settings["project"]["readme"]).exists()
+
+
+RELATIVE = re.compile(r"\]\((?!https?:|#)")
+
+
+def test_an_index_page_shows_no_link_that_leads_nowhere(built: Path) -> None:
+    with zipfile.ZipFile(built) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(name).decode())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    text = metadata.get_payload()
+    assert isinstance(text, str)
+    assert text.startswith("# tetviz")
+    assert not RELATIVE.findall(text)
+
+
+def test_with_an_address_the_index_page_shows_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", given.update)
+    written = runpy.run_path(str(ROOT / "setup.py"))["for_an_index"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = written(readme, "https://example.org/tetviz")
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
+    assert pictures
+    assert all(re.match(r"https://example\.org/tetviz/raw/HEAD/docs/.*\.png$", picture) for picture in pictures)
+    assert page.count("](") == readme.count("](")
+    assert not RELATIVE.findall(page)
+
+
+def test_the_version_is_that_of_the_commit() -> None:
+    git_files()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    local = Version(tetviz.__version__).local or ""
+    assert re.match(rf"g{head[:9]}(\.|$)", local)
+    assert Provenance().tetviz_version == tetviz.__version__
+
+
+def test_a_folder_without_git_has_a_version(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    run = [sys.executable, "-m", "setuptools_scm"]
+    found = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+    assert Version(found).is_devrelease
+
+
+def test_it_can_be_cited() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert citation["license"] == settings["project"]["license"]
+    assert citation.get("repository-code") == settings["project"].get("urls", {}).get("Repository")

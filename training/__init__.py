@@ -1,27 +1,35 @@
 """What makes and measures a checkpoint: data, losses, the training loop, the temporal profile."""
 
+from tetviz.training.batches import to_batches
 from tetviz.training.checkpoint import Checkpoint, file_sha256, load_weights
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
+from tetviz.training.doctor import examine
 from tetviz.training.history import training_history
 from tetviz.training.importing import import_foreign
+from tetviz.training.layouts import LAYOUTS
 from tetviz.training.loop import fit
 from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
-from tetviz.training.profile import TemporalProfile, evaluating, measure, to_batches
+from tetviz.training.monitor import Monitor, TensorBoardMonitor
+from tetviz.training.profile import TemporalProfile, evaluating, measure
 from tetviz.training.published import read_published
 from tetviz.training.schedule import Stage, Switch
 
 __all__ = [
     "DATASETS",
+    "LAYOUTS",
     "LOSSES",
     "Checkpoint",
     "DataSpec",
     "LabelledDataset",
+    "Monitor",
     "Stage",
     "Switch",
     "TemporalProfile",
+    "TensorBoardMonitor",
     "TrainingConfig",
     "evaluating",
+    "examine",
     "file_sha256",
     "fit",
     "import_foreign",

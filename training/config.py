@@ -72,19 +72,11 @@ class TrainingConfig:
         self.plan()
 
     def plan(self) -> list[EpochPlan]:
-        """The run, epoch by epoch.
-
-        Returns:
-            One plan for each epoch.
-        """
+        """The run, epoch by epoch."""
         return plan_epochs(list(self.stages), self.loss, self.lr, self.lr_schedule, self.switch)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings beside network and data, as plain values.
-
-        Returns:
-            Name to value; stages and switch as their text.
-        """
+        """The settings beside network and data, as plain values; stages and switch as their text."""
         names = [f.name for f in dataclasses.fields(self) if f.name not in ("spec", "data")]
         values = {name: getattr(self, name) for name in names}
         values["stages"] = [str(stage) for stage in self.stages]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tetviz.errors import CheckpointError, ModelError, TetvizError, unknown
 from tetviz.models import ForeignSpec
 from tetviz.models.foreign.convention import split_reference
-from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.state import clone
 
 _BUILT: WeakSet[nn.Module] = WeakSet()  # modules that a caller has, who may load weights into them
@@ -32,7 +32,7 @@ def import_function(reference: str, *, trust: bool, kind: type[TetvizError] = Mo
             f"{reference}: is Python code, which tetviz would import from the module {module_name!r} (here or on the "
             "Python path) and run; look at it, and pass --trust (in Python trust=True) if you trust it"
         )
-    with Hosting(f"{reference}: importing {module_name} raised", kind), run_from_here(module_name):
+    with Isolation(f"{reference}: importing {module_name} raised", kind), run_from_here(module_name):
         module = import_module(module_name)
     value: Any = module
     for name in function_name.split("."):
@@ -70,7 +70,7 @@ def run_from_here(name: str) -> Iterator[None]:
 def build_foreign(spec: ForeignSpec, *, trust: bool) -> nn.Module:
     """Calls the factory of a network."""
     factory = import_function(spec.factory, trust=trust, kind=ModelError if trust else CheckpointError)
-    with Hosting(f"{spec.factory}: raised"), run_from_here(spec.factory):
+    with Isolation(f"{spec.factory}: raised"), run_from_here(spec.factory):
         network = _unwrapped(factory(**spec.arguments))
         if not isinstance(network, nn.Module):
             got = network.__name__ if isinstance(network, type) else f"something of type {type(network).__name__}"

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
-from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.check import SAMPLES
+from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
+from tetviz.training.batches import to_batches
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
-from tetviz.training.profile import a_parameter, check_length, exact_kernels, to_batches
-
-CONTRACT_SAMPLES = 8
+from tetviz.training.profile import a_parameter, check_length, exact_kernels
 
 
 def import_foreign(
@@ -97,7 +97,7 @@ def _built(
     state = without_prefix(state, network)
     check_state(weights, network.state_dict(), state)
     precision = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
-    with Hosting(f"{spec.factory}: loading the weights raised"):
+    with Isolation(f"{spec.factory}: loading the weights raised"):
         network.to(precision).load_state_dict(state)
         return network.to(device).eval()
 
@@ -171,7 +171,7 @@ def _some_samples(data: LabelledDataset, network: nn.Module) -> Tensor:
     if len(data) < 5:
         raise DataError(f"data set {data.spec.name}: has {len(data)} samples, a network is tested on at least 5")
     weight = a_parameter(network)
-    return _first_batch(data, CONTRACT_SAMPLES).to(weight.device, weight.dtype)
+    return _first_batch(data, SAMPLES).to(weight.device, weight.dtype)
 
 
 def describe_input(data: LabelledDataset, samples: int = 256) -> str:
@@ -182,13 +182,14 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     """
     x = _first_batch(data, samples).double()
     shape = " x ".join(map(str, (*x.shape[: x.dim() - 4], *x.shape[-3:])))
+    axes = "T x C x H x W" if data.sequence else "C x H x W"
     by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
     means, deviations = (
         ", ".join(f"{float(value):.3g}" for value in values)
         for values in (by_channel.mean(1), by_channel.std(1, correction=0))
     )
     return (
-        f"{data.spec.name}, samples of {shape} ({'T x ' * data.sequence}C x H x W), from {float(x.min()):.3g} to "
+        f"{data.spec.name}, samples of {shape} ({axes}), from {float(x.min()):.3g} to "
         f"{float(x.max()):.3g}, mean {means}, standard deviation {deviations}"
     )
 

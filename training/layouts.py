@@ -12,11 +12,11 @@ from typing import Any
 
 from tetviz.models.residual import DEPTHS
 
-Table = Mapping[str, tuple[str, ...]]
+Names = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Network:
+class PublishedNetwork:
     """A network that a layout is known of.
 
     Attributes:
@@ -47,14 +47,14 @@ class Layout:
 
     source: str
     mark: str
-    networks: tuple[Network, ...]
-    table: Table
+    networks: tuple[PublishedNetwork, ...]
+    table: Names
     constants: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 32
     first_stage: int = 1
 
-    def published(self, network: Network, key: str) -> tuple[str, ...]:
+    def published(self, network: PublishedNetwork, key: str) -> tuple[str, ...]:
         """The published keys of a tensor."""
         module, _, tensor = key.rpartition(".")
         numbered = re.fullmatch(r"blocks\.(\d+)\.(.+)", module)
@@ -69,7 +69,7 @@ class Layout:
         return tuple(f"{name.format(s=stage, b=block)}.{tensor}" for name in names)
 
 
-def _vggsnn(indices: tuple[int, ...], published: tuple[int, ...]) -> Table:
+def _vggsnn(indices: tuple[int, ...], published: tuple[int, ...]) -> Names:
     rows: dict[str, tuple[str, ...]] = {"classifier": ("classifier.module",)}
     for index, name in zip(indices, published, strict=True):
         rows[f"features.{index}.conv"] = (f"features.{name}.fwd.module.0",)
@@ -77,8 +77,8 @@ def _vggsnn(indices: tuple[int, ...], published: tuple[int, ...]) -> Table:
     return rows
 
 
-def _resnets(name: str, block: str) -> tuple[Network, ...]:
-    return tuple(Network(f"{name}{depth}", counts) for depth, counts in DEPTHS[block].items())
+def _resnets(name: str, block: str) -> tuple[PublishedNetwork, ...]:
+    return tuple(PublishedNetwork(f"{name}{depth}", counts) for depth, counts in DEPTHS[block].items())
 
 
 _TET = {"neuron": "lif", "leak": 0.5, "threshold": 1.0, "surrogate": "triangle", "norm": "bn"}
@@ -86,9 +86,9 @@ _STBP = {"neuron": "lif", "leak": 0.25, "threshold": 0.2, "surrogate": "rectangl
 _FANG = {"neuron": "if", "leak": 1.0, "threshold": 1.0, "surrogate": "arctan", "detach_reset": True, "norm": "bn"}
 _MS = {"neuron": "lif", "leak": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True, "norm": "bn"}
 
-_RESNET19 = (Network("resnet19", (3, 3, 2)), Network("resnet19", (3, 3, 2), {"stem": 128}))
+_RESNET19 = (PublishedNetwork("resnet19", (3, 3, 2)), PublishedNetwork("resnet19", (3, 3, 2), {"stem": 128}))
 
-_MS_BLOCKS: Table = {
+_MS_BLOCKS: Names = {
     "blocks.*.conv1.conv": ("conv{s}_x.{b}.residual_function.1",),
     "blocks.*.conv1.norm": ("conv{s}_x.{b}.residual_function.2.bn",),
     "blocks.*.conv2.conv": ("conv{s}_x.{b}.residual_function.4",),
@@ -128,7 +128,7 @@ LAYOUTS: dict[str, Layout] = {
     "tet-vggsnn": Layout(
         source="brain-intelligence-lab/temporal_efficient_training",
         mark="features.10.fwd.module.0.weight",
-        networks=(Network("vggsnn"),),
+        networks=(PublishedNetwork("vggsnn"),),
         constants=_TET,
         image_size=48,
         table=_vggsnn((0, 2, 5, 7, 10, 12, 15, 17), (0, 1, 3, 4, 6, 7, 9, 10)),
@@ -136,7 +136,7 @@ LAYOUTS: dict[str, Layout] = {
     "tet-vggsnn-nopool": Layout(
         source="brain-intelligence-lab/temporal_efficient_training",
         mark="features.2.fwd.module.0.weight",
-        networks=(Network("vggsnn-nopool"),),
+        networks=(PublishedNetwork("vggsnn-nopool"),),
         constants=_TET,
         image_size=48,
         table=_vggsnn((0, 2, 4, 6, 8, 10, 12, 14), (0, 1, 2, 3, 4, 5, 6, 7)),

@@ -20,14 +20,14 @@ from tetviz.errors import DataError, TrainingError
 from tetviz.models import build
 from tetviz.results.schema import IntArray
 from tetviz.training.augment import AUGMENTATIONS
-from tetviz.training.batches import collate
+from tetviz.training.batches import collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
 from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
-from tetviz.training.profile import check_labels, exact_kernels, measure, to_batches
+from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)

@@ -5,6 +5,7 @@ Networks built by tetviz run one step at a time, their membranes carried by ``st
 grow with T, and a run of t steps makes exactly the same calls as the start of a longer one.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
+from tetviz.models.layers import eval_mode
+from tetviz.results import Provenance
 from tetviz.results.schema import FloatArray
-from tetviz.training.batches import Batch as Batch
-from tetviz.training.batches import to_batches as to_batches
+from tetviz.training.batches import to_batches
 from tetviz.training.losses import step_cross_entropy
 
-Run = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
+Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,8 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     Yields:
         The model.
     """
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad(), exact_kernels():
-            yield model.eval()
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with torch.no_grad(), exact_kernels(), eval_mode(model):
+        yield model
 
 
 def exact_kernels() -> AbstractContextManager[None]:
@@ -77,6 +74,13 @@ def exact_kernels() -> AbstractContextManager[None]:
 def a_parameter(model: nn.Module) -> Tensor:
     """A tensor on the network's device and in its precision."""
     return next(model.parameters(), torch.zeros(()))
+
+
+def measured_on(model: nn.Module, provenance: Provenance | None) -> Provenance:
+    """What is known of the origin of a result, with the device and the precision of the network."""
+    weight = a_parameter(model)
+    dtype = str(weight.dtype).removeprefix("torch.")
+    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype)
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -117,7 +121,7 @@ def measure(
     *,
     batch_size: int = 256,
     progress: Callable[[int], None] | None = None,
-    run: Run = outputs,
+    run: Runner = outputs,
 ) -> TemporalProfile:
     """Measures a network over a data set, at all numbers of timesteps up to T, in one pass.
 

@@ -19,13 +19,13 @@ from tetviz.errors import CheckpointError, unknown
 from tetviz.models import ModelSpec, build
 from tetviz.models.layers import scaled
 from tetviz.training.checkpoint import FORMAT, load_weights, read_weights
-from tetviz.training.layouts import LAYOUTS, Layout, Network
+from tetviz.training.layouts import LAYOUTS, Layout, PublishedNetwork
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "net")
 PARALLEL = "module."
 SHOWN = 3
 
-State = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Published:
 
     layout: str
     spec: ModelSpec
-    state: State
+    state: StateDict
     keys: int
 
 
@@ -93,7 +93,7 @@ def convert(content: Any, model: str | None = None, *, layout: str | None = None
     return Published(name, spec, _one_precision(state), len(published))
 
 
-def state_dict_of(content: Any) -> State:
+def state_dict_of(content: Any) -> StateDict:
     """The state_dict in what somebody saved."""
     if isinstance(content, Mapping) and content.get("format") == FORMAT:
         raise CheckpointError("is a tetviz checkpoint already, there is nothing to import")
@@ -146,16 +146,16 @@ def _names(name: str, index: int) -> dict[str, tuple[str, ...]]:
     return {key: LAYOUTS[name].published(network, key) for key in _fresh(_plain_spec(network))}
 
 
-def _plain_spec(network: Network, **settings: Any) -> ModelSpec:
+def _plain_spec(network: PublishedNetwork, **settings: Any) -> ModelSpec:
     return ModelSpec(network.model, **{"options": dict(network.options), **settings})
 
 
-def _fresh(spec: ModelSpec) -> State:
+def _fresh(spec: ModelSpec) -> StateDict:
     with torch.device("meta"):
         return build(spec).state_dict()
 
 
-def _choose_network(published: State, name: str, model: str | None) -> Network:
+def _choose_network(published: StateDict, name: str, model: str | None) -> PublishedNetwork:
     networks = LAYOUTS[name].networks
 
     def misfits(index: int) -> int:
@@ -173,7 +173,7 @@ def _choose_network(published: State, name: str, model: str | None) -> Network:
     return networks[next(index for index in order if model in (None, networks[index].model))]
 
 
-def _renamed(published: State, layout: Layout, network: Network) -> State:
+def _renamed(published: StateDict, layout: Layout, network: PublishedNetwork) -> StateDict:
     names = {key: layout.published(network, key) for key in _fresh(_plain_spec(network))}
     canonical, every = {n[0] for n in names.values()}, {key for n in names.values() for key in n}
     # Either all names of a tensor are there, or the first of each alone.
@@ -196,7 +196,7 @@ def _renamed(published: State, layout: Layout, network: Network) -> State:
     return state
 
 
-def _spec(state: State, layout: Layout, network: Network, settings: Mapping[str, Any]) -> ModelSpec:
+def _spec(state: StateDict, layout: Layout, network: PublishedNetwork, settings: Mapping[str, Any]) -> ModelSpec:
     plain = _fresh(_plain_spec(network))
     first = next(key for key, tensor in plain.items() if tensor.dim() == 4)
     last = [key for key, tensor in plain.items() if tensor.dim() == 2][-1]
@@ -214,21 +214,21 @@ def _spec(state: State, layout: Layout, network: Network, settings: Mapping[str,
     )
 
 
-def _width(state: State, plain: State) -> float:
+def _width(state: StateDict, plain: StateDict) -> float:
     # The width with which the most convolutions have the channels that they have.
     pairs = [(state[k].shape[0], p.shape[0]) for k, p in plain.items() if p.dim() == state[k].dim() == 4]
     fitting = Counter({own / wide: sum(scaled(p, own / wide) == o for o, p in pairs) for own, wide in pairs})
     return fitting.most_common(1)[0][0] if fitting else 1.0
 
 
-def _image_size(state: State, readout: str) -> int | None:
+def _image_size(state: StateDict, readout: str) -> int | None:
     # VGGSNN halves the image four times and reads all pixels; None where its readout fits no square.
     channels = [tensor.shape[0] for tensor in state.values() if tensor.dim() == 4][-1:]
     pixels = state[readout].shape[-1] // channels[0] if channels and state[readout].dim() == 2 else 0
     return 16 * math.isqrt(pixels) or None
 
 
-def _check_shapes(state: State, layout: Layout, network: Network, spec: ModelSpec) -> None:
+def _check_shapes(state: StateDict, layout: Layout, network: PublishedNetwork, spec: ModelSpec) -> None:
     expected = _fresh(spec)
     differ = sorted(expected.keys() ^ state.keys())
     if differ:
@@ -262,7 +262,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
 
 
-def _one_precision(state: State) -> State:
+def _one_precision(state: StateDict) -> StateDict:
     dtype = torch.float32
     for tensor in state.values():
         if tensor.is_floating_point():

@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.data import Subset
 
 from tetviz.figures import draw, save_figure
-from tetviz.landscape import Probe, Record, compute_curve, train_curve
+from tetviz.landscape import Evaluator, Store, compute_curve, train_curve
 from tetviz.results import Provenance
 from tetviz.training import Checkpoint, load_data, select_balanced
 
@@ -18,7 +18,9 @@ part = Subset(train, select_balanced(train.labels, 640).tolist())
 start, end = (dict(model.named_parameters()) for model in (first, second))
 middle = train_curve(first, start, end, part, timesteps=4, loss="sdt", epochs=1)
 some, others = select_balanced(test.labels, 50), select_balanced(train.labels, 100)
-probe = Probe(first, test, indices=some, bn="recalibrate", calibration=train, calibration_indices=others)
-record = Record(provenance=Provenance(label="sdt to tet", dataset="digits", split="test"))
-lines = compute_curve(probe, second.state_dict(), middle, np.linspace(0, 1, 17), record=record)
+evaluator = Evaluator(
+    first, test, indices=some, bn="recalibrate", calibration=train, calibration_indices=others
+)
+store = Store(provenance=Provenance(label="sdt to tet", dataset="digits", split="test"))
+lines = compute_curve(evaluator, second.state_dict(), middle, np.linspace(0, 1, 17), store=store)
 save_figure(draw([lines]), "connect.png")

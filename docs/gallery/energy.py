@@ -11,7 +11,9 @@ from tetviz.summaries import convention_table
 from tetviz.training import Checkpoint, load_data
 
 model, test = Checkpoint.load("tet.pt").model(), load_data("digits", split="test")
-counts = compute_operations(model, test, tmax=8, provenance=Provenance(label="tet", dataset="digits", split="test"))
+counts = compute_operations(
+    model, test, tmax=8, provenance=Provenance(label="tet", dataset="digits", split="test")
+)
 table = convention_table(counts)
 print(table.attrs["caption"], table.round(1), sep="\n")
 save_figure(draw([counts]), "energy.png")

@@ -11,7 +11,9 @@ from tetviz.summaries import exit_curve
 from tetviz.training import Checkpoint, load_data
 
 model, test = Checkpoint.load("tet.pt").model(), load_data("digits", split="test")
-curve = compute_scaling(model, test, tmax=16, provenance=Provenance(label="tet", dataset="digits", split="test"))
+curve = compute_scaling(
+    model, test, tmax=16, provenance=Provenance(label="tet", dataset="digits", split="test")
+)
 exits = exit_curve(curve, "margin")
 nearest = abs(exits.mean_timesteps - 2).argmin()
 print(f"mean T {exits.mean_timesteps[nearest]:.2f}: accuracy {exits.accuracy[nearest]:.2%}")

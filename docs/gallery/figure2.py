@@ -16,5 +16,7 @@ for name in ("sdt", "tet"):
     model = Checkpoint.load(f"{name}.pt").model()
     origin = Provenance(label=name, dataset="digits", split="test")
     plane = random_plane(model, seed=0)
-    surfaces.append(compute_surface(model, test, plane, grid=13, indices=samples, provenance=origin))
+    surfaces.append(
+        compute_surface(model, test, plane, grid=13, indices=samples, provenance=origin)
+    )
 save_figure(compare_surfaces(surfaces), "figure2.png")

@@ -17,8 +17,12 @@ results = []
 for block in ("plain", "ms"):
     torch.manual_seed(0)
     options = {"depth": 20, "block": block}
-    model = build(ModelSpec("cifar-resnet", 10, test.in_channels, test.image_size, width=0.5, options=options))
+    model = build(
+        ModelSpec("cifar-resnet", 10, test.in_channels, test.image_size, width=0.5, options=options)
+    )
     origin = Provenance(label=block, dataset="digits", split="test")
     samples = select_balanced(test.labels, 20)
-    results.append(compute_isometry(model, test, timesteps=2, probes=2, indices=samples, provenance=origin))
+    results.append(
+        compute_isometry(model, test, timesteps=2, probes=2, indices=samples, provenance=origin)
+    )
 save_figure(draw(results), "isometry.png")

@@ -19,5 +19,7 @@ noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
 curves = []
 for name, strength in (("clean", 0.0), ("noisy", 1.5)):
     data = TensorDataset(images + strength * noise, labels)
-    curves.append(compute_scaling(model, data, tmax=16, provenance=Provenance(label=name, dataset="digits")))
+    curves.append(
+        compute_scaling(model, data, tmax=16, provenance=Provenance(label=name, dataset="digits"))
+    )
 save_figure(draw(curves), "own_data.png")

@@ -7,7 +7,7 @@ same noise. The comparison is paired, plane by plane, and says when noise hides 
 import numpy as np
 
 from tetviz.figures import draw, save_figure
-from tetviz.landscape import Probe, RandomPlanes, Record, compute_sharpness
+from tetviz.landscape import Evaluator, RandomPlanes, Store, compute_sharpness
 from tetviz.results import Provenance
 from tetviz.summaries import compare_sharpness
 from tetviz.training import Checkpoint, load_data, select_balanced
@@ -15,11 +15,17 @@ from tetviz.training import Checkpoint, load_data, select_balanced
 test = load_data("digits", split="test")
 results = []
 for name in ("sdt", "tet"):
-    probe = Probe(Checkpoint.load(f"{name}.pt").model(), test, indices=select_balanced(test.labels, 50))
-    planes = RandomPlanes(probe.model, seed=0, planes=5)
-    record = Record(provenance=Provenance(label=name, dataset="digits", split="test"))
-    results.append(compute_sharpness(probe, planes, np.linspace(-1, 1, 21), rho=(0.01, 0.03), record=record))
+    evaluator = Evaluator(
+        Checkpoint.load(f"{name}.pt").model(), test, indices=select_balanced(test.labels, 50)
+    )
+    planes = RandomPlanes(evaluator.model, seed=0, planes=5)
+    store = Store(provenance=Provenance(label=name, dataset="digits", split="test"))
+    results.append(
+        compute_sharpness(evaluator, planes, np.linspace(-1, 1, 21), rho=(0.01, 0.03), store=store)
+    )
 for loss in ("sdt", "tet"):
     differences = compare_sharpness(*results, loss, results[0].t_train)
-    print(*(each.sentence() for each in differences if each.quantity == "rise at r = 0.5"), sep="\n")
+    print(
+        *(each.sentence() for each in differences if each.quantity == "rise at r = 0.5"), sep="\n"
+    )
 save_figure(draw(results), "sharpness.png")

@@ -17,8 +17,11 @@ from tetviz.training import load_data, select_balanced
 
 torch.manual_seed(0)
 train, test = load_data("digits", split="train"), load_data("digits", split="test")
-hidden, last = snntorch.Leaky(0.5, init_hidden=True), snntorch.Leaky(0.9, init_hidden=True, output=True)
-network = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), hidden, nn.Flatten(), nn.Linear(392, 10), last)
+hidden = snntorch.Leaky(0.5, init_hidden=True)
+last = snntorch.Leaky(0.9, init_hidden=True, output=True)
+network = nn.Sequential(
+    nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), hidden, nn.Flatten(), nn.Linear(392, 10), last
+)
 optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
 for x, y in DataLoader(train, batch_size=64, shuffle=True):
     hidden.reset_mem(), last.reset_mem()
@@ -29,6 +32,7 @@ for x, y in DataLoader(train, batch_size=64, shuffle=True):
 
 x = torch.stack([test[i][0] for i in range(8)])
 model = adapt(network.eval(), x, timesteps=4, takes="step", gives="step", item="mem")
-samples, origin = select_balanced(test.labels, 100), Provenance(label="snnTorch", dataset="digits", split="test")
-surface = compute_surface(model, test, random_plane(model, seed=0), grid=13, indices=samples, provenance=origin)
+samples, plane = select_balanced(test.labels, 100), random_plane(model, seed=0)
+origin = Provenance(label="snnTorch", dataset="digits", split="test")
+surface = compute_surface(model, test, plane, grid=13, indices=samples, provenance=origin)
 save_figure(draw([surface]), "snntorch_network.png")

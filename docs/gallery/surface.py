@@ -14,6 +14,14 @@ samples = select_balanced(test.labels, 100)
 plane, origin = random_plane(model, seed=0), Provenance(label="tet", dataset="digits", split="test")
 file = "tet.surface.h5"
 surface = compute_surface(
-    model, test, plane, grid=15, indices=samples, loss="tet", path=file, force=True, provenance=origin
+    model,
+    test,
+    plane,
+    grid=15,
+    indices=samples,
+    loss="tet",
+    path=file,
+    force=True,
+    provenance=origin,
 )
 save_figure(draw([surface]), "surface.png")

@@ -7,10 +7,20 @@ accuracies at every T. The picture is the history of the run.
 from tetviz.figures import draw, save_figure
 from tetviz.models import ModelSpec
 from tetviz.results import Provenance
-from tetviz.training import Checkpoint, Stage, TrainingConfig, fit, load_data, measure, training_history
+from tetviz.training import (
+    Checkpoint,
+    Stage,
+    TrainingConfig,
+    fit,
+    load_data,
+    measure,
+    training_history,
+)
 
 train, test = load_data("digits", split="train"), load_data("digits", split="test")
-spec = ModelSpec("snn5", num_classes=10, in_channels=test.in_channels, image_size=test.image_size, width=0.1)
+spec = ModelSpec(
+    "snn5", num_classes=10, in_channels=test.in_channels, image_size=test.image_size, width=0.1
+)
 config = TrainingConfig(spec, train.spec, stages=(Stage(timesteps=4, epochs=3),), loss="tet")
 chosen = fit(config, train, test, best_path="mine.pt", last_path="mine.last.pt")
 

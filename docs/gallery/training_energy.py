@@ -11,7 +11,8 @@ from tetviz.summaries import densities
 from tetviz.training import Checkpoint, load_data, select_balanced
 
 model, train = Checkpoint.load("tet.pt").model(), load_data("digits", split="train")
-samples, origin = select_balanced(train.labels, 64), Provenance(label="tet", dataset="digits", split="train")
+samples = select_balanced(train.labels, 64)
+origin = Provenance(label="tet", dataset="digits", split="train")
 counts = compute_training_cost(model, train, loss="tet", indices=samples, provenance=origin)
 print(densities(counts).round(3))
 save_figure(draw([counts]), "training_energy.png")

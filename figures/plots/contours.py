@@ -10,6 +10,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from scipy.interpolate import PchipInterpolator
 
 from tetviz.errors import ResultError
 from tetviz.figures.plots.levels import Scale
@@ -22,6 +23,8 @@ from tetviz.summaries.names import names_of, network_name
 
 BoolArray = npt.NDArray[np.bool_]
 
+_FINE = 200  # points a side that lines are drawn through
+_FEWEST = 4
 LABELLED = 1.5  # inches that a map needs for numbers on its lines
 HOLE: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.55", "hatch": "/////"}
 
@@ -72,12 +75,13 @@ def draw_map(
         values: (y, x), NaN at holes.
         fontsize: of the labels on the lines, in the design; None for lines without labels.
     """
-    masked = np.ma.masked_invalid(values)
-    filled = axes.contourf(surface.x, surface.y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap)
+    x, y, finer = between_points(surface, values)
+    masked = np.ma.masked_invalid(finer)
+    filled = axes.contourf(x, y, masked, levels=scale.levels, norm=scale.norm, cmap=scale.colormap)
     inner = [v for v in scale.levels if np.nanmin(values) < v < np.nanmax(values)]
     if inner:
         ink = [scale.ink(level) for level in inner]
-        grid = (surface.x, surface.y, masked)
+        grid = (x, y, masked)
         places: list[tuple[float, float]] = []
         if fontsize is not None:
             # A first set of lines finds places for labels; a label dropped from the final set would leave a gap.
@@ -110,6 +114,24 @@ def draw_map(
     axes.set_ylim(surface.y.min(), surface.y.max())
     set_ticks(axes)
     return filled
+
+
+def between_points(surface: Surface, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coordinates and values on a finer grid: measured points stay as they are, others lie between their neighbours.
+
+    Piecewise cubic and monotone in both directions (Fritsch and Butland 1984), so that nothing is seen that was not
+    measured: between two neighbours no value is beyond theirs. A map with holes, or of few points, stays as it is.
+    """
+    if np.isnan(values).any() or min(values.shape) < _FEWEST:
+        return surface.x, surface.y, values
+    x, y = (_refined(axis, max(1, _FINE // len(axis))) for axis in (surface.x, surface.y))
+    along = PchipInterpolator(surface.x, values, axis=1)(x)
+    return x, y, np.asarray(PchipInterpolator(surface.y, along, axis=0)(y))
+
+
+def _refined(axis: FloatArray, parts: int) -> FloatArray:
+    steps = np.arange(parts) / parts
+    return np.append((axis[:-1, None] + np.diff(axis)[:, None] * steps).ravel(), axis[-1])
 
 
 def shows_origin(surface: Surface) -> bool:

@@ -26,6 +26,7 @@ _END: dict[str, Any] = {
     "markeredgecolor": "black",
     "markeredgewidth": 1.2,
 }
+_THIN: dict[str, Any] = {"linewidth": 1.0, "markersize": 3.5}
 _PATHS = {"linear": "the straight line", "bezier": "a trained curve and the straight line"}
 
 
@@ -62,14 +63,13 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
             values = factor * line_values(lines, what, timestep)
             ends = factor * cast(FloatArray, getattr(lines, f"end_{what}"))[:, lines.timestep == timestep][:, 0]
             for index, (line, style) in enumerate(zip(values, styles, strict=True)):
-                every = max(1, len(lines.x) // 8)
+                every = max(1, len(lines.x) // 4)
                 # Markers of different lines at different places, where lines lie on one another.
-                axes.plot(
-                    lines.x, line, **style, markevery=((2 * index + 1) * every // (2 * len(values)), every), gid="line"
-                )
+                place = ((2 * index + 1) * every // (2 * len(values)), every)
+                axes.plot(lines.x, line, **{**style, **_THIN}, markevery=place, clip_on=factor == 1, gid="line")
                 if factor == 1:
                     barriers[index].append(_barrier_text(what[:3], lines.x, line, ends))
-            axes.plot([0, 1], ends, **_END, gid="end", zorder=3)
+            axes.plot([0, 1], ends, **_END, clip_on=False, gid="end", zorder=3)
             holes |= draw_gaps(axes, lines.x, list(values))
             axes.set_ylabel("accuracy (%)" if factor == 100 else f"{loss_symbol(what[:3])} (nat)")
             axes.set_xlabel("position (checkpoints at 0, 1)")
@@ -77,9 +77,11 @@ def draw_interpolation(lines: Lines, loss: str | None = None, timestep: int | No
             axes.set_xlim(lines.x.min() - margin, lines.x.max() + margin)
             if factor == 1:
                 scale_values(axes, [values, ends])
+            else:
+                axes.set_ylim(top=min(axes.get_ylim()[1], 100))
             finish(axes)
         handles: list[Any] = [
-            Line2D([], [], **style, label=f"{wrap(name, 60)}: barrier of {', of '.join(texts)}")
+            Line2D([], [], **{**style, **_THIN}, label=f"{wrap(name, 60)}: barrier of {', of '.join(texts)}")
             for name, texts, style in zip(names, barriers, styles, strict=True)
         ]
         handles += [Line2D([], [], **_END, label="the checkpoints themselves, with their own BN statistics")]

@@ -20,6 +20,7 @@ from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.isometry import gradient_norm, running_product
 from tetviz.summaries.names import isometry_context, network_names
+from tetviz.summaries.runs import architecture_of
 
 _PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1, "marker": "", "zorder": 1.8}
 _MARKERS = 12
@@ -68,7 +69,8 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
             _draw_gradients(panels["G"], result, style, relative, steps)
             _draw_rates(panels["R"], result, style, relative, by_block)
         _label(panels, results, relative, by_block)
-        labels = [name if shared else f"{name}; {context}" for name, context in zip(names, contexts, strict=True)]
+        called = _with_architectures(results, names)
+        labels = [name if shared else f"{name}; {context}" for name, context in zip(called, contexts, strict=True)]
         handles = [Line2D([], [], **style, label=wrap(label, 105)) for label, style in zip(labels, styles, strict=True)]
         grey: dict[str, Any] = {"color": "0.4"}
         predicted = _predicted(grey, max(len(result.block) for result in results))
@@ -91,6 +93,14 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
             "Firing rates of layers outside of blocks are left out" if by_block and any(map(_outside, results)) else "",
         )
     return figure
+
+
+def _with_architectures(results: Sequence[BlockIsometry], names: Sequence[str]) -> list[str]:
+    # A name of a file seldom says what differs between networks of several architectures.
+    kinds = [architecture_of(result.provenance) for result in results]
+    if len(set(kinds)) == 1:
+        return list(names)
+    return [f"{name} ({kind})" if kind else name for name, kind in zip(names, kinds, strict=True)]
 
 
 def _draw_phi(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:

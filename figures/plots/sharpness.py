@@ -78,10 +78,13 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
     styles = series_styles(network_names(results))
     with paper_style():
         figure = Picture(layout="constrained")
-        grid: Any = figure.subplots(len(losses), 3, sharex="col", squeeze=False)
+        several = len(results) > 1
+        grid: Any = figure.subplots(len(losses), 3 + several, sharex="col", squeeze=False)
         holes = False
         for row, (panels, name) in enumerate(zip(grid, losses, strict=True)):
-            mean, step, worst = panels
+            mean, step, worst, *paired = panels
+            for axes in paired:
+                _draw_differences(axes, results, name, steps, styles)
             holes |= _draw_mean(mean, results, name, steps, styles)
             holes |= _draw_steps(step, results, name, steps, styles)
             holes |= _draw_worst(worst, results, name, steps, styles)
@@ -90,11 +93,14 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             mean.set_ylabel(f"rise of {loss_symbol(name)} (nat)")
             if row == 0:
                 mean.set_title("mean at distance r")
-                step.set_title("after one step of length rho")
-                worst.set_title(wrap("worst within r on the lines of a plane", 38))
+                step.set_title(wrap("after one step of length rho", 22 if several else 38))
+                worst.set_title(wrap("worst within r on the lines of a plane", 22 if several else 38))
+                for axes in paired:
+                    axes.set_title(wrap(f"mean, minus that of {network_names(results)[0]}", 22))
         grid[-1, 0].set_xlabel(axis_label("r", results[0].norm))
         grid[-1, 1].set_xlabel("rho (share of weight norm)")
-        grid[-1, 2].set_xlabel(axis_label("r", results[0].norm))
+        for axes in grid[-1, 2:]:
+            axes.set_xlabel(axis_label("r", results[0].norm))
         extra: list[Any] = [
             Line2D([], [], color="0.4", marker="o", label="along the surrogate gradient (SAM)"),
             Line2D([], [], color="0.4", linewidth=0.8, label="in random directions, mean"),
@@ -107,7 +113,8 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
         figure.caption = compose_caption(
             f"Rise of {losses_words(losses)} (nat) around networks, {steps_words(results, steps)}: the mean at "
             "distance r (left), after one step of length rho along the surrogate gradient or in random directions "
-            "(middle), at worst within r on the two lines of a plane (right)",
+            "(middle), at worst within r on the two lines of a plane (right)"
+            + (", and the mean minus that of the first network, plane by plane (far right)" if several else ""),
             results,
             contexts,
             "Bands are 95 % bootstrap intervals over planes or steps" if bands else "",
@@ -165,6 +172,17 @@ def _draw_worst(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequ
         drawn.append(draw_band(axes, r, rises, style, markers=5).mean)
         places.append(r)
     return _finish_distances(axes, places, drawn)
+
+
+def _draw_differences(axes: Axes, results: Sequence[Sharpness], loss: str, steps: Sequence[int], styles: Any) -> None:
+    # Planes are shared, so differences are paired: their bands are narrower than those of the means are apart.
+    first_r, first = mean_rise(results[0], loss, steps[0])
+    axes.axhline(0, color="0.4", linewidth=0.7, zorder=0, gid="zero")
+    for result, t, style in zip(results[1:], steps[1:], styles[1:], strict=True):
+        r, rises = mean_rise(result, loss, t)
+        if np.array_equal(r, first_r) and rises.shape == first.shape:
+            draw_band(axes, r, rises - first, style, markers=5)
+    axes.set_xlim(0, first_r.max())
 
 
 def _finish_distances(axes: Axes, places: Sequence[FloatArray], drawn: Sequence[FloatArray]) -> bool:

@@ -56,7 +56,7 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
     ratio = float(np.ptp(trajectory.y) / np.ptp(trajectory.x))
     context = wrap_evenly(with_progress(trajectory, surface_context(trajectory)), 105)
     title = f"{wrap(network_name(trajectory.provenance), 70)}: {loss_symbol(loss)} at T = {timestep}\n{context}"
-    title = figure_title(title if venue().slide else f"{title}\n{_explained(trajectory)}")
+    title = figure_title(title)
     rows = title.count("\n") + bool(title)
     with paper_style():
         figure = Picture(layout="constrained")
@@ -84,9 +84,6 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
         for panel in (places["loss"], places["residual"]):
             finish(panel)
             _label_points(panel, trajectory)
-        bar = figure.colorbar(_RESIDUAL, cax=places["residual"].inset_axes((1.03, 0, 0.05, 1)))
-        bar.set_ticks([0, 0.5, 1])
-        bar.set_label("residual (share)")
         if np.isnan(values).any():
             hole_legend(figure, [hole_key(trajectory, values)], "outside lower center")
         if title:
@@ -96,8 +93,9 @@ def draw_trajectory(trajectory: Trajectory, loss: str | None = None, timestep: i
             "beside those at their projections, and how far off the plane they are",
             [trajectory],
             [with_progress(trajectory, surface_context(trajectory))],
-            " ".join(_explained(trajectory).split()),
-            "A residual is the distance of a checkpoint from the plane, as a share of its distance from the reference",
+            _explained(trajectory),
+            "A residual is the distance of a checkpoint from the plane, as a share of its distance from the reference; "
+            "points are the redder the larger theirs",
             scale_words(scale, [trajectory]),
             holes_words([hole_key(trajectory, values)] * bool(np.isnan(values).any())),
         )
@@ -114,8 +112,7 @@ def _explained(trajectory: Trajectory) -> str:
             (trajectory.explained_centred, "the variance around the mean"),
         )
     ]
-    text = f"The axes hold {'; '.join(shares)}. Believe the map at a checkpoint where the two losses below agree."
-    return wrap_evenly(text, 105)
+    return f"The axes hold {'; '.join(shares)}. Believe the map at a checkpoint where the two losses below agree."
 
 
 def _draw_path(axes: Axes, trajectory: Trajectory) -> None:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+import tetviz
 from tetviz.errors import ResultError
 from tetviz.figures.report.blocks import Section, Source
 from tetviz.figures.report.colours import ON_DARK
@@ -84,7 +84,7 @@ def render_report(
         watching=watching,
         state=state,
         made=datetime.now(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
-        version=version("tetviz"),
+        version=tetviz.__version__,
         css=Markup(texts["report.css"]),
         on_dark=ON_DARK,
         scripts={name: Markup(text) for name, text in scripts.items()},

@@ -117,7 +117,8 @@ def _made(view: View[Any], table: TableOf[Any], results: Sequence[Result], names
         yield from _attempt(lambda: [Tabled(headed(table.make(results, Choices())))])
         return
     for result, name in zip(results, names, strict=True):
-        yield from _attempt(partial(_of_network, view, table, result, name))
+        if table.fits(result):
+            yield from _attempt(partial(_of_network, view, table, result, name))
 
 
 def _of_network(view: View[Any], table: TableOf[Any], result: Result, name: str) -> list[Block]:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tetviz.figures.captions import directions_words
 from tetviz.figures.selection import chosen_timestep, require_same_directions
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, FigureOf, TableOf, View, Words
+from tetviz.figures.views import sharpness
 from tetviz.results import Surface
+from tetviz.summaries import axis_lines
 from tetviz.summaries.names import LOSS_WORDS, bn_words, counted, network_names, surface_context
 from tetviz.summaries.surfaces import extremes
 
@@ -52,12 +55,25 @@ def _in_numbers(surface: Surface, timestep: int | None) -> Table:
     )
 
 
+def axes_table(results: Sequence[Surface], choices: Choices) -> Table:
+    """What the lines of the planes along their axes say of flatness."""
+    return sharpness.flatness_table([axis_lines(surface) for surface in results], choices)
+
+
+def _has_intervals(surface: Surface) -> bool:
+    # Of one plane a line is drawn, but nothing is known of the noise of directions.
+    return len(surface.plane) > 1 and np.array_equal(surface.x, surface.y) and 0 in surface.x
+
+
 def words(results: Sequence[Surface], choices: Choices) -> Words:
-    """What surfaces do not allow to conclude."""
+    """What surfaces do not allow to conclude; of several planes what a sharpness of their axes says."""
     unlike_bn = len({bn_words(surface) for surface in results}) > 1
-    warned = (directions_words(results), "The surfaces differ in their batch-norm statistics" if unlike_bn else "")
-    one_plane = all(len(surface.plane) == 1 for surface in results)
-    return Words((_ONE_PLANE,) if one_plane else (), tuple(filter(None, warned)))
+    warned = [directions_words(results), "The surfaces differ in their batch-norm statistics" if unlike_bn else ""]
+    said = [_ONE_PLANE] if all(len(surface.plane) == 1 for surface in results) else []
+    if all(map(_has_intervals, results)):
+        flatness = sharpness.words([axis_lines(surface) for surface in results], choices)
+        said, warned = [*flatness.said], [*warned, *flatness.warned]
+    return Words(tuple(said), tuple(dict.fromkeys(filter(None, warned))))
 
 
 def record(results: Sequence[Surface], choices: Choices) -> list[dict[str, Any]]:
@@ -89,7 +105,13 @@ VIEW = View[Surface](
     tables={
         "surface-table": TableOf(
             "losses and accuracy of a loss surface: at (0, 0), lowest, highest", surface_table, heeds=("timestep",)
-        )
+        ),
+        "axes-table": TableOf(
+            "flatness along the axes of a surface's planes, with intervals over planes",
+            axes_table,
+            heeds=("timestep",),
+            fits=_has_intervals,
+        ),
     },
     record=record,
     figure="tetviz.figures.plots.surface:draw_surfaces",

@@ -1,7 +1,5 @@
 """What a network of someone else's must keep to, tested by running it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,12 +8,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
-from tetviz.models.foreign.isolation import Hosting, generators_kept
+from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import ForeignNetwork, NetworkError
 from tetviz.models.foreign.state import changed, close, reset, state_of, tensors_in
+from tetviz.models.layers import eval_mode
 
 SAMPLES = 8
-ROUNDING = 1e-5  # relative to the largest output
+ROUNDING = 1e-5  # relative to the largest output; sums of another length round differently
 
 
 def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> ForeignNetwork:
@@ -67,7 +66,7 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
     if samples < 5 or len(sizes) < 2:
         raise ValueError(f"the contract is tested on at least 5 samples, got {samples}")
     first, second = (x[:, :size] if sequence else x[:size] for size in sizes)
-    with _examined(model, x.device):
+    with torch.no_grad(), generators_kept(x.device), eval_mode(model):
         outputs = _spares_all_else(model, first, timesteps)
         _finite(outputs)
         _repeatable(model, first, timesteps, outputs)
@@ -87,18 +86,6 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
     return outputs.shape[2]
 
 
-@contextmanager
-def _examined(model: nn.Module, device: torch.device) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad(), generators_kept(device):
-            model.eval()
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def _spares_all_else(model: ForeignNetwork, x: Tensor, timesteps: int) -> Tensor:
     # The outputs of the first run.
     parameters = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
@@ -110,7 +97,7 @@ def _spares_all_else(model: ForeignNetwork, x: Tensor, timesteps: int) -> Tensor
     def lost() -> str:
         return ", ".join(changed(parameters, dict(model.network.named_parameters()))[:3])
 
-    with Hosting("resetting the network raised"):
+    with Isolation("resetting the network raised"):
         reset(model.network)
     if names := lost():
         raise ModelError(

@@ -95,11 +95,7 @@ class Calling:
         return self.timesteps_by == "fixed"
 
     def options(self) -> str:
-        """The convention as options of ``tetviz import``.
-
-        Returns:
-            Such as ``--takes time-major --gives time-major``, quoted for a shell.
-        """
+        """The convention as options of ``tetviz import``, such as ``--takes step --gives step``, quoted for a shell."""
         stated = {name: value for name, value in asdict(self).items() if value != getattr(type(self), name, "")}
         return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in stated.items())
 
@@ -148,23 +144,12 @@ class ForeignSpec:
         return self.factory
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain values.
-
-        Returns:
-            A dictionary that :meth:`from_dict` takes back.
-        """
+        """The spec as plain values, which :meth:`from_dict` takes back."""
         return asdict(self) | {"arguments": dict(self.arguments)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ForeignSpec":
-        """The spec of a dictionary.
-
-        Args:
-            content: what :meth:`to_dict` gave.
-
-        Returns:
-            The spec.
-        """
+        """The spec of what :meth:`to_dict` gave."""
         return cls(**{**content, "calling": Calling(**content["calling"])})
 
 

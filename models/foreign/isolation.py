@@ -42,7 +42,7 @@ _SETTINGS: list[_Setting] = [
 ]
 
 
-class Hosting(ForeignCode):
+class Isolation(ForeignCode):
     """Runs code of someone else's: see :class:`tetviz.errors.ForeignCode`.
 
     What it prints goes to stderr, since stdout is the command's own. Default precision and device, gradients,

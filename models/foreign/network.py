@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
-from tetviz.models.foreign.isolation import Hosting
+from tetviz.models.foreign.isolation import Isolation
 from tetviz.models.foreign.state import at_rest
 from tetviz.models.layers import time_major
 
@@ -52,11 +52,7 @@ class ForeignNetwork(nn.Module):
         self.network, self.calling, self.timesteps = network, calling, timesteps
 
     def extra_repr(self) -> str:
-        """The convention, for ``repr``.
-
-        Returns:
-            Its options.
-        """
+        """The convention, for print(model)."""
         return self.calling.options()
 
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
@@ -73,7 +69,7 @@ class ForeignNetwork(nn.Module):
             ModelError: the network raises something, or does not give what is stated.
         """
         x_TB = self._timed(x, timesteps)
-        with self._hosting():
+        with self._isolated():
             if self.calling.takes == "step":
                 return self._by_steps(x_TB)
             if self.calling.recover == "prefix":
@@ -81,30 +77,14 @@ class ForeignNetwork(nn.Module):
             return self._at_once(x_TB)
 
     def own_output(self, x: Tensor, timesteps: int) -> Tensor:
-        """What the network itself gives in one run, nothing in it skipped.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T.
-
-        Returns:
-            Its output: B x K where it averages or adds up over time.
-        """
-        with self._hosting():
+        """What the network itself gives in one run, nothing skipped: B x K where it averages or adds up over time."""
+        with self._isolated():
             return self._run(self._timed(x, timesteps))
 
     def result(self, x: Tensor, timesteps: int) -> Any:
-        """What one call of the network returns, as it is.
-
-        Args:
-            x: x_BCHW, or x_TBCHW.
-            timesteps: number of steps T; a network that takes one step is shown the first.
-
-        Returns:
-            A tensor, a tuple, or whatever else.
-        """
+        """What one call of the network returns, as it is; a network that takes one step is shown the first."""
         x_TB = self._timed(x, timesteps)
-        with self._hosting():
+        with self._isolated():
             if self.calling.takes != "step":
                 return self._call(x_TB)
             with at_rest(self.network):
@@ -126,9 +106,9 @@ class ForeignNetwork(nn.Module):
             )
         return x_TB
 
-    def _hosting(self) -> Hosting:
+    def _isolated(self) -> Isolation:
         weight = next(self.network.parameters(), None)
-        return Hosting("the network raised", NetworkError, None if weight is None else weight.dtype)
+        return Isolation("the network raised", NetworkError, None if weight is None else weight.dtype)
 
     def _by_steps(self, x_TB: Tensor) -> Tensor:
         passed, state, outputs = self.calling.state == "passed", None, []

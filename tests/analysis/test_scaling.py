@@ -11,7 +11,7 @@ from torch import nn
 
 import reference
 from tetviz.analysis import compute_scaling, temporal_variance
-from tetviz.analysis.recorder import confidence
+from tetviz.analysis.predictions import confidence
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models import build
 from tetviz.results import Provenance, ScalingCurve

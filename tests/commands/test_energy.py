@@ -1,7 +1,6 @@
 """`tetviz energy` end to end on tiny networks: tables, figure, JSON and file agree; what a user can do wrong."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import strict_json, tetviz
+from click.testing import Result
 
 from tetviz import analysis
-from tetviz.cli import main
-from tetviz.figures.report.tables_energy import unit_of
+from tetviz.figures.formatting import plain_units, short
+from tetviz.figures.views.energy import unit_of
 from tetviz.models import ModelSpec, build
 from tetviz.results import OperationCounts, load
 from tetviz.results.schema import array_fields
-from tetviz.summaries import convention_table, estimate_energy, layer_table, spike_table
+from tetviz.summaries import convention_table, estimate_energy, layer_table, spike_table, wilson
 from tetviz.training import Checkpoint, DataSpec, load_data
 
 COST = """
@@ -31,19 +31,6 @@ compare = 0.5
 weight_bits = 16
 state_bits = 16
 """
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
-
-
-def strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def network(path: Path, seed: int, data: DataSpec | None = None) -> Path:
@@ -123,18 +110,19 @@ def test_tables_json_and_file_agree(nets: list[Path], measured: Result, tmp_path
     assert record["energy_pj"] == report.total_pj.tolist() and record["accuracy"] == counts.accuracy.tolist()
     assert record["layer"][-1] == "total" and record["notes"] == record["not_counted"] == []
     np.testing.assert_allclose(record["layer_pj"][-1], report.total_pj[2], rtol=1e-12)
-    factor, unit = unit_of(report)
-    text = measured.stdout
-    shown = [f"{value / factor:,.3f}" for value in report.total_pj]
+    factor, unit = unit_of([report])
+    unit, text = plain_units(unit), measured.stdout
+    shown = [short(value / factor) for value in report.total_pj]
     assert column(text, "T   ", f"energy ({unit})") == shown
-    assert column(text, "T   ", "accuracy (%)") == [f"{100 * value:.2f}" for value in counts.accuracy]
+    ends = zip(100 * counts.accuracy, *(100 * each for each in wilson(counts.accuracy, 20)), strict=True)
+    assert column(text, "T   ", "accuracy (%)") == [f"{share:.2f} [{low:.2f}, {high:.2f}]" for share, low, high in ends]
     assert column(text, "T   ", " AC") == [f"{value:,.0f}" for value in report.total_ac]
     conventions = convention_table(counts)
     printed = column(text, "convention, first layer", f"energy ({unit})")[:4]
-    assert printed == [f"{1e3 * value / factor:,.3f}" for value in conventions["energy (nJ)"]]
+    assert printed == [short(1e3 * value / factor) for value in conventions["energy (nJ)"]]
     assert "tet, per-step (headline)" in text
     layers = layer_table(report)
-    assert column(text, "layer   ", f"energy ({unit})") == [f"{1e3 * v / factor:,.3f}" for v in layers["energy (nJ)"]]
+    assert column(text, "layer   ", f"energy ({unit})") == [short(1e3 * v / factor) for v in layers["energy (nJ)"]]
     spikes = spike_table(counts)["spikes/neuron"].iloc[-1]
     assert f"on average {spikes:.4f} spikes per neuron per inference" in text
     together = text[text.index("Accuracy and energy per sample") :]
@@ -155,7 +143,9 @@ def test_conventions_change_the_price_and_no_count(nets: list[Path], measured: R
     (tmp_path / "cost.toml").write_text(COST)
     plain = counts_of(nets[0])
     args = ("--convention", "strict", "--first-layer", "once", "--cost", tmp_path / "cost.toml", "--memory", "sram")
-    result = tetviz("energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--bn", "charge", "-o", tmp_path / "a.h5")
+    result = tetviz(
+        "energy", nets[0], "--tmax", 5, "--samples", 20, *args, "--norm-cost", "charge", "-o", tmp_path / "a.h5"
+    )
     counts = load(tmp_path / "a.h5", OperationCounts)
     for name in array_fields(OperationCounts):
         np.testing.assert_array_equal(getattr(counts, name), getattr(plain, name))
@@ -208,7 +198,7 @@ def test_what_is_not_counted_is_said(nets: list[Path], tmp_path: Path, monkeypat
     tables = [
         block for block in result.stdout.split("\n\n") if "summed over steps 1..T" in block or "over steps" in block
     ]
-    assert len(tables) == 4 and all("incomplete: fold: unknown" in table for table in tables)
+    assert len(tables) == 5 and all("incomplete: fold: unknown" in table for table in tables)
     record = strict_json(tetviz("energy", nets[0], "--samples", 4, "--json", "-o", tmp_path / "b.h5").stdout)[0]
     assert record["not_counted"] == ["fold: unknown"] and record["warnings"] == ["conv: odd values"]
 
@@ -255,7 +245,7 @@ REFUSED: dict[str, tuple[int, tuple[str, ...]]] = {
     "A --convention loose": (2, ("'tet', 'strict'",)),
     "A --first-layer twice": (2, ("'per-step', 'once'",)),
     "A --pool max": (2, ("'fold', 'mac'",)),
-    "A --bn batch": (2, ("'fold', 'charge'",)),
+    "A --norm-cost batch": (2, ("'fold', 'charge'",)),
     "A --memory dram": (2, ("'none', 'flat', 'sram'",)),
     "A -o x.txt": (2, (".h5",)),
     "A -o missing/x.h5": (1, ("missing",)),

@@ -12,10 +12,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import bytes_in, refused, run
 from PIL import Image
 
-from tetviz.cli import main
 from tetviz.errors import CheckpointError
 from tetviz.training import Checkpoint
 
@@ -23,35 +22,10 @@ TRAIN = ("train", "--width", 0.0625, "--timesteps", 1, "--epochs", 1)
 LANDSCAPE = ("--allow-chance", "--grid", 3, "--samples", 10)
 
 
-def tetviz(*args: Any) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def refused(folder: Path, *args: Any, code: int = 1, words: tuple[str, ...] = ()) -> str:
-    """Runs a command that must fail in one line and leave the folder as it is; gives the line."""
-    before = bytes_in(folder)
-    result = tetviz(*args)
-    assert isinstance(result.exception, SystemExit), f"{args}: {result.exception!r}"
-    assert result.exit_code == code, f"{args}: {result.output}"
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert [line.startswith("Error: ") for line in lines].count(True) == 1, result.stderr
-    assert lines[-1].startswith("Error: "), f"more than a line: {result.stderr}"
-    assert len(lines[-1]) < 1000
-    for word in words:
-        assert word in lines[-1], lines[-1]
-    assert result.stdout == ""
-    assert bytes_in(folder) == before
-    return lines[-1]
-
-
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "tet.pt"
-    result = tetviz(*TRAIN, "--data", "digits", "-o", path)
+    result = run(*TRAIN, "--data", "digits", "-o", path)
     assert result.exit_code == 0, result.output
     return path
 
@@ -67,7 +41,7 @@ def tet(original: Path, tmp_path: Path) -> Path:
 def curve(tmp_path: Path, original: Path) -> Path:
     path = tmp_path / "tet.scale.h5"
     if not original.with_name("tet.scale.h5").exists():
-        assert tetviz("scale", original, "--tmax", 4, "--samples", 10).exit_code == 0
+        assert run("scale", original, "--tmax", 4, "--samples", 10).exit_code == 0
     path.write_bytes(original.with_name("tet.scale.h5").read_bytes())
     return path
 
@@ -268,7 +242,7 @@ def test_data_that_are_not_there(tet: Path, tmp_path: Path) -> None:
     (tmp_path / "empty" / "test" / "cat" / "a.png").write_bytes(b"no image")
     command = (*TRAIN, "--data", "imagefolder", "--data-root", tmp_path / "empty", "--image-size", 16)
     before = bytes_in(tmp_path)
-    result = tetviz(*command, "-o", tmp_path / "x.pt")
+    result = run(*command, "-o", tmp_path / "x.pt")
     assert result.exit_code == 1 and "a.png" in result.stderr.splitlines()[-1]
     assert before.items() <= bytes_in(tmp_path).items()
 
@@ -333,7 +307,7 @@ def test_usage_is_explained(command: str, tet: Path, tmp_path: Path) -> None:
 
 
 def test_no_arguments_show_the_help() -> None:
-    result = tetviz()
+    result = run()
     assert result.exit_code == 2 and "landscape" in result.output and "Traceback" not in result.output
 
 
@@ -353,7 +327,7 @@ def test_outputs_that_cannot_be_written(place: str, tet: Path, curve: Path, tmp_
             (tmp_path / name).mkdir()
             error = refused(tmp_path, *command, "-o", tmp_path / name, words=("folder",))
         else:
-            result = tetviz(*command, "-o", folder / name)
+            result = run(*command, "-o", folder / name)
             assert result.exit_code == 1 and isinstance(result.exception, SystemExit), f"{result.exception!r}"
             error = result.stderr.splitlines()[-1]
         assert error.startswith("Error: ") and str(folder / name[0]) in error
@@ -375,7 +349,7 @@ def test_names_that_no_file_can_have(name: str, tet: Path, tmp_path: Path, monke
         ("plot", tet, "-o", name),
     ):
         before = bytes_in(tmp_path)
-        result = tetviz(*command)
+        result = run(*command)
         assert result.exit_code in (1, 2), f"{command}: {result.output}"
         assert isinstance(result.exception, SystemExit), f"{command}: {result.exception!r}"
         assert bytes_in(tmp_path) == before
@@ -393,7 +367,7 @@ def test_demo_replaces_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("log_dir", ["tet.pt", "/proc/logs"])
 def test_a_log_folder_that_cannot_be(log_dir: str, tet: Path, tmp_path: Path) -> None:
-    result = tetviz(*TRAIN, "--data", "digits", "--log-dir", tmp_path / log_dir, "-o", tmp_path / "x.pt")
+    result = run(*TRAIN, "--data", "digits", "--log-dir", tmp_path / log_dir, "-o", tmp_path / "x.pt")
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit), f"{result.exception!r}"
 
 
@@ -404,7 +378,7 @@ def test_devices_that_are_not_there(device: str, tet: Path, tmp_path: Path) -> N
     (tmp_path / "tet.last.pt").write_bytes(b"precious")
     for command in (("landscape", tet), ("scale", tet), (*TRAIN, "--data", "digits", "--force", "-o", tet)):
         before = bytes_in(tmp_path)
-        result = tetviz(*command, "--device", device)
+        result = run(*command, "--device", device)
         assert result.exit_code == 1 and f"--device {device}" in result.stderr.splitlines()[-1]
         assert bytes_in(tmp_path) == before
 
@@ -438,7 +412,7 @@ def test_damaged_results_are_refused(curve: Path, tmp_path: Path) -> None:
 def test_a_learning_rate_that_diverges_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     for optimizer in ("adam", "sgd"):
         path = tmp_path / f"{optimizer}.pt"
-        result = tetviz(*TRAIN, "--optimizer", optimizer, "--lr", 1e30, "--data", "digits", "-o", path)
+        result = run(*TRAIN, "--optimizer", optimizer, "--lr", 1e30, "--data", "digits", "-o", path)
         assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
         error = result.stderr.splitlines()[-1]
         assert "--lr" in error and f"{optimizer}.last.pt" in error
@@ -450,7 +424,7 @@ def test_a_full_gpu_is_one_line(tet: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 8 GiB.")
 
-    monkeypatch.setattr("tetviz.commands.probing.measure", full)
+    monkeypatch.setattr("tetviz.commands.movable.measure", full)
     line = refused(tet.parent, "landscape", tet, "-o", tet.parent / "gpu.h5")
     assert line == "Error: CUDA out of memory; lower --batch-size"
 
@@ -465,8 +439,8 @@ def test_a_stop_before_the_first_point_promises_no_file(tet: Path, monkeypatch: 
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tetviz.commands.probing.measure", stop)
+    monkeypatch.setattr("tetviz.commands.movable.measure", stop)
     target = tet.parent / "stopped.h5"
-    result = tetviz("landscape", tet, "-o", target)
+    result = run("landscape", tet, "-o", target)
     assert result.exit_code == 130
     assert "every finished point" not in result.stderr and not target.exists()

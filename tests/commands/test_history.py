@@ -10,25 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import bytes_in, tetviz
+from click.testing import Result
 from planted_results import planted_curve, planted_history
 from sklearn.datasets import load_digits
 
-from tetviz.cli import main
 from tetviz.results import TrainingHistory, load, save
 from tetviz.training import Checkpoint, DataSpec, load_data, measure
 
 TRAIN = ("--width", 0.0625, "--lr", 0.01, "--batch-size", 16)
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +93,12 @@ def test_nothing_is_replaced_without_force_and_nothing_written_for_a_faulty_one(
     assert "empty.pt: records no epoch; give the OUTPUT.last.pt" in refused.stderr and bytes_in(folder) == before
     tetviz("history", folder / "sdt.last.pt")
     before = bytes_in(folder)
-    assert "exists already" in tetviz("history", folder / "sdt.last.pt", code=1).stderr
+    assert "is there already" in tetviz("history", folder / "sdt.last.pt").stderr
+    assert bytes_in(folder) == before
+    (folder / "other.last.pt").write_bytes((folder / "switched.last.pt").read_bytes())
+    again = ("history", folder / "other.last.pt", "-o", folder / "sdt.last.history.h5")
+    assert "exists already, measured with another checkpoint_sha256" in tetviz(*again, code=1).stderr
+    (folder / "other.last.pt").unlink()
     assert bytes_in(folder) == before
     tetviz("history", folder / "sdt.last.pt", "--force")
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import run, tetviz
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tetviz.cli import main
 from tetviz.results import OperationCounts, ScalingCurve, Surface, load
 from tetviz.training import Checkpoint, load_data, to_batches
 
@@ -102,12 +101,6 @@ def build(kind="good"):
         raise FileNotFoundError("no config.yaml")
     return {"text": "a network"}.get(kind) or Net(kind)
 """
-
-
-def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
 
 
 def refused(*args: Any, code: int = 1) -> str:
@@ -429,5 +422,5 @@ def test_training_on_data_of_ones_own(here: Path) -> None:
 
 def test_a_dot_for_the_colon_is_a_usage_error() -> None:
     for options, word in ((("--factory", "nets.build"), "module:function"), (("--data", "my.digits"), "with a colon")):
-        result = CliRunner().invoke(main, ["import", "w.pth", "--timesteps", "4", "-o", "net.pt", *options])
+        result = run("import", "w.pth", "--timesteps", "4", "-o", "net.pt", *options)
         assert result.exit_code == 2 and word in result.stderr and isinstance(result.exception, SystemExit)

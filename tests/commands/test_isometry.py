@@ -5,19 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from cli_runs import tetviz
 
-from tetviz.cli import main
 from tetviz.models import ModelSpec, build
 from tetviz.results import BlockIsometry, load
 from tetviz.summaries.isometry import depth_summary, isometry_table, running_product
 from tetviz.training import Checkpoint, load_data
-
-
-def tetviz(*args, code=0, command="isometry"):
-    result = CliRunner().invoke(main, [command, *map(str, args)])
-    assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
-    return result
 
 
 @pytest.fixture
@@ -39,7 +32,7 @@ def make_checkpoint(tmp_path):
 
 def test_it_writes_what_it_prints(make_checkpoint):
     path = make_checkpoint()
-    said = tetviz(path, "--samples", 20, "--probes", 2, "--seed", 7)
+    said = tetviz("isometry", path, "--samples", 20, "--probes", 2, "--seed", 7)
     result = load(path.with_name("plain.isometry.h5"), BlockIsometry)
     assert path.with_name("plain.isometry.png").stat().st_size > 1000
     assert (result.loss, result.bn, result.probes, result.probe_seed, result.t_train) == ("sdt", "batch", 2, 7, 2)
@@ -60,18 +53,18 @@ def test_the_same_command_gives_the_same_file(make_checkpoint):
     path = make_checkpoint()
     results = []
     for _ in range(2):
-        tetviz(path, "--samples", 6, "--force")
+        tetviz("isometry", path, "--samples", 6, "--force")
         results.append(load(path.with_name("plain.isometry.h5")))
     np.testing.assert_array_equal(results[0].phi, results[1].phi)
 
 
 def test_several_networks_are_overlaid_and_drawn_again(make_checkpoint, tmp_path):
     paths = [make_checkpoint(), make_checkpoint("ms.pt", block="ms", depth=14), make_checkpoint("snn.pt", "snn5")]
-    said = tetviz(*paths, "--samples", 6, "--depth", "relative")
+    said = tetviz("isometry", *paths, "--samples", 6, "--depth", "relative")
     assert (tmp_path / "plain-ms-snn.isometry.png").stat().st_size > 1000
     files = [path.with_suffix(".isometry.h5") for path in paths]
-    tetviz(*files, "-o", tmp_path / "both.pdf", command="plot")
-    assert "isometry" in tetviz(files[0], command="info").stdout
+    tetviz("plot", *files, "-o", tmp_path / "both.pdf")
+    assert "isometry" in tetviz("info", files[0]).stdout
     assert list(load(files[2]).modules) == ["chain"] * 4
     lines = [line.split() for line in said.stdout.splitlines()]
     first = next(place for place, words in enumerate(lines) if words[:2] == ["network", "blocks"]) + 1
@@ -86,7 +79,7 @@ def test_several_networks_are_overlaid_and_drawn_again(make_checkpoint, tmp_path
 
 def test_json_holds_the_same_numbers(make_checkpoint):
     path = make_checkpoint()
-    said = tetviz(path, "--samples", 6, "--json", "--loss", "total", "--bn", "frozen", "--timesteps", 3)
+    said = tetviz("isometry", path, "--samples", 6, "--json", "--loss", "total", "--bn", "frozen", "--timesteps", 3)
     (record,) = json.loads(said.stdout)
     result = load(path.with_name("plain.isometry.h5"))
     assert (record["loss"], record["bn"], record["timesteps"], record["samples"]) == ("total", "frozen", 3, 6)
@@ -97,51 +90,55 @@ def test_json_holds_the_same_numbers(make_checkpoint):
 
 def test_a_kept_epoch_is_named_after_its_run(make_checkpoint):
     path = make_checkpoint("run.kept/epoch-0000.pt")
-    assert tetviz(path, "--samples", 6).stdout.startswith("run epoch-0000: L_SDT")
+    assert tetviz("isometry", path, "--samples", 6).stdout.startswith("run epoch-0000: L_SDT")
     assert load(path.with_suffix(".isometry.h5")).provenance.label == "run epoch-0000"
 
 
 def test_kept_epochs_of_several_runs_are_told_apart(make_checkpoint, tmp_path):
     paths = [make_checkpoint(f"{name}.kept/epoch-0000.pt") for name in ("one", "two")]
-    said = tetviz(*paths, "--samples", 4, "--probes", 1).stdout
+    said = tetviz("isometry", *paths, "--samples", 4, "--probes", 1).stdout
     assert "\none epoch-0000 " in said and "\ntwo epoch-0000 " in said
     assert paths[0].with_name("one-epoch-0000-two-epoch-0000.isometry.png").exists()
     assert all(path.with_suffix(".isometry.h5").exists() for path in paths)
     folder = tmp_path / "out"
     folder.mkdir()
-    tetviz(*paths, "--samples", 4, "--probes", 1, "-o", folder)
+    tetviz("isometry", *paths, "--samples", 4, "--probes", 1, "-o", folder)
     names = {f"{name}-epoch-0000.isometry.{suffix}" for name in ("one", "two") for suffix in ("h5", "png")}
     assert {path.name for path in folder.iterdir()} == {"isometry.png", *names}
 
 
 def test_the_untrained_network_of_a_run_is_kept(tmp_path):
     options = ["--model", "ms-resnet20", "--width", 0.125, "--data", "digits", "--timesteps", 1, "--epochs", 1]
-    tetviz(*options, "--batch-size", 512, "--keep-every", 1, "-o", tmp_path / "ms.pt", command="train")
+    tetviz("train", *options, "--batch-size", 512, "--keep-every", 1, "-o", tmp_path / "ms.pt")
     path = tmp_path / "ms.kept" / "epoch-0000.pt"
-    tetviz(path, "--samples", 8, "--probes", 1)
+    tetviz("isometry", path, "--samples", 8, "--probes", 1)
     result = load(path.with_suffix(".isometry.h5"))
     assert (result.step_phi[[0, 1, 2, 4, 5, 7, 8]] == 1).all() and len(result.block) == 9
 
 
 def test_blocks_by_name(make_checkpoint):
     path = make_checkpoint()
-    tetviz(path, "--samples", 6, "--blocks", r"blocks\.\d+\.lif[12]")
+    tetviz("isometry", path, "--samples", 6, "--blocks", r"blocks\.\d+\.lif[12]")
     result = load(path.with_name("plain.isometry.h5"))
     assert len(result.block) == 6 and set(result.modules) == {"LIF"}
     assert np.isnan(result.closed_form).all()
-    said = tetviz(path, "--samples", 6, "--blocks", r"blocks\.\d+\.conv1", "--force")
+    said = tetviz("isometry", path, "--samples", 6, "--blocks", r"blocks\.\d+\.conv1", "--force")
     assert "warning: 3 of 3 blocks do not carry all of the gradient" in said.stderr
 
 
 def test_errors_say_what_is_wrong(make_checkpoint, tmp_path):
     path = make_checkpoint()
-    assert "no regular expression" in tetviz(path, "--blocks", "(", code=2).stderr
-    said = tetviz(path, "--blocks", "block", code=1).stderr
+    assert "no regular expression" in tetviz("isometry", path, "--blocks", "(", code=2).stderr
+    said = tetviz("isometry", path, "--blocks", "block", code=1).stderr
     assert "match no module's whole name" in said and r"what repeats: BasicBlock 3 times, blocks\.\d+;" in said
-    assert "one sample" in tetviz(path, "--samples", 1, code=1).stderr
+    assert "one sample" in tetviz("isometry", path, "--samples", 1, code=1).stderr
     for wrong in (["--probes", 0], ["--bn", "recalibrate"], ["--depth", "deep"], ["--seed", -1], ["--loss", "mse"]):
-        tetviz(path, *wrong, code=2)
-    assert "no such file" in tetviz(tmp_path / "none.pt", code=1).stderr
+        tetviz("isometry", path, *wrong, code=2)
+    assert "no such file" in tetviz("isometry", tmp_path / "none.pt", code=1).stderr
     assert not path.with_name("plain.isometry.h5").exists()
-    tetviz(path, "--samples", 6)
-    assert "exists" in tetviz(path, "--samples", 6, code=1).stderr
+    tetviz("isometry", path, "--samples", 6)
+    assert "is there already" in tetviz("isometry", path, "--samples", 6).stderr
+    assert (
+        "exists already, measured with another seed"
+        in tetviz("isometry", path, "--samples", 6, "--seed", 1, code=1).stderr
+    )

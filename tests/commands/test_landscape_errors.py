@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runs import bytes_in, refused, run
 from planted_results import (
     planted_curvature,
     planted_curve,
@@ -20,9 +20,8 @@ from planted_results import (
     planted_trajectory,
 )
 
-from tetviz.cli import main
 from tetviz.errors import CheckpointError
-from tetviz.landscape import Probe, compute_interpolation
+from tetviz.landscape import Evaluator, compute_interpolation
 from tetviz.models import ModelSpec, build, fold
 from tetviz.results import save
 from tetviz.training import Checkpoint, DataSpec
@@ -38,31 +37,6 @@ COMMANDS: dict[str, str] = {
     "plane": "A B C --grid 5",
     "curvature": "A --directions 2 --lanczos-steps 3 --trace-probes 2 --eigenvalues 1",
 }
-
-
-def tetviz(*args: Any) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def refused(folder: Path, *args: Any, code: int = 1, words: tuple[str, ...] = ()) -> str:
-    """Runs a command that must fail in one line and leave the folder as it is; gives the line."""
-    before = bytes_in(folder)
-    result = tetviz(*args)
-    assert isinstance(result.exception, SystemExit), f"{args}: {result.exception!r}"
-    assert result.exit_code == code, f"{args}: {result.output}"
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert [line.startswith("Error: ") for line in lines].count(True) == 1, result.stderr
-    assert lines[-1].startswith("Error: "), f"more than a line: {result.stderr}"
-    assert len(lines[-1]) < 1000
-    for word in words:
-        assert word in lines[-1], lines[-1]
-    assert result.stdout == "", f"{args}: {result.stdout}"
-    assert bytes_in(folder) == before
-    return lines[-1]
 
 
 def untrained(path: Path, data: Path, seed: int, width: float = 0.0625) -> None:
@@ -118,13 +92,13 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take most of the time of a small run."""
     for name in ("draw", "draw_surface"):
         monkeypatch.setattr(f"tetviz.figures.{name}", lambda *_, **__: None)
-    monkeypatch.setattr("tetviz.figures.save_figure", lambda _, path: path.write_bytes(b"drawn"))
+    monkeypatch.setattr("tetviz.commands.measure.save_figure", lambda _, path: path.write_bytes(b"drawn"))
 
 
 @pytest.mark.parametrize("name", ["line", "plane"])
 def test_a_command_is_right_without_a_mistake(name: str, here: Path, undrawn: None) -> None:
     """So that the refusals below are about the mistake."""
-    result = tetviz(*command_of(here, name))
+    result = run(*command_of(here, name))
     assert result.exit_code == 0, result.output
 
 
@@ -154,7 +128,7 @@ def test_what_is_no_checkpoint_is_refused(name: str, here: Path) -> None:
 
 def test_nothing_is_measured_before_all_checkpoints_are_read(here: Path) -> None:
     for name in ("landscape", "sharpness", "line", "curvature", "doctor"):
-        result = tetviz(name, here / "A.pt", here / "missing.pt")
+        result = run(name, here / "A.pt", here / "missing.pt")
         assert result.exit_code == 1 and "missing.pt" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
@@ -228,7 +202,7 @@ USAGE: dict[str, tuple[str, ...]] = {
     "sharpness A --t 9": ("--t 9", "T = 2"),
     "landscape A --bn recalibrat": ("recalibrat", "did you mean 'recalibrate'"),
     "plane A B C --bn Frozen": ("Frozen", "did you mean 'frozen'"),
-    "sharpness A --norm filters": ("filters", "did you mean 'filter'"),
+    "sharpness A --direction-norm filters": ("filters", "did you mean 'filter'"),
     "line A --calibration 0": ("--calibration", "x>=1"),
     "interpolate A B --calibration 0": ("--calibration", "x>=1"),
     "line A --samples -1": ("--samples", "x>=0"),
@@ -291,7 +265,7 @@ def test_a_path_of_no_name_is_no_traceback(name: str, here: Path, monkeypatch: p
     count = {"interpolate": 2, "connect": 2, "plane": 3}.get(name, 1)
     before = bytes_in(here)
     for odd in (".", "/", "", "a" * 300 + ".pt"):
-        result = tetviz(name, *[odd] * count)
+        result = run(name, *[odd] * count)
         assert result.exit_code in (1, 2), f"{odd}: {result.output}"
         assert isinstance(result.exception, SystemExit), f"{odd}: {result.exception!r}"
     assert bytes_in(here) == before
@@ -319,7 +293,7 @@ def test_a_half_finished_file_of_a_kind_that_is_alike(here: Path, undrawn: None)
     save(here / "y.h5", lines)
     for name in ("line", "interpolate", "connect"):
         command = command_of(here, name)
-        result = tetviz(*command, "-o", here / "y.h5")
+        result = run(*command, "-o", here / "y.h5")
         assert result.exit_code == 1 and "another lines" in result.stderr.splitlines()[-1], result.output
     assert "sharpness" in refused(here, *command_of(here, "sharpness"), "-o", here / "y.h5", words=("lines",))
 
@@ -328,7 +302,7 @@ def test_a_curve_never_replaces_a_checkpoint(here: Path, undrawn: None) -> None:
     for name in "AB":
         for force in ((), ("--force",)):
             before = (here / f"{name}.pt").read_bytes()
-            result = tetviz(*command_of(here, "connect"), "-o", here / f"{name}.h5", *force)
+            result = run(*command_of(here, "connect"), "-o", here / f"{name}.h5", *force)
             assert result.exit_code in (1, 2) and isinstance(result.exception, SystemExit), result.output
             assert f"{name}.pt" in result.stderr.splitlines()[-1]
             assert (here / f"{name}.pt").read_bytes() == before
@@ -355,14 +329,14 @@ def test_data_that_went_missing(name: str, here: Path) -> None:
 
 
 def test_more_samples_than_there_are(here: Path, undrawn: None) -> None:
-    result = tetviz(*command_of(here, "line"), "--samples", 10**6)
+    result = run(*command_of(here, "line"), "--samples", 10**6)
     assert result.exit_code in (0, 1) and not isinstance(result.exception, Exception), f"{result.exception!r}"
     if result.exit_code:
         assert "--samples" in result.stderr.splitlines()[-1]
     else:
         with h5py.File(here / "A.line.h5") as file:
             assert sorted(file["sample"][...]) == list(range(20))
-    result = tetviz(*command_of(here, "landscape"), "--bn", "recalibrate", "--calibration", 10**6)
+    result = run(*command_of(here, "landscape"), "--bn", "recalibrate", "--calibration", 10**6)
     assert result.exit_code == 0, result.output
     with h5py.File(here / "A.landscape.h5") as file:
         assert sorted(file["calibration"][...]) == list(range(20))
@@ -370,7 +344,7 @@ def test_more_samples_than_there_are(here: Path, undrawn: None) -> None:
 
 def test_one_checkpoint_at_both_ends(here: Path, undrawn: None) -> None:
     (here / "same.pt").write_bytes((here / "A.pt").read_bytes())
-    result = tetviz("interpolate", here / "A.pt", here / "same.pt", "--grid", 5, *QUICK, "--json")
+    result = run("interpolate", here / "A.pt", here / "same.pt", "--grid", 5, *QUICK, "--json")
     assert not isinstance(result.exception, Exception), f"{result.exception!r}"  # a warning is an error here
     assert result.exit_code in (0, 1)
 
@@ -392,10 +366,10 @@ def test_a_network_without_batch_norm_has_no_policy(here: Path) -> None:
     batches = [(torch.rand(4, 1, 16, 16), torch.arange(4))]
     for policy in ("recalibrate", "batch"):
         with pytest.raises(CheckpointError, match=f"no batch normalisation to {policy}; take the policy frozen"):
-            Probe(model, batches, 2, bn=policy, calibration=batches)
-    probe = Probe(model, batches, 2)
-    lines = compute_interpolation(probe, model.state_dict(), np.array([0.0, 0.5, 1.0]))
-    assert lines.names == '["straight"]' and lines.bn == "straight"
+            Evaluator(model, batches, 2, bn=policy, calibration=batches)
+    evaluator = Evaluator(model, batches, 2)
+    lines = compute_interpolation(evaluator, model.state_dict(), np.array([0.0, 0.5, 1.0]))
+    assert lines.names == ("straight",) and lines.bn == "straight"
 
 
 @pytest.fixture
@@ -514,9 +488,9 @@ def stop(*_: Any, **__: Any) -> None:
 
 STOPPED = {
     "curvature": "tetviz.landscape.hessian.top_eigenvalues",
-    "connect": "tetviz.landscape.train_curve",
+    "connect": "tetviz.commands.pair.train_curve",
     "plane": "tetviz.landscape.trajectory.surface_fields",
-    "doctor": "tetviz.training.doctor.examine",
+    "doctor": "tetviz.training.examine",
 }
 
 
@@ -524,7 +498,7 @@ STOPPED = {
 def test_a_stop_before_the_first_point_promises_no_file(name: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(STOPPED[name], stop)
     before = bytes_in(here)
-    result = tetviz(*(["doctor", here / "A.pt"] if name == "doctor" else command_of(here, name)))
+    result = run(*(["doctor", here / "A.pt"] if name == "doctor" else command_of(here, name)))
     assert result.exit_code == 130 and "stopped" in result.stderr
     assert "every finished point" not in result.stderr
     assert bytes_in(here) == before
@@ -536,11 +510,11 @@ def test_a_full_gpu_is_one_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     for place, name in (
         ("tetviz.landscape.hessian.top_eigenvalues", "curvature"),
-        ("tetviz.landscape.train_curve", "connect"),
+        ("tetviz.commands.pair.train_curve", "connect"),
         ("tetviz.landscape.sharpness.surrogate_gradient", "sharpness"),
     ):
         monkeypatch.setattr(place, full)
-        result = tetviz(*command_of(here, name))
+        result = run(*command_of(here, name))
         assert result.stderr.splitlines()[-1] == "Error: CUDA out of memory; lower --batch-size", result.output
         assert result.exit_code == 1 and result.stdout == ""
 

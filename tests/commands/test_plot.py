@@ -4,16 +4,15 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from cli_runs import run
 from planted_results import planted_counts, planted_curve, planted_surface
 
-from tetviz.cli import main
 from tetviz.figures import named_figures
 from tetviz.results import save
 
 
 def plot(*args):
-    return CliRunner().invoke(main, ["plot", *map(str, args)])
+    return run("plot", *args)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "files of tetviz scale takes no pricing", 1),
         (["energy"], ["--cost", "45nm-fp33"], "a.pdf", "45nm-fp33", 1),
         (["surface"], ["--style", "nips"], "a.pdf", "'nips'", 2),
-        (["energy", "scaling"], [], "a.csv", "results of kind energy, scaling: one figure takes results of one kind", 1),
+        (["energy", "scaling"], [], "a.csv", "kind energy, scaling: one figure takes results of one kind", 1),
         (["energy"], [], "a.doc", "a figure is written as .png, .pdf, .svg, a table as .tex, .csv, .md", 1),
         (["surface", "scaling"], ["--figure", "fig2"], "a.pdf", "got results of kind scaling", 1),
         (["scaling", "scaling"], [], "a.pdf", "is given twice", 2),

@@ -15,17 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_runs import run, tetviz
 from planted_results import planted_curve, planted_history, planted_surface
 
-from tetviz.cli import main
 from tetviz.commands.report_server import ReportServer, Watched
 from tetviz.results import Surface, TrainingHistory, load, open_result, save
 from tetviz.results.schema import array_fields
 
 
 def report(*words: Any) -> Any:
-    return CliRunner().invoke(main, ["report", *map(str, words)])
+    return run("report", *words)
 
 
 @pytest.fixture
@@ -272,11 +271,6 @@ def test_a_surface_that_is_measured_is_shown_as_far_as_it_is(tmp_path: Path) -> 
 
 
 def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) -> None:
-    def tetviz(*words: Any) -> Any:
-        result = CliRunner().invoke(main, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
-        return result
-
     net = tmp_path / "net.pt"
     tetviz("train", "--data", "digits", "--width", 0.1, "--epochs", 2, "--timesteps", 1, "-o", net)
     written = load(tmp_path / "net.epochs.h5", TrainingHistory)

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cli_runs
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from tetviz.cli import main
 from tetviz.models import ModelSpec, build
 from tetviz.results import ScalingCurve, load, save
 from tetviz.summaries import class_accuracy, compare_scaling, exit_curve, wilson
@@ -20,8 +20,7 @@ RUN = ("--tmax", "4", "--samples", "30")
 
 
 def tetviz(*args: Any, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output
+    result = cli_runs.tetviz(*args, code=code)
     if code == 1:
         assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("Error: ")
     return result

@@ -6,7 +6,7 @@ from every_kind import KINDS, NAMED
 from layout import cut, overlaps
 from planted_results import planted_curve, planted_surface
 
-from tetviz.commands.plot import STYLES
+from tetviz.commands.choices import STYLES
 from tetviz.figures import draw, draw_named, draw_scaling, draw_surface, named_figures, paper_style, save_figure
 from tetviz.figures.plots.style import METHOD_STYLES
 from tetviz.figures.plots.venues import COLUMN, VENUES, use_style, venue

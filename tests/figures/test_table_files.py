@@ -19,13 +19,10 @@ from planted_training import planted_training
 
 from tetviz.errors import OutputError
 from tetviz.figures import draw_named, named_figures
-from tetviz.figures.formatting import energy_unit
-from tetviz.figures.table import Column, Table, save_table, stacked, to_latex
+from tetviz.figures.table import Table, save_table, to_latex
 from tetviz.figures.view import TableOf
-from tetviz.figures.views.energy import energy_column
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
-from tetviz.summaries import baselines, estimate_energy, wilson
-from tetviz.summaries.training import training_table
+from tetviz.summaries import wilson
 
 TABLES = [name for name in NAMED if isinstance(named_figures()[name][1], TableOf)]
 
@@ -195,34 +192,6 @@ def test_the_scale_table_has_wilson_intervals_at_every_t():
     assert frame.index.tolist() == list(range(1, 9)) and set(frame["samples"]) == {len(curve.sample)}
 
 
-def test_the_convention_table_has_the_anns_of_the_summaries_in_the_unit_of_the_commands():
-    counts = planted_counts()
-    report = estimate_energy(counts)
-    table = draw_named("convention-table", [counts])
-    frame = table.frame.set_index("convention, first layer")
-    dense = baselines(report).loc[["ANN, padded", "ANN, in-bounds"]]
-    assert frame.index[-2:].tolist() == dense.index.tolist() and (frame.loc[dense.index, "AC"] == 0).all()
-    for column in ("MAC", "energy (nJ)"):
-        np.testing.assert_array_equal(frame.loc[dense.index, column], dense[column])
-    share = 100 * frame["energy (nJ)"] / dense.loc["ANN, in-bounds", "energy (nJ)"]
-    np.testing.assert_allclose(frame["of the ANN (%)"], share)
-    factor, unit = energy_unit(float(report.total_pj[-1]))
-    shown = [float(cell.replace(",", "")) for cell in table.cells()[f"energy ({unit})"]]
-    np.testing.assert_allclose(shown, frame["energy (nJ)"] * 1e3 / factor, rtol=1e-3)
-
-
-@pytest.mark.parametrize("factor", [1.0, 1e3, 1e6, 1e9, 1e12])
-def test_right_answers_per_energy_are_the_same_in_any_unit(factor):
-    frame = pd.DataFrame({"energy (nJ)": [2.0e6], "right per uJ": [0.5e-3]})
-    sizes = {"pJ": 1.0, "nJ": 1e3, "\N{MICRO SIGN}J": 1e6, "mJ": 1e9, "J": 1e12}
-    named = next(unit for unit, size in sizes.items() if size == factor)
-    columns = [energy_column(name, (factor, named)) for name in frame.columns]
-    first, second = (re.fullmatch(r"(?:energy \(|right per )(\w+)\)?", column.head)[1] for column in columns)
-    energy, right = (float(column.texts(frame)[0].replace(",", "")) for column in columns)
-    assert sizes[first] == factor and sizes[second] == min(1e3 * factor, 1e12)
-    assert energy * sizes[first] == pytest.approx(2e9) and right / sizes[second] == pytest.approx(0.5e-3 / 1e6)
-
-
 def test_a_table_of_no_rows_is_shown_as_such():
     frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="network"))
     assert len(Table(frame, rows=()).cells()) == 0 and len(Table(frame).cells()) == 2
@@ -273,13 +242,6 @@ def test_errors_of_no_number_are_left_out():
     phi[0], error[1] = np.nan, np.nan
     cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).cells()["phi (1 s.e.)"]
     assert cells.iloc[0] == "-" and "(" not in cells.iloc[1] and cells.iloc[2].endswith(")")
-
-
-def test_the_training_table_adds_up_to_its_total():
-    result = planted_training()
-    frame = draw_named("training-table", [result]).frame.set_index("layer")
-    np.testing.assert_allclose(frame.loc["total", "FP (nJ)"], training_table(result).loc["total", "FP"] / 1e3)
-    assert frame.index.tolist() == [*list(result.names), "total"]
 
 
 def test_the_history_table_shows_the_switch_and_the_chosen_epoch():

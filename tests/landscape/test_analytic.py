@@ -14,8 +14,8 @@ import reference
 from tetviz.landscape import (
     HOLD_ALL_BUT_WEIGHTS,
     NORMS,
+    Evaluator,
     Plane,
-    Probe,
     compute_surface,
     grid_coordinates,
     random_plane,
@@ -388,4 +388,4 @@ def test_sample_numbers_that_do_not_fit_the_batches_are_refused():
     """They are recorded, and their number is the divisor of the surrogate gradient."""
     network = bowl_network(np.eye(2), [0, 0], 0.1, [0, 0])
     with pytest.raises(ValueError, match=r"indices|samples"):
-        Probe(network, samples(3), 1, indices=np.arange(5))
+        Evaluator(network, samples(3), 1, indices=np.arange(5))

@@ -11,7 +11,15 @@ from torch.utils.data import TensorDataset
 
 import reference
 from tetviz.errors import CheckpointError, DataError
-from tetviz.landscape import BN_POLICIES, Probe, Record, compute_lines, compute_surface, grid_coordinates, random_plane
+from tetviz.landscape import (
+    BN_POLICIES,
+    Evaluator,
+    Store,
+    compute_lines,
+    compute_surface,
+    grid_coordinates,
+    random_plane,
+)
 from tetviz.landscape.batchnorm import recalibrate
 from tetviz.models import TdBN, build
 from tetviz.training import load_data, measure
@@ -207,11 +215,11 @@ def test_calibrating_on_its_own_data_changes_nothing_at_the_centre_and_lowers_th
 @pytest.mark.parametrize("bn", BN_POLICIES)
 def test_no_point_depends_on_the_points_before_it(bn):
     model, settings = network("bn"), {"bn": bn, "calibration": batches_of([4, 4], 1)}
-    probe = Probe(model, batches_of([4, 2], 0), 2, **settings)
-    first = probe.measure({})
-    probe.measure({n: 3 * p for n, p in probe.origin.items()})
-    again = probe.measure({})
-    other = Probe(model, batches_of([4, 2], 0), 2, **settings).measure({})
+    evaluator = Evaluator(model, batches_of([4, 2], 0), 2, **settings)
+    first = evaluator.measure({})
+    evaluator.measure({n: 3 * p for n, p in evaluator.origin.items()})
+    again = evaluator.measure({})
+    other = Evaluator(model, batches_of([4, 2], 0), 2, **settings).measure({})
     for name in ("sdt_loss", "tet_loss", "accuracy"):
         assert getattr(first, name).tobytes() == getattr(again, name).tobytes() == getattr(other, name).tobytes()
 
@@ -236,11 +244,11 @@ def test_a_network_without_batch_norm_has_no_such_policy(bn):
 def test_misuse_is_named():
     model, data = network("bn"), batches_of([4], 0)
     with pytest.raises(ValueError, match="unknown batch-norm policy"):
-        Probe(model, data, 2, bn="train")
+        Evaluator(model, data, 2, bn="train")
     with pytest.raises(ValueError, match="give calibration"):
-        Probe(model, data, 2, bn="recalibrate")
+        Evaluator(model, data, 2, bn="recalibrate")
     with pytest.raises(DataError, match="no samples"):
-        Probe(model, data, 2, bn="recalibrate", calibration=[])
+        Evaluator(model, data, 2, bn="recalibrate", calibration=[])
 
 
 def test_data_and_calibration_samples_are_recorded_in_order():
@@ -255,8 +263,8 @@ def test_data_and_calibration_samples_are_recorded_in_order():
         "calibration_indices": drawn,
     }
     surface = compute_surface(model, dataset, random_plane(model, 0), 3, 2, **settings)
-    probe = Probe(model, dataset, 2, **settings)
-    lines = compute_lines(probe, [random_plane(model, 0)], grid_coordinates(3), "sdt", Record())
+    evaluator = Evaluator(model, dataset, 2, **settings)
+    lines = compute_lines(evaluator, [random_plane(model, 0)], grid_coordinates(3), "sdt", Store())
     for result in (surface, lines):
         np.testing.assert_array_equal(result.sample, chosen)
         np.testing.assert_array_equal(result.calibration, drawn)

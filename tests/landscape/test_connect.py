@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from tetviz.errors import TrainingError
-from tetviz.landscape import Probe, bezier, compute_curve, train_curve
+from tetviz.landscape import Evaluator, bezier, compute_curve, train_curve
 from tetviz.models import build
 from tetviz.summaries import barriers
 
@@ -77,7 +77,7 @@ def test_training_finds_the_way_around_a_ridge():
     """Two minima of (|w|^2 - 1)^2, nearly opposite each other: a barrier of about 1, and a valley that is a circle."""
     first, second = ring()
     control = trained()
-    lines = compute_curve(Probe(first, batches(), 2), second.state_dict(), control, X)
+    lines = compute_curve(Evaluator(first, batches(), 2), second.state_dict(), control, X)
     found = barriers(lines, "sdt", 2)
     # The chord passes the origin at a distance of cos(85 degrees).
     assert found["straight"] == pytest.approx((np.cos(ANGLE / 2) ** 2 - 1) ** 2, rel=1e-9)
@@ -91,20 +91,20 @@ def test_training_finds_the_way_around_a_ridge():
 def test_the_losses_on_the_curve_are_those_of_its_points():
     first, second = ring()
     control = {"weight": torch.tensor([[0.3, 1.7]], dtype=torch.float64)}
-    lines = compute_curve(Probe(first, batches(), 2), second.state_dict(), control, X)
+    lines = compute_curve(Evaluator(first, batches(), 2), second.state_dict(), control, X)
     t = X[:, None]
     w0, c, w1 = np.array([1.0, 0.0]), np.array([0.3, 1.7]), np.array([np.cos(ANGLE), np.sin(ANGLE)])
     on_curve = (1 - t) ** 2 * w0 + 2 * t * (1 - t) * c + t**2 * w1
     np.testing.assert_allclose(lines.sdt_loss[1, :, 1], first.loss(on_curve), rtol=1e-12)
     np.testing.assert_allclose(lines.sdt_loss[0, :, 1], first.loss((1 - t) * w0 + t * w1), rtol=1e-12)
     np.testing.assert_array_equal(lines.sdt_loss[:, [0, -1]], [lines.end_sdt_loss] * 2)
-    assert (lines.path, lines.names, lines.bn) == ("bezier", '["straight", "curve"]', "frozen")
+    assert (lines.path, lines.names, lines.bn) == ("bezier", ("straight", "curve"), "frozen")
 
 
 def test_arc_lengths():
     first, second = ring()
     control = {"weight": torch.tensor([[0.3, 1.7]], dtype=torch.float64)}
-    lines = compute_curve(Probe(first, batches(), 1), second.state_dict(), control, X)
+    lines = compute_curve(Evaluator(first, batches(), 1), second.state_dict(), control, X)
     w0, c, w1 = np.array([1.0, 0.0]), np.array([0.3, 1.7]), np.array([np.cos(ANGLE), np.sin(ANGLE)])
     np.testing.assert_allclose(lines.arc[0], X * np.linalg.norm(w1 - w0), rtol=1e-12)
     fine = np.linspace(0, 1, 40001)[:, None]
@@ -168,8 +168,8 @@ def test_a_batch_norm_network_runs_and_is_left_alone(network):
     assert all(p.grad is None for p in first.parameters())
     for end, copy_ in zip(ends, kept, strict=True):
         assert all(torch.equal(end[n], copy_[n]) for n in end)
-    probe = Probe(first, data, 2, bn="recalibrate", calibration=data)
-    lines = compute_curve(probe, second.state_dict(), control, np.array([0.0, 0.5, 1.0]))
+    evaluator = Evaluator(first, data, 2, bn="recalibrate", calibration=data)
+    lines = compute_curve(evaluator, second.state_dict(), control, np.array([0.0, 0.5, 1.0]))
     assert np.isfinite(lines.sdt_loss).all()
     assert lines.bn == "recalibrate"
 
@@ -179,12 +179,12 @@ def test_statistics_are_recalibrated_on_the_curve(network):
     first, second, data = network
     start, end = states(first, second)
     control = {n: (w + end[n]) / 2 for n, w in start.items()}
-    probe = Probe(first, data, 2, bn="recalibrate", calibration=data)
-    lines = compute_curve(probe, second.state_dict(), control, np.array([0.0, 1.0]))
-    expected = Probe(second, data, 2, bn="recalibrate", calibration=data).measure({})
+    evaluator = Evaluator(first, data, 2, bn="recalibrate", calibration=data)
+    lines = compute_curve(evaluator, second.state_dict(), control, np.array([0.0, 1.0]))
+    expected = Evaluator(second, data, 2, bn="recalibrate", calibration=data).measure({})
     for line in (0, 1):
         np.testing.assert_array_equal(lines.sdt_loss[line, 1], expected.sdt_loss)
-    np.testing.assert_array_equal(lines.end_sdt_loss[1], Probe(second, data, 2).measure({}).sdt_loss)
+    np.testing.assert_array_equal(lines.end_sdt_loss[1], Evaluator(second, data, 2).measure({}).sdt_loss)
 
 
 def test_a_loss_that_is_not_finite_ends_the_training():

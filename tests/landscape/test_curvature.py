@@ -13,7 +13,7 @@ from torch import nn
 from torch.func import functional_call
 
 from tetviz.errors import ResultError
-from tetviz.landscape import Probe, Record, compute_curvature
+from tetviz.landscape import Evaluator, Store, compute_curvature
 from tetviz.landscape import hessian as operators
 from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
@@ -56,8 +56,8 @@ def images(*sizes):
 
 
 def hessian_of(model, data, timesteps=3, loss="sdt"):
-    probe = Probe(model, data, timesteps)
-    return SurrogateHessian(probe, loss, random_parameters(probe))
+    evaluator = Evaluator(model, data, timesteps)
+    return SurrogateHessian(evaluator, loss, random_parameters(evaluator))
 
 
 def columns(hessian, matrix):
@@ -71,7 +71,7 @@ def quadratic(matrix=None):
 
 def planted(model=None, **settings):
     settings = {"directions": 5, "radii": RADII, "trace_probes": 4, "lanczos_steps": 6, "bins": 64, **settings}
-    return compute_curvature(Probe(model or quadratic(), batches(), 2), **settings)
+    return compute_curvature(Evaluator(model or quadratic(), batches(), 2), **settings)
 
 
 def units(result, size=SIZE):
@@ -225,7 +225,7 @@ def test_a_hessian_of_low_rank_has_a_density_of_integral_one():
 
 
 def test_the_seed_decides_the_random_vectors_and_the_callers_random_state_is_left_alone(monkeypatch):
-    monkeypatch.setattr("tetviz.landscape.hessian.SMALL", 0)
+    monkeypatch.setattr("tetviz.landscape.hessian.DENSE_ROWS", 0)
     hessian = hessian_of(quadratic(), batches())
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     runs = [(*top_eigenvalues(hessian, 3, s), *spectral_density(hessian, 6, 32, s)) for s in (0, 0, 1)]
@@ -273,8 +273,8 @@ def test_steps_are_where_they_are_said_to_be():
 
 
 def test_the_curvature_of_a_smooth_network_is_the_limit_of_finite_ones():
-    probe = Probe(Tiny("sigmoid", 0.3), images(8), 3)
-    result = compute_curvature(probe, 6, (1e-3, 1e-2, 1e-1), eigenvalues=1, trace_probes=1, lanczos_steps=4)
+    evaluator = Evaluator(Tiny("sigmoid", 0.3), images(8), 3)
+    result = compute_curvature(evaluator, 6, (1e-3, 1e-2, 1e-1), eigenvalues=1, trace_probes=1, lanczos_steps=4)
     off = np.abs(finite_curvature(result, 3) - result.surrogate_curvature[:, None]).max(0)
     assert off[0] < 1e-3 * np.abs(result.surrogate_curvature).max()
     assert off[0] < 0.1 * off[1] < 0.1 * off[2]
@@ -282,8 +282,8 @@ def test_the_curvature_of_a_smooth_network_is_the_limit_of_finite_ones():
 
 def test_the_surrogate_curvature_of_hard_spikes_is_not_a_limit_of_anything_measured():
     """What studies report as "the Hessian of a spiking network" is not the curvature of its loss."""
-    probe = Probe(Tiny("triangle"), images(8), 3)
-    result = compute_curvature(probe, 6, (1e-3, 1e-2, 1e-1), eigenvalues=1, trace_probes=1, lanczos_steps=4)
+    evaluator = Evaluator(Tiny("triangle"), images(8), 3)
+    result = compute_curvature(evaluator, 6, (1e-3, 1e-2, 1e-1), eigenvalues=1, trace_probes=1, lanczos_steps=4)
     off = np.abs(finite_curvature(result, 3) - result.surrogate_curvature[:, None])
     assert (off.max(0) > 0.2 * np.abs(result.surrogate_curvature).max()).all()
 
@@ -308,7 +308,7 @@ def agreement_of(degrees, bend=0.02, size=6, directions=160):
     start = np.linspace(-0.3, 0.3, size)
     model = Misled(bend * np.eye(size), start, a, 2.5 * b)
     result = compute_curvature(
-        Probe(model, batches(1), 1),
+        Evaluator(model, batches(1), 1),
         directions,
         (0.3,),
         eigenvalues=1,
@@ -420,7 +420,7 @@ def hessians(monkeypatch):
 
 
 def test_a_resumed_run_goes_on_to_the_same_bytes_and_computes_no_second_hessian(tmp_path, hessians):
-    whole = planted(record=Record(tmp_path / "whole.h5"))
+    whole = planted(store=Store(tmp_path / "whole.h5"))
     assert len(hessians) == 1
 
     def stop(done, total):
@@ -431,27 +431,27 @@ def test_a_resumed_run_goes_on_to_the_same_bytes_and_computes_no_second_hessian(
     path = tmp_path / "part.h5"
     for reached in (3, 25):
         with pytest.raises(KeyboardInterrupt):
-            planted(record=Record(path, progress=stop))
+            planted(store=Store(path, progress=stop))
         part = load(path)
         assert part.done.sum() + part.shifted_done.sum() == reached
         assert len(hessians) == 2
     calls = []
-    resumed = planted(record=Record(path, progress=lambda *at: calls.append(at)))
+    resumed = planted(store=Store(path, progress=lambda *at: calls.append(at)))
     assert calls == [(k, 90) for k in range(26, 91)]
     assert len(hessians) == 2
     for name in FIELDS:
         if name not in ("bin", "density"):
             assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes(), name
-    planted(record=Record(path, force=True))
+    planted(store=Store(path, force=True))
     assert len(hessians) == 3
 
 
 def test_another_curvature_in_the_same_file_is_refused_before_its_hessian_is_computed(tmp_path, hessians):
-    record = Record(tmp_path / "c.h5")
-    planted(record=record)
+    store = Store(tmp_path / "c.h5")
+    planted(store=store)
     before = (tmp_path / "c.h5").read_bytes()
     with pytest.raises(ResultError, match="another curvature, with another loss"):
-        planted(loss="tet", record=record)
+        planted(loss="tet", store=store)
     assert (tmp_path / "c.h5").read_bytes() == before
     assert len(hessians) == 1
 
@@ -462,7 +462,9 @@ def test_the_network_is_left_alone(frozen):
     model.train()
     before = copy.deepcopy(model.state_dict())
     rng = torch.get_rng_state()
-    result = compute_curvature(Probe(model, images(4), 2), 2, (0.1,), eigenvalues=1, trace_probes=1, lanczos_steps=3)
+    result = compute_curvature(
+        Evaluator(model, images(4), 2), 2, (0.1,), eigenvalues=1, trace_probes=1, lanczos_steps=3
+    )
     assert np.isfinite(result.eigenvalue).all()
     assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
     assert all(p.requires_grad is not frozen and p.grad is None for p in model.parameters())
@@ -471,7 +473,7 @@ def test_the_network_is_left_alone(frozen):
 
 
 def test_the_file_is_the_result(tmp_path):
-    stored, memory = planted(record=Record(tmp_path / "c.h5")), planted()
+    stored, memory = planted(store=Store(tmp_path / "c.h5")), planted()
     for name in FIELDS:
         if name not in ("bin", "density"):
             np.testing.assert_array_equal(getattr(stored, name), getattr(memory, name))
@@ -504,6 +506,6 @@ def test_both_passes_keep_all_bits_and_are_deterministic(monkeypatch):
 
 def test_another_batch_norm_policy_is_refused():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    probe = Probe(model, [(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long))], 1, bn="batch")
+    evaluator = Evaluator(model, [(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long))], 1, bn="batch")
     with pytest.raises(ValueError, match="frozen"):
-        compute_curvature(probe)
+        compute_curvature(evaluator)

@@ -11,7 +11,7 @@ from torch import nn
 from reference import filter_normalise, filter_normalise_by_masks
 from tetviz.landscape import (
     NORMS,
-    Probe,
+    Evaluator,
     filter_normalize,
     parameter_filters,
     parameter_roles,
@@ -325,14 +325,14 @@ def test_parameters_of_one_axis_take_either_sign():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_direction_does_not_know_device_order_or_what_else_is_random(norm):
-    """The same seed on the probe's copy, in eval mode, or with frozen parameters, is the same direction."""
+    """The same seed on the evaluator's copy, in eval mode, or with frozen parameters, is the same direction."""
     model = build("snn5", width=0.0625, in_channels=1, image_size=16)
     direction = random_direction(model, 4, norm)
     model.eval().requires_grad_(False)
     torch.manual_seed(99)
     np.random.seed(99)
     again = random_direction(model, 4, norm)
-    probe = Probe(model, [(torch.zeros(1, 1, 16, 16), torch.zeros(1, dtype=torch.long))], 1)
-    copied = random_direction(probe.model, 4, norm)
+    evaluator = Evaluator(model, [(torch.zeros(1, 1, 16, 16), torch.zeros(1, dtype=torch.long))], 1)
+    copied = random_direction(evaluator.model, 4, norm)
     assert all(torch.equal(d, again[n]) and torch.equal(d, copied[n]) for n, d in direction.items())
     assert not any(d.requires_grad for d in direction.values())

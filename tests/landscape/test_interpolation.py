@@ -11,7 +11,7 @@ from planted_results import planted_interpolation
 from torch import nn
 
 from tetviz.errors import CheckpointError, ResultError
-from tetviz.landscape import Probe, Record, compute_curve, compute_interpolation
+from tetviz.landscape import Evaluator, Store, compute_curve, compute_interpolation
 from tetviz.models import build
 from tetviz.results import load
 from tetviz.summaries import barriers
@@ -46,7 +46,7 @@ def networks():
 @pytest.fixture(scope="module")
 def line(networks):
     first, second, data = networks
-    return compute_interpolation(Probe(first, data, 2, calibration=data), second.state_dict(), X)
+    return compute_interpolation(Evaluator(first, data, 2, calibration=data), second.state_dict(), X)
 
 
 class Recorder(Analytic):
@@ -66,13 +66,13 @@ class Recorder(Analytic):
 def test_the_closed_form_on_a_quadratic():
     w0, w1 = np.array([1.0, -2.0, 0.5]), np.array([-1.0, 0.5, 3.0])
     model = Quadratic(spd(3), w0, minimum=[0.1, 0.2, 0.3])
-    lines = compute_interpolation(Probe(model, batches(), 2), model.at(w1).state_dict(), X)
+    lines = compute_interpolation(Evaluator(model, batches(), 2), model.at(w1).state_dict(), X)
     exact = model.loss((1 - X[:, None]) * w0 + X[:, None] * w1)
     for loss in (lines.sdt_loss, lines.tet_loss):
         np.testing.assert_allclose(loss[0], exact[:, None] * np.ones(2), rtol=1e-12)
     np.testing.assert_allclose(lines.end_sdt_loss, np.repeat(model.loss([w0, w1])[:, None], 2, 1), rtol=1e-12)
     np.testing.assert_allclose(lines.arc, [np.linalg.norm(w1 - w0) * X], rtol=1e-14)
-    assert (lines.path, lines.names, lines.bn) == ("linear", '["straight"]', "straight")
+    assert (lines.path, lines.names, lines.bn) == ("linear", ("straight",), "straight")
     np.testing.assert_array_equal(lines.x, X)
     assert lines.done.all()
 
@@ -84,7 +84,7 @@ def test_both_ends_are_exact_to_the_last_bit():
     assert not torch.equal(w0 + (w1 - w0), w1)
     model, other = Recorder(w0), Recorder(w1)
     Recorder.seen.clear()
-    compute_interpolation(Probe(model, batches(), 1), other.state_dict(), np.array([0.0, 1.0, 2.0]))
+    compute_interpolation(Evaluator(model, batches(), 1), other.state_dict(), np.array([0.0, 1.0, 2.0]))
     # The two ends, then the line from coarse to fine: 0, 2, 1.
     expected = [model.weight, other.weight, model.weight, None, other.weight]
     assert len(Recorder.seen) == 5
@@ -95,9 +95,9 @@ def test_both_ends_are_exact_to_the_last_bit():
 def test_an_end_with_the_statistics_of_the_start_is_not_the_second_checkpoint(networks, line):
     """loss-landscapes reported 5.756 at the end of such a line, of a network whose loss is 0.0022."""
     first, second, data = networks
-    own = [Probe(model, data, 2).measure({}) for model in (first, second)]
+    own = [Evaluator(model, data, 2).measure({}) for model in (first, second)]
     at0, at1 = (int(np.flatnonzero(line.x == x)[0]) for x in (0, 1))
-    assert line.names == '["held", "interpolated", "recalibrated"]'
+    assert line.names == ("held", "interpolated", "recalibrated")
     for name in ("sdt_loss", "tet_loss", "accuracy"):
         values = getattr(line, name)
         np.testing.assert_array_equal(values[0, at0], getattr(own[0], name))
@@ -109,7 +109,7 @@ def test_an_end_with_the_statistics_of_the_start_is_not_the_second_checkpoint(ne
 
 def test_the_barrier_is_above_the_true_ends_whatever_the_treatment(networks, line):
     first, second, data = networks
-    ends = np.mean([Probe(model, data, 2).measure({}).sdt_loss[-1] for model in (first, second)])
+    ends = np.mean([Evaluator(model, data, 2).measure({}).sdt_loss[-1] for model in (first, second)])
     inside = (line.x >= 0) & (line.x <= 1)
     found = barriers(line, "sdt", 2)
     for index, name in enumerate(("held", "interpolated", "recalibrated")):
@@ -141,7 +141,7 @@ def test_statistics_are_recalibrated_at_every_point(networks, line):
         assert len(values) == 2
         norm.running_mean.copy_(torch.stack([mean for mean, _ in values]).mean(0))
         norm.running_var.copy_(torch.stack([variance for _, variance in values]).mean(0))
-    expected = Probe(model.eval(), data, 2).measure({})
+    expected = Evaluator(model.eval(), data, 2).measure({})
     at = int(np.flatnonzero(line.x == 0.5)[0])
     np.testing.assert_allclose(line.sdt_loss[2, at], expected.sdt_loss, rtol=1e-4)
     assert abs(line.sdt_loss[0, at, -1] - expected.sdt_loss[-1]) > 1e-2
@@ -149,8 +149,8 @@ def test_statistics_are_recalibrated_at_every_point(networks, line):
 
 def test_without_calibration_data_no_line_is_recalibrated(networks):
     first, second, data = networks
-    lines = compute_interpolation(Probe(first, data, 2), second.state_dict(), np.array([0.0, 1.0]))
-    assert lines.names == '["held", "interpolated"]'
+    lines = compute_interpolation(Evaluator(first, data, 2), second.state_dict(), np.array([0.0, 1.0]))
+    assert lines.names == ("held", "interpolated")
     assert lines.calibration.size == 0
 
 
@@ -161,16 +161,16 @@ def test_counters_are_not_interpolated(networks, monkeypatch):
         for name, buffer in model.named_buffers():
             if name.endswith("num_batches_tracked"):
                 buffer.fill_(count)
-    probe, seen = Probe(first, networks[2], 2), []
-    measure = probe.measure
+    evaluator, seen = Evaluator(first, networks[2], 2), []
+    measure = evaluator.measure
 
     def spy(*arguments, **settings):
         profile = measure(*arguments, **settings)
-        seen.append({n: b.clone() for n, b in probe.model.named_buffers() if not b.is_floating_point()})
+        seen.append({n: b.clone() for n, b in evaluator.model.named_buffers() if not b.is_floating_point()})
         return profile
 
-    monkeypatch.setattr(probe, "measure", spy)
-    compute_interpolation(probe, second.state_dict(), np.array([0.5]))
+    monkeypatch.setattr(evaluator, "measure", spy)
+    compute_interpolation(evaluator, second.state_dict(), np.array([0.5]))
     assert len(seen) == 2
     assert seen[0]
     for counters, count in zip(seen, (7, 7), strict=True):
@@ -189,7 +189,7 @@ def test_a_network_with_other_float_buffers_ends_at_the_second_checkpoint_too():
             return super().height() + self.threshold**2
 
     first, second = Threshold(1.0), Threshold(3.0)
-    lines = compute_interpolation(Probe(first, batches(), 1), second.state_dict(), np.array([0.0, 0.5, 1.0]))
+    lines = compute_interpolation(Evaluator(first, batches(), 1), second.state_dict(), np.array([0.0, 0.5, 1.0]))
     np.testing.assert_allclose(lines.end_sdt_loss[:, 0], [2.1, 18.1], rtol=1e-12)
     np.testing.assert_array_equal(lines.sdt_loss[0, [0, 2], 0], lines.end_sdt_loss[:, 0])
 
@@ -198,7 +198,7 @@ def test_a_variance_that_turns_negative_is_nan_and_done(networks):
     """Its root is NaN, and a NaN potential fires no spike: unchecked, that is the finite loss of a dead layer."""
     first, _, data = networks
     state = {n: t * 0.1 if n.endswith("running_var") else t for n, t in first.state_dict().items()}
-    lines = compute_interpolation(Probe(first, data, 2), state, np.array([-0.5, 0.0, 1.0, 1.5]))
+    lines = compute_interpolation(Evaluator(first, data, 2), state, np.array([-0.5, 0.0, 1.0, 1.5]))
     assert np.isnan(lines.sdt_loss[1, 3]).all()
     assert np.isfinite(lines.sdt_loss[1, :3]).all()
     assert np.isfinite(lines.sdt_loss[0]).all()
@@ -211,7 +211,7 @@ def test_the_barrier_of_a_double_well(tilt):
     """(w^2 - 1)^2 + tilt w + c from -1 to 1: higher than the wells in between and outside, where it does not count."""
     model = Ring([-1.0], tilt=tilt, floor=0.5)
     x = np.linspace(-0.5, 1.5, 161)
-    lines = compute_interpolation(Probe(model, batches(), 2), model.at([1.0]).state_dict(), x)
+    lines = compute_interpolation(Evaluator(model, batches(), 2), model.at([1.0]).state_dict(), x)
     w = 2 * np.linspace(0, 1, 20001) - 1
     exact = ((w**2 - 1) ** 2 + tilt * w).max()
     for loss in ("sdt", "tet"):
@@ -224,7 +224,7 @@ def test_the_barrier_of_a_double_well(tilt):
 def test_the_barrier_takes_the_mean_of_the_two_ends_and_may_be_negative():
     """Frankle et al. 2020, section 2: above the mean of both ends, not above the higher or the lower one."""
     model = Quadratic(np.eye(1), [1.0])
-    lines = compute_interpolation(Probe(model, batches(), 1), model.at([3.0]).state_dict(), np.linspace(0, 1, 5))
+    lines = compute_interpolation(Evaluator(model, batches(), 1), model.at([3.0]).state_dict(), np.linspace(0, 1, 5))
     assert barriers(lines, "sdt", 1)["straight"] == pytest.approx(4.6 - (0.6 + 4.6) / 2)
 
 
@@ -256,7 +256,9 @@ def test_a_path_that_diverges_has_no_low_barrier():
 
 def test_an_infinite_loss_is_kept_as_it_is():
     model = Quadratic(np.eye(2), [1.0, 0.0])
-    lines = compute_interpolation(Probe(model, batches(), 2), model.at([0.0, 1e3]).state_dict(), np.array([0.0, 1.0]))
+    lines = compute_interpolation(
+        Evaluator(model, batches(), 2), model.at([0.0, 1e3]).state_dict(), np.array([0.0, 1.0])
+    )
     assert np.isinf(lines.sdt_loss[0, 1]).all()
     assert np.isnan(lines.sdt_loss_se[0, 1]).all()
     assert lines.done.all()
@@ -272,18 +274,18 @@ def test_another_architecture_is_refused(networks, change, kind):
         state[name] = torch.zeros(3, 3)
     else:
         del state[name]
-    probe = Probe(first, data, 2)
+    evaluator = Evaluator(first, data, 2)
     with pytest.raises(CheckpointError, match=f"the other checkpoint holds another network: {name} is missing"):
         if kind == "line":
-            compute_interpolation(probe, state, X)
+            compute_interpolation(evaluator, state, X)
         else:
-            compute_curve(probe, state, probe.origin, np.array([0.0, 1.0]))
+            compute_curve(evaluator, state, evaluator.origin, np.array([0.0, 1.0]))
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(networks, tmp_path):
     first, second, data = networks
-    probe = Probe(first, data, 2, calibration=data)
-    whole = compute_interpolation(probe, second.state_dict(), X, record=Record(tmp_path / "whole.h5"))
+    evaluator = Evaluator(first, data, 2, calibration=data)
+    whole = compute_interpolation(evaluator, second.state_dict(), X, store=Store(tmp_path / "whole.h5"))
 
     def stop(done, total):
         if done == 8:
@@ -291,10 +293,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(networks, tmp_path):
 
     path, calls = tmp_path / "part.h5", []
     with pytest.raises(KeyboardInterrupt):
-        compute_interpolation(probe, second.state_dict(), X, record=Record(path, progress=stop))
+        compute_interpolation(evaluator, second.state_dict(), X, store=Store(path, progress=stop))
     assert load(path).done.sum() == 8
-    again = Record(path, progress=lambda *at: calls.append(at))
-    resumed = compute_interpolation(probe, second.state_dict(), X, record=again)
+    again = Store(path, progress=lambda *at: calls.append(at))
+    resumed = compute_interpolation(evaluator, second.state_dict(), X, store=again)
     assert calls == [(k, 18) for k in range(9, 19)]
     for name in FIELDS:
         assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes()
@@ -303,19 +305,19 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(networks, tmp_path):
 @pytest.mark.parametrize("part", ["weights", "buffers"])
 def test_a_line_to_another_checkpoint_in_the_same_file_is_refused(networks, tmp_path, part):
     first, second, data = networks
-    probe, state = Probe(first, data, 2), second.state_dict()
-    compute_interpolation(probe, state, np.array([0.0, 1.0]), record=Record(tmp_path / "l.h5"))
+    evaluator, state = Evaluator(first, data, 2), second.state_dict()
+    compute_interpolation(evaluator, state, np.array([0.0, 1.0]), store=Store(tmp_path / "l.h5"))
     name = next(n for n in state if n.endswith("weight" if part == "weights" else "running_var"))
     other = {**state, name: state[name] * 1.01}
     with pytest.raises(ResultError, match="holds another lines"):
-        compute_interpolation(probe, other, np.array([0.0, 1.0]), record=Record(tmp_path / "l.h5"))
+        compute_interpolation(evaluator, other, np.array([0.0, 1.0]), store=Store(tmp_path / "l.h5"))
 
 
 def test_the_networks_are_left_alone(networks):
     first, second, data = networks
     before = [{n: t.clone() for n, t in model.state_dict().items()} for model in (first, second)]
     rng = torch.get_rng_state()
-    compute_interpolation(Probe(first, data, 2, calibration=data), second.state_dict(), X)
+    compute_interpolation(Evaluator(first, data, 2, calibration=data), second.state_dict(), X)
     for model, state in zip((first, second), before, strict=True):
         assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
         assert all(p.requires_grad for p in model.parameters())

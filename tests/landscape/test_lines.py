@@ -12,10 +12,10 @@ from tetviz.landscape import (
     BN_POLICIES,
     HOLD_ALL_BUT_WEIGHTS,
     NORMS,
+    Evaluator,
     Plane,
-    Probe,
     RandomPlanes,
-    Record,
+    Store,
     compute_lines,
     compute_surface,
     grid_coordinates,
@@ -69,8 +69,8 @@ def test_a_quadratic_has_its_value_along_every_line_and_arc_is_the_distance(seed
     minimum, start = draw.uniform(-1, 1, (2, 3))
     directions, x = draw.uniform(-1, 1, (planes, 2, 3)), np.sort(draw.uniform(-2, 3, points))
     h, m = torch.from_numpy(hessian), torch.from_numpy(minimum)
-    probe = Probe(Known(lambda w: floor + 0.5 * (w - m) @ h @ (w - m), start), samples(), 2)
-    lines = compute_lines(probe, [plane_of(dx, dy) for dx, dy in directions], x)
+    evaluator = Evaluator(Known(lambda w: floor + 0.5 * (w - m) @ h @ (w - m), start), samples(), 2)
+    lines = compute_lines(evaluator, [plane_of(dx, dy) for dx, dy in directions], x)
     assert lines.sdt_loss.shape == (2 * planes, points, 2)
     for line, d in enumerate(directions.reshape(2 * planes, 3)):
         for i, at in enumerate(x):
@@ -88,7 +88,7 @@ def test_lines_are_the_row_and_the_column_of_the_surface_through_its_centre(spik
     settings = {"bn": bn, "calibration": data[:1]}
     planes = RandomPlanes(model, 6, 2)
     surface = compute_surface(model, data, planes, (axis, axis), 3, **settings)
-    lines = compute_lines(Probe(model, data, 3, **settings), planes, axis)
+    lines = compute_lines(Evaluator(model, data, 3, **settings), planes, axis)
     for k in range(2):
         for name in (*MEASURED, "done"):
             grid, along = getattr(surface, name)[k], getattr(lines, name)
@@ -104,7 +104,7 @@ def test_lines_are_the_row_and_the_column_of_the_surface_through_its_centre(spik
 def test_arc_is_the_length_of_the_direction_times_the_coordinate(spiking, norm):
     model, data = spiking
     planes, x = RandomPlanes(model, 1, 2, norm), np.array([-0.5, 0.0, 2.0])
-    lines = compute_lines(Probe(model, data[:1], 1), planes, x)
+    lines = compute_lines(Evaluator(model, data[:1], 1), planes, x)
     for line, direction in enumerate(d for plane in planes for d in (plane.x, plane.y)):
         square = sum(float((tensor.double() ** 2).sum()) for tensor in direction.values())
         np.testing.assert_allclose(lines.arc[line], np.sqrt(square) * x, rtol=1e-12)
@@ -113,8 +113,8 @@ def test_arc_is_the_length_of_the_direction_times_the_coordinate(spiking, norm):
 def test_a_line_without_end_points_and_its_file(spiking, tmp_path):
     model, data = spiking
     planes, x, path = RandomPlanes(model, 1, 1), grid_coordinates(3), tmp_path / "l.h5"
-    stored = compute_lines(Probe(model, data, 2), planes, x, "tet", Record(path))
-    memory = compute_lines(Probe(model, data, 2), planes, x, "tet")
+    stored = compute_lines(Evaluator(model, data, 2), planes, x, "tet", Store(path))
+    memory = compute_lines(Evaluator(model, data, 2), planes, x, "tet")
     for name in (*MEASURED, "done", "arc", "x"):
         assert getattr(stored, name).tobytes() == getattr(memory, name).tobytes()
     assert stored.provenance.request == memory.provenance.request == load(path).provenance.request
@@ -124,11 +124,11 @@ def test_a_line_without_end_points_and_its_file(spiking, tmp_path):
 
 def test_misuse_is_named(spiking):
     model, data = spiking
-    probe, x = Probe(model, data, 2), grid_coordinates(3)
+    evaluator, x = Evaluator(model, data, 2), grid_coordinates(3)
     with pytest.raises(ValueError, match="unknown loss"):
-        compute_lines(probe, RandomPlanes(model, 1, 1), x, "mse")
+        compute_lines(evaluator, RandomPlanes(model, 1, 1), x, "mse")
     other = build("snn5", width=0.125, in_channels=1, image_size=16, num_classes=4)
     with pytest.raises(ValueError, match="another network"):
-        compute_lines(probe, RandomPlanes(other, 1, 1), x)
+        compute_lines(evaluator, RandomPlanes(other, 1, 1), x)
     with pytest.raises(ValueError, match="at least one plane"):
-        compute_lines(probe, [], x)
+        compute_lines(evaluator, [], x)

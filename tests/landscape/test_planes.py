@@ -14,7 +14,8 @@ from torch import nn
 import reference
 from tetviz.errors import CheckpointError
 from tetviz.landscape import NORMS, RandomPlanes, compute_surface, parameter_roles, random_direction, random_plane
-from tetviz.landscape.planes import inner, orthogonalized, plane_seeds
+from tetviz.landscape.directions import inner
+from tetviz.landscape.planes import orthogonalized, plane_seeds
 from tetviz.models import build
 from tetviz.results import MEASURED
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tetviz.errors import DataError
-from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Plane, Probe, find_range
+from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Evaluator, Plane, find_range
 
 UP_TO = 16.0
 
@@ -34,8 +34,8 @@ class CalledTooOftenError(Exception):
     pass
 
 
-def probe_of(loss, timesteps=1):
-    return Probe(Known(loss), [(torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.long))], timesteps)
+def evaluator_of(loss, timesteps=1):
+    return Evaluator(Known(loss), [(torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.long))], timesteps)
 
 
 def plane(x=(1.0, 0.0), y=(0.0, 1.0)):
@@ -60,7 +60,7 @@ def assert_found(found, radius):
 def test_the_radius_of_a_bowl_is_found(radius, factor, floor, loss):
     """floor + c r^2 is factor times floor at r = sqrt(floor (factor - 1) / c)."""
     c = floor * (factor - 1) / radius**2
-    assert_found(find_range(probe_of(lambda w: floor + c * (w**2).sum()), plane(), loss, factor), radius)
+    assert_found(find_range(evaluator_of(lambda w: floor + c * (w**2).sum()), plane(), loss, factor), radius)
 
 
 @given(st.floats(0.1, 8), st.integers(1, 4))
@@ -73,38 +73,40 @@ def test_the_rise_is_the_mean_over_both_axes_and_both_ways_of_the_whole_run(radi
     slope = 0.2 / radius
     mean = (a + 4 * c) / 2  # y is 2 long
     expected = math.sqrt(floor * (factor - 1) / mean)
-    probe = probe_of(lambda w: floor + a * w[0] ** 2 + slope * w[0] + c * w[1] ** 2, timesteps)
-    assert_found(find_range(probe, plane(y=(0.0, 2.0)), "tet", factor), expected)
+    evaluator = evaluator_of(lambda w: floor + a * w[0] ** 2 + slope * w[0] + c * w[1] ** 2, timesteps)
+    assert_found(find_range(evaluator, plane(y=(0.0, 2.0)), "tet", factor), expected)
 
 
 def test_ten_times_is_the_default_and_the_loss_counts():
-    probe = probe_of(lambda w: 0.1 + (w**2).sum(), 3)
-    assert find_range(probe, plane()) == find_range(probe, plane(), "sdt", 10.0)
-    assert_found(find_range(probe, plane(), "tet"), math.sqrt(0.9))
-    assert find_range(probe, plane(), "sdt") != find_range(probe, plane(), "tet")
+    evaluator = evaluator_of(lambda w: 0.1 + (w**2).sum(), 3)
+    assert find_range(evaluator, plane()) == find_range(evaluator, plane(), "sdt", 10.0)
+    assert_found(find_range(evaluator, plane(), "tet"), math.sqrt(0.9))
+    assert find_range(evaluator, plane(), "sdt") != find_range(evaluator, plane(), "tet")
 
 
 @pytest.mark.parametrize("loss", [lambda w: 0.5 + 0 * w[0], lambda w: 0.5 / (1 + (w**2).sum())], ids=["flat", "falls"])
 def test_a_loss_that_never_rises_is_an_error(loss):
     with pytest.raises(DataError, match="not 10 times as much"):
-        find_range(probe_of(loss), plane())
+        find_range(evaluator_of(loss), plane())
 
 
 def test_the_last_distance_is_sixteen():
     """Just within reach, and just beyond it."""
-    within = probe_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 15.9**2)
+    within = evaluator_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 15.9**2)
     assert find_range(within, plane()) == 16.0
     with pytest.raises(DataError, match="at a distance of 16"):
-        find_range(probe_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 16.1**2), plane())
+        find_range(evaluator_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 16.1**2), plane())
 
 
 @pytest.mark.parametrize("where", [0.0, 0.7])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_is_an_error(where, value):
     """At the checkpoint itself, or on the way; NumPy warns of none of it."""
-    probe = probe_of(lambda w: 0.5 + 0.001 * w[0] ** 2 if w.abs().max() < where else torch.tensor(value).double())
+    evaluator = evaluator_of(
+        lambda w: 0.5 + 0.001 * w[0] ** 2 if w.abs().max() < where else torch.tensor(value).double()
+    )
     with pytest.raises(DataError, match="is not finite"):
-        find_range(probe, plane())
+        find_range(evaluator, plane())
 
 
 @pytest.mark.parametrize("start", [0.0, 2e-9])
@@ -124,12 +126,12 @@ def test_a_loss_of_zero_at_the_checkpoint_has_no_multiple(start):
             z = (20.0 if start else 2000.0) - 100 * (self.weight**2).sum()
             return torch.stack([z, torch.zeros_like(z)]).expand(timesteps, len(x), 2)
 
-    probe = Probe(Confident(), [(torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.long))], 1)
+    evaluator = Evaluator(Confident(), [(torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.long))], 1)
     if start:  # tiny, but a multiple of it is found: 10 times at r = sqrt(ln(10) / 100)
-        assert_found(find_range(probe, plane()), math.sqrt(math.log(10) / 100))
+        assert_found(find_range(evaluator, plane()), math.sqrt(math.log(10) / 100))
     else:
         with pytest.raises(DataError, match=r"zero|0 at the checkpoint"):
-            find_range(probe, plane())
+            find_range(evaluator, plane())
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.5, -1.0, math.nan])
@@ -144,18 +146,18 @@ def test_a_factor_that_is_no_rise_is_refused(factor):
 
     calls = []
     with pytest.raises(ValueError, match="factor"):
-        find_range(probe_of(loss), plane(), "sdt", factor)
+        find_range(evaluator_of(loss), plane(), "sdt", factor)
 
 
 def test_a_loss_that_jumps_at_once_has_a_range_all_the_same():
     """A spiking loss is discontinuous: a tiny step may reach the goal. The range stays a positive number."""
-    found = find_range(probe_of(lambda w: 0.1 + 5 * (w.abs().max() > 1e-4)), plane())
+    found = find_range(evaluator_of(lambda w: 0.1 + 5 * (w.abs().max() > 1e-4)), plane())
     assert_found(found, 1e-4)
 
 
 def test_the_probe_is_at_rest_afterwards_and_the_network_is_untouched():
-    probe = probe_of(lambda w: 0.1 + (w**2).sum())
-    before = probe.measure({}).sdt_loss
-    assert find_range(probe, plane()) == find_range(probe, plane())
-    np.testing.assert_array_equal(probe.measure({}).sdt_loss, before)
-    assert all(not origin.any() for origin in probe.origin.values())
+    evaluator = evaluator_of(lambda w: 0.1 + (w**2).sum())
+    before = evaluator.measure({}).sdt_loss
+    assert find_range(evaluator, plane()) == find_range(evaluator, plane())
+    np.testing.assert_array_equal(evaluator.measure({}).sdt_loss, before)
+    assert all(not origin.any() for origin in evaluator.origin.values())

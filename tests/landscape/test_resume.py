@@ -22,9 +22,9 @@ from torch.utils.data import TensorDataset
 
 from tetviz.errors import ResultError
 from tetviz.landscape import (
-    Probe,
+    Evaluator,
     RandomPlanes,
-    Record,
+    Store,
     compute_lines,
     compute_sharpness,
     compute_surface,
@@ -82,16 +82,16 @@ def run(kind, model, data, path, progress=None, **changes):
     names = ("indices", "batch_size", "bn", "calibration", "calibration_indices")
     settings = {name: given[name] for name in names}
     planes = RandomPlanes(model, given["seed"], given["planes"], given["norm"], orthogonal=given["orthogonal"])
-    record = Record(path, given["force"], None, progress)
+    store = Store(path, given["force"], None, progress)
     if kind == "surface":
         where = {"path": path, "progress": progress, "force": given["force"]}
         return compute_surface(
             model, data, planes, given["grid"], given["timesteps"], loss=given["loss"], **settings, **where
         )
-    probe, x = Probe(model, data, given["timesteps"], **settings), grid_coordinates(given["grid"])
+    evaluator, x = Evaluator(model, data, given["timesteps"], **settings), grid_coordinates(given["grid"])
     if kind == "lines":
-        return compute_lines(probe, planes, x, given["loss"], record)
-    return compute_sharpness(probe, planes, x, given["rho"], given["loss"], record)
+        return compute_lines(evaluator, planes, x, given["loss"], store)
+    return compute_sharpness(evaluator, planes, x, given["rho"], given["loss"], store)
 
 
 def differences(first, second):

@@ -9,7 +9,7 @@ from analytic_models import NoSecond, PerStep, Quadratic, batches, spd, vector
 from torch import nn
 
 from tetviz.errors import CheckpointError, ResultError
-from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Probe, RandomPlanes, Record, compute_sharpness
+from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Evaluator, RandomPlanes, Store, compute_sharpness
 from tetviz.landscape.gradient import random_parameters, surrogate_gradient
 from tetviz.models import build
 from tetviz.results import load, open_result
@@ -42,8 +42,8 @@ def quadratic():
 
 
 def sharpness(model, planes=4, samples=(3,), timesteps=3, **arguments):
-    probe = Probe(model, batches(*samples), timesteps)
-    return compute_sharpness(probe, RandomPlanes(probe.model, 7, planes), X, RHO, **arguments)
+    evaluator = Evaluator(model, batches(*samples), timesteps)
+    return compute_sharpness(evaluator, RandomPlanes(evaluator.model, 7, planes), X, RHO, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +114,14 @@ def test_batches_of_any_size_weigh_by_their_samples():
     """loss-landscape sums the means of the batches: its gradients and Hessians grow with their number."""
     whole, parts = sharpness(quadratic(), samples=(9,)), sharpness(quadratic(), samples=(4, 4, 1))
     np.testing.assert_allclose(whole.sam_sdt_loss, parts.sam_sdt_loss, rtol=1e-12)
-    probes = [Probe(quadratic(), batches(*sizes), 3) for sizes in ((9,), (4, 4, 1))]
+    probes = [Evaluator(quadratic(), batches(*sizes), 3) for sizes in ((9,), (4, 4, 1))]
     one, other = (vector(surrogate_gradient(p, "sdt", random_parameters(p))) for p in probes)
     np.testing.assert_allclose(one, quadratic().gradient(START), rtol=1e-10)
     np.testing.assert_allclose(other, one, rtol=1e-12)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
-    whole = sharpness(quadratic(), record=Record(tmp_path / "whole.h5"))
+    whole = sharpness(quadratic(), store=Store(tmp_path / "whole.h5"))
     path, calls = tmp_path / "part.h5", []
 
     def stop(done, total):
@@ -131,10 +131,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
 
     for reached in (2, 9, 20):
         with pytest.raises(KeyboardInterrupt):
-            sharpness(quadratic(), record=Record(path, progress=stop))
+            sharpness(quadratic(), store=Store(path, progress=stop))
         part = load(path)
         assert sum(int(flags.sum()) for flags in (part.sam_done, part.average_done, part.done)) == reached
-    resumed = sharpness(quadratic(), record=Record(path, progress=lambda *at: calls.append(at)))
+    resumed = sharpness(quadratic(), store=Store(path, progress=lambda *at: calls.append(at)))
     assert calls == [(k, 3 + 4 * 3 + 8 * 5) for k in range(1, 56)]
     for name in FIELDS:
         assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes()
@@ -142,21 +142,21 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
 
 def test_points_that_were_not_marked_done_are_computed_again(tmp_path):
     path = tmp_path / "s.h5"
-    whole = sharpness(quadratic(), record=Record(path))
+    whole = sharpness(quadratic(), store=Store(path))
     with open_result(path) as stored:
         stored.sam_sdt_loss[1], stored.average_tet_loss[2, 0] = 123.0, 123.0
         stored.sam_done[1], stored.average_done[2, 0] = 0, 0
-    again = sharpness(quadratic(), record=Record(path))
+    again = sharpness(quadratic(), store=Store(path))
     for name in FIELDS:
         assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
 
 
 def test_other_step_lengths_in_the_same_file_are_refused(tmp_path):
-    probe = Probe(quadratic(), batches(), 3)
-    planes = RandomPlanes(probe.model, 7, 2)
-    compute_sharpness(probe, planes, X, (0.1,), record=Record(tmp_path / "s.h5"))
+    evaluator = Evaluator(quadratic(), batches(), 3)
+    planes = RandomPlanes(evaluator.model, 7, 2)
+    compute_sharpness(evaluator, planes, X, (0.1,), store=Store(tmp_path / "s.h5"))
     with pytest.raises(ResultError, match="another rho"):
-        compute_sharpness(probe, planes, X, (0.2,), record=Record(tmp_path / "s.h5"))
+        compute_sharpness(evaluator, planes, X, (0.2,), store=Store(tmp_path / "s.h5"))
 
 
 def test_a_gradient_of_zero_is_refused_in_words():
@@ -182,8 +182,8 @@ def test_a_weight_that_the_output_does_not_depend_on_has_no_gradient():
             super().__init__(spd(SIZE), START)
             self.idle = nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
 
-    probe = Probe(Idle(), batches(), 2)
-    gradient = surrogate_gradient(probe, "sdt", random_parameters(probe))
+    evaluator = Evaluator(Idle(), batches(), 2)
+    gradient = surrogate_gradient(evaluator, "sdt", random_parameters(evaluator))
     assert not gradient["idle"].any()
     np.testing.assert_allclose(gradient["weight"][0], Idle().gradient(START), rtol=1e-10)
 
@@ -199,8 +199,8 @@ def test_the_surrogate_gradient_is_a_plain_backward_over_all_samples(network, lo
     expected = {n: p.grad.clone() for n, p in model.named_parameters()}
     model.zero_grad(set_to_none=True)
     model.requires_grad_(not frozen)
-    probe = Probe(model, data, 3)
-    gradient = surrogate_gradient(probe, loss, random_parameters(probe))
+    evaluator = Evaluator(model, data, 3)
+    gradient = surrogate_gradient(evaluator, loss, random_parameters(evaluator))
     assert set(gradient) == {n for n, p in model.named_parameters() if p.dim() >= 2}
     for name, tensor in gradient.items():
         assert tensor.abs().max() > 0
@@ -209,19 +209,19 @@ def test_the_surrogate_gradient_is_a_plain_backward_over_all_samples(network, lo
 
 
 def test_the_gradient_is_taken_at_the_checkpoint_wherever_the_probe_was_before(network):
-    probe = Probe(network[0], network[1], 3)
-    weights = random_parameters(probe)
-    before = vector(surrogate_gradient(probe, "sdt", weights))
-    probe.measure({name: 2 * weight for name, weight in weights.items()})
-    np.testing.assert_array_equal(vector(surrogate_gradient(probe, "sdt", weights)), before)
+    evaluator = Evaluator(network[0], network[1], 3)
+    weights = random_parameters(evaluator)
+    before = vector(surrogate_gradient(evaluator, "sdt", weights))
+    evaluator.measure({name: 2 * weight for name, weight in weights.items()})
+    np.testing.assert_array_equal(vector(surrogate_gradient(evaluator, "sdt", weights)), before)
 
 
 def test_a_network_rises_more_up_the_gradient_than_at_random_and_is_left_alone(network):
     model, data = network
     before = {n: t.clone() for n, t in model.state_dict().items()}
     rng = torch.get_rng_state()
-    probe = Probe(model, data, 3)
-    result = compute_sharpness(probe, RandomPlanes(probe.model, 0, 4), np.array([-0.1, 0.0, 0.1]), (0.01, 0.03))
+    evaluator = Evaluator(model, data, 3)
+    result = compute_sharpness(evaluator, RandomPlanes(evaluator.model, 0, 4), np.array([-0.1, 0.0, 0.1]), (0.01, 0.03))
     table = plane_values(result, "sdt", 3, (0.1,))
     for rho in ("0.01", "0.03"):
         assert table[f"SAM at rho = {rho}"][1] > table[f"average at rho = {rho}"].mean()
@@ -234,6 +234,6 @@ def test_a_network_rises_more_up_the_gradient_than_at_random_and_is_left_alone(n
 def test_what_a_policy_holds_is_not_moved_up_the_gradient():
     model = quadratic()
     policy = dict(HOLD_ALL_BUT_WEIGHTS, bias="scale")
-    probe = Probe(model, batches(), 3)
-    result = compute_sharpness(probe, RandomPlanes(probe.model, 7, 1, policy=policy), X, RHO)
+    evaluator = Evaluator(model, batches(), 3)
+    result = compute_sharpness(evaluator, RandomPlanes(evaluator.model, 7, 1, policy=policy), X, RHO)
     assert result.weight_norm == pytest.approx(np.linalg.norm(START), rel=1e-14)

@@ -14,7 +14,7 @@ from torch import nn
 import reference
 from tetviz.errors import ResultError
 from tetviz.landscape import Plane, RandomPlanes, compute_surface, grid_coordinates, random_plane
-from tetviz.landscape.surface import coarse_to_fine
+from tetviz.landscape.store import coarse_to_fine
 from tetviz.models import LIF, build
 from tetviz.results import load, open_result, save
 from tetviz.training import DataSpec, load_data

@@ -13,9 +13,9 @@ from torch import nn
 
 from tetviz.errors import CheckpointError, ResultError
 from tetviz.landscape import (
+    Evaluator,
     Plane,
-    Probe,
-    Record,
+    Store,
     Waypoint,
     compute_trajectory,
     plane_through,
@@ -182,9 +182,9 @@ def test_an_axis_that_no_point_leaves_still_has_a_grid():
 @pytest.mark.parametrize("loss", ["sdt", "tet"])
 def test_losses_of_checkpoints_projections_and_surface_in_closed_form(loss):
     model, weights = quadratic_path()
-    probe = Probe(model, batches(), 2)
-    found = compute_trajectory(probe, waypoints(model, weights), points=9, loss=loss)
-    plane, explained, centred = principal_plane(displacements(probe, waypoints(model, weights)))
+    evaluator = Evaluator(model, batches(), 2)
+    found = compute_trajectory(evaluator, waypoints(model, weights), points=9, loss=loss)
+    plane, explained, centred = principal_plane(displacements(evaluator, waypoints(model, weights)))
     w, axes = weights[-1], flat(plane.x, plane.y)
     at = np.stack([found.point_x, found.point_y], 1)
     np.testing.assert_allclose(at, (weights - w) @ axes.T, atol=1e-9)
@@ -211,7 +211,7 @@ def test_the_explained_variance_does_not_tell_that_the_late_path_is_off_the_plan
     back = np.linspace(1, 0, 9)[:, None]
     rows = 10 * back**3 * x + 3 * np.sin(6 * back) * back**2 * y + 0.8 * back * others[0]
     model = Quadratic(np.diag([0.1, 0.1, 5.0, 1, 1, 1, 1]), np.zeros(SIZE))
-    found = compute_trajectory(Probe(model, batches(), 1), waypoints(model, rows), points=5)
+    found = compute_trajectory(Evaluator(model, batches(), 1), waypoints(model, rows), points=5)
     assert found.explained_centred.sum() > 0.95
     assert found.explained.sum() > 0.95
     assert found.residual[0] < 0.2
@@ -226,7 +226,7 @@ def test_a_given_plane_that_is_neither_unit_nor_square():
     x, y = 2 * np.eye(SIZE)[0], 0.5 * (np.eye(SIZE)[0] + np.eye(SIZE)[1])
     plane = Plane({"weight": torch.tensor(x[None])}, {"weight": torch.tensor(y[None])}, 0, (-1, -1), "unit", {})
     points = waypoints(model, weights)
-    found = compute_trajectory(Probe(model, batches(), 1), points, plane, points=5, path="checkpoints")
+    found = compute_trajectory(Evaluator(model, batches(), 1), points, plane, points=5, path="checkpoints")
     offsets = weights - weights[-1]
     np.testing.assert_allclose(found.point_y, 2 * offsets[:, 1], atol=1e-9)
     np.testing.assert_allclose(found.point_x, (offsets[:, 0] - offsets[:, 1]) / 2, atol=1e-9)
@@ -239,21 +239,21 @@ def test_a_given_plane_that_is_neither_unit_nor_square():
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
     model, weights = quadratic_path()
     arguments = (waypoints(model, weights), None, 5)
-    whole = compute_trajectory(Probe(model, batches(), 1), *arguments, record=Record(tmp_path / "whole.h5"))
+    whole = compute_trajectory(Evaluator(model, batches(), 1), *arguments, store=Store(tmp_path / "whole.h5"))
 
     def stop(done, total):
         if done == 11:
             raise KeyboardInterrupt
 
-    path, probe = tmp_path / "part.h5", Probe(model, batches(), 1)
+    path, evaluator = tmp_path / "part.h5", Evaluator(model, batches(), 1)
     with pytest.raises(KeyboardInterrupt):
-        compute_trajectory(probe, *arguments, record=Record(path, progress=stop))
+        compute_trajectory(evaluator, *arguments, store=Store(path, progress=stop))
     part = load(path)
     assert part.done.sum() == 11
     assert np.isfinite(part.true_sdt_loss).all()
-    measured, measure = [], probe.measure
-    probe.measure = lambda *args, **kwargs: measured.append(1) or measure(*args, **kwargs)
-    resumed = compute_trajectory(probe, *arguments, record=Record(path))
+    measured, measure = [], evaluator.measure
+    evaluator.measure = lambda *args, **kwargs: measured.append(1) or measure(*args, **kwargs)
+    resumed = compute_trajectory(evaluator, *arguments, store=Store(path))
     assert len(measured) == resumed.done.size - 11
     for name in FIELDS:
         assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes()
@@ -261,11 +261,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path):
 
 def test_another_path_in_the_same_file_is_refused(tmp_path):
     model, weights = quadratic_path()
-    probe, record = Probe(model, batches(), 1), Record(tmp_path / "t.h5")
-    compute_trajectory(probe, waypoints(model, weights), points=5, record=record)
+    evaluator, store = Evaluator(model, batches(), 1), Store(tmp_path / "t.h5")
+    compute_trajectory(evaluator, waypoints(model, weights), points=5, store=store)
     weights[1] += 1e-9
     with pytest.raises(ResultError, match="holds another trajectory"):
-        compute_trajectory(probe, waypoints(model, weights), points=5, record=record)
+        compute_trajectory(evaluator, waypoints(model, weights), points=5, store=store)
 
 
 @pytest.fixture(scope="module")
@@ -290,18 +290,18 @@ def test_true_losses_are_those_of_the_checkpoints_with_their_own_statistics(epoc
     """Counters are long tensors, on which loss-landscape's states mode stops with a TypeError."""
     model, path, data = epochs
     assert any(t.dtype == torch.int64 for t in path[0].state.values())
-    probe = Probe(model, data, 2, bn=bn, calibration=data)
-    found = compute_trajectory(probe, path, points=5)
+    evaluator = Evaluator(model, data, 2, bn=bn, calibration=data)
+    found = compute_trajectory(evaluator, path, points=5)
     own = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=4)
     for i, point in enumerate(path):
         own.load_state_dict(point.state)
-        expected = Probe(own, data, 2).measure({})
+        expected = Evaluator(own, data, 2).measure({})
         np.testing.assert_array_equal(found.true_sdt_loss[i], expected.sdt_loss)
         np.testing.assert_array_equal(found.true_tet_loss[i], expected.tet_loss)
         np.testing.assert_array_equal(found.true_accuracy[i], expected.accuracy)
-    borrowed = Probe(model, data, 2).measure({n: path[1].state[n] for n in probe.origin}).sdt_loss
+    borrowed = Evaluator(model, data, 2).measure({n: path[1].state[n] for n in evaluator.origin}).sdt_loss
     assert np.abs(found.true_sdt_loss[1] - borrowed).max() > 1e-2
-    np.testing.assert_array_equal(found.projected_sdt_loss[-1], probe.measure({}).sdt_loss)
+    np.testing.assert_array_equal(found.projected_sdt_loss[-1], evaluator.measure({}).sdt_loss)
     at0 = [int(np.flatnonzero(axis == 0)[0]) for axis in (found.y, found.x)]
     np.testing.assert_array_equal(found.sdt_loss[0, at0[0], at0[1]], found.projected_sdt_loss[-1])
 
@@ -313,7 +313,7 @@ def test_float64_checkpoints_of_a_float32_reference(epochs):
         dataclasses.replace(p, state={n: t.double() if t.is_floating_point() else t for n, t in p.state.items()})
         for p in path
     ]
-    one, other = (compute_trajectory(Probe(model, data, 2), each, points=5) for each in (path, double))
+    one, other = (compute_trajectory(Evaluator(model, data, 2), each, points=5) for each in (path, double))
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
@@ -329,7 +329,7 @@ def test_a_checkpoint_of_another_architecture_is_named(epochs, change):
         del state[name]
     wrong = [path[0], Waypoint("the odd one", 1, state), *path[2:]]
     with pytest.raises(CheckpointError, match=f"the odd one holds another network: {name} is missing"):
-        compute_trajectory(Probe(model, data, 2), wrong, points=5)
+        compute_trajectory(Evaluator(model, data, 2), wrong, points=5)
 
 
 def test_the_network_and_the_checkpoints_are_left_alone(epochs):
@@ -337,7 +337,7 @@ def test_the_network_and_the_checkpoints_are_left_alone(epochs):
     before = {n: t.clone() for n, t in model.state_dict().items()}
     kept = [{n: t.clone() for n, t in point.state.items()} for point in path]
     rng = torch.get_rng_state()
-    compute_trajectory(Probe(model, data, 2, bn="recalibrate", calibration=data), path, points=5)
+    compute_trajectory(Evaluator(model, data, 2, bn="recalibrate", calibration=data), path, points=5)
     assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
     for point, state in zip(path, kept, strict=True):
         assert all(torch.equal(t, state[n]) for n, t in point.state.items())

@@ -198,7 +198,7 @@ def test_figures_say_what_they_show() -> None:
 
 def test_tables_show_themselves() -> None:
     frame = pd.DataFrame({HOSTILE: [0.5, np.nan]}, index=pd.Index(["one", HOSTILE], name="network"))
-    page = Page(Table(frame, f"Of {HOSTILE}")._repr_html_())
+    page = Page(Table(frame, caption=f"Of {HOSTILE}")._repr_html_())
     assert page.texts == [f"Of {HOSTILE}", "network", HOSTILE, "one", "0.50", HOSTILE, "-"]
     assert {tag for tag, _ in page.tags} == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
 

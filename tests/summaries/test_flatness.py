@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from planted_results import planted_interpolation, planted_lines, planted_sharpness, planted_surface
 
 from tetviz.errors import ResultError
-from tetviz.landscape import Probe, RandomPlanes, Record, compute_lines, surface_on
+from tetviz.landscape import Evaluator, RandomPlanes, Store, compute_lines, surface_on
 from tetviz.results import Provenance
 from tetviz.summaries import axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.flatness import RADII, table_radii
@@ -190,14 +190,14 @@ def test_a_step_that_is_missing_or_not_finite_is_nan_and_never_a_number(fault):
 
 @pytest.mark.parametrize("norm", ["none", "filter", "layer"])
 def test_the_axes_of_a_surface_give_the_same_table_as_lines_of_its_planes_and_the_closed_form(norm):
-    """Planes are built one by one, from the checkpoint, not from where the probe was moved to meanwhile."""
+    """Planes are built one by one, from the checkpoint, not from where the evaluator was moved to meanwhile."""
     hessian, start = spd(6, 1), np.linspace(-0.5, 0.7, 6)
     model = Quadratic(hessian, start, minimum=0.1 * np.ones(6))
-    probe = Probe(model, batches(2), 2)
-    planes = RandomPlanes(probe.model, 5, 3, norm=norm)
+    evaluator = Evaluator(model, batches(2), 2)
+    planes = RandomPlanes(evaluator.model, 5, 3, norm=norm)
     x = np.linspace(-1, 1, 9)
-    lines = compute_lines(probe, planes, x)
-    through = axis_lines(surface_on(probe, planes, x, x, "sdt", Record()))
+    lines = compute_lines(evaluator, planes, x)
+    through = axis_lines(surface_on(evaluator, planes, x, x, "sdt", Store()))
     draws = np.array([np.random.default_rng(seed).standard_normal(6) for seed in lines.direction_seed])
     lengths = 1 if norm == "none" else np.linalg.norm(start) / np.linalg.norm(draws, axis=1, keepdims=True)
     directions = lengths * draws

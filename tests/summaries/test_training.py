@@ -112,7 +112,7 @@ def test_a_whole_run_in_joules():
     # 12 samples in batches of 5 are 3 steps of the optimiser in each of 350 epochs.
     expected = of_a_sample / 2 * 12 * 900 + 350 * 3 * 500 * 8 * 4.6
     assert run_energy(result) == pytest.approx(expected * 1e-12)
-    for unknown in ({"stages": "[]"}, {"train_samples": 0}, {"train_batch_size": 0}):
+    for unknown in ({"stages": ()}, {"train_samples": 0}, {"train_batch_size": 0}):
         assert math.isnan(run_energy(dataclasses.replace(result, **unknown)))
 
 

@@ -56,7 +56,9 @@ KINDS = {
 # What each named figure or table is drawn from.
 NAMED = {
     **dict.fromkeys(("fig2", "fig5"), KINDS["surfaces"]),
-    **dict.fromkeys(("timesteps", "planes", "surface-table"), KINDS["surface"]),
+    **dict.fromkeys(("timesteps", "planes"), KINDS["surface"]),
+    "surface-table": KINDS["surfaces"],
+    "axes-table": lambda: two(planted_surface, planes=3),
     "sharpness-table": KINDS["sharpness"],
     "barrier-table": KINDS["interpolation"],
     "checkpoint-table": KINDS["trajectory"],

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tetviz.errors import DataError
-from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset, reason, resize, split_validation
+from tetviz.results.schema import IntArray
+from tetviz.training.data.dataset import DataSpec, LabelledDataset, reason, resize, split_validation
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 1_000_000

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
-
-IntArray = npt.NDArray[np.int64]
+from tetviz.results.schema import IntArray
 
 FRAMINGS = ("time", "count")
+DOWNLOAD = "run the same command with --download"
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,14 @@ class DataSpec:
             raise ValueError(f"sensor must be a height and a width in pixels, got {self.sensor}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain values.
-
-        Returns:
-            Field name -> string, number or list of numbers; ``DataSpec(**d)`` takes it back.
-        """
+        """The description as plain values, which ``DataSpec(**it)`` takes back."""
         return asdict(self) | {"sensor": list(self.sensor)}
 
     def located(self, cure: str = "give --data-root the place where they are") -> Path:
-        """Where the data are.
+        """The root as a path, with ``~`` filled in.
 
         Args:
             cure: what to do when there is nothing, for the message.
-
-        Returns:
-            The root as a path, with ``~`` filled in.
 
         Raises:
             DataError: no root was given, or there is nothing at it.

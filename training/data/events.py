@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tetviz.errors import DataError
-from tetviz.training.data.dataset import FRAMINGS, DataSpec, IntArray, LabelledDataset, reason, resize, split_validation
+from tetviz.results.schema import IntArray
+from tetviz.training.data.dataset import FRAMINGS, DataSpec, LabelledDataset, reason, resize, split_validation
 from tetviz.training.data.folders import class_names, find_samples
 
 EventArray = npt.NDArray[Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tetviz.errors import DataError
-from tetviz.training.data.dataset import IntArray
+from tetviz.results.schema import IntArray
 
 
 def class_names(folder: Path) -> list[str]:

@@ -19,9 +19,10 @@ from torch.utils.data import (
 )
 
 from tetviz.errors import DataError
-from tetviz.models.foreign.isolation import Hosting
+from tetviz.models.foreign.isolation import Isolation
+from tetviz.results.schema import IntArray
 from tetviz.training.batches import normal_batches
-from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset
+from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.factory import import_function, run_from_here
 
 
@@ -30,7 +31,7 @@ class ForeignDataset(LabelledDataset):
 
     def __init__(self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None) -> None:
         self.samples = samples
-        with Hosting(f"{spec.name}: reading its samples raised", DataError):
+        with Isolation(f"{spec.name}: reading its samples raised", DataError):
             count = len(samples)
             if not count:
                 raise DataError(f"{spec.name}: the data set is empty")
@@ -59,7 +60,7 @@ class ForeignDataset(LabelledDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One sample."""
         name, expected = self.spec.name, int(self.labels[index])
-        with Hosting(f"{name}: sample {index} raised", DataError):
+        with Isolation(f"{name}: sample {index} raised", DataError):
             x, label = _sample(name, self.samples[index])
             x, label = x.float(), int(label)
         if label != expected:
@@ -90,7 +91,7 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
     except ValueError as error:
         raise DataError(f"data set {name!r}: {error}") from None
     offered = {"root": spec.root, "frames": spec.frames, "image_size": spec.image_size}
-    with Hosting(f"{name}: raised", DataError), run_from_here(name):
+    with Isolation(f"{name}: raised", DataError), run_from_here(name):
         accepted = inspect.signature(function).parameters
         data = function(split, **{name: value for name, value in offered.items() if name in accepted})
         data = _samples_of(name, data) if isinstance(data, DataLoader) else data
@@ -154,7 +155,7 @@ def _array(labels: Any) -> Any:
 
 def _unbatched(name: str, batches: Iterable[Any]) -> list[tuple[Tensor, Any]]:
     samples: list[tuple[Tensor, Any]] = []
-    with Hosting(f"{name}: reading its batches raised", DataError):
+    with Isolation(f"{name}: reading its batches raised", DataError):
         if isinstance(batches, Dataset):
             return [_sample(name, sample) for sample in batches]  # an IterableDataset
         for x, labels_B in normal_batches(batches):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tetviz.errors import DataError
 from tetviz.training.data.arrays import ArrayImages
-from tetviz.training.data.dataset import DataSpec, LabelledDataset, reason, resize
+from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, resize
 from tetviz.training.data.folders import class_names, find_samples
 from tetviz.training.data.torchvision import import_torchvision
 
@@ -33,7 +33,6 @@ TORCHVISION = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
-DOWNLOAD = "run the same command with --download"
 
 
 class FolderImages(LabelledDataset):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tetviz.errors import DataError
-from tetviz.training.data.dataset import DataSpec, IntArray, LabelledDataset, reason, split_validation
+from tetviz.results.schema import IntArray
+from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, split_validation
 from tetviz.training.data.events import TEST_SHARE, EventArray, EventDataset
 
 
@@ -25,7 +26,6 @@ class TonicSet:
     needs: str = ""
 
 
-DOWNLOAD = "run the same command with --download"
 TONIC = {
     "nmnist": TonicSet("NMNIST", ".bin", ("Train", "Test")),
     "cifar10-dvs": TonicSet("CIFAR10DVS", ".aedat4", needs="aedat"),

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import ForeignNetwork, SpikingNetwork
+from tetviz.models.foreign.check import ROUNDING
 from tetviz.models.foreign.state import clone, close, state_kept
 from tetviz.training.doctor.runs import CANNOT_RUN, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
-Run = Callable[[Tensor, int], Tensor]
-Calls = dict[str, list[tuple[list[Tensor], list[Tensor]]]]
+_Run = Callable[[Tensor, int], Tensor]
+_Calls = dict[str, list[tuple[list[Tensor], list[Tensor]]]]
 
-ROUNDING = 1e-5  # relative; sums of another length round differently
-WHY = "every T is read off one run, which a network that is not causal in time forbids"
+_WHY = "every T is read off one run, which a network that is not causal in time forbids"
 
 
 def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     if not close(reference, whole(x, timesteps)):
         return "warning", "not tested: two equal runs differ already, see repeatable"
     ours = isinstance(model, SpikingNetwork)
-    runs: list[Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
+    runs: list[_Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
     rounded = False
     for run in runs:
         t = first_difference(run, x, timesteps, 0.0 if ours else ROUNDING)
@@ -43,8 +43,9 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         if exact is not model and first_difference(partial(_whole, exact), x_exact, timesteps, ROUNDING) is None:
             rounded = True
             continue
-        guilty = find_guilty(exact, (x_exact, timesteps), (x_exact, t), t)
-        return "failure", f"a run of {timesteps} steps does not begin like one of {t}: {_blame(model, guilty)}; {WHY}"
+        module = find_breaking_module(exact, (x_exact, timesteps), (x_exact, t), t)
+        found = f"a run of {timesteps} steps does not begin like one of {t}"
+        return "failure", f"{found}: {_cause(model, module)}; {_WHY}"
     sequence = _sequence(model, x, timesteps, reference)
     if sequence is not None:
         other = sequence.clone()
@@ -52,8 +53,8 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         other[-1] += noise.to(other.device, other.dtype)
         before, after = whole(sequence, timesteps)[:-1], whole(other, timesteps)[:-1]
         if not close(before, after, 0.0 if ours else ROUNDING):
-            guilty = find_guilty(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
-            return "failure", f"outputs depend on a later frame: {_blame(model, guilty)}; {WHY}"
+            module = find_breaking_module(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
+            return "failure", f"outputs depend on a later frame: {_cause(model, module)}; {_WHY}"
     return _verdict(timesteps, rounded, sequence is not None)
 
 
@@ -81,7 +82,7 @@ def _first_frames(x: Tensor, timesteps: int) -> Tensor:
     return x[:timesteps] if x.dim() == 5 else x
 
 
-def first_difference(run: Run, x: Tensor, timesteps: int, tolerance: float) -> int | None:
+def first_difference(run: _Run, x: Tensor, timesteps: int, tolerance: float) -> int | None:
     """The shortest run that is not the start of the longest one."""
     longest = run(x, timesteps)
     return next((t for t in range(1, timesteps) if not close(longest[:t], run(x, t), tolerance)), None)
@@ -108,7 +109,7 @@ def _sequence(model: nn.Module, x: Tensor, timesteps: int, reference: Tensor) ->
     return sequence if taken.shape == reference.shape else None
 
 
-def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor, int], steps: int) -> str:
+def find_breaking_module(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor, int], steps: int) -> str:
     """The innermost module whose inputs agree over the first steps of two runs and whose outputs do not."""
     a, b = (_record(model, *run) for run in (long, short))
     agree = partial(_agree, long=long[1], short=short[1], steps=steps)
@@ -119,8 +120,8 @@ def find_guilty(model: nn.Module, long: tuple[Tensor, int], short: tuple[Tensor,
     return ""
 
 
-def _record(model: nn.Module, x: Tensor, timesteps: int) -> Calls:
-    calls: Calls = {}
+def _record(model: nn.Module, x: Tensor, timesteps: int) -> _Calls:
+    calls: _Calls = {}
 
     def see(name: str, inputs: list[Tensor], results: list[Tensor]) -> None:
         kept = [tensor.detach().clone() for tensor in inputs], [tensor.detach().clone() for tensor in results]
@@ -163,15 +164,15 @@ def _agrees(a: Tensor, b: Tensor, long: int, short: int, steps: int) -> bool:
     return False
 
 
-def _blame(model: nn.Module, guilty: str) -> str:
+def _cause(model: nn.Module, where: str) -> str:
     batch_norms = [
         name
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and uses_batch_statistics(module)
     ]
-    if guilty in batch_norms or (not guilty and batch_norms):
+    if where in batch_norms or (not where and batch_norms):
         return (
-            f"{listed(model, [guilty] if guilty else batch_norms)} normalises by statistics of all timesteps also in "
+            f"{listed(model, [where] if where else batch_norms)} normalises by statistics of all timesteps also in "
             "eval mode, it keeps no running ones; set track_running_stats=True and train it so"
         )
-    return f"{listed(model, [guilty])} lets later timesteps into earlier outputs; let step t use steps 1 to t alone"
+    return f"{listed(model, [where])} lets later timesteps into earlier outputs; let step t use steps 1 to t alone"

@@ -14,14 +14,15 @@ from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import clone, close
+from tetviz.training.batches import Batch, to_batches
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
 from tetviz.training.doctor.tensors import tied_tensors
-from tetviz.training.profile import Batch, TemporalProfile, a_parameter, evaluating, measure, to_batches
+from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
-SMALL = 32  # samples of the checks that look inside
+_SAMPLES = 32  # samples of the checks that look inside
 
 Verdicts = Iterable[tuple[str, str]]
 
@@ -115,7 +116,7 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
         raise DataError("no samples to measure on: the data set is empty")
     weight = a_parameter(model)
     x = batch[0].to(weight.device, weight.dtype)
-    x = x[:timesteps, :SMALL] if x.dim() == 5 else x[:SMALL]
+    x = x[:timesteps, :_SAMPLES] if x.dim() == 5 else x[:_SAMPLES]
     profiles, started = [], time.perf_counter()
     with Attempt() as attempt:
         copied = clone(model)
@@ -123,7 +124,7 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
             started = time.perf_counter()
             profiles.append(measure(copied, batches, timesteps))
     seconds = time.perf_counter() - started
-    return _Examined(model, batches, x.clone(), batch[1][:SMALL], timesteps, profiles, seconds, attempt.error)
+    return _Examined(model, batches, x.clone(), batch[1][:_SAMPLES], timesteps, profiles, seconds, attempt.error)
 
 
 def _repeatable(examined: _Examined) -> Verdicts:

@@ -10,8 +10,9 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import clone, close, held, same
+from tetviz.training.batches import Batch
 from tetviz.training.doctor.runs import listed, logits
-from tetviz.training.profile import Batch, a_parameter, evaluating
+from tetviz.training.profile import a_parameter, evaluating
 
 
 def find_causes(model: nn.Module, batches: Iterable[Batch], x: Tensor, timesteps: int) -> list[str]:

@@ -111,7 +111,7 @@ def test_the_legend_covers_no_axes(count):
 
 def test_draw_finds_the_figure():
     assert len(draw([planted_isometry()]).axes) == 3
-    with pytest.raises(ResultError, match="files of tetviz isometry takes no timestep"):
+    with pytest.raises(ResultError, match="takes no timestep; it takes nothing to choose"):
         draw([planted_isometry()], timestep=1)
     with pytest.raises(ResultError, match="no block isometry"):
         draw_isometry([])

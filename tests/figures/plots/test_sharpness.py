@@ -54,12 +54,22 @@ def test_the_worst_rise_is_on_either_side_and_stays():
 def test_networks_are_overlaid_in_a_row_for_each_loss():
     other = planted_sharpness(sam=0.9, provenance=Provenance(label="SDT"), average=-0.1)
     figure = draw_sharpness([planted_sharpness(), other])
-    assert len(figure.axes) == 6
-    for row in (figure.axes[:3], figure.axes[3:]):
-        assert [len(of(axes, gid)) for axes, gid in zip(row, ("mean", "sam", "mean"), strict=True)] == [2, 2, 2]
+    assert len(figure.axes) == 8
+    for row in (figure.axes[:4], figure.axes[4:]):
+        drawn = [len(of(axes, gid)) for axes, gid in zip(row, ("mean", "sam", "mean", "mean"), strict=True)]
+        assert drawn == [2, 2, 2, 1]
         assert row[1].get_yscale() != "log"
     with pytest.raises(ResultError, match="different bn"):
         draw_sharpness([planted_sharpness(), planted_sharpness(bn="batch")])
+
+
+def test_differences_are_paired_by_plane():
+    first = planted_sharpness()
+    other = planted_sharpness(sdt_loss=first.sdt_loss * np.array([1.5, 2.5] * 5)[:, None, None])
+    difference = of(draw_sharpness([first, other]).axes[3], "mean")[0]
+    (_, before), (r, after) = mean_rise(first, "sdt", 4), mean_rise(other, "sdt", 4)
+    np.testing.assert_allclose(difference.get_xdata(), r)
+    np.testing.assert_allclose(difference.get_ydata(), (after - before).mean(0))
 
 
 def test_a_half_done_sharpness_is_drawn_with_its_gaps():

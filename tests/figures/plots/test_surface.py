@@ -215,7 +215,7 @@ def test_one_row_can_be_chosen_and_differing_choices_are_told_apart():
 def test_the_caption_says_the_statistics_and_the_directions(bn, words):
     surface = planted_surface(bn=bn, calibration=np.arange(2000), policy="random weight", orthogonal=1)
     title = draw_surface(surface).get_suptitle().replace("\n", " ")
-    assert f"{words}; plane seed 3, orthogonal directions; random weight" in title
+    assert f"{words}; plane seed 3, orthogonal directions; weights moved" in title
     assert "orthogonal" not in draw_surface(planted_surface(bn=bn)).get_suptitle()
 
 

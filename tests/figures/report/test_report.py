@@ -29,7 +29,7 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
-from tetviz.figures.plots.history import history_styles
+from tetviz.figures import draw
 from tetviz.figures.plots.style import series_styles
 from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Tabled
 from tetviz.figures.report.colours import CONTRAST, DARK_PAPER, ON_DARK, contrast
@@ -386,7 +386,8 @@ def test_trainings_look_as_in_the_figure_of_histories() -> None:
     runs = [planted_history(loss=loss, label=label) for loss, label in (("tet", "a"), ("sdt", "b"), ("tet", "c"))]
     chart = blocks(sections_of(*runs)[0], Chart)[0]
     lines = [trace for trace in chart.figure["data"] if trace.get("text")]
-    assert [line["line"]["color"] for line in lines] == [style["color"] for style in history_styles(runs)]
+    drawn = [line.get_color() for line in draw(runs).axes[0].lines if line.get_gid() == "curve"]
+    assert [line["line"]["color"] for line in lines] == drawn
     assert len({line["marker"]["symbol"] for line in lines}) == 3
 
 
@@ -502,7 +503,7 @@ def test_growth_and_product_say_whether_they_are_of_squares() -> None:
     assert float(first["growth"]) == pytest.approx(float(norm) ** 2, rel=1e-3)
     assert float(first["product"]) == pytest.approx(float(product) ** 2, rel=1e-3)
     assert "product and growth above are of its square" in table.table.feet[0]
-    assert set(table.cells["phi [1 s.e.]"]) == {"-"}
+    assert set(table.cells["phi (1 s.e.)"]) == {"-"}
 
 
 def test_without_a_training_t_there_is_no_variance_beyond_it() -> None:

@@ -14,7 +14,7 @@ def test_rows_are_radii_with_the_numbers_of_the_summaries():
     table = draw_named("curvature-table", [result])
     bend, slopes = bootstrap_mean(finite_curvature(result, 4)), slope_agreement(result)
     frame, cells = table.frame, table.cells()
-    np.testing.assert_array_equal(frame.index, result.radius)
+    np.testing.assert_array_equal(frame["radius"], result.radius)
     for name, values in (("curvature", bend.mean), ("curvature low", bend.low), ("cosine low", slopes["low"])):
         np.testing.assert_array_equal(frame[name], values)
     assert cells.index.tolist() == [f"{radius:g}" for radius in result.radius]

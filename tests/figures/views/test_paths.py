@@ -17,7 +17,7 @@ def test_barriers_are_those_of_the_summaries(path, timestep):
     lines = planted_interpolation(path=path)
     step = timestep or 4
     table = view_of([lines]).tables["barrier-table"].make([lines], Choices(timestep=timestep))
-    rows = table.frame.reset_index()
+    rows = table.frame
     expected = [
         (f"L_{loss.upper()}", name, *getattr(lines, f"end_{loss}_loss")[:, step - 1], height, means[name])
         for loss in ("sdt", "tet")

@@ -9,17 +9,22 @@ from planted_results import planted_surface
 from tetviz.figures import Choices, draw_named, printed, records
 from tetviz.figures.view import Words
 from tetviz.figures.views.surface import VIEW, surface_table
+from tetviz.summaries import axis_lines
 
 
 def table_of(surface, timestep=None):
     return surface_table([surface], Choices(timestep=timestep))
 
 
+def frame_of(table):
+    return table.frame.set_index("quantity")
+
+
 @pytest.mark.parametrize("timestep", [None, 1, 3])
 def test_the_extremes_are_those_of_the_arrays(timestep):
     surface = planted_surface(size=(7, 9), planes=2, timesteps=3, t_train=2)
     step = timestep or 2
-    frame = table_of(surface, timestep).frame
+    frame = frame_of(table_of(surface, timestep))
     for row, name, factor in (
         ("L_SDT (nat)", "sdt_loss", 1),
         ("L_TET (nat)", "tet_loss", 1),
@@ -43,8 +48,9 @@ def test_only_measured_and_finite_points_count():
     loss[0, 0, :2], loss[0, 1, 0], loss[0, 4, 4], done[0, 4, 4] = np.inf, np.nan, -9, 0
     table = table_of(replace(surface, sdt_loss=loss, done=done))
     known = np.where((done == 1) & np.isfinite(loss[..., 3]), loss[..., 3], np.nan)
-    row = table.frame.loc["L_SDT (nat)"]
-    assert row["not_finite"] == 3 and table.frame.loc["L_TET (nat)", "not_finite"] == 0
+    frame = frame_of(table)
+    row = frame.loc["L_SDT (nat)"]
+    assert row["not_finite"] == 3 and frame.loc["L_TET (nat)", "not_finite"] == 0
     assert (row["lowest"], row["highest"]) == (np.nanmin(known), np.nanmax(known)) and row["mean"] == np.nanmean(known)
     assert table.feet == ("3 measured points have no finite loss",)
 
@@ -60,6 +66,16 @@ def test_planes_are_told_where_there_are_several():
     one, two = planted_surface(label="a"), planted_surface(label="b", planes=2)
     assert "on plane" not in table_of(one).cells() and table_of(two).cells()["on plane"].tolist() == ["1"] * 3
     assert draw_named("surface-table", [one, one]).cells().index.tolist() == ["a #1"] * 3 + ["a #2"] * 3
+
+
+def test_several_planes_say_how_flat_the_loss_is_along_their_axes():
+    surface = planted_surface(planes=5, size=21)
+    expected = draw_named("sharpness-table", [axis_lines(surface)]).cells()
+    assert draw_named("axes-table", [surface]).cells().equals(expected)
+    text = printed([surface])
+    assert "Means over 5 planes at T = 4\n" in text and "rise at r = 0.5 (nat)" in text
+    for other in (planted_surface(planes=1), planted_surface(planes=5, size=(5, 7))):
+        assert "rise at r" not in printed([other])
 
 
 def test_json_has_both_losses_at_the_longest_t():
@@ -81,6 +97,7 @@ def test_surfaces_say_what_they_do_not_allow_to_conclude():
     one, other = planted_surface(), planted_surface(bn="batch")
     assert any("one sample of directions" in line for line in said(one).said) and said(one).warned == ()
     assert said(one, planted_surface(planes=2)).said == ()
+    assert said(planted_surface(planes=2)).said == ("2 planes are too few for an interval to trust; take 10",)
     assert any("batch-norm statistics" in line for line in said(one, other).warned)
     unlike = replace(one, provenance=replace(one.provenance, network={"name": "snn5"}))
     assert any("not the same noise" in line for line in said(one, unlike).warned)

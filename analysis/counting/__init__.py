@@ -1,0 +1,1 @@
+"""What a network computes, counted exactly: a run (`operations`) and a training step (`backward`)."""

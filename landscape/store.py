@@ -1,0 +1,156 @@
+"""Filling a result point by point, in memory or in a file that a stopped run goes on with."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from tetviz.errors import ResultError
+from tetviz.landscape.evaluator import Evaluator
+from tetviz.results import MEASURED, Provenance, Result, load, open_result, save
+from tetviz.results.schema import array_fields, attribute_fields
+from tetviz.training import TemporalProfile
+from tetviz.training.profile import measured_on
+
+Point = tuple[int, ...]
+_R = TypeVar("_R", bound=Result)
+
+# What is stored of a checkpoint itself, beside the points around it.
+AT_CHECKPOINTS = ("sdt_loss", "tet_loss", "accuracy")
+# Coordinates and attributes that a measurement finds, and so does not ask for.
+_FOUND_OUT = ("bin", "gradient_norm", "note")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where the points of a measurement go.
+
+    Args:
+        path: file that every finished point is written to; None keeps them in memory. If it holds a part of the
+            same measurement, only the rest is computed.
+        force: replace the file instead.
+        provenance: what the caller knows of the origin; device, precision and request are filled in.
+        progress: called with (points done, points in all).
+    """
+
+    path: str | Path | None = None
+    force: bool = False
+    provenance: Provenance | None = None
+    progress: Callable[[int, int], None] | None = None
+
+    def describe(self, evaluator: Evaluator, request: str) -> Provenance:
+        """The provenance of a result.
+
+        Args:
+            evaluator: what measures it.
+            request: from :meth:`Evaluator.request`.
+
+        Returns:
+            All that is known of its origin.
+        """
+        return dataclasses.replace(measured_on(evaluator.model, self.provenance), request=request)
+
+    def finish(self, empty: _R, fill: Callable[[_R], None]) -> _R:
+        """Fills a result.
+
+        Args:
+            empty: the result before anything is measured; it decides what a file must hold to be gone on with.
+            fill: measures what is not done yet, into the arrays of the result that it is given.
+
+        Returns:
+            The result, read back from the file if there is one.
+
+        Raises:
+            ResultError: the file holds another result.
+        """
+        if self.path is None:
+            fill(empty)
+            return empty
+        if self.force or not Path(self.path).exists():
+            save(self.path, empty)
+        else:
+            check_same(self.path, empty)
+        with open_result(self.path) as stored:
+            fill(cast(_R, stored))
+        return load(self.path, type(empty))
+
+    def visit(
+        self, result: Any, points: Iterable[Point], measure: Callable[[Point], TemporalProfile], prefix: str = ""
+    ) -> None:
+        """Measures the points that are not done, each marked done only once it is written.
+
+        Args:
+            result: has ``done`` over the axes of a point, and measured arrays with a timestep axis behind.
+            points: indices, in the order of measurement.
+            measure: gives the profile of a point.
+            prefix: of the names of the arrays, such as ``average_``.
+        """
+        names = [name for name in MEASURED if hasattr(result, prefix + name)]
+        done = getattr(result, f"{prefix}done")
+        for point in points:
+            if done[point]:
+                continue
+            profile = measure(point)
+            for name in names:
+                getattr(result, prefix + name)[point] = getattr(profile, name)
+            done[point] = 1
+            self.report(result)
+
+    def report(self, result: Result) -> None:
+        """Tells how far a measurement is.
+
+        Args:
+            result: with one array or several that say what is done.
+        """
+        if self.progress is not None:
+            self.progress(*result.progress())
+
+
+def unmeasured(*shape: int) -> dict[str, Any]:
+    """The measured arrays before anything is measured.
+
+    Args:
+        *shape: their shape, the timestep last.
+
+    Returns:
+        NaN for every name in :data:`MEASURED`, and ``done`` full of zeros.
+    """
+    arrays: dict[str, Any] = {name: np.full(shape, np.nan) for name in MEASURED}
+    return {**arrays, "done": np.zeros(shape[:-1], np.int8)}
+
+
+def check_same(path: str | Path, wanted: Result) -> None:
+    """Checks that a file holds the beginning of a measurement, and of no other."""
+    found: Result = load(path)
+    if type(found) is not type(wanted):
+        raise ResultError(
+            f"{path}: holds a result of kind {found.kind!r}, expected {wanted.kind!r}; choose another name with -o, "
+            "or replace it with --force"
+        )
+    now, then = wanted.provenance, found.provenance
+    if now.request == then.request:
+        return
+    coordinates = [name for name, schema in array_fields(type(wanted)).items() if schema["dims"] == (name,)]
+    names = [name for name in (*coordinates, *attribute_fields(type(wanted))) if name not in _FOUND_OUT]
+    differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
+    origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
+    differ += [n for n in origin if getattr(then, n) != getattr(now, n)]
+    raise ResultError(
+        f"{path}: holds another {wanted.kind}, with another {', '.join(differ) or 'network, data or batch size'}; "
+        "choose another name with -o, or replace it with --force"
+    )
+
+
+def coarse_to_fine(*sizes: int) -> Iterator[Point]:
+    """Every point of a grid once, so that any start of the sequence is a picture of the whole."""
+    seen = set()
+    stride = 1 << max(sizes).bit_length()
+    while stride := stride // 2:
+        for point in itertools.product(*(range(0, size, stride) for size in sizes)):
+            if point not in seen:
+                seen.add(point)
+                yield point

@@ -1,0 +1,187 @@
+"""Data of others: what a function may give, and what is refused."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tetviz.errors import DataError
+from tetviz.training import load_data, to_batches
+
+DATA = """
+import numpy as np
+import torch
+import sys
+from torch.utils.data import (
+    DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
+)
+
+x = torch.arange(12 * 16.0).reshape(12, 1, 4, 4) / 100
+y = torch.arange(12) % 3
+
+class Triples(Dataset):
+    classes = ["a", "b", "c", "d"]
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i].numpy(), np.int64(y[i]), {"id": i}
+
+class Stream(IterableDataset):
+    def __iter__(self): return ((x[i], int(y[i])) for i in range(12))
+
+class Frames(Dataset):
+    def __init__(self, frames): self.frames, self.targets = frames, y.tolist()
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i].expand(self.frames, 1, 4, 4), y[i]
+
+class OneHot(Dataset):
+    def __len__(self): return 12
+    def __getitem__(self, i): return x[i], torch.eye(3)[y[i]]
+
+class Targets(Dataset):
+    def __init__(self, target_transform=None, wrong=()):
+        self.targets, self.target_transform, self.wrong = y.tolist(), target_transform, wrong
+    def __len__(self): return 12
+    def __getitem__(self, i):
+        label = self.targets[i] + (i in self.wrong)
+        return x[i], self.target_transform(label) if self.target_transform else label
+
+class Odd(Targets):
+    labels = ["a", "b", "c"]
+    def __init__(self, at): self.targets, self.at = y.tolist(), at
+    def __getitem__(self, i): return self.at(i) if i == 5 else x[i], self.targets[i]
+
+class Batches:
+    def __iter__(self): return iter(torch.randperm(12).view(3, 4).tolist())
+
+def triples(split): return Triples()
+def samples(split): return [(x[i], int(y[i])) for i in range(12)]
+def part(split): return DataLoader(TensorDataset(x, y), 5, sampler=[7, 3, 1, 2, 8])
+def part_batches(split): return DataLoader(TensorDataset(x, y), batch_sampler=[[7, 3, 1], [2, 8]])
+def random_part(split): return DataLoader(TensorDataset(x, y), 5, sampler=SubsetRandomSampler(range(6)))
+def weighted(split): return DataLoader(TensorDataset(x, y), 5, sampler=WeightedRandomSampler([1.0] * 12, 12))
+def random_batches(split): return DataLoader(TensorDataset(x, y), batch_sampler=Batches())
+def turned(split): return Targets(lambda label: 2 - label)
+def lying(split): return Targets(wrong=[4])
+def named(split): return Odd(lambda i: x[i])
+def ragged(split): return Odd(lambda i: x[i][:, :3])
+def endless(split): return Odd(lambda i: x[i] / 0)
+def leaves(split): return Odd(lambda i: sys.exit("no more"))
+def pictures(split): return [("x.png", 1)]
+def loud(split): print("loading"); return TensorDataset(x, y)
+def pairs(split): return TensorDataset(x, y) if split == "test" else TensorDataset(x[:6], y[:6])
+def loader(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True)
+def shuffled(split): return DataLoader(TensorDataset(x, y), 5, shuffle=True, collate_fn=lambda b: b)
+def batches(split): return [(x[:7], y[:7].numpy(), "more"), (x[7:], y[7:].tolist())]
+def stream(split): return Stream()
+def frames(split, frames): return Frames(frames)
+def frame_batches(split): return [(x.expand(5, *x.shape), y)]
+def rooted(split, *, root, **_): return TensorDataset(x + len(root), y)
+def one_hot(split): return OneHot()
+def vectors(split): return TensorDataset(x.flatten(1), y)
+def negative(split): return TensorDataset(x, y - 1)
+def nothing(split): return TensorDataset(x[:0], y[:0])
+def none(split): return None
+def fails(split): raise KeyError("no such split")
+def tensors(split): return [x, x]
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "my_data.py").write_text(DATA)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sys.modules.pop("my_data", None)
+
+
+@pytest.mark.parametrize("name", ["triples", "pairs", "loader", "batches", "stream", "samples", "named"])
+def test_data_of_every_kind(name: str) -> None:
+    data = load_data(f"my_data:{name}", split="test", trust=True)
+    assert data.labels.tolist() == [n % 3 for n in range(12)]
+    assert (data.in_channels, data.image_size, data.sequence) == (1, 4, False)
+    assert data.num_classes == (4 if name == "triples" else 3)
+    assert data.states_classes == (name == "triples")
+    x, label = data[5]
+    assert x.dtype == torch.float32
+    assert x.flatten()[0].item() == pytest.approx(0.8)
+    assert label == 2
+    assert [len(labels) for _, labels in to_batches(data, 5)] == [5, 5, 2]
+
+
+@pytest.mark.parametrize("name", ["part", "part_batches"])
+def test_a_loader_of_some_samples_gives_those(name: str) -> None:
+    data = load_data(f"my_data:{name}", split="test", trust=True)
+    assert [round(float(data[at][0].max() * 100)) // 16 for at in range(5)] == [7, 3, 1, 2, 8]
+    assert data.labels.tolist() == [1, 0, 1, 2, 2]
+
+
+def test_labels_are_those_of_the_samples() -> None:
+    data = load_data("my_data:turned", split="test", trust=True)
+    assert [data[at][1] for at in range(12)] == data.labels.tolist() == [2 - n % 3 for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lying", "sample 4 has the label 2, its data set's labels say 1"),
+        ("ragged", r"sample 5 is \(1, 3, 4\), sample 0 is \(1, 4, 4\)"),
+        ("endless", "sample 5 holds values that are not finite"),
+        ("leaves", "sample 5 raised: SystemExit: no more"),
+    ],
+)
+def test_a_sample_that_is_unlike_the_others_is_named(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        data = load_data(f"my_data:{name}", split="test", trust=True)
+        list(to_batches(data, 4))
+
+
+def test_data_may_print(capsys: pytest.CaptureFixture[str]) -> None:
+    load_data("my_data:loud", split="test", trust=True)
+    assert capsys.readouterr() == ("", "loading\n")
+
+
+def test_sequences_of_ones_own() -> None:
+    data = load_data("my_data:frames", split="test", trust=True, frames=7)
+    assert (data.sequence, data.spec.frames) == (True, 7)
+    assert next(iter(to_batches(data, 5)))[0].shape == (7, 5, 1, 4, 4)
+    batches = load_data("my_data:frame_batches", split="test", trust=True)
+    assert (batches.sequence, batches.spec.frames, batches[3][0].shape) == (True, 5, (5, 1, 4, 4))
+
+
+def test_what_the_function_has_parameters_for() -> None:
+    assert len(load_data("my_data:pairs", split="train", trust=True)) == 6
+    assert load_data("my_data:rooted", split="test", trust=True, root="abc")[0][0].min() == 3
+    with pytest.raises(DataError, match="4 pixels high, 8 are asked for"):
+        load_data("my_data:pairs", split="test", trust=True, image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shuffled", "its DataLoader shuffles"),
+        ("random_part", "its DataLoader shuffles"),
+        ("weighted", "its DataLoader shuffles"),
+        ("random_batches", "its DataLoader shuffles"),
+        ("pictures", "a sample is of type str, expected numbers .* ToTensor"),
+        ("one_hot", r"one integer for each sample, got float32 of shape \(12, 3\)"),
+        ("vectors", r"a sample has 1 axes \(16,\), expected x_CHW or x_TCHW; shape F features as F x 1 x 1"),
+        ("negative", "a label is -1"),
+        ("nothing", "the data set is empty"),
+        ("none", "gave something of type NoneType"),
+        ("fails", "my_data:fails: raised: KeyError: 'no such split'"),
+        ("tensors", r"expected batches \(x, labels\)"),
+        ("triple", "unknown function 'triple'; did you mean 'triples'"),
+        ("a b", "expected module:function"),
+    ],
+)
+def test_data_that_are_refused(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(f"my_data:{name}", split="test", trust=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_need_trust() -> None:
+    with pytest.raises(DataError, match=r"my_data:pairs: is Python code.*pass --trust"):
+        load_data("my_data:pairs", split="test")
+    assert "my_data" not in sys.modules
