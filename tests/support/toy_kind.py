@@ -30,7 +30,8 @@ class Latency(Result):
 def planted_latency(label: str = "VGGSNN TET") -> Latency:
     steps = np.arange(1, 9)
     provenance = origin(label=label, dataset="cifar10", split="test")
-    return Latency(steps, np.arange(50), 1 - 0.5**steps, t_train=4, provenance=provenance)
+    decided: FloatArray = np.asarray(1 - 0.5**steps, np.float64)
+    return Latency(steps, np.arange(50), decided, t_train=4, provenance=provenance)
 
 
 def latency_table(results: Sequence[Latency], choices: Choices) -> Table:
