@@ -113,7 +113,7 @@ def test_networks_keep_their_names():
 
 def test_surfaces_of_different_architectures_are_told():
     one, two = planted_surface(label="a"), planted_surface(label="b")
-    other = replace(two, provenance=replace(two.provenance, network='{"name": "snn5", "width": 0.5}'))
+    other = replace(two, provenance=replace(two.provenance, network={"name": "snn5", "width": 0.5}))
     for name in ("fig2", "fig5"):
         assert "not the same noise" in draw_named(name, [one, other]).caption
         assert "not the same noise" not in draw_named(name, [one, two]).caption
