@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tetviz.results import Provenance, Result, ScalingCurve
+from tetviz.results import Provenance, Result
 from tetviz.summaries.names import counted, network_names, samples_of
 from tetviz.summaries.runs import architecture_of, loss_of, training_of
 
@@ -68,14 +68,6 @@ def steps_words(results: Sequence[Result], steps: Sequence[int]) -> str:
         names.setdefault(t, []).append(name)
     alone = len(names) == 1
     return "at " + ", ".join(f"T = {t}" if alone else f"T = {t} ({', '.join(of)})" for t, of in names.items())
-
-
-def training_t_words(curves: Sequence[ScalingCurve]) -> str:
-    """The one T that networks were trained with."""
-    known = {curve.t_train for curve in curves}
-    stages = [stage for curve in curves for stage in training_of(curve.provenance).get("stages", [])]
-    alike = len(known | {int(stage.partition(":")[0]) for stage in stages}) == 1
-    return f"trained with T = {curves[0].t_train}" if alike and curves[0].t_train else ""
 
 
 def _of_one_training(result: Result) -> bool:

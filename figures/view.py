@@ -113,6 +113,11 @@ def no_curves(results: Sequence[Any], choices: Choices) -> Sequence[Curves]:
     return ()
 
 
+def no_doubts(result: Any) -> Sequence[str]:
+    """Nothing to be said against the numbers."""
+    return ()
+
+
 def any_results(results: Sequence[Any]) -> None:
     """All results of the kind compare."""
 
@@ -144,6 +149,8 @@ class View(Generic[R]):
         curves: charts to point at; a page has them instead of the picture.
         page: ``module:function`` of the block that a page has instead of both; it takes results.
         record: the numbers of results as plain values, for ``--json``.
+        doubts: what has to be said against the numbers of a result, such as losses that are not finite.
+        examined: whether what measures it examines the network first, as ``tetviz doctor`` does.
         together: raises a ``ResultError`` for results that do not compare.
     """
 
@@ -162,4 +169,6 @@ class View(Generic[R]):
     words: Callable[[Sequence[R], Choices], Words] = no_words
     curves: Callable[[Sequence[R], Choices], Sequence[Curves]] = no_curves
     page: str = ""
+    doubts: Callable[[R], Sequence[str]] = no_doubts
+    examined: bool = False
     together: Callable[[Sequence[R]], None] = any_results

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tetviz.results import BlockIsometry, Curvature, Lines, Provenance, Result, Surface, TrainingHistory, Trajectory
+from tetviz.results import Provenance, Result
 from tetviz.results.schema import IntArray
 
 LOSSES = ("sdt", "tet")
@@ -50,14 +51,9 @@ def data_context(result: Result) -> str:
     return ", ".join(part for part in (source, samples) if part)
 
 
-def history_context(history: TrainingHistory) -> str:
-    """The data that a training run was followed on, such as ``"cifar10 test split"``."""
-    return f"{history.provenance.dataset} test split".strip()
-
-
-def bn_words(result: Surface | Lines | BlockIsometry) -> str:
+def bn_words(result: Any) -> str:
     """What the batch-norm statistics of a measurement were, in words, such as ``"BN statistics frozen"``."""
-    calibrated = 0 if isinstance(result, BlockIsometry) else len(result.calibration)
+    calibrated = len(getattr(result, "calibration", ()))
     count = f" on {calibrated:,} training samples" if calibrated else ""
     words = {
         "frozen": FROZEN,
@@ -76,40 +72,6 @@ def policy_words(policy: str) -> str:
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
         parts.append(f"{listed} {_TREATMENTS[treatment]}" if treatment in _TREATMENTS else part)
     return "; ".join(parts)
-
-
-def surface_context(surface: Surface) -> str:
-    """The choices that a surface rests on, besides its network, loss and number of timesteps."""
-    if isinstance(surface, Trajectory):
-        where = f"plane fitted to {len(surface.point)} checkpoints"
-    elif surface.plane_seed < 0:
-        where = "planes of unknown seed"
-    else:
-        where = f"plane seed {surface.plane_seed}{', orthogonal directions' * bool(surface.orthogonal)}"
-    parts = [data_context(surface), bn_words(surface), where, policy_words(surface.policy)]
-    return "; ".join(part for part in parts if part)
-
-
-def lines_context(lines: Lines) -> str:
-    """The choices that lines rest on, besides their network, loss and number of timesteps."""
-    bn, where = bn_words(lines), ""
-    if lines.path == "random":
-        where = f"plane seed {lines.plane_seed}{', orthogonal directions' * bool(lines.orthogonal)}"
-    elif lines.path == "linear":
-        count = len(lines.calibration)
-        bn = f"BN statistics re-estimated on {count:,} training samples where recalibrated" if count else ""
-    return "; ".join(part for part in (data_context(lines), bn, where, policy_words(lines.policy)) if part)
-
-
-def curvature_context(curvature: Curvature) -> str:
-    """The choices that a curvature rests on, besides its network, loss and number of timesteps."""
-    return "; ".join(part for part in (data_context(curvature), FROZEN, policy_words(curvature.policy)) if part)
-
-
-def isometry_context(result: BlockIsometry) -> str:
-    """The choices that a block isometry rests on, besides its network."""
-    parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn_words(result)]
-    return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)
 
 
 def names_of(listed: Sequence[str], count: int, what: str) -> list[str]:

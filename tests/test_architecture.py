@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import tetviz
 from tetviz.figures.registry import VIEWS
+from tetviz.results import KINDS
 
 ROOT = Path(tetviz.__file__).resolve().parent
 CODE = ("analysis", "commands", "figures", "landscape", "models", "results", "summaries", "training")
@@ -94,6 +96,13 @@ def test_imports_go_one_way(name: str) -> None:
             assert target in allowed, f"{name}:{line}: {part} must not import {target}"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("commands/", "cli"))])
+def test_commands_import_at_the_top(name: str) -> None:
+    functions = [node for node in ast.walk(parsed(name)) if isinstance(node, ast.FunctionDef)]
+    inside = [node for function in functions for node in ast.walk(function)]
+    assert not [node.lineno for node in inside if isinstance(node, ast.Import | ast.ImportFrom)], name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_libraries_stay_in_their_home(name: str) -> None:
     for module, line in imports(parsed(name)):
@@ -113,6 +122,48 @@ def test_what_results_show_is_said_without_drawing(name: str) -> None:
 def test_every_view_is_held_to_it() -> None:
     modules = {path.partition(":")[0] for path in VIEWS.values()}
     assert modules <= {module_name(name) for name in SHOWN}
+
+
+# What shows results of any kind: the views alone know kinds.
+PRINTERS = [
+    *(
+        f"figures/{name}.py"
+        for name in [
+            "captions",
+            "card",
+            "curves",
+            "doubts",
+            "formatting",
+            "latex",
+            "output",
+            "printing",
+            "table",
+            "view",
+        ]
+    ),
+    *(f"figures/report/{name}.py" for name in ["blocks", "colours", "origins", "page", "plotly", "sections", "svg"]),
+]
+# In how many files a kind is named at most: 11 where it has one picture, a file a layer, which is results, computation,
+# summaries, view, picture and command, and the two lines of registry, two lists of exports, and the list of commands.
+FILES_OF = {"surface": 24, "lines": 21, "scaling": 19, "energy": 16, "trajectory": 13, "sharpness": 12, "history": 12}
+
+
+@pytest.mark.parametrize("name", PRINTERS)
+def test_printers_know_no_kind(name: str) -> None:
+    kinds = {kind.__name__ for kind in KINDS.values()}
+    for node in ast.walk(parsed(name)):
+        if isinstance(node, ast.ImportFrom):
+            assert not kinds & {alias.name for alias in node.names}, f"{name}:{node.lineno}"
+        if isinstance(node, ast.Compare):
+            compared = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+            assert not set(KINDS) & compared, f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_named_in_few_files(kind: str) -> None:
+    word = re.compile(rf"\b{KINDS[kind].__name__}\b|[\"']{kind}[\"']")
+    named = [str(path.relative_to(ROOT)) for path in FILES if word.search(path.read_text(encoding="utf-8"))]
+    assert len(named) <= FILES_OF.get(kind, 11), named
 
 
 @pytest.mark.parametrize("name", NAMES)

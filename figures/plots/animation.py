@@ -26,9 +26,10 @@ from tetviz.figures.plots.multiples import draw_panel, shared_scale
 from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import inches, points, text_lines
+from tetviz.figures.views.surface import surface_context
 from tetviz.results import Surface, replacing, writable_target
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import network_name, surface_context
+from tetviz.summaries.names import network_name
 
 Pixels = npt.NDArray[np.uint8]
 

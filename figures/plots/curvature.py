@@ -24,9 +24,10 @@ from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, points, tall, text_lines
 from tetviz.figures.selection import chosen_timestep, known_loss
+from tetviz.figures.views.curvature import curvature_context
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
-from tetviz.summaries.names import counted, curvature_context, network_name
+from tetviz.summaries.names import counted, network_name
 
 _STYLE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o"}
 _COSINE: dict[str, Any] = {"color": "0.15", "linestyle": "-.", "marker": "D"}

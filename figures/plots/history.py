@@ -9,9 +9,9 @@ from tetviz.figures.formatting import shared_text
 from tetviz.figures.plots.curves import draw_charts
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.selection import known_loss
-from tetviz.figures.views.history import history_charts
+from tetviz.figures.views.history import history_charts, history_context
 from tetviz.results import TrainingHistory
-from tetviz.summaries.names import LOSSES, history_context, network_names
+from tetviz.summaries.names import LOSSES, network_names
 
 
 def draw_history(histories: Sequence[TrainingHistory], loss: str | None = None) -> Picture:

@@ -13,10 +13,11 @@ from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_timestep, known_loss, line_values
+from tetviz.figures.views.sharpness import lines_context
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import barrier
-from tetviz.summaries.names import LOSSES, lines_context, names_of, network_name
+from tetviz.summaries.names import LOSSES, names_of, network_name
 
 _END: dict[str, Any] = {
     "marker": "o",

@@ -16,10 +16,11 @@ from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, inches, text_lines, venue
+from tetviz.figures.views.isometry import isometry_context
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.isometry import gradient_norm, running_product
-from tetviz.summaries.names import isometry_context, network_names
+from tetviz.summaries.names import network_names
 from tetviz.summaries.runs import architecture_of
 
 _PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1, "marker": "", "zorder": 1.8}

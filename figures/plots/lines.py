@@ -22,8 +22,9 @@ from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import axis_label, loss_symbol
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values, require_same_directions
+from tetviz.figures.views.sharpness import lines_context
 from tetviz.results import Lines
-from tetviz.summaries.names import lines_context, network_names
+from tetviz.summaries.names import network_names
 
 
 def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int | None = None) -> Picture:

@@ -25,9 +25,10 @@ from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.figures.selection import chosen_timestep
+from tetviz.figures.views.surface import surface_context
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import network_name, surface_context
+from tetviz.summaries.names import network_name
 
 MAX_PANELS = 12
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.figures.captions import compose_caption, training_t_words
+from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import Curves
 from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.views.scaling import accuracy_chart, growth_chart
 from tetviz.results import ScalingCurve
 from tetviz.summaries.names import data_context, network_names
+from tetviz.summaries.runs import training_of
 
 
 def draw_scaling(curves: Sequence[ScalingCurve]) -> Picture:
@@ -60,7 +61,7 @@ def draw_accuracy(curves: Sequence[ScalingCurve], last: int = 8) -> Picture:
     _require_some(curves)
     chart = accuracy_chart(curves, last)
     figure = draw_charts([chart], *_labels(curves), narrow=True)
-    one = training_t_words(curves)
+    one = _training_t_words(curves)
     figure.caption = compose_caption(
         f"Accuracy against the number of timesteps T, up to {last}{', of networks ' if one else ''}{one}",
         curves,
@@ -84,3 +85,11 @@ def _labels(curves: Sequence[ScalingCurve]) -> tuple[list[str], str]:
     trained = [f" (trained at T={curve.t_train})" if curve.t_train else "" for curve in curves]
     names = [name + text for name, text in zip(network_names(curves), trained, strict=True)]
     return labels_and_title(names, [data_context(curve) for curve in curves])
+
+
+def _training_t_words(curves: Sequence[ScalingCurve]) -> str:
+    """The one T that networks were trained with."""
+    known = {curve.t_train for curve in curves}
+    stages = [stage for curve in curves for stage in training_of(curve.provenance).get("stages", [])]
+    alike = len(known | {int(stage.partition(":")[0]) for stage in stages}) == 1
+    return f"trained with T = {curves[0].t_train}" if alike and curves[0].t_train else ""

@@ -26,9 +26,10 @@ from tetviz.figures.plots.style import paper_style, series_styles
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap
 from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values, require_same_directions
+from tetviz.figures.views.sharpness import lines_context
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import counted, lines_context, network_name, network_names
+from tetviz.summaries.names import counted, network_name, network_names
 
 
 def mean_rise(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:

@@ -9,9 +9,10 @@ from tetviz.figures.plots.contours import loss_values, with_progress
 from tetviz.figures.plots.levels import Scale, choose_scale
 from tetviz.figures.plots.venues import venue
 from tetviz.figures.selection import chosen_timestep, held_losses, require_same_directions
+from tetviz.figures.views.surface import surface_context
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import counted, network_names, surface_context
+from tetviz.summaries.names import counted, network_names
 
 _IN_A_ROW = 4
 

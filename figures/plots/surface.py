@@ -29,8 +29,9 @@ from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import VENUES, WIDTH, characters, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
+from tetviz.figures.views.surface import surface_context
 from tetviz.results import Surface
-from tetviz.summaries.names import network_name, surface_context
+from tetviz.summaries.names import network_name
 
 
 def draw_surfaces(

@@ -26,9 +26,10 @@ from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
+from tetviz.figures.views.surface import surface_context
 from tetviz.results import Trajectory
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.names import names_of, network_name, surface_context
+from tetviz.summaries.names import names_of, network_name
 
 # White is in the plane, dark red far off it; both stand out from the map and from each other in grey.
 _RESIDUAL = ScalarMappable(Normalize(0, 1), "Reds")

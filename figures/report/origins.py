@@ -1,29 +1,14 @@
 """Where the numbers of a report come from, and what is to be said against them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tetviz.figures.formatting import number
+from tetviz.figures.registry import view_of
 from tetviz.figures.report.blocks import Source
-from tetviz.results import (
-    BlockIsometry,
-    Curvature,
-    Lines,
-    Result,
-    ScalingCurve,
-    Sharpness,
-    Surface,
-    TrainingHistory,
-    Trajectory,
-)
-from tetviz.results.schema import FloatArray, attribute_fields, stored
-from tetviz.summaries.names import LOSSES, counted
+from tetviz.results.schema import attribute_fields, stored
 
 NOT_RECORDED = "not recorded"
-# Kinds that move a network, whose commands examine it first.
-EXAMINED = ("surface", "trajectory", "lines", "sharpness", "curvature")
 
 _LABELS = {
     "sample_order": "samples",
@@ -71,65 +56,17 @@ def findings(source: Source) -> list[tuple[str, str, str]]:
 def warnings(source: Source) -> list[str]:
     """What a reader has to know before believing a result."""
     result: Any = source.result
+    view = view_of([result])
     said = [f"{check}: {message}" for check, verdict, message in findings(source) if verdict != "ok"]
-    if result.kind in EXAMINED and not findings(source):
+    if view.examined and not findings(source):
         said.append("the checks of tetviz doctor are not recorded in this file")
     done, total = result.progress()
     if done < total:
         said.append(f"half-written: {done:,} of {total:,} points are measured; the same command goes on with it")
-    said += _not_finite(result)
+    said += view.doubts(result)
     for name, what in (("warnings", ""), ("not_counted", "not counted: "), ("not_measured", "not measured: ")):
         said += [f"{what}{sentence}" for sentence in getattr(result, name, ())]
-    if isinstance(result, Curvature) and result.note:
-        said.append(result.note)
-    if isinstance(result, BlockIsometry) and not np.isfinite(result.phi).all():
-        said.append("some phi are not finite")
     return said
-
-
-def _not_finite(result: Result) -> list[str]:
-    said = []
-    for of, where, what, losses in _losses(result):
-        for name, values in losses.items():
-            lost = ~np.isfinite(values)
-            count = int(lost.any(-1).sum() if lost.ndim > 1 else lost.sum())
-            if count and _was_measured(name, losses):
-                said.append(f"{name}{of} is not finite {where} {counted(count, what)}{', at some T' * (lost.ndim > 1)}")
-    return said
-
-
-def _losses(result: Any) -> Iterator[tuple[str, str, str, Mapping[str, FloatArray]]]:
-    # Losses that were measured together, over places alone or over places and T, and what the places are.
-    # By statistics of the batch a shorter run is another one, which has no value.
-    steps = slice(-1, None) if getattr(result, "bn", "") == "batch" else slice(None)
-
-    def pair(prefix: str, done: Any = slice(None)) -> dict[str, FloatArray]:
-        both = {f"L_{loss.upper()}": getattr(result, f"{prefix}{loss}_loss")[done] for loss in LOSSES}
-        return {name: values[..., steps] if values.ndim > 1 else values for name, values in both.items()}
-
-    if isinstance(result, TrainingHistory):
-        yield " on the test split", "in", "epoch", pair("test_")
-        yield "", "in", "epoch", {"the training loss": result.train_loss}
-        if not np.isnan(result.val_sdt_loss).all():  # else nothing was held out
-            yield " on held-out samples", "in", "epoch", pair("val_")
-    if isinstance(result, ScalingCurve):
-        yield "", "at", "timestep", {**pair(""), "the loss of a step alone": result.step_loss}
-    if isinstance(result, Trajectory) and result.done.any():  # its checkpoints come first
-        yield "", "at", "checkpoint", pair("true_")
-        yield " on the plane", "at", "checkpoint", pair("projected_")
-    if isinstance(result, Surface | Lines | Curvature):
-        yield "", "at", "measured point", pair("", result.done == 1)
-    if isinstance(result, Curvature):
-        yield " around random points nearby", "at", "measured point", pair("shifted_", result.shifted_done == 1)
-    if isinstance(result, Sharpness):
-        yield " after a step up its gradient", "at", "length", pair("sam_", result.sam_done == 1)
-        yield " after random steps", "at", "step", pair("average_", result.average_done == 1)
-
-
-def _was_measured(name: str, losses: Mapping[str, FloatArray]) -> bool:
-    # A file of another program may hold one loss alone; what diverged has lost all of them.
-    missing = [np.isnan(values).all() for values in losses.values()]
-    return all(missing) or not np.isnan(losses[name]).all()
 
 
 def all_warnings(sources: Sequence[Source], names: Sequence[str]) -> dict[str, list[str]]:

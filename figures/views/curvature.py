@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Curvature, default_timestep
 from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
-from tetviz.summaries.names import LOSS_WORDS, counted, curvature_context, network_names
+from tetviz.summaries.names import FROZEN, LOSS_WORDS, counted, data_context, network_names, policy_words
 
 _COLUMNS = (
     Column("curvature of the true loss (nat)", of="curvature", form=".4g", low="curvature low", high="curvature high"),
@@ -21,6 +22,11 @@ _COLUMNS = (
     ),
     Column("correlation of slopes", of="correlation", form=".4f"),
 )
+
+
+def curvature_context(curvature: Curvature) -> str:
+    """The choices that a curvature rests on, besides its network, loss and number of timesteps."""
+    return "; ".join(part for part in (data_context(curvature), FROZEN, policy_words(curvature.policy)) if part)
 
 
 def curvature_table(results: Sequence[Curvature], choices: Choices) -> Table:
@@ -113,11 +119,20 @@ def _records(result: Curvature) -> list[dict[str, Any]]:
     return [hessian, *radii]
 
 
+def _doubts(result: Curvature) -> list[str]:
+    said = not_finite(losses_of(result, "", result.done == 1), "at", "measured point")
+    shifted = losses_of(result, "shifted_", result.shifted_done == 1)
+    said += not_finite(shifted, "at", "measured point", " around random points nearby")
+    return [*said, *([result.note] if result.note else [])]
+
+
 VIEW = View[Curvature](
     title="Curvature",
     takes="files of tetviz curvature",
     describe=lambda result: f"Curvature of {LOSS_WORDS[result.loss]}, {counted(result.parameters, 'parameter')}",
     context=curvature_context,
+    doubts=_doubts,
+    examined=True,
     tables={
         "curvature-table": TableOf(
             "curvature of the measured loss beside the surrogate Hessian, by radius", curvature_table

@@ -6,13 +6,19 @@ from typing import Any
 import numpy as np
 
 from tetviz.figures.curves import Axis, Curves, Mark, Series, position
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import number
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, FigureOf, TableOf, View, require_same_data
 from tetviz.results import TrainingHistory
-from tetviz.summaries.names import LOSSES, counted, history_context, network_names
+from tetviz.summaries.names import LOSSES, counted, network_names
 
 _WIDE = 8.0  # what a switch changes shows late, where losses are small: over a wider range an axis is logarithmic
+
+
+def history_context(history: TrainingHistory) -> str:
+    """The data that a training run was followed on, such as ``"cifar10 test split"``."""
+    return f"{history.provenance.dataset} test split".strip()
 
 
 def history_charts(histories: Sequence[TrainingHistory], losses: Sequence[str] = LOSSES) -> list[Curves]:
@@ -126,11 +132,20 @@ def _describe(run: TrainingHistory) -> str:
     return f"Training history, {counted(len(run.epoch), 'epoch')}{planned}"
 
 
+def _doubts(run: TrainingHistory) -> list[str]:
+    said = not_finite(losses_of(run, "test_"), "in", "epoch", " on the test split")
+    said += not_finite({"the training loss": run.train_loss}, "in", "epoch")
+    if not np.isnan(run.val_sdt_loss).all():  # else nothing was held out
+        said += not_finite(losses_of(run, "val_"), "in", "epoch", " on held-out samples")
+    return said
+
+
 VIEW = View[TrainingHistory](
     title="Over training",
     takes="files of tetviz history",
     describe=_describe,
     context=history_context,
+    doubts=_doubts,
     tables={"history-table": TableOf("losses and accuracy by epoch", history_table)},
     record=record,
     figure="tetviz.figures.plots.history:draw_history",

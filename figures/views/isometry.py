@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tetviz.figures.formatting import digits
@@ -11,7 +12,7 @@ from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import BlockIsometry
 from tetviz.summaries.isometry import depth_summary, isometry_table
-from tetviz.summaries.names import counted, isometry_context, network_names
+from tetviz.summaries.names import bn_words, counted, data_context, network_names
 
 _COLUMNS = (
     Column("type"),
@@ -23,6 +24,12 @@ _COLUMNS = (
     Column("gradient (nat)", of="gradient", form=digits),
     Column("bypass", form=digits),
 )
+
+
+def isometry_context(result: BlockIsometry) -> str:
+    """The choices that a block isometry rests on, besides its network."""
+    parts = [f"L_{result.loss.upper()}", f"T = {len(result.timestep)}", data_context(result), bn_words(result)]
+    return "; ".join(part for part in [*parts, f"{result.probes} probes"] if part)
 
 
 def block_table(results: Sequence[BlockIsometry], choices: Choices) -> Table:
@@ -100,11 +107,16 @@ def _span(least: float, most: float) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _doubts(result: BlockIsometry) -> list[str]:
+    return [] if np.isfinite(result.phi).all() else ["some phi are not finite"]
+
+
 VIEW = View[BlockIsometry](
     title="What depth does to gradients",
     takes="files of tetviz isometry",
     describe=lambda result: f"Block isometry, {counted(len(result.block), 'block')}",
     context=isometry_context,
+    doubts=_doubts,
     tables={
         "isometry-table": TableOf("phi(JJ^T), its closed form and gradients by block", block_table),
         "depth-table": TableOf("phi and gradients of whole networks", depth_table, each=False, least=2),

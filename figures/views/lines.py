@@ -5,5 +5,8 @@ import dataclasses
 from tetviz.figures.views import sharpness
 
 VIEW = dataclasses.replace(
-    sharpness.VIEW, title="Lines through the network", figure="tetviz.figures.plots.lines:draw_lines"
+    sharpness.VIEW,
+    title="Lines through the network",
+    figure="tetviz.figures.plots.lines:draw_lines",
+    doubts=sharpness.lines_doubts,
 )

@@ -8,9 +8,10 @@ import pandas as pd
 from tetviz.figures.selection import chosen_timestep
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
+from tetviz.figures.views.sharpness import lines_context, lines_doubts
 from tetviz.results import Lines
 from tetviz.summaries import barriers, mean_along
-from tetviz.summaries.names import LOSS_WORDS, lines_context, network_names
+from tetviz.summaries.names import LOSS_WORDS, network_names
 
 _COLUMNS = tuple(
     Column(head, of=head.removesuffix(" (nat)"), form=".4f")
@@ -70,6 +71,8 @@ VIEW = View[Lines](
     takes="files of tetviz interpolate or connect",
     describe=_describe,
     context=lines_context,
+    doubts=lines_doubts,
+    examined=True,
     tables={
         "barrier-table": TableOf(
             "barriers between networks and mean losses on the way", barrier_table, heeds=("timestep",)

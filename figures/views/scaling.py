@@ -11,6 +11,7 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.curves import Axis, Curves, Series, position
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import NO_NUMBER, number, shares
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, FigureOf, TableOf, View, require_same_data
@@ -340,11 +341,17 @@ _EXIT_TABLES = {
     for rule, sure in _SURE.items()
 }
 
+
+def _doubts(curve: ScalingCurve) -> list[str]:
+    return not_finite({**losses_of(curve), "the loss of a step alone": curve.step_loss}, "at", "timestep")
+
+
 VIEW = View[ScalingCurve](
     title="Fewer and more timesteps",
     takes="files of tetviz scale",
     describe=lambda curve: f"Time scalability up to T = {curve.timestep[-1]}",
     context=data_context,
+    doubts=_doubts,
     tables={
         "scale-table": TableOf("accuracy, growth and losses at every T", scale_table, heeds=("timestep",)),
         **_EXIT_TABLES,

@@ -9,18 +9,39 @@ import pandas as pd
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import directions_words, steps_words
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.selection import chosen_timestep, require_same_directions
 from tetviz.figures.table import NETWORK, Column, Table
 from tetviz.figures.view import Choices, TableOf, View, Words
 from tetviz.results import Lines, Sharpness
 from tetviz.summaries import Difference, sharpness_table
 from tetviz.summaries.flatness import FEW_PLANES, differences_from_first, table_radii
-from tetviz.summaries.names import LOSS_WORDS, LOSSES, counted, lines_context, network_name, network_names
+from tetviz.summaries.names import (
+    LOSS_WORDS,
+    LOSSES,
+    bn_words,
+    counted,
+    data_context,
+    network_name,
+    network_names,
+    policy_words,
+)
 
 # Of the numbers that are no loss; r is a coordinate.
 _UNITS = {"curvature": "nat/r^2", "width": "unit of r", "roughness": ""}
 _LOSS = Column("loss", named=LOSS_WORDS)
 _VALUES = (Column("quantity", unit="unit"), Column("", of="mean", form=".4g", low="low", high="high"))
+
+
+def lines_context(lines: Lines) -> str:
+    """The choices that lines rest on, besides their network, loss and number of timesteps."""
+    bn, where = bn_words(lines), ""
+    if lines.path == "random":
+        where = f"plane seed {lines.plane_seed}{', orthogonal directions' * bool(lines.orthogonal)}"
+    elif lines.path == "linear":
+        count = len(lines.calibration)
+        bn = f"BN statistics re-estimated on {count:,} training samples where recalibrated" if count else ""
+    return "; ".join(part for part in (data_context(lines), bn, where, policy_words(lines.policy)) if part)
 
 
 def flatness_table(results: Sequence[Lines], choices: Choices) -> Table:
@@ -133,11 +154,24 @@ def _describe(lines: Lines) -> str:
     return f"Flatness along {counted(len(lines.line), 'line')}{steps}"
 
 
+def lines_doubts(lines: Lines) -> list[str]:
+    """At how many points on lines a loss is not finite."""
+    return not_finite(losses_of(lines, "", lines.done == 1), "at", "measured point")
+
+
+def _doubts(result: Any) -> list[str]:
+    steps = not_finite(losses_of(result, "sam_", result.sam_done == 1), "at", "length", " after a step up its gradient")
+    steps += not_finite(losses_of(result, "average_", result.average_done == 1), "at", "step", " after random steps")
+    return [*lines_doubts(result), *steps]
+
+
 VIEW = View[Lines](
     title="How flat the loss is, in numbers",
     takes="files of tetviz sharpness or line",
     describe=_describe,
     context=lines_context,
+    doubts=_doubts,
+    examined=True,
     tables={
         "sharpness-table": TableOf(
             "rises, curvatures and widths of the loss, with intervals over planes", flatness_table, heeds=("timestep",)

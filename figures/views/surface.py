@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from tetviz.figures.captions import directions_words
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.selection import chosen_timestep, require_same_directions
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, FigureOf, TableOf, View, Words
 from tetviz.figures.views import sharpness
-from tetviz.results import Surface
+from tetviz.results import Surface, Trajectory
 from tetviz.summaries import axis_lines
-from tetviz.summaries.names import LOSS_WORDS, bn_words, counted, network_names, surface_context
+from tetviz.summaries.names import LOSS_WORDS, bn_words, counted, data_context, network_names, policy_words
 from tetviz.summaries.surfaces import extremes
 
 _ALIKE = "surfaces of tetviz landscape, directions of the same seed"
@@ -21,6 +22,18 @@ _ONE_PLANE = (
     "A random plane is one sample of directions; what two surfaces differ in may be its noise. tetviz sharpness "
     "measures several planes and gives intervals."
 )
+
+
+def surface_context(surface: Surface) -> str:
+    """The choices that a surface rests on, besides its network, loss and number of timesteps."""
+    if isinstance(surface, Trajectory):
+        where = f"plane fitted to {len(surface.point)} checkpoints"
+    elif surface.plane_seed < 0:
+        where = "planes of unknown seed"
+    else:
+        where = f"plane seed {surface.plane_seed}{', orthogonal directions' * bool(surface.orthogonal)}"
+    parts = [data_context(surface), bn_words(surface), where, policy_words(surface.policy)]
+    return "; ".join(part for part in parts if part)
 
 
 def surface_table(results: Sequence[Surface], choices: Choices) -> Table:
@@ -100,11 +113,18 @@ def _describe(surface: Surface) -> str:
     return f"Loss surface, {len(surface.x)} x {len(surface.y)} points on {counted(len(surface.plane), 'plane')}"
 
 
+def doubts(surface: Surface) -> list[str]:
+    """At how many points a loss is not finite."""
+    return not_finite(losses_of(surface, "", surface.done == 1), "at", "measured point")
+
+
 VIEW = View[Surface](
     title="The loss around the network",
     takes=_ALIKE,
     describe=_describe,
     context=surface_context,
+    doubts=doubts,
+    examined=True,
     tables={
         "surface-table": TableOf(
             "losses and accuracy of a loss surface: at (0, 0), lowest, highest", surface_table, heeds=("timestep",)

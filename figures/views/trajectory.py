@@ -5,12 +5,14 @@ from typing import Any
 
 import pandas as pd
 
+from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import number
 from tetviz.figures.selection import chosen_timestep
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
+from tetviz.figures.views.surface import doubts, surface_context
 from tetviz.results import Trajectory
-from tetviz.summaries.names import counted, names_of, network_names, surface_context
+from tetviz.summaries.names import counted, names_of, network_names
 
 _COLUMNS = (
     *(Column(head, form=".4f") for head in ("x", "y", "distance", "residual")),
@@ -73,11 +75,21 @@ def _describe(result: Trajectory) -> str:
     return f"{path}, {counted(len(result.point), 'checkpoint')}"
 
 
+def _doubts(trajectory: Trajectory) -> list[str]:
+    said: list[str] = []
+    if trajectory.done.any():  # its checkpoints come first
+        said += not_finite(losses_of(trajectory, "true_"), "at", "checkpoint")
+        said += not_finite(losses_of(trajectory, "projected_"), "at", "checkpoint", " on the plane")
+    return [*said, *doubts(trajectory)]
+
+
 VIEW = View[Trajectory](
     title="Checkpoints on a plane",
     takes="files of tetviz trajectory or plane",
     describe=_describe,
     context=surface_context,
+    doubts=_doubts,
+    examined=True,
     tables={
         "checkpoint-table": TableOf(
             "checkpoints on a plane: distances, residuals and losses", checkpoint_table, heeds=("timestep",)

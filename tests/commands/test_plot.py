@@ -21,7 +21,7 @@ def files(tmp_path):
     return {kind: save(tmp_path / f"{kind}.h5", result) for kind, result in made.items()}
 
 
-def test_list_has_a_line_for_each_name_and_needs_no_file():
+def test_list_has_a_line_for_each_name_and_needs_no_file(files):
     result = plot("--list")
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -75,11 +75,10 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["scaling"], ["--figure", "fig8", "--t", 2], "a.pdf", "leave out --t", 2),
         (["scaling"], ["--figure", "table1"], "a.tex", "does not say how the network was trained", 1),
         (["scaling"], ["--figure", "fig8", "--exits"], "a.pdf", "--exits and --figure exclude each other", 2),
-        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "price operation counts", 1),
+        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "files of tetviz scale takes no pricing", 1),
         (["energy"], ["--cost", "45nm-fp33"], "a.pdf", "45nm-fp33", 1),
-        (["surface"], [], "a.tex", "kind surface have no table", 1),
         (["surface"], ["--style", "nips"], "a.pdf", "'nips'", 2),
-        (["energy", "scaling"], [], "a.csv", "a table takes results of one kind, got energy and scaling", 1),
+        (["energy", "scaling"], [], "a.csv", "kind energy, scaling: one figure takes results of one kind", 1),
         (["energy"], [], "a.doc", "a figure is written as .png, .pdf, .svg, a table as .tex, .csv, .md", 1),
         (["surface", "scaling"], ["--figure", "fig2"], "a.pdf", "got results of kind scaling", 1),
         (["scaling", "scaling"], [], "a.pdf", "is given twice", 2),

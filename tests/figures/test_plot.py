@@ -97,7 +97,7 @@ def test_planes_and_timesteps_are_chosen(files, tmp_path):
     [
         (["surface"], ["--plane", 4], "a.png", "plane 4: the surface of VGGSNN TET holds 1 to 3", 1),
         (["surface"], ["--plane", 0], "a.png", "x>=1", 2),
-        (["lines"], ["--plane", 1], "a.png", "plane chooses from a surface", 1),
+        (["lines"], ["--plane", 1], "a.png", "takes no plane; it takes loss and timestep", 1),
         (["lines"], ["--all-t"], "a.png", "timesteps takes one surface (--all-t), got results of kind lines", 1),
         (
             ["surface", "surface"],
@@ -113,9 +113,9 @@ def test_planes_and_timesteps_are_chosen(files, tmp_path):
         (["surface"], ["--all-planes", "--plane", 2], "a.png", "leave out --plane", 2),
         (["surface"], ["--all-planes", "--all-t"], "a.png", "exclude each other", 2),
         (["surface"], ["--all-planes"], "a.gif", "exclude each other", 2),
-        (["curvature"], ["--t", 2], "a.png", "training T", 1),
+        (["curvature"], ["--t", 2], "a.png", "takes no timestep; it takes loss", 1),
         (["curvature"], ["--loss", "tet"], "a.png", "measured for 'sdt'", 1),
-        (["curvature", "curvature"], [], "a.png", "takes one", 1),
+        (["curvature", "curvature"], [], "a.png", "2 results of kind curvature: such a figure takes 1", 1),
         (["surface"], [], "a.jpg", ".png, .pdf, .svg", 1),
     ],
 )

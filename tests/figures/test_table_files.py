@@ -14,15 +14,14 @@ from every_kind import KINDS, NAMED
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_isometry import planted_isometry
-from planted_results import planted_counts, planted_curve, planted_history, planted_sharpness
+from planted_results import planted_counts, planted_history, planted_sharpness
 from planted_training import planted_training
 
 from tetviz.errors import OutputError
 from tetviz.figures import draw_named, named_figures
-from tetviz.figures.table import Table, save_table, to_latex
+from tetviz.figures.table import Column, Table, save_table, stacked, to_latex
 from tetviz.figures.view import TableOf
 from tetviz.results import BlockIsometry, OperationCounts, TrainingOperations
-from tetviz.summaries import wilson
 
 TABLES = [name for name in NAMED if isinstance(named_figures()[name][1], TableOf)]
 
@@ -183,18 +182,48 @@ def test_another_suffix_is_refused(tmp_path):
         save_table(draw_named("table4", KINDS["scaling"]()), tmp_path / "a.xlsx")
 
 
-def test_the_scale_table_has_wilson_intervals_at_every_t():
-    curve = planted_curve(tmax=8)
-    frame = draw_named("scale-table", [curve]).frame.set_index("T")
-    low, high = wilson(curve.accuracy, len(curve.sample))
-    np.testing.assert_allclose(frame["accuracy low (%)"], 100 * low)
-    np.testing.assert_allclose(frame["accuracy high (%)"], 100 * high)
-    assert frame.index.tolist() == list(range(1, 9)) and set(frame["samples"]) == {len(curve.sample)}
-
-
 def test_a_table_of_no_rows_is_shown_as_such():
-    frame = pd.DataFrame({"x": [1.0]})
-    assert len(Table(frame, "c", frame.iloc[:0]).for_people()) == 0 and Table(frame, caption="c").for_people() is frame
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="network"))
+    assert len(Table(frame, rows=()).cells()) == 0 and len(Table(frame).cells()) == 2
+    assert Table(frame, rows=[1]).cells().index.tolist() == ["b"]
+
+
+def test_cells_are_numbers_in_their_format_with_what_belongs_to_them():
+    frame = pd.DataFrame(
+        {
+            "T": [1, 2, 3],
+            "trained": [False, True, False],
+            "accuracy": [0.5, 97.25, np.nan],
+            "low": [0.25, np.nan, np.nan],
+            "high": [0.75, np.nan, np.nan],
+            "deviation": [np.nan, 1.5, np.nan],
+            "networks": [1, 3, 1],
+        },
+        index=pd.Index(["a", "a", "b"], name="network"),
+    )
+    accuracy = Column("accuracy (%)", of="accuracy", low="low", high="high", deviation="deviation", count="networks")
+    cells = Table(frame, (Column("T", marked="trained"), accuracy)).cells()
+    assert cells["T"].tolist() == ["1", "2 (trained)", "3"]
+    assert cells["accuracy (%)"].tolist() == ["0.50 [0.25, 0.75]", "97.25 ± 1.50 (n = 3)", "-"]
+
+
+def test_a_table_may_stand_across():
+    frame = pd.DataFrame({"method": ["SDT", "TET", "TET"], "share": [1.0, 2.0, 3.0]}, index=pd.Index(["a", "a", "b"]))
+    table = Table(frame.rename_axis("row"), (Column("row"), Column("share")), across=Column("method"))
+    assert table.cells().to_dict("index") == {
+        "a": {"SDT": "1.00", "TET": "2.00"},
+        "b": {"SDT": "-", "TET": "3.00"},
+    }
+
+
+def test_tables_are_stacked_with_the_names_of_networks_and_their_own_feet():
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["p", "q"], name="layer"))
+    one, other = (Table(frame, rows=[0], note="n", feet=(foot, "shared")) for foot in ("1", "2"))
+    both, alone = stacked(["a", "b"], [one, other]), stacked(["a"], [one])
+    assert both.feet == ("a: 1", "b: 2", "shared") and both.note == alone.note == "n"
+    assert both.cells().reset_index().to_numpy().tolist() == [["a", "p", "1.00"], ["b", "p", "1.00"]]
+    assert alone.cells().reset_index().to_numpy().tolist() == [["p", "1.00"]]
+    assert list(both.frame.index) == ["a", "a", "b", "b"] and list(alone.frame.index) == ["a", "a"]
 
 
 def test_errors_of_no_number_are_left_out():
@@ -203,12 +232,6 @@ def test_errors_of_no_number_are_left_out():
     phi[0], error[1] = np.nan, np.nan
     cells = draw_named("isometry-table", [replace(result, step_phi=phi, step_phi_se=error)]).cells()["phi (1 s.e.)"]
     assert cells.iloc[0] == "-" and "(" not in cells.iloc[1] and cells.iloc[2].endswith(")")
-
-
-def test_the_history_table_shows_the_switch_and_the_chosen_epoch():
-    table = draw_named("history-table", [planted_history(switch="tet@20")])
-    assert len(table.frame) == 30 and table.frame["trained on"].tolist() == ["sdt"] * 20 + ["tet"] * 10
-    assert {"20", "21", "30 (chosen)", "1"} <= set(table.cells()["epoch"])
 
 
 @pytest.mark.parametrize("make", [planted_counts, planted_training, planted_isometry])

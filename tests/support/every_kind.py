@@ -37,6 +37,12 @@ def trained(loss="tet", seed=0, lamb=0.05, k=None, digest=None, **changes):
     return replace(curve, provenance=origin)
 
 
+def retrained(curve, **settings):
+    """The same curve of a network that was trained with other settings."""
+    training = {**curve.provenance.training, **settings}
+    return replace(curve, provenance=replace(curve.provenance, training=training))
+
+
 # What `tetviz plot` draws of results of each kind without being told.
 KINDS = {
     "surface": lambda: [planted_surface()],
