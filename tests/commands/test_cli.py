@@ -171,7 +171,7 @@ def test_plot_draws_what_is_asked_for(tet: Path, measured: dict[str, Result], tm
     for args, words in (
         ((surfaces[0], curves[0]), "one figure takes results of one kind"),
         ((surfaces[0], "--t", 3), "1 to 2"),
-        ((curves[0], "--t", 1), "scaling curves"),
+        ((curves[0], "--t", 1), "takes no timestep"),
     ):
         assert words in tetviz("plot", *args, "-o", tmp_path / "no.svg", code=1).stderr
     assert bytes_in(tmp_path) == before
