@@ -304,7 +304,7 @@ def test_what_was_not_measured_alike_is_not_compared(name, value):
 
 @pytest.mark.parametrize("name", ["dataset", "split", "data_settings"])
 def test_checkpoints_on_other_data_are_not_compared(name):
-    value = '{"frames": 3}' if name == "data_settings" else "other"
+    value = {"frames": 3} if name == "data_settings" else "other"
     origin = dataclasses.replace(planted_lines().provenance, **{name: value})
     with pytest.raises(ResultError, match=f"different {name}"):
         compare_sharpness(planted_lines(), planted_lines(provenance=origin), "sdt", 4)
@@ -312,7 +312,7 @@ def test_checkpoints_on_other_data_are_not_compared(name):
 
 def test_the_same_data_in_another_folder_are_compared():
     origins = [
-        dataclasses.replace(planted_lines().provenance, data_settings=f'{{"root": "{root}", "frames": 4}}')
+        dataclasses.replace(planted_lines().provenance, data_settings={"root": root, "frames": 4})
         for root in ("here", "there")
     ]
     first, second = (planted_lines(provenance=origin) for origin in origins)
@@ -373,9 +373,9 @@ def test_the_table_holds_the_mean_over_planes_and_an_interval_around_it():
     ("labels", "paths", "expected"),
     [
         (("a", "b"), ("1.pt", "1.pt"), ["a", "b"]),
-        (("a", "a"), ("1.pt", "2.pt"), ["1.pt", "2.pt"]),
+        (("a", "a"), ("1.pt", "2.pt"), ["a #1", "a #2"]),
         (("a", "a"), ("1.pt", "1.pt"), ["a #1", "a #2"]),
-        (("", ""), ("", ""), ["checkpoint #1", "checkpoint #2"]),
+        (("", ""), ("", ""), ["unnamed network #1", "unnamed network #2"]),
     ],
 )
 def test_every_checkpoint_has_a_name_of_its_own(labels, paths, expected):
