@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from tetviz.summaries import wilson
 
 NO_NUMBER = "-"
@@ -27,34 +25,6 @@ def short(value: float) -> str:
     return number(value, ",.0f") if abs(value) >= 999.95 else digits(value)
 
 
-def percent(share: float) -> str:
-    """A share in percent, such as ``99.16 %``, or a dash where it is not finite.
-
-    Args:
-        share: a fraction.
-    """
-    return number(100 * share, ".2f") + (" %" if math.isfinite(share) else "")
-
-
-def interval(mean: float, low: float, high: float, digits: str = ".4g") -> str:
-    """A number with the ends of its interval, such as ``0.5 [0.4, 0.6]``.
-
-    Args:
-        low: lower end; NaN where there is no interval.
-    """
-    ends = f" [{low:{digits}}, {high:{digits}}]" if math.isfinite(low) and math.isfinite(high) else ""
-    return f"{mean:{digits}}{ends}" if math.isfinite(mean) else NO_NUMBER
-
-
-def intervals(frame: pd.DataFrame, mean: str, low: str, high: str, digits: str) -> list[str]:
-    """Numbers with the ends of their intervals.
-
-    Args:
-        low: column of the lower ends; NaN where there is no interval.
-    """
-    return [interval(*row, digits) for row in zip(frame[mean], frame[low], frame[high], strict=True)]
-
-
 def shares(accuracy: Any, samples: Any) -> list[str]:
     """Accuracies with their 95 % Wilson intervals, such as ``99.16% [97.57, 99.71]``.
 
@@ -68,33 +38,6 @@ def shares(accuracy: Any, samples: Any) -> list[str]:
 def amount(count: float) -> str:
     """A count per sample, such as ``1,518,680``, or ``12.25`` for a small mean."""
     return f"{count:,.0f}" if count >= 1000 or count == int(count) else f"{count:.2f}"
-
-
-def numbered(frame: pd.DataFrame, digits: str = ".4g") -> pd.DataFrame:
-    """A table of texts: numbers with so many digits, a dash where there is none.
-
-    Returns:
-        A table of the same shape.
-    """
-    return frame.map(lambda value: number(value, digits) if isinstance(value, float) else str(value))
-
-
-def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """A table of texts, with numbers that are not whole as :func:`short` has them.
-
-    Returns:
-        A table of the same shape.
-    """
-    texts = {}
-    for column in frame.columns:
-        values = frame[column]
-        texts[column] = [short(value) for value in values] if values.dtype.kind == "f" else values.tolist()
-    return pd.DataFrame(texts, index=frame.index)
-
-
-def network_rows(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a network, to be put below those of others."""
-    return frame.set_axis(pd.Index([name] * len(frame), name="network"))
 
 
 def shared_text(texts: Sequence[str]) -> str:
