@@ -27,23 +27,28 @@ def result_html(result: Result) -> str:
     parts = [f"<b>{escape(network_name(origin))}: {escape(view.describe(result))}</b>"]
     if done < points:
         parts.append(f"<b>Not finished: {done:,} of {points:,} points are measured.</b>")
-    parts.append(escape(view.context(result)))
-    try:
-        parts += _numbers(result)
-        parts.append(image(draw([result])))
-    except ResultError as error:
-        parts.append(escape(str(error)))
-    return "\n".join(f"<div>{part}</div>" for part in [*parts, _provenance(origin)] if part)
+    parts += [escape(view.context(result)), *_numbers(result), _figure(result), _provenance(origin)]
+    return "\n".join(f"<div>{part}</div>" for part in parts if part)
 
 
 def _numbers(result: Result) -> list[str]:
     view, choices = view_of([result]), Choices()
-    words = view.words([result], choices)
     tables = [table for table in view.tables.values() if table.least == 1][:1]
-    made = [table.make([result], choices) for table in tables]
+    try:
+        words = view.words([result], choices)
+        made = [table.make([result], choices) for table in tables]
+    except ResultError as error:
+        return [f"No numbers: {escape(str(error))}."]
     shown = [to_html(table.cells(), table.note) for table in made]
     feet = [foot for table in made for foot in table.feet]
     return [*shown, escape("; ".join([*words.warned, *feet, *words.said]))]
+
+
+def _figure(result: Result) -> str:
+    try:
+        return image(draw([result]))
+    except ResultError as error:
+        return f"No picture: {escape(str(error))}."
 
 
 def _provenance(origin: Provenance) -> str:

@@ -1,6 +1,5 @@
 """What results say in numbers, with intervals. Needs no torch."""
 
-from tetviz.summaries.barriers import barrier, barriers, mean_along
 from tetviz.summaries.conventions import CONVENTIONS, Convention, convention
 from tetviz.summaries.costs import (
     COSTS,
@@ -27,6 +26,7 @@ from tetviz.summaries.energy_tables import (
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.intervals import Interval, bootstrap_mean
+from tetviz.summaries.paths import barrier, barriers, mean_along
 from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
 

@@ -177,7 +177,14 @@ def load_cost(cost: str | Path) -> CostModel:
 
 
 def cost_text(cost: CostModel) -> str:
-    """A cost model as the text that a result stores, so that it needs no other file: a name, or all of its numbers."""
+    """A cost model as the text that a result stores, so that it needs no other file.
+
+    Args:
+        cost: any cost model.
+
+    Returns:
+        Its name, or all of its numbers as JSON where it is none of :data:`COSTS`.
+    """
     return cost.name if COSTS.get(cost.name) == cost else json.dumps(asdict(cost))
 
 

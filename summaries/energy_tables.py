@@ -132,7 +132,9 @@ def off_headline_table(report: EnergyReport, timestep: int | None = None) -> pd.
     rows |= {name: (np.nan, np.nan, pj[t - 1] / 1e3) for name, pj in sums.items()}
     columns = ["operations", "pJ each", "energy (nJ)"]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
-    return _captioned(frame.rename_axis("not in the headline"), _caption(report, t))
+    what = f"Beside synaptic operations: per sample, summed over steps 1..T = {t}; {report.cost.name}"
+    caption = "; ".join([what, f"convention {report.convention.label}", *report.notes])
+    return _captioned(frame.rename_axis("not in the headline"), caption)
 
 
 def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.DataFrame:

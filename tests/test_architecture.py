@@ -96,6 +96,13 @@ def test_imports_go_one_way(name: str) -> None:
             assert target in allowed, f"{name}:{line}: {part} must not import {target}"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("commands/", "cli"))])
+def test_commands_import_at_the_top(name: str) -> None:
+    functions = [node for node in ast.walk(parsed(name)) if isinstance(node, ast.FunctionDef)]
+    inside = [node for function in functions for node in ast.walk(function)]
+    assert not [node.lineno for node in inside if isinstance(node, ast.Import | ast.ImportFrom)], name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_libraries_stay_in_their_home(name: str) -> None:
     for module, line in imports(parsed(name)):

@@ -74,7 +74,7 @@ def commands(line: str) -> Iterator[list[str]]:
 def known_options(command: click.Command) -> set[str]:
     context = click.Context(command, **command.context_settings)
     names = {name for param in command.get_params(context) for name in (*param.opts, *param.secondary_opts)}
-    return names | set(main.context_settings["help_option_names"])
+    return names | {*main.context_settings["help_option_names"], *getattr(command, "renamed", ())}
 
 
 def check_names(arguments: list[str]) -> None:
@@ -116,8 +116,12 @@ def check_lines(where: str, content: str) -> None:
 
 
 @pytest.mark.parametrize("name", MANUAL)
-def test_command_lines_parse(name: str) -> None:
+def test_command_lines_parse(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for start, language, content in blocks(name):
+        if language == "toml":
+            for file in re.findall(r"--config (\S+\.toml)", text_of(name)):
+                Path(file).write_text(content, encoding="utf-8")
         if language.startswith(("python", "py")):
             continue
         check_lines(f"{name}, block at line {start}", content)

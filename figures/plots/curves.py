@@ -66,12 +66,6 @@ def labels_and_title(names: Sequence[str], contexts: Sequence[str]) -> tuple[lis
     return [name if shared or not context else f"{name}; {context}" for name, context in pairs], shared
 
 
-def draw_curves(axes: Axes, curves: Curves, gid: str = "curve") -> None:
-    """A chart as a panel; ``gid`` names its curves to whoever looks for them."""
-    draw_series(axes, curves, gid)
-    set_axes(axes, curves)
-
-
 def draw_series(axes: Axes, curves: Curves, gid: str = "curve") -> None:
     """The lines, bands, rings and marks of a chart."""
     styles = styles_of(curves)

@@ -80,13 +80,16 @@ def _has_intervals(surface: Surface) -> bool:
 
 def words(results: Sequence[Surface], choices: Choices) -> Words:
     """What surfaces do not allow to conclude; of several planes what a sharpness of their axes says."""
-    unlike_bn = len({bn_words(surface) for surface in results}) > 1
-    warned = [directions_words(results), "The surfaces differ in their batch-norm statistics" if unlike_bn else ""]
-    said = [_ONE_PLANE] if all(len(surface.plane) == 1 for surface in results) else []
+    said: tuple[str, ...] = ()
+    warned: tuple[str, ...] = (directions_words(results),)
+    if len({bn_words(surface) for surface in results}) > 1:
+        warned += ("The surfaces differ in their batch-norm statistics",)
     if all(map(_has_intervals, results)):
         flatness = sharpness.words([axis_lines(surface) for surface in results], choices)
-        said, warned = [*flatness.said], [*warned, *flatness.warned]
-    return Words(tuple(said), tuple(dict.fromkeys(filter(None, warned))))
+        said, warned = flatness.said, warned + flatness.warned
+    elif all(len(surface.plane) == 1 for surface in results):
+        said = (_ONE_PLANE,)
+    return Words(said, tuple(dict.fromkeys(filter(None, warned))))
 
 
 def record(results: Sequence[Surface], choices: Choices) -> list[dict[str, Any]]:

@@ -53,9 +53,9 @@ def _energies(result: TrainingOperations, columns: tuple[Column, ...]) -> Table:
     return Table(
         frame.join(shares).assign(samples=len(result.sample)),
         columns,
-        about="Energy of training on a sample, by layer, by exact counts: forward (FP), input gradient (BP), weight "
-        "gradient (WU), their sum (effective), with one-sided sparsity and dense",
-        note=f"incomplete: {missing}" if missing else "",
+        about="Energy of training by layer: forward (FP), input gradient (BP), weight gradient (WU), their sum "
+        "(effective), with one-sided sparsity and dense",
+        note=f"Energy of a sample, by exact counts{f'; incomplete: {missing}' if missing else ''}",
         label="training",
     )
 

@@ -1,7 +1,5 @@
 """The commands end to end on tiny real runs: what they write, what they print, and that stopped runs go on."""
 
-import json
-import os
 import random
 import re
 import shlex
@@ -9,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import h5py
@@ -20,7 +16,7 @@ import pytest
 import torch
 from cli_runs import bytes_in, command_named, run, strict_json, tetviz
 from click.testing import Result
-from sklearn.datasets import load_digits
+from killed_runs import Server
 
 from tetviz.cli import main
 from tetviz.results import ScalingCurve, Surface, load
@@ -28,82 +24,6 @@ from tetviz.training import Checkpoint, DataSpec, load_data
 
 TRAIN = ("train", "--model", "snn5", "--width", 0.0625, "--lr", 0.01, "--timesteps", 2, "--epochs", 2)
 COMMANDS = ("train", "landscape", "scale", "plot", "info", "demo")
-# A process that imports tetviz once and then forks for each line of arguments: it says the pid, then the exit code.
-SERVER = """
-import json, os, signal, sys, traceback
-import torch
-import tetviz.commands.movable, tetviz.commands.measure, tetviz.figures, tetviz.landscape, tetviz.analysis
-from tetviz.cli import main
-torch.set_num_threads(1)
-for line in sys.stdin:
-    request = json.loads(line)
-    pid = os.fork()
-    if not pid:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.chdir(request["folder"])
-        for name, target in (("stdout", 1), ("stderr", 2)):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), target)
-        code = 99
-        try:
-            main(request["args"], prog_name="tetviz")
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    print(pid, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
-
-
-class Server:
-    """Runs commands in processes of their own that can be killed."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-
-    def run(self, folder: Path, *args: Any, stop: Callable[[], bool] | None = None, how: int = signal.SIGKILL) -> int:
-        """The exit code; once stop() holds, the command gets the signal."""
-        assert self.process.stdin and self.process.stdout
-        request = {"folder": str(folder), "args": [str(arg) for arg in args]}
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        pid = int(self.process.stdout.readline())
-        if stop is not None:
-            deadline = time.monotonic() + 60
-            while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                time.sleep(0.005)
-            os.kill(pid, how)
-        return int(self.process.stdout.readline())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    if not Path("/proc/self").exists() or not hasattr(os, "fork"):
-        pytest.skip("needs fork and /proc")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        yield Server(process)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An .npz file of a few digits, so that an epoch takes moments."""
-    digits = load_digits()
-    images = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    np.savez(
-        path,
-        x_train=images[:80],
-        y_train=digits.target[:80],
-        x_test=images[80:120],
-        y_test=digits.target[80:120],
-    )
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -135,20 +55,6 @@ def measured(tet: Path, sdt: Path) -> dict[str, Result]:
         for command, extra in (("landscape", ["--grid", 3]), ("scale", ["--tmax", 6])):
             outputs[f"{path.stem} {command}"] = tetviz(command, path, "--samples", 30, *extra, *form)
     return outputs
-
-
-def test_train_leaves_the_best_and_the_last_epoch(trained: tuple[Path, Result]) -> None:
-    path, result = trained
-    best, last = Checkpoint.load(path), Checkpoint.load(path.with_name("tet.last.pt"))
-    assert sorted(p.name for p in path.parent.glob("tet*.pt")) == ["tet.last.pt", "tet.pt"]
-    assert last.epoch == len(last.history) == 2
-    assert best.history == last.history[: best.epoch]
-    assert best.resume == {} and last.resume
-    record = best.history[-1]
-    (line,) = result.stdout.splitlines()
-    assert f"{record['test_accuracy']:.2%}" in line and f"{record['test_tet_loss']:.4f}" in line
-    assert f"{record['test_sdt_loss']:.4f}" in line and str(path) in line
-    assert re.search(r"epoch 2/2 .*test \d", result.stderr) and "epoch 1/2" not in result.stdout
 
 
 def test_files_are_named_as_documented(tet: Path, measured: dict[str, Result]) -> None:
@@ -412,87 +318,3 @@ def test_a_partial_surface_is_not_taken_for_that_of_the_other_loss(tet: Path, se
     assert server.run(tmp_path, *command, "--loss", "sdt", stop=lambda: points_done(target) > 0) == -signal.SIGKILL
     result = run(*command, "--loss", "tet")
     assert result.exit_code == 1 or load(target, Surface).loss == "tet"
-
-
-RUN = (
-    *("train", "--model", "snn5", "--width", 0.0625, "--data", "npz", "--stage", "1:3", "--stage", "2:4@0.02"),
-    *("--switch", "sdt@2", "--optimizer", "sgd", "--lr", 0.01, "--augment", "flip", "--batch-size", 16, "--seed", 3),
-)
-
-
-def epochs_done(path: Path) -> int:
-    return int(torch.load(path, weights_only=True)["epoch"]) if path.exists() else 0
-
-
-def same_run(one: Path, two: Path) -> None:
-    for suffix in (".pt", ".last.pt"):
-        a, b = (torch.load(path.with_suffix(suffix), weights_only=True) for path in (one, two))
-        assert {key: value for key, value in a.items() if key not in ("state", "resume")} == {
-            key: value for key, value in b.items() if key not in ("state", "resume")
-        }
-        assert a["state"].keys() == b["state"].keys()
-        for name, tensor in a["state"].items():
-            assert torch.equal(tensor, b["state"][name]), name
-
-
-def test_a_killed_training_goes_on_to_the_same_weights(server: Server, small: Path, tmp_path: Path) -> None:
-    command = (*RUN, "--data-root", small, "-o")
-    assert server.run(tmp_path, *command, "whole.pt") == 0
-    last = tmp_path / "parts.last.pt"
-    chance = random.Random(1)
-    for goal in (1, 4):  # in the first stage and in the second
-        pause = chance.uniform(0, 0.05)
-
-        def stop(goal: int = goal, pause: float = pause) -> bool:
-            if epochs_done(last) < goal:
-                return False
-            time.sleep(pause)
-            return True
-
-        resume = ("--resume",) if goal > 1 else ()
-        assert server.run(tmp_path, *command, "parts.pt", *resume, stop=stop) == -signal.SIGKILL
-        assert goal <= epochs_done(last) < 7
-        Checkpoint.load(last)
-    assert server.run(tmp_path, *command, "parts.pt", "--resume") == 0
-    same_run(tmp_path / "whole.pt", tmp_path / "parts.pt")
-    assert [record["loss"] for record in Checkpoint.load(last).history] == ["tet"] * 2 + ["sdt"] * 5
-    assert [record["timesteps"] for record in Checkpoint.load(last).history] == [1] * 3 + [2] * 4
-
-
-def test_interrupted_training_says_how_to_go_on(server: Server, small: Path, tmp_path: Path) -> None:
-    last = tmp_path / "a b.last.pt"
-    command = (*RUN, "--data-root", small, "-o")
-    code = server.run(tmp_path, *command, "a b.pt", stop=lambda: epochs_done(last) >= 2, how=signal.SIGINT)
-    said = (tmp_path / "stderr").read_text()
-    assert code == 130 and "Traceback" not in said
-    typed = said.strip().splitlines()[-1]
-    assert "a b.last.pt" in said and typed.endswith("--resume")
-    program, *again = shlex.split(typed)
-    assert program == "tetviz" and server.run(tmp_path, *again) == 0
-    assert server.run(tmp_path, *command, "whole.pt") == 0
-    same_run(tmp_path / "whole.pt", tmp_path / "a b.pt")
-
-
-def test_resume_names_what_differs(server: Server, small: Path, tmp_path: Path) -> None:
-    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
-    tetviz(*command)
-    before = bytes_in(tmp_path)
-    for option, value, name in (
-        ("--lr", 0.5, "lr"),
-        ("--seed", 9, "seed"),
-        ("--loss", "sdt", "loss"),
-        ("--width", 0.125, "width"),
-        ("--stage", "3:1", "stages"),
-        ("--batch-size", 8, "batch_size"),
-        ("--image-size", 32, "image_size"),
-    ):
-        error = tetviz(*command, option, value, "--resume", code=1).stderr.strip().splitlines()[-1]
-        assert re.search(rf"\b{name} \(was ", error), error
-        assert bytes_in(tmp_path) == before
-
-
-def test_resume_without_a_run_replaces_nothing(small: Path, tmp_path: Path) -> None:
-    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
-    (tmp_path / "x.pt").write_bytes(b"precious")
-    tetviz(*command, "--resume", code=1)
-    assert (tmp_path / "x.pt").read_bytes() == b"precious"

@@ -73,6 +73,10 @@ def test_every_command_is_listed_in_full() -> None:
     assert completed("--v") == ["--version"]
 
 
+def test_a_command_that_is_misspelt_is_guessed() -> None:
+    assert "unknown command 'landscpe'; did you mean 'landscape'?" in tetviz("landscpe", "tet.pt", code=2).stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_the_name_that_it_is_listed_under(name: str) -> None:
     assert command_named(name).name == name

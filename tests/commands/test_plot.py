@@ -21,7 +21,7 @@ def files(tmp_path):
     return {kind: save(tmp_path / f"{kind}.h5", result) for kind, result in made.items()}
 
 
-def test_list_has_a_line_for_each_name_and_needs_no_file():
+def test_list_has_a_line_for_each_name_and_needs_no_file(files):
     result = plot("--list")
     assert result.exit_code == 0
     lines = result.output.splitlines()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 import pytest
-from cli_runs import command_named, strict_json, tetviz
+from cli_runs import command_named, tetviz
 
 from tetviz.models import ModelSpec, build
 from tetviz.results import Surface, load
@@ -115,20 +115,3 @@ def test_the_example_of_the_documents_runs(tmp_path: Path, monkeypatch: pytest.M
         tetviz(*shlex.split(call)[1:], "--samples", 8, "--allow-chance" if "landscape" in call else "--json")
     surface = load("tet.landscape.h5", Surface)
     assert len(surface.x) == 5 and surface.bn == "recalibrate"
-
-
-def test_info_is_one_json_object(tmp_path: Path) -> None:
-    data = load_data("digits", split="test")
-    spec = ModelSpec("snn5", 10, data.in_channels, data.image_size, 0.0625)
-    path = tmp_path / "tet.pt"
-    history = [{"epoch": 1, "test_accuracy": float("nan")}]
-    Checkpoint(spec, build(spec).state_dict(), 2, data=data.spec.to_dict(), history=history, epoch=1).save(path)
-    found = strict_json(tetviz("info", path, "--json").stdout)
-    assert found["format"] == "tetviz-checkpoint" and found["model"]["name"] == "snn5" and found["timesteps"] == 2
-    assert found["data"]["name"] == "digits" and found["measured"] == {"epoch": 1, "test_accuracy": None}
-
-    tetviz("scale", path, "--samples", 8, "--tmax", 2)
-    found = strict_json(tetviz("info", tmp_path / "tet.scale.h5", "--json").stdout)
-    assert (found["format"], found["kind"]) == ("tetviz-result", "scaling") and found["attributes"]["t_train"] == 2
-    assert found["provenance"]["data_settings"]["name"] == "digits" and len(found["provenance"]["request"]) == 64
-    assert found["arrays"]["accuracy"]["shape"] == {"timestep": 2} and found["points"] == 0

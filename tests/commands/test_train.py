@@ -1,0 +1,190 @@
+"""``tetviz train``: what it leaves, and that a run that was stopped or killed goes on."""
+
+import random
+import re
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cli_runs import bytes_in, tetviz
+from killed_runs import Server
+from moved_run import (
+    EPOCHS,
+    KEEPING,
+    KEPT,
+    last_line,
+)
+from sklearn.datasets import load_digits
+
+from tetviz.results import load
+from tetviz.training import Checkpoint
+
+TRAIN = ("train", "--model", "snn5", "--width", 0.0625, "--lr", 0.01, "--timesteps", 2, "--epochs", 2)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz file of a few digits, so that an epoch takes moments."""
+    digits = load_digits()
+    images = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    np.savez(
+        path,
+        x_train=images[:80],
+        y_train=digits.target[:80],
+        x_test=images[80:120],
+        y_test=digits.target[80:120],
+    )
+    return path
+
+
+RUN = (
+    *("train", "--model", "snn5", "--width", 0.0625, "--data", "npz", "--stage", "1:3", "--stage", "2:4@0.02"),
+    *("--switch", "sdt@2", "--optimizer", "sgd", "--lr", 0.01, "--augment", "flip", "--batch-size", 16, "--seed", 3),
+)
+
+
+def epochs_done(path: Path) -> int:
+    return int(torch.load(path, weights_only=True)["epoch"]) if path.exists() else 0
+
+
+def same_run(one: Path, two: Path) -> None:
+    for suffix in (".pt", ".last.pt"):
+        a, b = (torch.load(path.with_suffix(suffix), weights_only=True) for path in (one, two))
+        assert {key: value for key, value in a.items() if key not in ("state", "resume")} == {
+            key: value for key, value in b.items() if key not in ("state", "resume")
+        }
+        assert a["state"].keys() == b["state"].keys()
+        for name, tensor in a["state"].items():
+            assert torch.equal(tensor, b["state"][name]), name
+
+
+def test_train_leaves_the_best_and_the_last_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "tet.pt"
+    result = tetviz(*TRAIN, "--data", "digits", "--loss", "tet", "-o", path)
+    best, last = Checkpoint.load(path), Checkpoint.load(path.with_name("tet.last.pt"))
+    assert sorted(p.name for p in path.parent.glob("tet*.pt")) == ["tet.last.pt", "tet.pt"]
+    assert last.epoch == len(last.history) == 2
+    assert best.history == last.history[: best.epoch]
+    assert best.resume == {} and last.resume
+    record = best.history[-1]
+    (line,) = result.stdout.splitlines()
+    assert f"{record['test_accuracy']:.2%}" in line and f"{record['test_tet_loss']:.4f}" in line
+    assert f"{record['test_sdt_loss']:.4f}" in line and str(path) in line
+    assert re.search(r"epoch 2/2 .*test \d", result.stderr) and "epoch 1/2" not in result.stdout
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(server: Server, small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o")
+    assert server.run(tmp_path, *command, "whole.pt") == 0
+    last = tmp_path / "parts.last.pt"
+    chance = random.Random(1)
+    for goal in (1, 4):  # in the first stage and in the second
+        pause = chance.uniform(0, 0.05)
+
+        def stop(goal: int = goal, pause: float = pause) -> bool:
+            if epochs_done(last) < goal:
+                return False
+            time.sleep(pause)
+            return True
+
+        resume = ("--resume",) if goal > 1 else ()
+        assert server.run(tmp_path, *command, "parts.pt", *resume, stop=stop) == -signal.SIGKILL
+        assert goal <= epochs_done(last) < 7
+        Checkpoint.load(last)
+    assert server.run(tmp_path, *command, "parts.pt", "--resume") == 0
+    same_run(tmp_path / "whole.pt", tmp_path / "parts.pt")
+    assert [record["loss"] for record in Checkpoint.load(last).history] == ["tet"] * 2 + ["sdt"] * 5
+    assert [record["timesteps"] for record in Checkpoint.load(last).history] == [1] * 3 + [2] * 4
+
+
+def test_interrupted_training_says_how_to_go_on(server: Server, small: Path, tmp_path: Path) -> None:
+    last = tmp_path / "a b.last.pt"
+    command = (*RUN, "--data-root", small, "-o")
+    code = server.run(tmp_path, *command, "a b.pt", stop=lambda: epochs_done(last) >= 2, how=signal.SIGINT)
+    said = (tmp_path / "stderr").read_text()
+    assert code == 130 and "Traceback" not in said
+    typed = said.strip().splitlines()[-1]
+    assert "a b.last.pt" in said and typed.endswith("--resume")
+    program, *again = shlex.split(typed)
+    assert program == "tetviz" and server.run(tmp_path, *again) == 0
+    assert server.run(tmp_path, *command, "whole.pt") == 0
+    same_run(tmp_path / "whole.pt", tmp_path / "a b.pt")
+
+
+def test_resume_names_what_differs(server: Server, small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
+    tetviz(*command)
+    before = bytes_in(tmp_path)
+    for option, value, name in (
+        ("--lr", 0.5, "lr"),
+        ("--seed", 9, "seed"),
+        ("--loss", "sdt", "loss"),
+        ("--width", 0.125, "width"),
+        ("--stage", "3:1", "stages"),
+        ("--batch-size", 8, "batch_size"),
+        ("--image-size", 32, "image_size"),
+    ):
+        error = tetviz(*command, option, value, "--resume", code=1).stderr.strip().splitlines()[-1]
+        assert re.search(rf"\b{name} \(was ", error), error
+        assert bytes_in(tmp_path) == before
+
+
+def test_resume_without_a_run_replaces_nothing(small: Path, tmp_path: Path) -> None:
+    command = (*RUN, "--data-root", small, "-o", tmp_path / "x.pt")
+    (tmp_path / "x.pt").write_bytes(b"precious")
+    tetviz(*command, "--resume", code=1)
+    assert (tmp_path / "x.pt").read_bytes() == b"precious"
+
+
+def test_kept_epochs_survive_a_resume(data: Path, tet: Path, tmp_path: Path) -> None:
+    assert sorted(path.name for path in tet.with_name("tet.kept").iterdir()) == KEPT
+    target = tmp_path / "x.pt"
+    command = (*KEEPING, "--data-root", data, "--epochs", EPOCHS, "-o", target)
+
+    def stop(_: Any, record: dict[str, Any]) -> None:
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tetviz.commands.console.TrainingProgress.on_epoch", stop)
+        assert "--resume" in last_line(tetviz(*command, code=130))
+    folder = tmp_path / "x.kept"
+    assert sorted(path.name for path in folder.iterdir()) == KEPT[:3]
+    before = {name: (folder / name).read_bytes() for name in KEPT[:2]}
+    tetviz(*command, "--resume")
+    assert sorted(path.name for path in folder.iterdir()) == KEPT
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    epochs = tmp_path / "x.epochs.h5"
+    written = load(epochs)
+    epochs.unlink()
+    tetviz(*command, "--resume")
+    assert load(epochs).epoch.tolist() == written.epoch.tolist() == list(range(1, EPOCHS + 1))
+    for name in KEPT:
+        one, other = (Checkpoint.load(path / name) for path in (folder, tet.with_name("tet.kept")))
+        assert one.epoch == int(name[6:10]) and one.resume == {}
+        assert all(torch.equal(tensor, other.state[key]) for key, tensor in one.state.items()), name
+    replaced_only_by_force(data, target)
+
+
+def replaced_only_by_force(data: Path, target: Path) -> None:
+    command = (*KEEPING, "--data-root", data, "--epochs", 1, "-o", target)
+    for path in target.parent.glob("x*.pt"):
+        path.unlink()
+    before = bytes_in(target.parent)
+    error = last_line(tetviz(*command, code=1))
+    assert "epoch-0000.pt" in error and "--force" in error and bytes_in(target.parent) == before
+    tetviz(*command, "--force")
+    assert sorted(path.name for path in target.with_name("x.kept").iterdir()) == KEPT[:2]
+
+
+def test_keep_every_second_epoch(data: Path, tmp_path: Path) -> None:
+    tetviz(*KEEPING, "--data-root", data, "--epochs", 2, "--keep-every", 2, "-o", tmp_path / "x.pt")
+    assert sorted(path.name for path in (tmp_path / "x.kept").iterdir()) == [KEPT[0], KEPT[2]]
+    tetviz(*KEEPING, "--data-root", data, "--epochs", 1, "--keep-every", 0, "-o", tmp_path / "y.pt")
+    assert not (tmp_path / "y.kept").exists()
