@@ -44,7 +44,7 @@ class Operand:
 ZERO, CONSTANT, WEIGHTS, ANALOG = Operand("zero", 0.0), Operand("constant"), Operand("weights"), Operand("analog")
 
 
-def words(text: str) -> frozenset[str]:
+def names_in(text: str) -> frozenset[str]:
     """A set of names."""
     return frozenset(text.split())
 
@@ -292,7 +292,7 @@ _COMPARE = frozenset(
 )
 _SAME_PLACES = frozenset(("clone", "detach", "_to_copy", "contiguous", "alias", "lift_fresh_copy"))
 _FIRST_ONLY = frozenset(("index_select", "index", "gather", "take", "repeat"))
-_KEEP = words(
+_KEEP = names_in(
     """view _unsafe_view reshape expand permute transpose t squeeze unsqueeze select slice unbind split
     split_with_sizes chunk narrow flatten unflatten alias detach clone contiguous _to_copy lift_fresh_copy repeat
     index index_select gather take cat stack flip roll tril triu max_pool2d_with_indices max_pool3d_with_indices

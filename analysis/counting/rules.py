@@ -6,12 +6,12 @@ from typing import Any
 from torch import Tensor
 
 from tetviz.analysis.counting.counts import Counts
-from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, keeps, place, words
+from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, keeps, names_in, place
 from tetviz.analysis.counting.spike_check import check_spikes
 from tetviz.analysis.counting.synapses import FanOut, Geometry, active_pairs, inbounds_pairs, windows_of
 from tetviz.errors import TetvizError
 
-_CONVOLUTIONS = words("convolution _convolution convolution_overrideable")
+_CONVOLUTIONS = names_in("convolution _convolution convolution_overrideable")
 # name -> positions of the added term (None: there is none) and of the two factors
 _PRODUCTS = {
     "mm": (None, 0, 1),
@@ -22,16 +22,16 @@ _PRODUCTS = {
     "baddbmm": (0, 1, 2),
     "addmv": (0, 1, 2),
 }
-_NORMS = words(
+_NORMS = names_in(
     """native_batch_norm cudnn_batch_norm miopen_batch_norm _native_batch_norm_legit
     _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update native_layer_norm
     native_group_norm"""
 )
-_POOLS = words("avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d mean sum")
-_SUMS = words("add sub")
-_LEAKS = words("mul div lerp addcmul")
+_POOLS = names_in("avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d mean sum")
+_SUMS = names_in("add sub")
+_LEAKS = names_in("mul div lerp addcmul")
 # Element by element; with a parameter they belong to neurons, or are gains that are listed as not counted.
-_ELEMENTWISE = words(
+_ELEMENTWISE = names_in(
     """rsub addcdiv gt ge lt le eq ne heaviside where clamp clamp_min clamp_max maximum minimum pow sigmoid exp copy
     _to_copy fill index_put cat stack prelu _prelu_kernel"""
 )

@@ -104,11 +104,7 @@ def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) ->
         blocks = list(_made(view, table, results, names))
         long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
         fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > MANY or long else "")
-        before = made[-1] if made else None
-        if isinstance(before, Fold) and before.title == fold:
-            made[-1] = Fold(fold, (*before.blocks, *blocks))
-        else:
-            made += [Fold(fold, tuple(blocks))] if fold else blocks
+        made += [Fold(fold, tuple(blocks))] if fold else blocks
     return made
 
 
@@ -133,7 +129,7 @@ def _gathered(blocks: Sequence[Block]) -> list[Block]:
     folds: dict[str, list[Block]] = {}
     for block in blocks:
         if isinstance(block, Fold):
-            folds.setdefault(block.title, []).extend(block.blocks)
+            folds[block.title] = [*folds.pop(block.title, []), *block.blocks]
     shown = [block for block in blocks if not isinstance(block, Fold)]
     return [*shown, *(Fold(title, tuple(found)) for title, found in folds.items())]
 

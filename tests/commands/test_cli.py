@@ -78,7 +78,7 @@ def test_landscape_prints_what_it_stores(tet: Path, measured: dict[str, Result])
             np.testing.assert_allclose(printed, [values[1, 1], values.min(), values.mean(), values.max()], rtol=1e-12)
     table = measured["sdt landscape"]
     surface = load(tet.with_name("sdt.landscape.h5"), Surface)
-    assert f"{surface.sdt_loss[0, 1, 1, -1]:.4f}" in table.stdout
+    assert f"{surface.sdt_loss[0, 1, 1, -1]:.4g}" in table.stdout
     assert "9 points" in table.stderr and "wrote" in table.stderr and "points" not in table.stdout
 
 
@@ -113,9 +113,9 @@ def test_scale_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> 
     assert printed["relative_growth"][1] == 0
     table = measured["sdt scale"].stdout
     curve = load(tet.with_name("sdt.scale.h5"), ScalingCurve)
-    assert table.splitlines()[0] == "sdt: 30 samples [95 % Wilson interval]"
-    assert [line.split()[0] for line in table.splitlines()[2:6]] == ["1", "2", "4", "6"]
-    assert f"{100 * curve.accuracy[-1]:.2f}%" in table and f"{curve.sdt_loss[-1]:.4f}" in table
+    assert table.splitlines()[:2] == ["sdt: digits test, 30 samples", "In brackets 95 % Wilson intervals over samples"]
+    assert [line.split()[0] for line in table.splitlines()[3:7]] == ["1", "2", "4", "6"]
+    assert f" {100 * curve.accuracy[-1]:.2f} [" in table and f"{curve.sdt_loss[-1]:.4f}" in table
 
 
 def test_json_is_json_where_a_number_is_missing(tet: Path, tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_plot_draws_what_is_asked_for(tet: Path, measured: dict[str, Result], tm
     assert len(set(drawn.values())) == len(drawn)
     before = bytes_in(tmp_path)
     for args, words in (
-        ((surfaces[0], curves[0]), "surfaces alone or scaling curves alone"),
+        ((surfaces[0], curves[0]), "one figure takes results of one kind"),
         ((surfaces[0], "--t", 3), "1 to 2"),
-        ((curves[0], "--t", 1), "scaling curves"),
+        ((curves[0], "--t", 1), "takes no timestep"),
     ):
         assert words in tetviz("plot", *args, "-o", tmp_path / "no.svg", code=1).stderr
     assert bytes_in(tmp_path) == before

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_runs import run
+from cli_runs import run, strict_json
 from planted_results import planted_counts, planted_curve, planted_surface
 
 from tetviz.figures import named_figures
@@ -25,7 +25,13 @@ def test_list_has_a_line_for_each_name_and_needs_no_file(files):
     result = plot("--list")
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert [line.split()[0] for line in lines] == list(named_figures()) and all("; takes " in line for line in lines)
+    assert [line.split()[0] for line in lines] == list(named_figures())
+    assert all("; takes " in line for line in lines)
+    records = strict_json(plot("--list", "--json").stdout)
+    assert [f"{each['about']}; takes {each['takes']}" for each in records] == [line.split(None, 1)[1] for line in lines]
+    assert plot("--json", files["scaling"], "-o", "x.pdf").exit_code == 2
+    for words in ((), (files["scaling"],)):
+        assert "Missing" in plot(*words).stderr
 
 
 def test_a_named_figure_its_caption_and_the_rules_of_overwriting(files, tmp_path):
@@ -75,10 +81,17 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["scaling"], ["--figure", "fig8", "--t", 2], "a.pdf", "leave out --t", 2),
         (["scaling"], ["--figure", "table1"], "a.tex", "does not say how the network was trained", 1),
         (["scaling"], ["--figure", "fig8", "--exits"], "a.pdf", "--exits and --figure exclude each other", 2),
-        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "files of tetviz scale takes no pricing", 1),
+        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "takes no pricing; it takes nothing to choose", 1),
         (["energy"], ["--cost", "45nm-fp33"], "a.pdf", "45nm-fp33", 1),
+        (["energy"], ["--figure", "networks-table"], "a.tex", "at least 2, got 1", 1),
         (["surface"], ["--style", "nips"], "a.pdf", "'nips'", 2),
-        (["energy", "scaling"], [], "a.csv", "kind energy, scaling: one figure takes results of one kind", 1),
+        (
+            ["energy", "scaling"],
+            [],
+            "a.csv",
+            "results of kind energy, scaling: one figure takes results of one kind",
+            1,
+        ),
         (["energy"], [], "a.doc", "a figure is written as .png, .pdf, .svg, a table as .tex, .csv, .md", 1),
         (["surface", "scaling"], ["--figure", "fig2"], "a.pdf", "got results of kind scaling", 1),
         (["scaling", "scaling"], [], "a.pdf", "is given twice", 2),

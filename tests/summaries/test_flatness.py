@@ -304,7 +304,7 @@ def test_what_was_not_measured_alike_is_not_compared(name, value):
 
 @pytest.mark.parametrize("name", ["dataset", "split", "data_settings"])
 def test_checkpoints_on_other_data_are_not_compared(name):
-    value = '{"frames": 3}' if name == "data_settings" else "other"
+    value = {"frames": 3} if name == "data_settings" else "other"
     origin = dataclasses.replace(planted_lines().provenance, **{name: value})
     with pytest.raises(ResultError, match=f"different {name}"):
         compare_sharpness(planted_lines(), planted_lines(provenance=origin), "sdt", 4)
@@ -312,7 +312,7 @@ def test_checkpoints_on_other_data_are_not_compared(name):
 
 def test_the_same_data_in_another_folder_are_compared():
     origins = [
-        dataclasses.replace(planted_lines().provenance, data_settings=f'{{"root": "{root}", "frames": 4}}')
+        dataclasses.replace(planted_lines().provenance, data_settings={"root": root, "frames": 4})
         for root in ("here", "there")
     ]
     first, second = (planted_lines(provenance=origin) for origin in origins)
