@@ -62,4 +62,5 @@ def on_page_content(content: str, **others: Any) -> str:
 
 def mathml(latex: str, block: bool) -> str:
     """What every browser sets by itself."""
-    return convert(html.unescape(latex), display="block" if block else "inline")
+    formula: str = convert(html.unescape(latex), display="block" if block else "inline")
+    return f'<div class="formula">{formula}</div>' if block else formula
