@@ -1,4 +1,4 @@
-"""All that results say, of every kind, in one snapshot: a change of wording or of a layout is seen here, and here alone.
+"""All that results say, of every kind, in one snapshot: what changes in a word or in a layout is seen here.
 
 After a wanted change: ``python tests/test_wording.py``, and read the difference in git.
 """
