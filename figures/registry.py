@@ -90,11 +90,9 @@ def draw(
     choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {})
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
-        raise ResultError(
-            f"{len(results)} results of kind {results[0].view}: such a figure takes {'one' if view.most == 1 else view.most}"
-        )
-    if not view.figure:
-        return _picture_of_curves(view, results, choices)
+        most = "one" if view.most == 1 else view.most
+        raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {most}")
+    return _picture_of_curves(view, results, choices)
     return _picture(view, view.figure, results, choices)
 
 
