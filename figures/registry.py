@@ -92,7 +92,8 @@ def draw(
     if view.most is not None and len(results) > view.most:
         most = "one" if view.most == 1 else view.most
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {most}")
-    return _picture_of_curves(view, results, choices)
+    if not view.figure:
+        return _picture_of_curves(view, results, choices)
     return _picture(view, view.figure, results, choices)
 
 
