@@ -59,6 +59,8 @@ def print_results(
     if not as_json:
         click.echo(tetviz.figures.printed(results, choices, asked))
         return
+    for text in tetviz.figures.printing.refusals(results, choices, asked):
+        note(text)
     warn(tetviz.figures.registry.view_of(results).words(results, choices).warned)
     print_json(tetviz.figures.records(results, choices, asked))
 

@@ -1,13 +1,13 @@
 """Results as a terminal shows them, and as plain values; what is shown is said by their view."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from tetviz.errors import ResultError
 from tetviz.figures.formatting import plain_units
 from tetviz.figures.registry import view_of
-from tetviz.figures.table import headed, to_text
+from tetviz.figures.table import Table, headed, to_text
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Result
 from tetviz.summaries.names import network_names
@@ -29,8 +29,8 @@ def printed(results: Sequence[Result], choices: Choices | None = None, asked: Co
         own = [table.make([result], choices) for table in tables if table.each and table.fits(result)]
         first = "\n".join([head, *map(to_text, own[:1])])
         parts.append("\n\n".join([first, *(to_text(headed(table)) for table in own[1:])]))
-    shared = [table for table in tables if not table.each and len(results) >= table.least]
-    parts += [_shared_text(table, results, choices) for table in shared]
+    shared = _shared_tables(results, choices, asked)
+    parts += [to_text(table) if table else refusal for table, refusal in shared]
     words = view.words(results, choices)
     sentences = [*(f"warning: {text}" for text in words.warned), *words.said]
     if sentences:
@@ -52,11 +52,21 @@ def records(
     return found
 
 
-def _shared_text(table: TableOf[Any], results: Sequence[Result], choices: Choices) -> str:
-    try:
-        return to_text(headed(table.make(results, choices)))
-    except ResultError as error:
-        return f"not given, {table.about}: {error}"
+def refusals(results: Sequence[Result], choices: Choices | None = None, asked: Collection[str] = ()) -> list[str]:
+    """Why results have no table together that is asked for: what :func:`printed` says in its place."""
+    return [refusal for _, refusal in _shared_tables(results, choices or Choices(), asked) if refusal]
+
+
+def _shared_tables(
+    results: Sequence[Result], choices: Choices, asked: Collection[str]
+) -> Iterator[tuple[Table | None, str]]:
+    # The tables of all results, or why there is none.
+    for table in _tables(view_of(results), asked):
+        if not table.each and len(results) >= table.least:
+            try:
+                yield headed(table.make(results, choices)), ""
+            except ResultError as error:
+                yield None, f"not given, {table.about}: {error}"
 
 
 def _tables(view: View[Any], asked: Collection[str]) -> list[TableOf[Any]]:

@@ -6,7 +6,7 @@ from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
-from tetviz.figures.views.scaling import exit_chart
+from tetviz.figures.views.exits import exit_chart
 from tetviz.results import ScalingCurve
 from tetviz.summaries.exits import RULES
 from tetviz.summaries.names import data_context, network_names

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,15 @@ from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import NO_NUMBER, number, shares
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, FigureOf, TableOf, View, require_same_data
+from tetviz.figures.views.exits import ACCURACY, EXIT_TABLES, WILSON, exit_chart
 from tetviz.figures.views.runs import RUN_TABLES, RUNS
 from tetviz.results import ScalingCurve
-from tetviz.summaries import AccuracyDifference, class_accuracy, exit_curve, wilson
-from tetviz.summaries.exits import RULES, table_points
+from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
+from tetviz.summaries.exits import RULES
 from tetviz.summaries.names import counted, data_context, network_name, network_names
 from tetviz.summaries.scaling import differences_from_first, step_accuracy_table, table_timesteps
 
-_ACCURACY = Axis("accuracy (%)", least=2.0, within=(-1.0, 101.0))
 _T = Axis("number of timesteps T", "log2")
-_WILSON = "95 % Wilson interval over samples"
-_SURE = {"margin": "the softmax margin is large", "entropy": "the entropy of the softmax is small"}
-_EXITS = "Early exit: each sample stops as soon as the network is sure of it"
 _NOT_SEEDS = "the intervals are over samples: another training seed would give another network"
 
 
@@ -50,10 +46,10 @@ def accuracy_chart(curves: Sequence[ScalingCurve], last: int | None = None) -> C
         f"Accuracy of {', '.join(names)} against the number of timesteps, with 95 % intervals; a table below has them.",
         tuple(names),
         _T if last is None else Axis(_T.title, "whole"),
-        _ACCURACY,
+        ACCURACY,
         tuple(series),
         ring="training T" if any(each.ringed for each in series) else "",
-        band=_WILSON,
+        band=WILSON,
         thin="output of step t alone",
     )
 
@@ -83,45 +79,6 @@ def growth_chart(curves: Sequence[ScalingCurve]) -> Curves:
         series,
         ring="training T" if any(each.ringed for each in series) else "",
     )
-
-
-def exit_chart(curves: Sequence[ScalingCurve], rule: str) -> Curves:
-    """Accuracy against mean T of early exit, over all thresholds, beside the same T for every sample."""
-    names = network_names(curves)
-    series = []
-    for network, curve in enumerate(curves):
-        found = exit_curve(curve, rule)
-        fixed = tuple(
-            f"T = {t} for every sample\naccuracy {number(share, '.2%')}"
-            for t, share in zip(curve.timestep, curve.accuracy, strict=True)
-        )
-        points = zip(found.threshold, found.mean_timesteps, shares(found.accuracy, found.samples), strict=True)
-        texts = tuple(
-            f"exit: {rule} {threshold_words(rule, threshold)}\nmean T {mean:.2f}\naccuracy {share}"
-            for threshold, mean, share in points
-        )
-        ringed = position(curve.timestep, curve.t_train)
-        series.append(Series(network, curve.timestep, 100 * curve.accuracy, texts=fixed, ringed=ringed, thin=True))
-        ends = 100 * found.low, 100 * found.high
-        series.append(Series(network, found.mean_timesteps, 100 * found.accuracy, *ends, texts))
-    return Curves(
-        f"Early exit where {_SURE[rule]}",
-        f"Accuracy of {', '.join(names)} against the mean number of timesteps if samples stop by {rule}.",
-        tuple(names),
-        Axis("mean number of timesteps", "log2"),
-        _ACCURACY,
-        tuple(series),
-        ring="training T" if any(each.ringed for each in series) else "",
-        band=_WILSON,
-        thin="the same T for every sample",
-        fold=_EXITS,
-    )
-
-
-def threshold_words(rule: str, threshold: float) -> str:
-    """Where a rule of early exit stops a sample, such as ``>= 0.6``; ``never`` where it is infinite."""
-    sign = ">=" if rule == "margin" else "<="
-    return f"{sign} {abs(threshold):.4g}" if math.isfinite(threshold) else "never"
 
 
 def scale_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
@@ -167,33 +124,6 @@ def _variance(curve: ScalingCurve) -> str:
     variance = 1e4 * curve.temporal_variance
     known = f"{variance:.4f} %^2" if math.isfinite(variance) else "not recorded"
     return f"variance of the step accuracy over t = {trained + 1}..{last}: {known}"
-
-
-def exit_table(curves: Sequence[ScalingCurve], choices: Choices, rule: str) -> Table:
-    """Early exit of networks at the thresholds that give round mean T."""
-    return stacked(network_names(curves), [_exits(curve, rule) for curve in curves])
-
-
-def _exits(curve: ScalingCurve, rule: str) -> Table:
-    found = exit_curve(curve, rule)
-    numbers = {
-        "mean T": found.mean_timesteps,
-        "accuracy (%)": 100 * found.accuracy,
-        "accuracy low (%)": 100 * found.low,
-        "accuracy high (%)": 100 * found.high,
-        "unsure at the last T (%)": 100 * found.unsure,
-        "last T": len(curve.timestep),
-        "samples": found.samples,
-    }
-    return Table(
-        pd.DataFrame(numbers, index=pd.Index(found.threshold, name="threshold")),
-        (Column("mean T"), _percent("accuracy"), Column("unsure at the last T (%)")),
-        about=f"Early exit where {_SURE[rule]}: mean T, accuracy [95 % Wilson interval over samples], and the samples "
-        "that run to the last T",
-        rows=table_points(found),
-        key=Column(f"exit: {rule}", of="threshold", form=partial(threshold_words, rule), missing="never"),
-        label=f"{rule}-exit",
-    )
 
 
 def class_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
@@ -302,13 +232,6 @@ def _record(curve: ScalingCurve) -> dict[str, Any]:
     return found
 
 
-def exit_record(curves: Sequence[ScalingCurve], rule: str) -> list[dict[str, Any]]:
-    """The points of early exit, over all thresholds."""
-    names = ("threshold", "mean_timesteps", "accuracy", "low", "high", "unsure")
-    exits = [exit_curve(curve, rule) for curve in curves]
-    return [{f"{rule}_exit_{name}": getattr(found, name).tolist() for name in names} for found in exits]
-
-
 def class_record(curves: Sequence[ScalingCurve]) -> list[dict[str, Any]]:
     """The accuracy of each class."""
     return [{"class_accuracy": class_accuracy(curve).to_numpy().tolist()} for curve in curves]
@@ -330,18 +253,6 @@ def _difference_record(found: AccuracyDifference) -> dict[str, Any]:
     }
 
 
-_EXIT_TABLES = {
-    f"{rule}-exit-table": TableOf[ScalingCurve](
-        f"accuracy against mean T of early exit where {sure}",
-        partial(exit_table, rule=rule),
-        fold=_EXITS,
-        asked=rule,
-        record=partial(exit_record, rule=rule),
-    )
-    for rule, sure in _SURE.items()
-}
-
-
 def _doubts(curve: ScalingCurve) -> list[str]:
     return not_finite({**losses_of(curve), "the loss of a step alone": curve.step_loss}, "at", "timestep")
 
@@ -354,7 +265,7 @@ VIEW = View[ScalingCurve](
     doubts=_doubts,
     tables={
         "scale-table": TableOf("accuracy, growth and losses at every T", scale_table, heeds=("timestep",)),
-        **_EXIT_TABLES,
+        **EXIT_TABLES,
         "class-table": TableOf(
             "accuracy of each class at the powers of two",
             class_table,

@@ -62,7 +62,7 @@ def test_the_history_of_a_run_is_written_drawn_and_printed(folder: Path) -> None
     lines = result.stdout.splitlines()
     assert [int(re.split(r"[ (]", line)[0]) for line in lines[2:]] == [1, 2, 3, 4]
     for record, line in zip(last.history, lines[2:], strict=True):
-        assert f"{record['test_accuracy']:.2%}" in line and f"{record['test_tet_loss']:.4f}" in line
+        assert f"{100 * record['test_accuracy']:.2f}" in line and f"{record['test_tet_loss']:.4f}" in line
     assert sum("(chosen)" in line for line in lines) == 1
     assert "wrote" in result.stderr and "holds the first" not in result.stderr
 
@@ -135,7 +135,7 @@ def test_plot_draws_histories_and_the_scatter(tmp_path: Path) -> None:
         (("c.h5", "--scatter", "--loss", "sdt"), 2, "leave out --loss"),
         (("c.h5", "--scatter", "--plane", 1), 2, "leave out"),
         (("c.h5", "--scatter", "--all-t"), 2, "exclude each other"),
-        (("h.h5", "--t", 2), 1, "over epochs"),
+        (("h.h5", "--t", 2), 1, "takes no timestep; it takes loss"),
         (("h.h5", "c.h5"), 1, "history, scaling"),
     ],
 )
@@ -273,7 +273,7 @@ def test_a_stopped_ablation_goes_on(
         return fit(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tetviz.training, "fit", stop)
+        patch.setattr("tetviz.commands.ablation_runs.fit", stop)
         stopped = ablate(tmp_path, data, "--force", code=130)
     assert "Go on with:\ntetviz ablation" in stopped.stderr and not stopped.stderr.rstrip().endswith("--force")
     assert {path.stem for path in tmp_path.glob("*.last.pt")} == {f"{name}.last" for name in NAMES[:3]}

@@ -43,7 +43,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
         assert rows[name][1] == "BasicBlock" and float(rows[name][2]) == pytest.approx(row["phi"], rel=1e-3)
         assert float(rows[name][4]) == pytest.approx(row["closed form"], rel=1e-3)
         assert [float(value) for value in rows[name][7:]] == pytest.approx(
-            [row["product"], row["growth"], row["gradient"]], rel=1e-3
+            [row["product"], row["growth"], row["gradient"], row["bypass"]], rel=1e-3
         )
     assert f"by the product {np.sqrt(running_product(result)[0]):#.4g}" in said.stdout
     assert "warning" not in said.stderr

@@ -90,7 +90,7 @@ def test_several_checkpoints_are_overlaid_and_compared(measured: tuple[list[Path
     assert "paired bootstrap over the same 30 samples" in text
     assert "over samples: another training seed would give another network" in text
     low, high = wilson(second.accuracy[3], 30)
-    assert f"{second.accuracy[3]:.2%} [{100 * low:.2f}, {100 * high:.2f}]" in text
+    assert f"{100 * second.accuracy[3]:.2f} [{100 * low:.2f}, {100 * high:.2f}]" in text
     assert text.count("exit: margin") == text.count("exit: entropy") == text.count("class  samples") == 2
     for word in result.stderr.replace(",", " ").split():
         if word.endswith((".h5", ".png")):
@@ -102,12 +102,12 @@ def test_the_printed_tables_hold_what_the_file_holds(measured: tuple[list[Path],
     text, curve = result.stdout, curves_of(pair)[0]
     swept = exit_curve(curve, "margin")
     table = text[text.index("exit: margin") :].split("\n\n")[0].splitlines()[1:]
-    assert table[-1].split()[0] == "never" and "4.00" in table[-1] and f"{curve.accuracy[-1]:.2%}" in table[-1]
+    assert table[-1].split()[0] == "never" and "4.00" in table[-1] and f"{100 * curve.accuracy[-1]:.2f}" in table[-1]
     for row in table[:-1]:
         threshold, mean = re.match(r">= (\S+) +(\S+)", row).groups()  # type: ignore[union-attr]
         at = np.abs(swept.threshold - float(threshold)).argmin()
         assert swept.mean_timesteps[at] == pytest.approx(float(mean), abs=0.005)
-        assert f"{swept.accuracy[at]:.2%}" in row
+        assert f"{100 * swept.accuracy[at]:.2f}" in row
     classes = text[text.index("class  samples") :].split("\n\n")[0].splitlines()[1:]
     expected = 100 * class_accuracy(curve)
     for each, row in enumerate(classes):
@@ -207,7 +207,8 @@ def test_checkpoints_of_other_data_are_measured_but_not_compared(pair: list[Path
     content["data"] |= {"name": "npz", "root": str(tmp_path / "other.npz")}
     torch.save(content, pair[1])
     result = tetviz("scale", *pair, "--tmax", 2, "--samples", 10, "--json")
-    assert "no difference is given: the checkpoints were measured on a different data set" in result.stderr
+    assert "not given, accuracy minus that of the first network" in result.stderr
+    assert "the checkpoints were measured on a different data set" in result.stderr
     assert [len(record["accuracy"]) for record in json.loads(result.stdout)] == [2, 2]
     assert "baseline" not in result.stdout
     assert (tmp_path / "sdt-tet.scale.png").exists()
