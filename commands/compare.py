@@ -35,11 +35,12 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
         return
     results: list[tetviz.results.Lines] = []
     for file, found in zip(files, loaded, strict=True):
-        if not isinstance(found, tetviz.results.Lines) and type(found) is not tetviz.results.Surface:
+        along_lines = isinstance(found, tetviz.results.Lines) and found.path == "random"
+        if not along_lines and type(found) is not tetviz.results.Surface:
             raise ResultError(
-                f"{file}: holds a result of kind {found.kind!r}, expected sharpness, lines or surface, or scaling "
+                f"{file}: holds a result of kind {found.view!r}, expected sharpness, lines or surface, or scaling "
                 "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
             )
-        results.append(found if isinstance(found, tetviz.results.Lines) else tetviz.summaries.axis_lines(found))
+        results.append(found if along_lines else tetviz.summaries.axis_lines(found))
     tetviz.summaries.flatness.differences_from_first(results, timestep)  # refuses those that do not compare
     print_results(results, as_json, choices)

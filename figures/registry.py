@@ -56,7 +56,7 @@ def view_of(results: Sequence[Result]) -> View[Any]:
         return view_named(names.pop())
     for kind in type(results[0]).__mro__ if results else ():
         name = getattr(kind, "kind", "")
-        if name in VIEWS and all(isinstance(result, kind) for result in results):
+        if name in VIEWS and all(isinstance(result, kind) and result.view == result.kind for result in results):
             return view_named(name)
     raise ResultError(
         f"results of kind {', '.join(sorted(names)) or 'none'}: one figure takes results of one kind, or sharpness and "
@@ -90,9 +90,9 @@ def draw(
     choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {})
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
-        raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {view.most}")
-    if not view.figure:
-        return _picture_of_curves(view, results, choices)
+        most = "one" if view.most == 1 else view.most
+        raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {most}")
+    return _picture_of_curves(view, results, choices)
     return _picture(view, view.figure, results, choices)
 
 

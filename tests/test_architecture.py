@@ -145,7 +145,8 @@ PRINTERS = [
 ]
 # In how many files a kind is named at most: 11 where it has one picture, a file a layer, which is results, computation,
 # summaries, view, picture and command, and the two lines of registry, two lists of exports, and the list of commands.
-FILES_OF = {"surface": 24, "lines": 21, "scaling": 19, "energy": 16, "trajectory": 13, "sharpness": 12, "history": 12}
+# Those of more have more pictures and computations; early exit of scaling curves has modules of its own.
+FILES_OF = {"surface": 24, "lines": 21, "scaling": 20, "energy": 16, "trajectory": 13, "sharpness": 12, "history": 12}
 
 
 @pytest.mark.parametrize("name", PRINTERS)

@@ -433,7 +433,7 @@ def test_plot_takes_what_fits_one_figure(results: dict[str, Path], tmp_path: Pat
         (("trajectory", "curvature"), ("curvature", "trajectory")),
         (("trajectory", "trajectory"), ("takes one",)),
         (("curvature", "curvature"), ("takes one",)),
-        (("lines", "path"), ("takes one",)),
+        (("lines", "path"), ("one figure takes results of one kind",)),
         (("lines", "--plane", 1), ("plane",)),
         (("lines", "--t", 9), ("9",)),
         (("sharpness", "--t", 9), ("9",)),

@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(server: Server, small: Pa
 def test_interrupted_training_says_how_to_go_on(server: Server, small: Path, tmp_path: Path) -> None:
     last = tmp_path / "a b.last.pt"
     command = (*RUN, "--data-root", small, "-o")
-    code = server.run(tmp_path, *command, "a b.pt", stop=lambda: epochs_done(last) >= 2, how=signal.SIGINT)
+    code = server.run(tmp_path, *command, "a b.pt", stop=last.exists, how=signal.SIGINT)
     said = (tmp_path / "stderr").read_text()
     assert code == 130 and "Traceback" not in said
     typed = said.strip().splitlines()[-1]
@@ -152,7 +152,7 @@ def test_kept_epochs_survive_a_resume(data: Path, tet: Path, tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tetviz.commands.console.TrainingProgress.on_epoch", stop)
+        patch.setattr("tetviz.commands.progress.TrainingProgress.on_epoch", stop)
         assert "--resume" in last_line(tetviz(*command, code=130))
     folder = tmp_path / "x.kept"
     assert sorted(path.name for path in folder.iterdir()) == KEPT[:3]

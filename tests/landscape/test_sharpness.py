@@ -221,9 +221,10 @@ def test_a_network_rises_more_up_the_gradient_than_at_random_and_is_left_alone(n
     before = {n: t.clone() for n, t in model.state_dict().items()}
     rng = torch.get_rng_state()
     evaluator = Evaluator(model, data, 3)
-    result = compute_sharpness(evaluator, RandomPlanes(evaluator.model, 0, 4), np.array([-0.1, 0.0, 0.1]), (0.01, 0.03))
+    # Steps that single spikes do not hide: which network training gives depends on the processor.
+    result = compute_sharpness(evaluator, RandomPlanes(evaluator.model, 0, 4), np.array([-0.1, 0.0, 0.1]), (0.1, 0.3))
     table = plane_values(result, "sdt", 3, (0.1,))
-    for rho in ("0.01", "0.03"):
+    for rho in ("0.1", "0.3"):
         assert table[f"SAM at rho = {rho}"][1] > table[f"average at rho = {rho}"].mean()
     norms = [p.detach().norm() for p in model.parameters() if p.dim() >= 2]
     assert result.weight_norm == pytest.approx(float(torch.stack(norms).norm()), rel=1e-12)

@@ -21,7 +21,7 @@ FORMAT = Path(tetviz.__file__).parent / "docs" / "file-format.md"
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12))
 def test_a_change_is_after_the_epoch_that_differs_from_the_next(indices):
     n = len(indices)
-    run = planted_history(stages=(f"4:{n}",), loss_index=np.array(indices), losses='["sdt", "tet", "total"]')
+    run = planted_history(stages=(f"4:{n}",), loss_index=np.array(indices), losses=("sdt", "tet", "total"))
     assert run.trained_on() == [("sdt", "tet", "total")[index] for index in indices]
     assert run.ends("loss_index") == [k for k, (a, b) in enumerate(pairwise(indices), 1) if a != b]
     assert run.ends("stage") == []

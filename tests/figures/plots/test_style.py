@@ -157,9 +157,9 @@ def test_draw_picks_the_figure():
     assert len(draw([curve]).axes) == len(draw([curve, curve]).axes) == 2
     lines, sharp = planted_lines(), planted_sharpness()
     assert len(draw([lines]).axes) == 2 and len(draw([lines, lines]).axes) == len(draw([lines, sharp]).axes) == 3
-    assert len(draw([sharp]).axes) == 3 and len(draw([sharp, sharp]).axes) == 6
+    assert len(draw([sharp]).axes) == 3 and len(draw([sharp, sharp]).axes) == 8
     assert "barrier" in draw([planted_interpolation()]).legends[0].get_texts()[0].get_text()
-    assert "Believe the map" in draw([planted_trajectory()]).get_suptitle()
+    assert "plane fitted to 6 checkpoints" in draw([planted_trajectory()]).get_suptitle()
     assert "surrogate Hessian" in draw([planted_curvature()]).axes[0].get_title()
 
 
@@ -168,20 +168,20 @@ def test_draw_picks_the_figure():
     [
         ([], {}, "none"),
         ([planted_surface(), planted_curve()], {}, "scaling, surface"),
-        ([planted_curve()], {"loss": "sdt"}, "choose from a surface"),
-        ([planted_curve()], {"timestep": 2}, "choose from a surface"),
+        ([planted_curve()], {"loss": "sdt"}, "tetviz scale takes no loss"),
+        ([planted_curve()], {"timestep": 2}, "tetviz scale takes no timestep"),
         ([planted_surface()], {"timestep": 5}, "timestep 5.*1 to 4"),
         ([planted_surface()] * 2, {"timestep": 0}, "timestep 0.*1 to 4"),
         ([planted_surface()], {"loss": "mse"}, "'mse'.*sdt and tet"),
         ([planted_surface()] * 2, {"loss": "mse"}, "'mse'.*sdt and tet"),
         ([planted_lines(), planted_surface()], {}, "lines, surface"),
-        ([planted_lines()], {"plane": 0}, "plane chooses from a surface.*lines"),
+        ([planted_lines()], {"plane": 0}, "takes no plane; it takes loss and timestep"),
         ([planted_lines()], {"timestep": 5}, "timestep 5: the lines.*1 to 4"),
         ([planted_lines()], {"loss": "mse"}, "'mse'.*sdt and tet"),
-        ([planted_lines(), planted_interpolation()], {}, "takes one"),
+        ([planted_lines(), planted_interpolation()], {}, "one figure takes results of one kind"),
         ([planted_trajectory()] * 2, {}, "2 results of kind trajectory"),
         ([planted_trajectory(), planted_surface()], {}, "trajectory.*cannot be compared"),
-        ([planted_curvature()], {"timestep": 2}, "a curvature is drawn at its training T"),
+        ([planted_curvature()], {"timestep": 2}, "tetviz curvature takes no timestep"),
         ([planted_curvature()], {"loss": "tet"}, "measured for 'sdt'"),
         ([planted_surface()], {"plane": 1}, "plane 2.*1 to 1"),
     ],
