@@ -115,7 +115,7 @@ def test_planes_and_timesteps_are_chosen(files, tmp_path):
         (["surface"], ["--all-planes"], "a.gif", "exclude each other", 2),
         (["curvature"], ["--t", 2], "a.png", "takes no timestep; it takes loss", 1),
         (["curvature"], ["--loss", "tet"], "a.png", "measured for 'sdt'", 1),
-        (["curvature", "curvature"], [], "a.png", "2 results of kind curvature: such a figure takes 1", 1),
+        (["curvature", "curvature"], [], "a.png", "2 results of kind curvature: such a figure takes one", 1),
         (["surface"], [], "a.jpg", ".png, .pdf, .svg", 1),
     ],
 )
