@@ -374,6 +374,7 @@ def test_the_table_holds_the_mean_over_planes_and_an_interval_around_it():
     [
         (("a", "b"), ("1.pt", "1.pt"), ["a", "b"]),
         (("a", "a"), ("1.pt", "2.pt"), ["a #1", "a #2"]),
+        (("a", "a"), ("1.pt", "1.pt"), ["a #1", "a #2"]),
         (("", "a"), ("runs/1.pt", "1.pt"), ["1", "a"]),
         (("", ""), ("", ""), ["unnamed network #1", "unnamed network #2"]),
     ],
