@@ -164,11 +164,12 @@ def step_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
 def difference_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     """How the accuracy of each network differs from that of the first on the same samples, at every T."""
     found = differences_from_first(curves)
+    others = found[0].second if len(found) == 1 else "each network"
+    head = found[0].second if len(found) == 1 else "accuracy"
     tables = [
-        _difference(each, sorted({*table_timesteps(curves[0]), *table_timesteps(other)}), choices.timestep)
+        _difference(each, head, sorted({*table_timesteps(curves[0]), *table_timesteps(other)}), choices.timestep)
         for each, other in zip(found, curves[1:], strict=True)
     ]
-    others = found[0].second if len(found) == 1 else "each network"
     return dataclasses.replace(
         stacked([each.second for each in found], tables),
         about=f"Accuracy, {others} minus {found[0].first}, in points [95 % paired bootstrap over the same "
@@ -177,7 +178,7 @@ def difference_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     )
 
 
-def _difference(found: AccuracyDifference, timesteps: Sequence[int], timestep: int | None) -> Table:
+def _difference(found: AccuracyDifference, head: str, timesteps: Sequence[int], timestep: int | None) -> Table:
     steps = range(1, len(found.mean) + 1)
     numbers = {
         "baseline accuracy (%)": 100 * found.first_accuracy,
@@ -193,7 +194,7 @@ def _difference(found: AccuracyDifference, timesteps: Sequence[int], timestep: i
         pd.DataFrame(numbers, index=pd.Index(steps, name="T")),
         (
             Column(f"{found.first} (%)", of="baseline accuracy (%)"),
-            Column("accuracy (%)"),
+            Column(f"{head} (%)", of="accuracy (%)"),
             Column("difference (points)", form="+.2f", low="difference low (points)", high="difference high (points)"),
             Column("", of="verdict"),
         ),

@@ -31,17 +31,16 @@ def _checkpoints(result: Trajectory, timestep: int | None) -> Table:
     shares, centred = (
         " + ".join(number(share, ".1%") for share in axes) for axes in (result.explained, result.explained_centred)
     )
-    foot = (
-        f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}), which "
-        "says little: believe the loss drawn at a checkpoint only where 'on plane' is near its true loss"
-    )
+    held = f"the axes hold {shares} of the squared displacements from the last checkpoint (centred: {centred}), which "
+    explained = f"{held}says little: " if result.path == "training" else ""
+    foot = f"{explained}believe the loss drawn at a checkpoint only where 'on plane' is near its true loss"
     return Table(
         _numbers(result, step),
         _COLUMNS,
         about="Checkpoints on a plane: where their projections are, their distance from the origin, how much of it is "
         "off the plane (residual), and their losses beside those at their projections",
         note=f"At T = {step}",
-        feet=(foot,) if result.path == "training" else (),
+        feet=(foot,),
         label="checkpoint",
     )
 
