@@ -10,13 +10,9 @@ import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.console import note
 from tetviz.commands.options import (
-    calibration_option,
-    data_options,
+    between_options,
     ends_arguments,
     loss_option,
-    movable_options,
-    run_options,
-    samples_option,
 )
 from tetviz.commands.targets import between_path
 from tetviz.commands.values import POSITIVE, SEED
@@ -38,11 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the training of the curve.")
 @click.option("--grid", type=click.IntRange(3), default=21, show_default=True, help="Points on the curve.")
-@calibration_option
-@movable_options
-@samples_option(1024, "Every point takes a pass over them.")
-@data_options
-@run_options
+@between_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT-CKPT.curve.h5]")
 def connect(
     checkpoints: tuple[Path, Path],

@@ -8,13 +8,9 @@ import click
 import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.options import (
-    calibration_option,
-    data_options,
+    between_options,
     ends_arguments,
     loss_option,
-    movable_options,
-    run_options,
-    samples_option,
 )
 from tetviz.commands.targets import between_path
 from tetviz.commands.values import Parsed, parse_range
@@ -37,11 +33,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Coordinates; 0 is the first checkpoint, 1 the second.",
 )
-@calibration_option
-@movable_options
-@samples_option(1024, "Every point takes a pass over them.")
-@data_options
-@run_options
+@between_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT-CKPT.path.h5]")
 def interpolate(
     checkpoints: tuple[Path, Path],

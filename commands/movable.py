@@ -2,26 +2,31 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import torch
 
 from tetviz.commands.console import note
-from tetviz.commands.measure import Job
+from tetviz.commands.measure import Job, point_by_point, run_measurement
 from tetviz.commands.session import Session, open_session
+from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
-from tetviz.landscape import Evaluator, RandomPlanes, find_range, grid_coordinates
+from tetviz.figures import Choices, draw
+from tetviz.landscape import Evaluator, RandomPlanes, Store, find_range, grid_coordinates
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian
+from tetviz.results import Result
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile, examine, measure, to_batches
 from tetviz.training.batches import Batch
 from tetviz.training.doctor import CHECKS
+
+R = TypeVar("R", bound=Result)
 
 # What a network may fail and still be measured with --allow-chance.
 EXCUSABLE = [name for name, check in CHECKS.items() if check.excusable]
@@ -152,6 +157,40 @@ def open_planes(
         opened.append((session, RandomPlanes(session.model, options["seed"], planes, norm, policy, orthogonal)))
     axis = even_grid(grid, span if isinstance(span, tuple) else _common_span(opened, loss, span))
     return [PlanesSession(**vars(session), planes=through, axis=axis) for session, through in opened]
+
+
+def measure_on_planes(
+    kind: type[R],
+    compute: Callable[[PlanesSession, Store], R],
+    points: Callable[[PlanesSession], int],
+    *,
+    checkpoints: tuple[Path, ...],
+    timestep: int | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measures checkpoints along the same random planes, point by point.
+
+    Args:
+        compute: measures the result of a checkpoint into a store.
+        points: how many points it takes.
+        timestep: the T to draw and to print.
+        **options: those of :func:`open_planes`.
+    """
+    name = click.get_current_context().info_name or ""
+    run_measurement(
+        kind,
+        checkpoints,
+        output_paths(checkpoints, output, name),
+        sessions=lambda jobs: open_planes(jobs, timestep=timestep, **options),
+        measure=point_by_point(compute, points),
+        draw={name: lambda results: draw(results, timestep=timestep)},
+        choices=Choices(timestep=timestep),
+        force=force,
+        as_json=as_json,
+    )
 
 
 def _check_timestep(timestep: int | None, evaluator: Evaluator, bn: str) -> None:

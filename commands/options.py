@@ -178,6 +178,25 @@ def split_option(default: str = "test", why: str = "") -> Callable[[F], F]:
 machine_options = combined(device_option, batch_option(), precision_option, split_option())
 run_options = combined(machine_options, force_option, json_option)
 
+# Of commands that move checkpoints along the same random planes.
+planes_options = combined(
+    span_option,
+    direction_options,
+    bn_options,
+    movable_options,
+    samples_option(1024, "Every point takes a pass over them."),
+    data_options,
+    run_options,
+)
+# Of commands that measure between two checkpoints.
+between_options = combined(
+    calibration_option,
+    movable_options,
+    samples_option(1024, "Every point takes a pass over them."),
+    data_options,
+    run_options,
+)
+
 
 def output_option(kind: str) -> Callable[[F], F]:
     """Where the results of one checkpoint or several go."""
