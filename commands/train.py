@@ -76,7 +76,7 @@ loss_options = combined(
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",
-        type=Parsed("float", parse_finite),
+        type=Parsed("FLOAT", parse_finite),
         default=1.0,
         show_default=True,
         help="phi of total.",

@@ -76,6 +76,9 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
         self.name, self.read = name, read
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self.name
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if ctx is not None and ctx.resilient_parsing:  # a shell completes what stands behind; readers may load torch
             return value
