@@ -29,7 +29,7 @@ def note(text: str) -> None:
 
 def at_chance(sdt_loss: float, classes: int) -> list[str]:
     """What is to be said of a network that knows nothing: its loss is that of equal odds, log K, or more."""
-    if sdt_loss < math.log(classes) - 1e-3:
+    if not tetviz.training.losses.no_better_than_chance(sdt_loss, classes):
         return []
     return [
         f"this network is no better than chance (L_SDT {sdt_loss:.4f}, log {classes} = {math.log(classes):.4f}), its "

@@ -228,7 +228,7 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
 
 
 def _warn_at_chance(loss: float, classes: int) -> None:
-    if loss >= math.log(classes) - 1e-3:
+    if tetviz.training.losses.no_better_than_chance(loss, classes):
         note(
             f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "
             "input, and how it is called, with its training: the accuracy should be the one that you know"

@@ -3,6 +3,7 @@
 logits_TBK: T timesteps, B batch, K classes; labels_B: class indices. Every loss is a mean over the batch.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,6 +13,11 @@ from torch.nn import functional as F
 from tetviz.errors import unknown
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def no_better_than_chance(loss: float, classes: int) -> bool:
+    """Whether a loss in nats is that of equal odds, log K, or more; below it a thousandth of a nat is nothing."""
+    return loss >= math.log(classes) - 1e-3
 
 
 def step_cross_entropy(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
 from tetviz.training.doctor.tensors import tied_tensors
+from tetviz.training.losses import no_better_than_chance
 from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
 _SAMPLES = 32  # samples of the checks that look inside
@@ -178,9 +179,9 @@ def _finite(examined: _Examined) -> Verdicts:
 
 def _above_chance(examined: _Examined) -> Verdicts:
     classes = logits(clone(examined.model), examined.x, examined.timesteps).shape[2]
-    loss, chance = float(examined.centre.sdt_loss[-1]), math.log(classes)
-    found = f"L_SDT {loss:.4f} at T = {examined.timesteps}, log {classes} = {chance:.4f}"
-    if loss < chance - 1e-3:
+    loss = float(examined.centre.sdt_loss[-1])
+    found = f"L_SDT {loss:.4f} at T = {examined.timesteps}, log {classes} = {math.log(classes):.4f}"
+    if not no_better_than_chance(loss, classes):
         return [("ok", f"better than chance: {found}, accuracy {examined.centre.accuracy[-1]:.2%}")]
     return [
         (
