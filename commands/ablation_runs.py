@@ -17,7 +17,7 @@ from tetviz.commands.session import pick_device
 from tetviz.commands.train import prepare
 from tetviz.errors import TrainingError
 from tetviz.figures.table import Column, Table, save_table, to_text
-from tetviz.results import replacing, writable_target
+from tetviz.results import writable_target, write_whole
 from tetviz.training import Checkpoint, TrainingConfig, fit
 from tetviz.training.loop import differing_settings
 
@@ -93,8 +93,7 @@ def run_ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(130) from None
     table = ablation_table(rows)
-    with replacing(tables[0]) as partial:
-        partial.write_text(pd.DataFrame(rows).to_csv(index=False), encoding="utf-8")
+    write_whole(tables[0], pd.DataFrame(rows).to_csv(index=False).encode())
     for path in tables[1:]:
         save_table(table, path)
     if as_json:

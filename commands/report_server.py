@@ -15,9 +15,10 @@ import click
 
 from tetviz.errors import OutputError, TetvizError
 from tetviz.figures.report.blocks import Source
-from tetviz.figures.report.page import TITLE, digest_of, read_source, read_sources, render_report
+from tetviz.figures.report.page import TITLE, read_source, read_sources, render_report
 from tetviz.figures.report.sections import Memory
-from tetviz.results import replacing
+from tetviz.results import write_whole
+from tetviz.results.contents import digest_of
 
 SUFFIXES = (".h5", ".hdf5")
 
@@ -183,9 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
 def write_report(files: Sequence[Path], target: Path, title: str | None = None) -> int:
     """Writes the report of some files; gives its length."""
     page = render_report(read_sources(files), title=title or TITLE)
-    with replacing(target) as partial:
-        # A file name may be no UTF-8.
-        partial.write_bytes(page.encode("utf-8", "backslashreplace"))
+    write_whole(target, page.encode("utf-8", "backslashreplace"))  # a file name may be no UTF-8
     return len(page)
 
 

@@ -6,7 +6,7 @@ from tetviz.errors import OutputError
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import SUFFIXES, save_figure
 from tetviz.figures.table import TABLE_SUFFIXES, Table, save_table
-from tetviz.results import replacing, writable_target
+from tetviz.results import writable_target, write_whole
 
 
 def check_suffix(path: Path, what: str, *, table: bool) -> None:
@@ -53,6 +53,5 @@ def write_caption(path: Path, caption: str, *, force: bool = False, write: bool 
     same = beside.is_file() and beside.read_bytes() == text.encode()
     target = writable_target(beside, force or same)
     if write and not same:
-        with replacing(target) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+        write_whole(target, text.encode())
     return beside

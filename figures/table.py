@@ -14,7 +14,7 @@ import pandas as pd
 from tetviz.errors import OutputError
 from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
-from tetviz.results import replacing, writable_target
+from tetviz.results import writable_target, write_whole
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
 NETWORK = "network"
@@ -196,9 +196,7 @@ def save_table(table: Table, path: str | Path) -> Path:
         text = "\n\n".join([table.caption, to_markdown(table.cells()), *table.feet]) + "\n"
     else:
         text = to_latex(table)
-    with replacing(writable_target(path, force=True)) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    return path
+    return write_whole(writable_target(path, force=True), text.encode())
 
 
 def to_text(table: Table) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tetviz.errors import ResultError, unknown
-from tetviz.results.files import replacing, writable_target
+from tetviz.results.files import writable_target, write_whole
 from tetviz.results.hdf5 import save
 from tetviz.results.kinds import Surface, default_timestep
 from tetviz.results.loss_landscape import write_loss_landscape
@@ -115,8 +115,7 @@ def _vtk(path: Path, result: Result, cut: Cut | None) -> None:
 
 
 def _csv(path: Path, result: Result, _: Cut | None) -> None:
-    with replacing(path) as partial:
-        result.to_frame().to_csv(partial, na_rep="nan", lineterminator="\n")
+    write_whole(path, result.to_frame().to_csv(na_rep="nan", lineterminator="\n").encode())
 
 
 def _netcdf(path: Path, result: Result, _: Cut | None) -> None:

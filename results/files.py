@@ -1,11 +1,13 @@
 """Writing outputs: refused before any work is done, and then whole or not at all."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from tetviz.errors import OutputError
+
+LONGEST_NAME = 255  # bytes, where a file system does not say
 
 
 def writable_target(path: str | Path, force: bool) -> Path:
@@ -19,44 +21,80 @@ def writable_target(path: str | Path, force: bool) -> Path:
         The path.
 
     Raises:
-        OutputError: the file exists and ``force`` is off, or its folder is missing or not writable.
+        OutputError: the file exists and ``force`` is off, is none that can be replaced, or has too long a name; or
+            its folder is missing or not writable.
     """
     path = Path(path)
     try:
         if path.is_dir():
             raise OutputError(f"{path}: is a folder, expected a file name to write to")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path}: is a device or a pipe, expected a file name to write to")
         if path.exists() and not force:
             raise OutputError(f"{path}: exists already; choose another name with -o, or replace it with --force")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another name with -o") from error
+        longest = os.pathconf(path.parent, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST_NAME
+    except (OSError, ValueError) as error:  # ValueError: a byte of 0
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written ({reason}); choose another name with -o") from error
+    if len(os.fsencode(path.name)) > longest:
+        raise OutputError(
+            f"{path}: the name has {len(os.fsencode(path.name))} bytes, this folder takes {longest}; choose a shorter "
+            "one with -o"
+        )
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} is not writable; choose another with -o")
     return path
 
 
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Writes a file under a temporary name beside it, which takes its place at the end.
+def write_whole(path: str | Path, content: bytes) -> Path:
+    """Writes a file, whole or not at all; an existing one is replaced.
+
+    The content goes to a new file beside it, of a name that nobody can foresee, is brought to the disk, and takes the
+    place of the old one at the end. No link is followed.
 
     Args:
-        path: the file to be written; an existing one is replaced.
+        path: the file to be written.
+        content: all that it is to hold.
 
-    Yields:
-        The temporary name, to be written to.
+    Returns:
+        The path.
 
     Raises:
         OutputError: the file cannot be written; what was there before is left as it was.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".tetviz-{secrets.token_hex(8)}.partial")
     try:
-        yield partial
+        _write_new(partial, content)
         partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise OutputError(f"{path}: cannot be written ({reason}); choose another place with -o") from error
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); make room, or choose another place with -o"
+        ) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+    return path
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    # Opened exclusively: neither a file that is there nor a link is ever written to.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, 0o666), "wb") as file:  # noqa: PTH123 (a descriptor)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems of networks cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Results in HDF5 files that are also valid netCDF-4 (see docs/file-format.md); the only user of h5py.
+"""Results in HDF5 files that are also valid netCDF-4 (see docs/file-format.md).
 
 Every array is stored contiguously, so it has a fixed place in the file. A long run creates its file once and
 then writes points straight into those places: HDF5 metadata never changes, so a run killed at any moment
@@ -6,7 +6,7 @@ leaves a file that opens.
 """
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
@@ -15,7 +15,9 @@ import h5py
 import numpy as np
 
 from tetviz.errors import OutputError, ResultError
-from tetviz.results.files import replacing, writable_target
+from tetviz.results.contents import Contents, described, looks_like_hdf5, read_contents
+from tetviz.results.files import writable_target, write_whole
+from tetviz.results.hdf5_reader import describe
 from tetviz.results.kinds import KINDS
 from tetviz.results.schema import Provenance, Result, array_fields, attribute_fields, recovered, stored
 
@@ -39,10 +41,18 @@ def save(path: str | Path, result: Result, *, force: bool = True) -> Path:
     Raises:
         OutputError: the file cannot be written, or exists and ``force`` is off.
     """
-    path = writable_target(path, force)
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
-        _write(file, result)
-    return path
+    return write_whole(writable_target(path, force), hdf5_image(lambda file: _write(file, result)))
+
+
+def hdf5_image(fill: Callable[[h5py.File], None]) -> bytes:
+    """The bytes of an HDF5 file, with a description of it at their end (see :mod:`tetviz.results.contents`).
+
+    They are made in memory, so that a disk that is full is no concern of libhdf5, which cannot give up a file.
+    """
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        fill(file)
+        file.flush()
+        return described(file.id.get_file_image(), describe(file))
 
 
 def looks_like_result(path: str | Path) -> bool:
@@ -54,7 +64,7 @@ def looks_like_result(path: str | Path) -> bool:
     Returns:
         True for HDF5.
     """
-    return h5py.is_hdf5(path) if Path(path).is_file() else Path(path).suffix in (".h5", ".hdf5", ".nc")
+    return looks_like_hdf5(path) if Path(path).is_file() else Path(path).suffix in (".h5", ".hdf5", ".nc")
 
 
 def load(path: str | Path, kind: type[R] = Result) -> R:  # type: ignore[assignment]
@@ -70,11 +80,7 @@ def load(path: str | Path, kind: type[R] = Result) -> R:  # type: ignore[assignm
     Raises:
         ResultError: the file is missing, not a tetviz result, damaged, newer than this tetviz, or of another kind.
     """
-    with _open(path) as file:
-        found = _kind(path, file)
-        if not issubclass(found, kind):
-            raise ResultError(f"{path}: holds a result of kind {found.kind!r}, expected {kind.kind!r}")
-        return cast(R, _build(file, found, {name: file[name][...] for name in _arrays(path, file, found)}))
+    return result_of(contents_of(path), kind)
 
 
 @contextmanager
@@ -91,25 +97,31 @@ def open_result(path: str | Path) -> Iterator[Result]:
         OutputError: the file cannot be opened for writing.
         ResultError: another program has changed the layout of an array.
     """
-    with _open(path) as file:
-        found = _kind(path, file)
-        names = _arrays(path, file, found)
-        places = {name: (file[name].dtype, file[name].shape, file[name].id.get_offset()) for name in names}
-        # An empty array has no place, and nothing to write.
-        empty = {name: np.empty(shape, dtype) for name, (dtype, shape, _) in places.items() if 0 in shape}
-        places = {name: place for name, place in places.items() if name not in empty}
-        moved = [n for n, (dtype, _, at) in places.items() if at is None or dtype != array_fields(found)[n]["dtype"]]
-        if moved:
-            raise ResultError(
-                f"{path}: {', '.join(moved)} cannot be written in place, another program has changed their layout; "
-                "start a new file with -o"
-            )
-        try:
-            mapped: dict[str, Any] = {n: np.memmap(path, d, "r+", at, shape) for n, (d, shape, at) in places.items()}
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        result = _build(file, found, mapped | empty)
-    yield result
+    contents = contents_of(path)
+    found = _kind(contents)
+    names = _arrays(contents, found)
+    places = {name: contents.places[name] for name in names}
+    fields = array_fields(found)
+    # An empty array has no place, and nothing to write.
+    kept = {name for name, place in places.items() if not place.size or place.offset is not None}
+    moved = [name for name in names if name not in kept or places[name].dtype != fields[name]["dtype"]]
+    if moved:
+        raise ResultError(
+            f"{path}: {', '.join(moved)} cannot be written in place, another program has changed their layout; "
+            "start a new file with -o"
+        )
+    _build(contents, found, contents.read(names))  # what cannot be read is not written to
+    try:
+        mapped: dict[str, Any] = {
+            name: np.memmap(path, place.dtype, "r+", cast(int, place.offset), place.shape)
+            for name, place in places.items()
+            if place.size
+        }
+    except (OSError, ValueError) as error:  # ValueError: cut short meanwhile
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written ({reason})") from error
+    empty = {name: np.empty(place.shape, place.dtype) for name, place in places.items() if not place.size}
+    yield _build(contents, found, mapped | empty)
     for values in mapped.values():
         values.flush()
 
@@ -135,28 +147,41 @@ def _write(file: h5py.File, result: Result) -> None:
         provenance.attrs[name] = text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0").decode()
 
 
-@contextmanager
-def _open(path: str | Path) -> Iterator[h5py.File]:
-    if not Path(path).is_file():
+WANTED = frozenset(name for kind in KINDS.values() for name in array_fields(kind))
+
+
+def contents_of(path: str | Path, wanted: frozenset[str] = WANTED) -> Contents:
+    """What a file holds that is to be a result.
+
+    Args:
+        wanted: names of arrays.
+
+    Raises:
+        ResultError: there is no such file, or it is no whole HDF5 file.
+    """
+    if not Path(path).exists() or Path(path).is_dir():
         raise ResultError(f"{path}: no such file; expected an HDF5 file written by tetviz")
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        hint = "it looks like a checkpoint, measure it first" if zipfile.is_zipfile(path) else "is it whole?"
-        raise ResultError(f"{path}: cannot be read as HDF5, expected a tetviz result; {hint}") from error
-    try:
-        with file:
-            yield file
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"{path}: damaged, it cannot be read ({error}); measure again") from error
+    if Path(path).is_file() and not looks_like_hdf5(path) and zipfile.is_zipfile(path):
+        raise ResultError(
+            f"{path}: cannot be read as HDF5, expected a tetviz result; it looks like a checkpoint, measure it first"
+        )
+    return read_contents(path, wanted)
 
 
-def _kind(path: str | Path, file: h5py.File) -> type[Result]:
-    head = {name: _plain(file.attrs.get(name)) for name in ("format", "format_version", "kind")}
-    if not isinstance(head["format"], str) or head["format"] != FORMAT:
+def result_of(contents: Contents, kind: type[R] = Result) -> R:  # type: ignore[assignment]
+    """The result that a file holds; arguments and errors as of :func:`load`."""
+    found = _kind(contents)
+    if not issubclass(found, kind):
+        raise ResultError(f"{contents.path}: holds a result of kind {found.kind!r}, expected {kind.kind!r}")
+    return cast(R, _build(contents, found, contents.read(_arrays(contents, found))))
+
+
+def _kind(contents: Contents) -> type[Result]:
+    path, head = contents.path, contents.attributes
+    if head.get("format") != FORMAT:
         raise ResultError(f"{path}: is an HDF5 file, but not a tetviz result (no attribute format={FORMAT!r})")
-    version, kind = head["format_version"], head["kind"]
-    if not isinstance(version, int) or version < 1 or not isinstance(kind, str):
+    version, kind = head.get("format_version"), head.get("kind")
+    if type(version) is not int or version < 1 or not isinstance(kind, str):
         raise ResultError(f"{path}: damaged, its attributes format_version and kind are {version!r} and {kind!r}")
     if version > FORMAT_VERSION or kind not in KINDS:
         raise ResultError(
@@ -166,22 +191,23 @@ def _kind(path: str | Path, file: h5py.File) -> type[Result]:
     return KINDS[kind]
 
 
-def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
+def _arrays(contents: Contents, kind: type[Result]) -> list[str]:
     names = list(array_fields(kind))
-    missing = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
-    missing += [name for name in attribute_fields(kind) if name not in file.attrs]
-    missing += [] if isinstance(file.get("provenance"), h5py.Group) else ["provenance"]
+    missing = [name for name in names if name not in contents.places]
+    missing += [name for name in attribute_fields(kind) if name not in contents.attributes]
+    missing += [] if contents.provenance is not None else ["provenance"]
     if missing:
-        raise ResultError(f"{path}: damaged, a file of kind {kind.kind} must hold {', '.join(missing)}; measure again")
+        raise ResultError(
+            f"{contents.path}: damaged, a file of kind {kind.kind} must hold {', '.join(missing)}; measure again"
+        )
     return names
 
 
-def _build(file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
+def _build(contents: Contents, kind: type[Result], arrays: dict[str, Any]) -> Result:
     types = get_type_hints(kind)
-    attributes = {name: recovered(_plain(file.attrs[name]), types[name]) for name in attribute_fields(kind)}
-    recorded = {name: _plain(text) for name, text in file["provenance"].attrs.items()}
-    return cast(Any, kind)(**arrays, **attributes, provenance=Provenance.from_texts(recorded))  # type: ignore[no-any-return]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    try:
+        attributes = {name: recovered(contents.attributes[name], types[name], name) for name in attribute_fields(kind)}
+        origin = Provenance.from_texts(contents.provenance or {})
+        return cast(Any, kind)(**arrays, **attributes, provenance=origin)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise ResultError(f"{contents.path}: damaged, it cannot be read ({error}); measure again") from error

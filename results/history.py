@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tetviz.results import fields
+from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.results.schema import FloatArray, IntArray, Result, array
 
 _nat = partial(array, ("epoch",), "nat")
@@ -26,10 +27,14 @@ class TrainingHistory(Result):
 
     kind: ClassVar[str] = "history"
 
-    epoch: IntArray = fields.index(("epoch",), long_name="epoch, from 1")
-    stage: IntArray = fields.index(("epoch",), long_name="index in stages of the epoch's stage")
-    timesteps: IntArray = fields.index(("epoch",), long_name="number of timesteps T of the epoch")
-    loss_index: IntArray = fields.index(("epoch",), long_name="index in losses of the loss that was trained on")
+    epoch: IntArray = fields.index(("epoch",), long_name="epoch, from 1", least=1, rising=True)
+    stage: IntArray = fields.index(("epoch",), long_name="index in stages of the epoch's stage", least=0)
+    timesteps: IntArray = fields.index(
+        ("epoch",), long_name="number of timesteps T of the epoch", least=1, most=MOST_TIMESTEPS
+    )
+    loss_index: IntArray = fields.index(
+        ("epoch",), long_name="index in losses of the loss that was trained on", least=0
+    )
     lr: FloatArray = _share(long_name="learning rate")
     train_loss: FloatArray = _nat(long_name="mean over the epoch of the loss trained on, in train mode")
     val_sdt_loss: FloatArray = _nat(long_name="L_SDT on the held-out samples (TET paper, eq. 7)")
@@ -43,6 +48,13 @@ class TrainingHistory(Result):
     switch: str = ""
     best_epoch: int = 0
     planned_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks that every epoch has a loss and a stage."""
+        super().__post_init__()
+        for name, entries in (("loss_index", self.losses), ("stage", self.stages)):
+            if (getattr(self, name) >= len(entries)).any():
+                raise ValueError(f"TrainingHistory.{name}: expected positions in {list(entries)}")
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a table.

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Result, array, named
+from tetviz.results.schema import FloatArray, IntArray, Result, array, attribute, named
 
 _of_block = partial(array, ("block",), "1")
 _gradient = partial(array, units="nat")
@@ -38,7 +38,9 @@ class BlockIsometry(Result):
     neuron: IntArray = fields.index(("neuron",), long_name="index of the layer of neurons, in order of execution")
     layer: IntArray = fields.index(("layer",), long_name="index of the layer with weights, in order of execution")
     timestep: IntArray = fields.timestep()
-    input_timestep: IntArray = fields.index(("input_timestep",), long_name="step t' of a block's input, from 1")
+    input_timestep: IntArray = fields.index(
+        ("input_timestep",), long_name="step t' of a block's input, from 1", least=1, rising=True
+    )
     sample: IntArray = fields.sample()
     phi: FloatArray = array(
         ("block", "timestep", "input_timestep"), "1", "tr(J J^T) / d of the block's output at t by its input at t'"
@@ -69,16 +71,16 @@ class BlockIsometry(Result):
         ("layer", "timestep"),
         long_name="L2 norm of the gradient of a sample's loss at the layer's output, root mean square over samples",
     )
-    names: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    neuron_names: tuple[str, ...] = ()
-    layer_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = attribute((), along="block")
+    modules: tuple[str, ...] = attribute((), along="block")
+    neuron_names: tuple[str, ...] = attribute((), along="neuron")
+    layer_names: tuple[str, ...] = attribute((), along="layer")
     not_measured: tuple[str, ...] = ()
-    loss: str = "tet"
-    bn: str = "batch"
+    loss: str = attribute("tet", among=("sdt", "tet", "total"))
+    bn: str = attribute("batch", among=("frozen", "batch"))
     probes: int = 0
     probe_seed: int = 0
-    t_train: int = 0
+    t_train: int = fields.t_train()
 
     def to_frame(self) -> pd.DataFrame:
         """What is known of the blocks as a table.

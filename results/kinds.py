@@ -8,7 +8,7 @@ from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
-from tetviz.results.schema import FloatArray, IntArray, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Result, array, attribute
 from tetviz.results.training_operations import TrainingOperations
 
 # What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
@@ -33,8 +33,8 @@ class Surface(Result):
     kind: ClassVar[str] = "surface"
 
     plane: IntArray = fields.index(("plane",), long_name="index of the pair of directions")
-    y: FloatArray = array(("y",), "1", "coordinate along the second direction, in the unit that norm names")
-    x: FloatArray = array(("x",), "1", "coordinate along the first direction, in the unit that norm names")
+    y: FloatArray = fields.axis(("y",), long_name="coordinate along the second direction, in the unit that norm names")
+    x: FloatArray = fields.axis(("x",), long_name="coordinate along the first direction, in the unit that norm names")
     timestep: IntArray = fields.timestep()
     sample: IntArray = fields.sample()
     calibration: IntArray = fields.calibration()
@@ -50,13 +50,13 @@ class Surface(Result):
     sdt_loss_se: FloatArray = fields.sdt_loss_se(_GRID)
     tet_loss_se: FloatArray = fields.tet_loss_se(_GRID)
     done: IntArray = fields.done(("plane", "y", "x"))
-    loss: str = "sdt"
+    loss: str = fields.asked_loss("sdt")
     bn: str = "frozen"
     norm: str = "filter"
     policy: str = ""
     orthogonal: int = 0
     plane_seed: int = 0
-    t_train: int = 0
+    t_train: int = fields.t_train()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +91,7 @@ class Trajectory(Surface):
         ("axis",), "1", "share of the variance of the checkpoints around their mean that the axis holds"
     )
     names: tuple[str, ...] = ()
-    path: str = "training"
+    path: str = attribute("training", among=("training", "checkpoints"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Lines(Result):
     kind: ClassVar[str] = "lines"
 
     line: IntArray = fields.index(("line",), long_name="index of the line")
-    x: FloatArray = array(("x",), "1", "coordinate along the line, in the unit that norm names")
+    x: FloatArray = fields.axis(("x",), long_name="coordinate along the line, in the unit that norm names")
     timestep: IntArray = fields.timestep()
     sample: IntArray = fields.sample()
     calibration: IntArray = fields.calibration()
@@ -127,14 +127,14 @@ class Lines(Result):
     end_tet_loss: FloatArray = fields.tet_loss(("end", "timestep"))
     end_accuracy: FloatArray = fields.accuracy(("end", "timestep"))
     names: tuple[str, ...] = ()
-    path: str = "random"
-    loss: str = "sdt"
+    path: str = attribute("random", among=("random", "linear", "bezier"))
+    loss: str = fields.asked_loss("sdt")
     bn: str = "frozen"
     norm: str = "filter"
     policy: str = ""
     orthogonal: int = 0
     plane_seed: int = 0
-    t_train: int = 0
+    t_train: int = fields.t_train()
 
     @property
     def view(self) -> str:
@@ -217,14 +217,14 @@ class Curvature(Result):
     shifted_done: IntArray = fields.done(("direction", "base", "radius", "side"))
     center_sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     center_tet_loss: FloatArray = fields.tet_loss(("timestep",))
-    loss: str = "sdt"
+    loss: str = fields.asked_loss("sdt")
     policy: str = ""
     parameters: int = 0
     weight_norm: float = float("nan")
     gradient_norm: float = float("nan")
     note: str = ""
     plane_seed: int = 0
-    t_train: int = 0
+    t_train: int = fields.t_train()
 
 
 def default_timestep(result: Any) -> int:

@@ -8,8 +8,7 @@ infinity count as evaluated. The tool reads no attributes, so these say what the
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,8 +16,9 @@ import h5py
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.results.files import replacing
-from tetviz.results.hdf5 import FORMAT, load
+from tetviz.results.contents import Contents
+from tetviz.results.files import write_whole
+from tetviz.results.hdf5 import FORMAT, WANTED, contents_of, hdf5_image, result_of
 from tetviz.results.kinds import MEASURED, Surface
 from tetviz.results.schema import FloatArray, Provenance, Result
 
@@ -27,6 +27,7 @@ UNFILLED = -1.0
 
 # Any of these at the root makes a file one of that tool: a surface, a set of directions, a projected trajectory.
 _MARKS = ("xcoordinates", "xdirection", "proj_xcoord", "dir_file")
+_ARRAYS = frozenset(["xcoordinates", "ycoordinates", *(f"{s}_{q}" for s in ("train", "test") for q in ("loss", "acc"))])
 _ATTRIBUTES = ("bn", "norm", "policy", "orthogonal", "plane_seed", "t_train")
 _RECORDED = ("created", "tetviz_version", "checkpoint", "checkpoint_sha256", "label", "dataset", "split")
 _DIRECTIONS = re.compile(
@@ -56,7 +57,8 @@ def write_loss_landscape(path: str | Path, surface: Surface, loss: str, timestep
     key = loss_key(surface)
     arrays = {key: values, key.replace("loss", "acc"): 100 * surface.accuracy[plane, :, :, step]}
     seeds = surface.direction_seed[plane]
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+
+    def fill(file: h5py.File) -> None:
         # No direction file exists. The text says so to people; the tool itself never reads it back.
         file["dir_file"] = f"none: tetviz, plane seed {surface.plane_seed}, norm {surface.norm}".encode()
         file["xcoordinates"], file["ycoordinates"] = surface.x, surface.y
@@ -70,19 +72,29 @@ def write_loss_landscape(path: str | Path, surface: Surface, loss: str, timestep
             text = str(getattr(surface.provenance, name))
             file.attrs[name] = text.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0").decode()
 
+    write_whole(path, hdf5_image(fill))
+
 
 def looks_like_loss_landscape(path: str | Path) -> bool:
     """Whether a file is one of loss-landscape, by its content: a surface, but also directions or a projection."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            return _plain(file.attrs.get("format")) != FORMAT and any(mark in file for mark in _MARKS)
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError):
+        return _is_of_it(contents_of(path, WANTED | _ARRAYS))
+    except ResultError:
         return False
+
+
+def _is_of_it(contents: Contents) -> bool:
+    return contents.attributes.get("format") != FORMAT and any(mark in _names(contents) for mark in _MARKS)
+
+
+def _names(contents: Contents) -> set[str]:
+    return {*contents.places, *contents.texts, *contents.others}
 
 
 def load_any(path: str | Path) -> Result:
     """Reads a tetviz result, or a surface of loss-landscape."""
-    return read_loss_landscape(path) if looks_like_loss_landscape(path) else load(path)
+    contents = contents_of(path, WANTED | _ARRAYS)
+    return _surface(contents) if _is_of_it(contents) else result_of(contents)
 
 
 def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
@@ -100,20 +112,23 @@ def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
     Returns:
         A surface of one plane and one timestep; ``done`` is 0 where the file holds a value below 0.
     """
-    with _open(path) as file:
-        x, y = _axes(path, file)
-        split = next((each for each in ("train", "test") if f"{each}_loss" in file), None)
-        if split is None:
-            raise ResultError(f"{path}: holds no train_loss and no test_loss; its run has measured nothing yet")
-        values = _grid(path, file, f"{split}_loss", len(y), len(x))
-        known = f"{split}_acc" in file
-        percent = _grid(path, file, f"{split}_acc", len(y), len(x)) if known else np.full_like(values, np.nan)
-        own = {name: _plain(value) for name, value in file.attrs.items()}
-        names = [_text(file["dir_file"]) if "dir_file" in file else "", Path(path).name]
-    own = own if own.get("source") == "tetviz" else {}
-    loss = _noted(own, "loss", "sdt") if loss is None else loss
-    if loss not in ("sdt", "tet"):
+    if loss not in ("sdt", "tet", None):
         raise ValueError(f"loss {loss!r}: expected 'sdt' or 'tet'")
+    return _surface(contents_of(path, WANTED | _ARRAYS), loss)
+
+
+def _surface(contents: Contents, loss: str | None = None) -> Surface:
+    path, held = contents.path, _names(contents)
+    x, y = _axes(contents)
+    split = next((each for each in ("train", "test") if f"{each}_loss" in held), None)
+    if split is None:
+        raise ResultError(f"{path}: holds no train_loss and no test_loss; its run has measured nothing yet")
+    values = _grid(contents, f"{split}_loss", len(y), len(x))
+    known = f"{split}_acc" in held
+    percent = _grid(contents, f"{split}_acc", len(y), len(x)) if known else np.full_like(values, np.nan)
+    names = [contents.texts.get("dir_file", ""), path.name]
+    own = contents.attributes if contents.attributes.get("source") == "tetviz" else {}
+    loss = loss or _noted(own, "loss", "sdt")
     done = ~(values < 0)
     measured: dict[str, Any] = {name: np.full((1, *values.shape, 1), np.nan) for name in MEASURED}
     measured[f"{loss}_loss"][0, ..., 0] = np.where(done, values, np.nan)
@@ -123,77 +138,65 @@ def read_loss_landscape(path: str | Path, loss: str | None = None) -> Surface:
     recorded |= {"label": recorded["label"] or Path(recorded["checkpoint"] or path).stem, "split": split}
     named = {"orthogonal": 0, "plane_seed": -1, "t_train": timestep, **_from_names(names)}
     attributes = {name: _noted(own, name, cast(Any, named[name])) for name in _ATTRIBUTES}
-    return Surface(
-        plane=np.arange(1),
-        y=y,
-        x=x,
-        timestep=np.array([timestep]),
-        sample=np.arange(0),
-        calibration=np.arange(0),
-        axis=np.arange(2),
-        direction_seed=np.array([[_noted(own, f"{axis}_direction_seed", -1) for axis in "xy"]]),
-        axis_cosine=np.array([_noted(own, "axis_cosine", float("nan"))]),
-        **measured,
-        done=done[None].astype(np.int64),
-        loss=loss,
-        **attributes,
-        provenance=Provenance.from_texts(recorded),
-    )
-
-
-@contextmanager
-def _open(path: str | Path) -> Iterator[h5py.File]:
-    if not Path(path).is_file():
-        raise ResultError(f"{path}: no such file; expected an HDF5 surface file of loss-landscape")
     try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read as HDF5; is it a surface of loss-landscape, and whole?") from error
-    try:
-        with file:
-            yield file
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ResultError(f"{path}: damaged, it cannot be read ({reason}); get another copy") from error
+        return Surface(
+            plane=np.arange(1),
+            y=y,
+            x=x,
+            timestep=np.array([timestep]),
+            sample=np.arange(0),
+            calibration=np.arange(0),
+            axis=np.arange(2),
+            direction_seed=np.array([[_noted(own, f"{axis}_direction_seed", -1) for axis in "xy"]]),
+            axis_cosine=np.array([_noted(own, "axis_cosine", float("nan"))]),
+            **measured,
+            done=done[None].astype(np.int64),
+            loss=loss,
+            **attributes,
+            provenance=Provenance.from_texts(recorded),
+        )
+    except ValueError as error:
+        raise ResultError(f"{path}: holds what no surface has ({error}); get another copy") from error
 
 
-def _axes(path: str | Path, file: h5py.File) -> tuple[FloatArray, FloatArray]:
-    if "xcoordinates" not in file:
+def _axes(contents: Contents) -> tuple[FloatArray, FloatArray]:
+    path, held = contents.path, _names(contents)
+    if "xcoordinates" not in held:
         what = (
             "holds directions, not a surface; give the surface file, whose name goes on with _[xmin,xmax,nx]x["
-            if "xdirection" in file
+            if "xdirection" in held
             else "holds a projected trajectory, not a surface"
-            if "proj_xcoord" in file
+            if "proj_xcoord" in held
             else "has no xcoordinates, so it is no surface of loss-landscape, or its run stopped before the first point"
         )
         raise ResultError(f"{path}: {what}")
-    x = _numbers(path, file, "xcoordinates")
-    if "ycoordinates" not in file:
+    x = _numbers(contents, "xcoordinates")
+    if "ycoordinates" not in held:
         raise ResultError(
             f"{path}: is a line of {x.size} points (it has no ycoordinates), expected a surface; "
             "loss-landscape measures one with --y"
         )
-    y = _numbers(path, file, "ycoordinates")
+    y = _numbers(contents, "ycoordinates")
     for name, values in (("xcoordinates", x), ("ycoordinates", y)):
         if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             raise ResultError(f"{path}: {name} must be a list of finite numbers, got an array {values.shape}")
     return x, y
 
 
-def _grid(path: str | Path, file: h5py.File, name: str, rows: int, columns: int) -> FloatArray:
+def _grid(contents: Contents, name: str, rows: int, columns: int) -> FloatArray:
     # Flattened, an array that another tool declares as (ny, nx) has the same order.
-    values = _numbers(path, file, name, {(columns, rows), (rows, columns)})
+    values = _numbers(contents, name, {(columns, rows), (rows, columns)})
     return values.reshape(rows, columns)
 
 
-def _numbers(path: str | Path, file: h5py.File, name: str, shapes: set[tuple[int, ...]] | None = None) -> FloatArray:
-    data = file[name]
-    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiu":
+def _numbers(contents: Contents, name: str, shapes: set[tuple[int, ...]] | None = None) -> FloatArray:
+    path, place = contents.path, contents.places.get(name)
+    if place is None or place.dtype.kind not in "fiu":
         raise ResultError(f"{path}: {name} must be an array of numbers; it is no surface of loss-landscape")
-    if shapes is not None and data.shape not in shapes:
+    if shapes is not None and place.shape not in shapes:
         expected = " or ".join(map(str, sorted(shapes)))
-        raise ResultError(f"{path}: {name} has the shape {data.shape}, expected {expected} as the coordinates say")
-    return cast(FloatArray, data[...].astype(np.float64))
+        raise ResultError(f"{path}: {name} has the shape {place.shape}, expected {expected} as the coordinates say")
+    return cast(FloatArray, contents.read([name])[name].astype(np.float64))
 
 
 def _from_names(names: list[str]) -> dict[str, Any]:
@@ -215,15 +218,6 @@ def _both(values: list[str]) -> str:
     return values[0] if values[0] == values[1] else f"x: {values[0]}; y: {values[1]}"
 
 
-def _noted(own: dict[str, Any], name: str, default: D) -> D:
+def _noted(own: Mapping[str, Any], name: str, default: D) -> D:
     value = own.get(name, default)
     return value if type(value) is type(default) else default
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _text(data: Any) -> str:
-    value = data[()] if isinstance(data, h5py.Dataset) and data.shape == () else ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

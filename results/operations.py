@@ -7,9 +7,10 @@ from typing import ClassVar
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Result, array, named
+from tetviz.results.schema import FloatArray, IntArray, Result, attribute, named
 
-_count = partial(array, ("layer", "timestep"), "1", dtype="int64")
+_count = partial(fields.count, ("layer", "timestep"))
+_of_layers = partial(attribute, (), along="layer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,31 +54,30 @@ class OperationCounts(Result):
     spikes: IntArray = _count(long_name="spikes of neurons")
     never_fired: IntArray = _count(long_name="neurons that have not fired in steps 1..t for any sample")
     always_fired: IntArray = _count(long_name="neurons that have fired at each of the steps 1..t for every sample")
-    neurons: IntArray = fields.index(("layer",), long_name="neurons of the layer; 0 where it has none")
-    weights: IntArray = fields.index(("layer",), long_name="weights of the layer, biases not included")
-    static: IntArray = array(("layer",), "1", "1 where the input is the same bits at every step", dtype="int8")
-    foldable: IntArray = array(
+    neurons: IntArray = fields.count(("layer",), long_name="neurons of the layer; 0 where it has none")
+    weights: IntArray = fields.count(("layer",), long_name="weights of the layer, biases not included")
+    static: IntArray = fields.flag(("layer",), long_name="1 where the input is the same bits at every step")
+    foldable: IntArray = fields.flag(
         ("layer",),
-        "1",
-        "1 where the spikes behind a pooled or graded input are always known, or a batch norm folds into weights",
-        dtype="int8",
+        long_name="1 where the spikes behind a pooled or graded input are always known, or a batch norm folds into "
+        "weights",
     )
     accuracy: FloatArray = fields.accuracy(("timestep",))
     step_accuracy: FloatArray = fields.step_accuracy(("timestep",))
     sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     tet_loss: FloatArray = fields.tet_loss(("timestep",))
-    names: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
+    names: tuple[str, ...] = _of_layers()
+    modules: tuple[str, ...] = _of_layers()
+    inputs: tuple[str, ...] = _of_layers()
     warnings: tuple[str, ...] = ()
     not_counted: tuple[str, ...] = ()
     skip_zero_weights: int = 0
-    convention: str = "tet"
-    first_layer: str = "per-step"
-    pool: str = "fold"
-    norm: str = "fold"
+    convention: str = attribute("tet", among=("tet", "strict"))
+    first_layer: str = attribute("per-step", among=("per-step", "once"))
+    pool: str = attribute("fold", among=("fold", "mac"))
+    norm: str = attribute("fold", among=("fold", "charge"))
     cost: str = "45nm-fp32"
-    t_train: int = 0
+    t_train: int = fields.t_train()
 
     def to_frame(self) -> pd.DataFrame:
         """The counts as a table.

@@ -49,7 +49,7 @@ class ScalingCurve(Result):
     )
     outputs: FloatArray = array((*_BY_SAMPLE, "output_class"), "1", "output O(t) of step t alone", "float32")
     num_classes: int = 0
-    t_train: int = 0
+    t_train: int = fields.t_train()
     temporal_variance: float = float("nan")
     temporal_variance_all: float = float("nan")
     prefix_test: str = ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,15 +17,59 @@ import numpy.typing as npt
 import pandas as pd
 
 import tetviz
+from tetviz.results.plain import fits, read_json
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Settings = Mapping[str, Any]
 
 
-def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
-    """Declares an array field of a result; the metadata is the schema of its HDF5 data set."""
-    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype})
+def array(
+    dims: tuple[str, ...],
+    units: str,
+    long_name: str,
+    dtype: str = "float64",
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    rising: bool = False,
+) -> Any:
+    """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
+
+    Args:
+        least: the smallest value that it may hold; NaN is none.
+        most: the largest.
+        rising: whether its values are finite and rise strictly, as those of an axis do.
+    """
+    limits = {"least": least, "most": most, "rising": rising}
+    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, **limits})
+
+
+def attribute(
+    default: Any,
+    *,
+    among: tuple[str, ...] = (),
+    least: float = -math.inf,
+    most: float = math.inf,
+    along: str = "",
+) -> Any:
+    """Declares a plain attribute of a result that may not have any value of its type.
+
+    Args:
+        among: the texts that it may be; any by default.
+        least: the smallest number that it may be; NaN is none.
+        most: the largest.
+        along: the dimension that it has an entry for each position of.
+    """
+    return field(default=default, metadata={"among": among, "least": least, "most": most, "along": along})
+
+
+# Settings that numbers and words are made of; the others are shown as they are.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "training": {"loss": str, "switch": str, "seed": int, "lamb": float},
+    "network": {"name": str, "width": float, "options": Mapping[str, Any]},
+    "neurons": {"surrogate": str, "gamma": float},
+}
 
 
 @dataclass(frozen=True)
@@ -67,14 +112,19 @@ class Provenance:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, Any]) -> "Provenance":
-        """The inverse of :meth:`texts`; what is missing, or is no JSON where it should be, stays empty."""
+        """The inverse of :meth:`texts`; what is missing is empty.
+
+        Raises:
+            ValueError: a value is no text, no JSON where it should be, or JSON of something else.
+        """
         fields: dict[str, Any] = {}
         for name, kind in get_type_hints(cls).items():
             text = texts.get(name, "")
-            try:
-                fields[name] = recovered(text, kind)
-            except ValueError:
-                fields[name] = recovered("[]" if get_origin(kind) is tuple else "{}", kind)
+            empty = {str: "", tuple: "[]"}.get(get_origin(kind) or kind, "{}")
+            fields[name] = recovered(text or empty, kind, f"provenance {name}")
+            for setting, expected in _SETTINGS.get(name, {}).items():
+                if setting in fields[name] and not fits(fields[name][setting], expected):
+                    raise ValueError(f"provenance {name}: {setting} is {fields[name][setting]!r}")
         return cls(**fields)
 
 
@@ -86,21 +136,23 @@ class Result:
     provenance: Provenance = field(default_factory=Provenance, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Checks that every array has the shape that its dimensions say."""
-        fields, title = array_fields(type(self)), type(self).__name__
-        for name, schema in fields.items():
-            given = np.asarray(getattr(self, name))
-            values = given.astype(schema["dtype"], copy=False)
-            same = np.array_equal(values, given, equal_nan=values.dtype.kind == "f")
-            if not same or values.ndim != len(schema["dims"]):
-                expected = f"{schema['dtype']} over {schema['dims']}"
-                raise ValueError(f"{title}.{name}: expected {expected}, got {given.shape} of {given.dtype}")
-            object.__setattr__(self, name, values)
+        """Checks that every array has the shape that its dimensions say, and every value the type and its limits."""
+        title = type(self).__name__
+        for name, schema in array_fields(type(self)).items():
+            object.__setattr__(self, name, _checked_array(f"{title}.{name}", getattr(self, name), schema))
         sizes = self.sizes()
-        for name, schema in fields.items():
+        for name, schema in array_fields(type(self)).items():
             shape, expected_shape = getattr(self, name).shape, tuple(sizes[dim] for dim in schema["dims"])
             if shape != expected_shape:
                 raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
+        types = get_type_hints(type(self))
+        for each in dataclasses.fields(self):
+            if "dims" not in each.metadata and each.name != "provenance":
+                value = _checked_attribute(f"{title}.{each.name}", getattr(self, each.name), types[each.name], each)
+                object.__setattr__(self, each.name, value)
+                along = each.metadata.get("along")
+                if along and len(value) != sizes[along]:
+                    raise ValueError(f"{title}.{each.name}: expected {sizes[along]} entries, got {len(value)}")
 
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.
@@ -175,6 +227,36 @@ def named(
     return pd.concat([head, frame], axis=1)
 
 
+def _checked_array(name: str, given: Any, schema: Mapping[str, Any]) -> npt.NDArray[Any]:
+    given = np.asarray(given)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected numbers, got {given.dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        values: npt.NDArray[Any] = given.astype(schema["dtype"], copy=False)
+    same = np.array_equal(values, given, equal_nan=values.dtype.kind == "f")
+    if not same or values.ndim != len(schema["dims"]):
+        expected = f"{schema['dtype']} over {schema['dims']}"
+        raise ValueError(f"{name}: expected {expected}, got {given.shape} of {given.dtype}")
+    outside = values[(values < schema["least"]) | (values > schema["most"])]
+    if len(outside):
+        raise ValueError(f"{name}: expected values from {schema['least']} to {schema['most']}, got {outside[0]}")
+    if schema["rising"] and not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
+        raise ValueError(f"{name}: expected values that are finite and rise")
+    return values
+
+
+def _checked_attribute(name: str, value: Any, kind: Any, declared: "dataclasses.Field[Any]") -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    limits = declared.metadata
+    if not fits(value, kind):
+        raise ValueError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
+    if limits.get("among") and value not in limits["among"]:
+        raise ValueError(f"{name}: expected one of {', '.join(limits['among'])}, got {value!r}")
+    if limits and isinstance(value, int | float) and (value < limits["least"] or value > limits["most"]):
+        raise ValueError(f"{name}: expected a number from {limits['least']} to {limits['most']}, got {value}")
+    return float(value) if kind is float else value
+
+
 def array_fields(kind: type[Result]) -> dict[str, dict[str, Any]]:
     """The schema of a result type."""
     return {f.name: dict(f.metadata) for f in dataclasses.fields(kind) if "dims" in f.metadata}
@@ -185,25 +267,26 @@ def stored(value: Any) -> Any:
     return json.dumps(value, default=str) if isinstance(value, tuple | Mapping) else value
 
 
-def recovered(value: Any, kind: Any) -> Any:
+def recovered(value: Any, kind: Any, name: str) -> Any:
     """The inverse of :func:`stored`.
 
     Args:
         value: of a file.
         kind: type of the field.
+        name: of the field, for messages.
 
     Raises:
-        ValueError: a list or settings that are not JSON of one.
+        ValueError: it is of another type, or no JSON of a list or of settings where these are expected.
     """
-    container = get_origin(kind)
-    if container is None:
-        return value
-    found = json.loads(value) if isinstance(value, str) else value
-    if container is tuple and isinstance(found, list):
-        return tuple(tuple(entry) if isinstance(entry, list) else str(entry) for entry in found)
-    if container is not tuple and isinstance(found, dict):
-        return found
-    raise ValueError(f"expected JSON of {kind}, got {value!r}")
+    if get_origin(kind) is not None and isinstance(value, str):
+        value = _tuples(read_json(value, name)) if get_origin(kind) is tuple else read_json(value, name)
+    if not fits(value, kind):
+        raise ValueError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")
+    return value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def attribute_fields(kind: type[Result]) -> list[str]:

@@ -7,11 +7,12 @@ from typing import ClassVar
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import IntArray, Result, array, named
+from tetviz.results.schema import IntArray, Result, attribute, named
 
-_count = partial(array, ("layer", "timestep"), "1", dtype="int64")
-_of_neurons = partial(array, ("neuron", "timestep"), "1", dtype="int64")
-_of_layer = partial(array, ("layer",), "1", dtype="int64")
+_count = partial(fields.count, ("layer", "timestep"))
+_of_neurons = partial(fields.count, ("neuron", "timestep"))
+_of_layer = partial(fields.count, ("layer",))
+_number = partial(attribute, 0, least=0, most=2**56)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,29 +48,29 @@ class TrainingOperations(Result):
     inputs: IntArray = _of_layer(long_name="input elements of a sample and step")
     outputs: IntArray = _of_layer(long_name="outputs of a sample and step")
     weights: IntArray = _of_layer(long_name="weights of the layer, biases not included")
-    spiking: IntArray = array(("layer",), "1", "1 where every input element was 0 or 1, else 0", dtype="int8")
-    input_gradient: IntArray = array(("layer",), "1", "1 where the input takes a gradient, else 0", dtype="int8")
-    neurons: IntArray = array(("neuron",), "1", "neurons of the group", dtype="int64")
+    spiking: IntArray = fields.flag(("layer",), long_name="1 where every input element was 0 or 1, else 0")
+    input_gradient: IntArray = fields.flag(("layer",), long_name="1 where the input takes a gradient, else 0")
+    neurons: IntArray = fields.count(("neuron",), long_name="neurons of the group")
     responsive: IntArray = _of_neurons(long_name="neurons whose surrogate derivative is not 0")
     surrogate_mac: IntArray = _of_neurons(long_name="multiply-adds of the surrogate derivative")
     leak_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the leak carries back in time")
     reset_mac: IntArray = _of_neurons(long_name="multiply-adds of the gradient that the reset carries back in time")
-    names: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    neuron_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = attribute((), along="layer")
+    modules: tuple[str, ...] = attribute((), along="layer")
+    neuron_names: tuple[str, ...] = attribute((), along="neuron")
     not_counted: tuple[str, ...] = ()
-    loss: str = "tet"
-    bn: str = "frozen"
+    loss: str = attribute("tet", among=("sdt", "tet", "total"))
+    bn: str = attribute("frozen", among=("frozen", "batch"))
     cost: str = "45nm-fp32"
-    mac_pj: float = 4.6
-    ac_pj: float = 0.9
-    t_train: int = 0
-    parameters: int = 0
-    normalised: int = 0
+    mac_pj: float = attribute(4.6, least=0, most=1e12)
+    ac_pj: float = attribute(0.9, least=0, most=1e12)
+    t_train: int = fields.t_train()
+    parameters: int = _number()
+    normalised: int = _number()
     optimizer: str = ""
-    optimizer_mac: int = 0
-    train_batch_size: int = 0
-    train_samples: int = 0
+    optimizer_mac: int = _number()
+    train_batch_size: int = _number()
+    train_samples: int = _number()
     stages: tuple[tuple[int, int], ...] = ()
 
     def to_frame(self) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tetviz.results.files import replacing
+from tetviz.results.files import write_whole
 from tetviz.results.kinds import MEASURED, Surface
 
 HIDDEN_POINT = 2
@@ -58,8 +58,7 @@ def write_vtk(path: str | Path, surface: Surface, loss: str, timestep: int, plan
     _array(data, "vtkGhostType", np.where(finite, 0, HIDDEN_POINT).astype("u1"))
     _array(ElementTree.SubElement(piece, "Points"), "Points", points.astype("<f8"), NumberOfComponents="3")
     ElementTree.indent(root)
-    with replacing(path) as partial:
-        ElementTree.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=True)
+    write_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _array(parent: ElementTree.Element, name: str, values: Any, **attributes: str) -> None:

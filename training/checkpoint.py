@@ -7,6 +7,7 @@ of a foreign network names a function that builds it, which runs when the networ
 import argparse
 import dataclasses
 import hashlib
+import io
 import pickle
 import re
 import zipfile
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
-from tetviz.results import looks_like_result, replacing
+from tetviz.results import looks_like_result, write_whole
 from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
 
@@ -101,9 +102,9 @@ class Checkpoint:
         content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
         content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
-        with replacing(path) as partial:
-            torch.save(content, partial)
-        return Path(path)
+        written = io.BytesIO()
+        torch.save(content, written)
+        return write_whole(path, written.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":

@@ -1,5 +1,6 @@
 """A loss surface over the number of timesteps, as an animated GIF."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tetviz.figures.plots.style import paper_style
 from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import inches, points, text_lines
 from tetviz.figures.views.surface import surface_context
-from tetviz.results import Surface, replacing, writable_target
+from tetviz.results import Surface, writable_target, write_whole
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.names import network_name
 
@@ -67,17 +68,16 @@ def animate_timesteps(surface: Surface, path: str | Path, loss: str | None = Non
         for t, values in zip(steps, panels, strict=True):
             yield _indexed(_pixels(surface, loss, plane, t, values, scale), palette)
 
-    frames = drawn()
-    with replacing(writable_target(path, force=True)) as partial:
-        next(frames).save(
-            partial,
-            format="GIF",
-            save_all=True,
-            append_images=frames,
-            duration=[*[FRAME_MS] * (len(steps) - 1), LAST_FRAME_MS],
-            loop=0,
-        )
-    return path
+    target, frames, written = writable_target(path, force=True), drawn(), io.BytesIO()
+    next(frames).save(
+        written,
+        format="GIF",
+        save_all=True,
+        append_images=frames,
+        duration=[*[FRAME_MS] * (len(steps) - 1), LAST_FRAME_MS],
+        loop=0,
+    )
+    return write_whole(target, written.getvalue())
 
 
 def _palette(pixels: Pixels) -> Pixels:

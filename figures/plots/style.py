@@ -1,5 +1,6 @@
 """How figures look and how they are saved: colours, sizes, a style for print, deterministic files."""
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from tetviz.errors import OutputError
 from tetviz.figures.plots.venues import venue
-from tetviz.results import replacing, writable_target
+from tetviz.results import writable_target, write_whole
 
 DPI = 200
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -116,6 +117,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         raise OutputError(
             f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another name"
         )
-    with replacing(writable_target(path, force=True)) as partial, paper_style():
-        figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
-    return path
+    target, drawn = writable_target(path, force=True), io.BytesIO()
+    with paper_style():
+        figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+    return write_whole(target, drawn.getvalue())

@@ -19,6 +19,7 @@ from tetviz.figures.report.colours import ON_DARK
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import all_warnings, findings, origin
 from tetviz.figures.report.sections import Memory, sections
+from tetviz.results.contents import digest_of
 from tetviz.results.loss_landscape import load_any
 
 TITLE = "What was measured"
@@ -46,12 +47,6 @@ def read_source(path: str | Path) -> Source:
         except OSError as error:
             raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
     raise ResultError(f"{path}: changes faster than it can be read; try again")
-
-
-def digest_of(path: str | Path) -> str:
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def render_report(

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import math
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -591,10 +592,7 @@ def test_an_existing_file_is_kept_without_force_and_whole_after_a_failure(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(h5py.Group, "__setitem__", full)
-        patch.setattr(h5py.Group, "create_dataset", full)
-        patch.setattr(ElementTree.ElementTree, "write", full)
-        patch.setattr(pd.DataFrame, "to_csv", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(OutputError, match="No space left"):
             export_result(path, tilted(2, 3), to, force=True)
     assert path.read_text() == "precious"
