@@ -5,8 +5,24 @@ Misuse of the Python API raises ``ValueError`` or ``TypeError`` instead.
 """
 
 import difflib
-from collections.abc import Iterable
+import pickle
+import struct
+import tokenize
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
+
+# What libraries raise of bytes that are not what they should be.
+UNREADABLE = (
+    *(OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
+    *(AssertionError, MemoryError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError),
+    pickle.UnpicklingError,
+)
+_CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of a terminal, of the direction of a text, halves of characters, lines
+_JOINERS = "\u200c\u200d"
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -52,6 +68,37 @@ class OutputError(TetvizError):
 
 class TrainingError(TetvizError):
     """A training run that cannot go on: a loss that is not finite, settings that do not match."""
+
+
+def printable(text: str) -> str:
+    """A text of somebody else's as one line that a terminal shows and does not obey."""
+    controls = {c for c in text if unicodedata.category(c) in _CONTROLS and c not in _JOINERS}
+    return "".join(c.encode("unicode_escape").decode() if c in controls else c for c in text) if controls else text
+
+
+def reason(error: BaseException) -> str:
+    """What a library says is wrong, as part of a message of one line."""
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    said = getattr(error, "strerror", None) or str(error).strip()
+    return printable(next(iter(said.splitlines()), "") or type(error).__name__)
+
+
+@contextmanager
+def reading(what: object, kind: type[TetvizError], cure: str) -> Iterator[None]:
+    """Reads what a library reads, which may raise anything of damaged bytes; it becomes one line of an error of ours.
+
+    Args:
+        what: the file.
+        kind: the error to raise.
+        cure: what to do.
+    """
+    try:
+        yield
+    except TetvizError:
+        raise
+    except UNREADABLE as error:
+        raise kind(f"{what}: cannot be read ({reason(error)}); {cure}") from error
 
 
 class ForeignCode:

@@ -10,7 +10,7 @@ import click
 
 from tetviz.commands import COMMANDS
 from tetviz.commands.console import note
-from tetviz.errors import unknown
+from tetviz.errors import UNREADABLE, reason, unknown
 
 
 class Command(click.Command):
@@ -56,9 +56,8 @@ def _take_defaults(ctx: click.Context, _: click.Parameter, path: Path | None) ->
         return
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise click.UsageError(f"--config {path}: cannot be read ({reason})") from error
+    except UNREADABLE as error:
+        raise click.UsageError(f"--config {path}: cannot be read ({reason(error)})") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise click.UsageError(f"--config {path}: {name} stands in no table; options stand below [COMMAND]")

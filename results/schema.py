@@ -66,10 +66,29 @@ def attribute(
 
 # Settings that numbers and words are made of; the others are shown as they are.
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "training": {"loss": str, "switch": str, "seed": int, "lamb": float},
+    "training": {
+        **dict.fromkeys(("loss", "switch", "optimizer", "precision", "lr_schedule"), str),
+        **dict.fromkeys(("seed", "batch_size"), int),
+        **dict.fromkeys(("lamb", "phi", "lr", "weight_decay", "momentum", "val_fraction"), float),
+        **dict.fromkeys(("stages", "augment"), list[str]),
+    },
     "network": {"name": str, "width": float, "options": Mapping[str, Any]},
     "neurons": {"surrogate": str, "gamma": float},
 }
+
+
+def check_settings(what: str, settings: Settings) -> None:
+    """Checks the types of the settings that numbers and words are made of.
+
+    Args:
+        what: ``training``, ``network`` or ``neurons``.
+
+    Raises:
+        ValueError: a setting is of another type.
+    """
+    for name, expected in _SETTINGS.get(what, {}).items():
+        if name in settings and not fits(settings[name], expected):
+            raise ValueError(f"{what}: {name} is {settings[name]!r}")
 
 
 @dataclass(frozen=True)
@@ -122,9 +141,7 @@ class Provenance:
             text = texts.get(name, "")
             empty = {str: "", tuple: "[]"}.get(get_origin(kind) or kind, "{}")
             fields[name] = recovered(text or empty, kind, f"provenance {name}")
-            for setting, expected in _SETTINGS.get(name, {}).items():
-                if setting in fields[name] and not fits(fields[name][setting], expected):
-                    raise ValueError(f"provenance {name}: {setting} is {fields[name][setting]!r}")
+            check_settings(name, fields[name])
         return cls(**fields)
 
 

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tetviz.errors import ResultError, TetvizError, unknown
+from tetviz.errors import ResultError, TetvizError, reading, unknown
 from tetviz.results import OperationCounts
+from tetviz.results.contents import open_regular
+from tetviz.results.plain import read_json
 from tetviz.results.schema import FloatArray
 
 
@@ -190,13 +192,15 @@ def cost_text(cost: CostModel) -> str:
 
 def cost_of(counts: OperationCounts) -> CostModel:
     """The cost model that counts name, the reverse of :func:`cost_text`."""
-    if not counts.cost.startswith("{"):
-        return load_cost(counts.cost)
+    if counts.cost in COSTS:
+        return COSTS[counts.cost]
     try:
-        stored: dict[str, Any] = json.loads(counts.cost)
+        # Neither the name of a file, which may be any of this machine, nor numbers that a model cannot have.
+        stored = read_json(counts.cost, "it")
         memory = stored.pop("memory", None)
-        return CostModel(**stored, memory=None if memory is None else MemoryModel(**memory))
-    except (ValueError, TypeError) as error:
+        model = None if memory is None else _build(MemoryModel, memory, "memory.")
+        return _build(CostModel, stored | {"memory": model}, "")
+    except (ValueError, TypeError, AttributeError, TetvizError) as error:
         raise ResultError(f"the cost model of these counts cannot be read: {error}; measure again") from error
 
 
@@ -264,19 +268,17 @@ def quantised_mac(activation_bits: int) -> float:
 def _read(file: Path) -> CostModel:
     if file.suffix != ".toml":
         raise TetvizError(f"{unknown('cost model', str(file), COSTS)}; or name a .toml file")
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TetvizError(f"{file}: no such cost model file; known models: {', '.join(COSTS)}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TetvizError(f"{file}: not a readable TOML file: {error}") from error
+    if not file.exists():
+        raise TetvizError(f"{file}: no such cost model file; known models: {', '.join(COSTS)}")
+    with reading(file, TetvizError, "expected a TOML file"), open_regular(file) as content:
+        table = tomllib.load(content)
     try:
         memory = table.get("memory")
         if isinstance(memory, dict):
             table["memory"] = _build(MemoryModel, memory, "memory.")
         elif memory is not None:
             table["memory"] = _memory(memory)
-        if table.get("name") in COSTS:
+        if isinstance(table.get("name"), str) and table["name"] in COSTS:
             raise ValueError(f"name {table['name']!r} is that of a built-in model; choose another")
         return _build(CostModel, table, "")
     except (ValueError, TetvizError) as error:

@@ -6,39 +6,30 @@ of a foreign network names a function that builds it, which runs when the networ
 
 import argparse
 import dataclasses
-import hashlib
 import io
 import pickle
 import re
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
-from tetviz.errors import CheckpointError
+from tetviz.errors import UNREADABLE, CheckpointError, reason
 from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
 from tetviz.results import looks_like_result, write_whole
+from tetviz.results.contents import digest_of
+from tetviz.results.plain import MOST_TIMESTEPS, check_plain, fits
+from tetviz.results.schema import check_settings
 from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
 
 FORMAT = "tetviz-checkpoint"
 FORMAT_VERSION = 1
-
-# What unpickling and unzipping damaged bytes may raise beside UnpicklingError and OSError.
-_UNREADABLE = (
-    RuntimeError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_PRECISIONS = (torch.float32, torch.float64)  # of weights that networks run in
 
 
 @dataclass(frozen=True)
@@ -103,7 +94,7 @@ class Checkpoint:
         content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
         content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
         written = io.BytesIO()
-        torch.save(content, written)
+        torch.save(_canonical(content, {}), written)
         return write_whole(path, written.getvalue())
 
     @classmethod
@@ -123,15 +114,15 @@ class Checkpoint:
         _check_header(path, content)
         try:
             values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-            foreign = "factory" in content["spec"]
-            spec = ForeignSpec.from_dict(content["spec"]) if foreign else ModelSpec(**content["spec"])
+            _check_values(values)
+            spec = _spec_of(values["spec"])
             checkpoint = cls(**{**values, "spec": spec})
-            DataSpec(**{"name": "", **checkpoint.data})
+            DataSpec(**{"name": "", **_typed(DataSpec, checkpoint.data)})
+            _check_sizes(path, checkpoint)
             # What a foreign network expects is known when it is built, see model().
             expected = checkpoint.state if isinstance(spec, ForeignSpec) else _expected(spec)
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: damaged, its description cannot be used ({error})") from error
-        _check_records(path, checkpoint)
+        except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(f"{path}: damaged, its description cannot be used ({reason(error)})") from error
         check_state(path, expected, checkpoint.state)
         return checkpoint
 
@@ -196,8 +187,7 @@ def file_sha256(path: str | Path) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of(path)
 
 
 def _read(path: Path, legacy: bool = False) -> Any:
@@ -226,8 +216,10 @@ def _read(path: Path, legacy: bool = False) -> Any:
             "torch.load(..., weights_only=True) must read"
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except _UNREADABLE as error:
+        raise CheckpointError(f"{path}: cannot be read ({reason(error)})") from error
+    except CheckpointError:
+        raise
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: damaged, or no torch file: no checkpoint can be read from it") from error
 
 
@@ -240,9 +232,14 @@ def _is_legacy(path: Path) -> bool:
 
 def _is_whole(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
         # Where the bit for a folder is set, torch reads nothing and leaves the tensor's memory as it was.
-        folders = any(member.external_attr & 0x10 for member in archive.infolist())
-        return not folders and archive.testzip() is None
+        folders = any(member.external_attr & 0x10 for member in members)
+        # torch packs nothing, so its members are not larger than the file, and each has its own name.
+        packed = any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in members)
+        larger = sum(member.file_size for member in members) > path.stat().st_size
+        twice = len({member.filename for member in members}) < len(members)
+        return not (folders or packed or larger or twice) and archive.testzip() is None
 
 
 def _check_header(path: str | Path, content: Any) -> None:
@@ -259,14 +256,59 @@ def _check_header(path: str | Path, content: Any) -> None:
         )
 
 
-def _check_records(path: str | Path, checkpoint: Checkpoint) -> None:
-    for name, kind in (("training", dict), ("data", dict), ("resume", dict), ("history", list), ("epoch", int)):
-        if not isinstance(getattr(checkpoint, name), kind):
-            raise CheckpointError(f"{path}: damaged, its {name} is not a {kind.__name__}")
-    if not all(isinstance(record, dict) for record in checkpoint.history):
-        raise CheckpointError(f"{path}: damaged, its history is not a list of dictionaries")
-    if not isinstance(checkpoint.timesteps, int) or checkpoint.timesteps < 1:
-        raise CheckpointError(f"{path}: damaged, timesteps is {checkpoint.timesteps!r}, expected 1 or more")
+def _canonical(value: Any, texts: dict[str, str]) -> Any:
+    # Equal contents give equal bytes: pickle writes an object that it has met before in another way than its equal.
+    if isinstance(value, Mapping):
+        return {_canonical(name, texts): _canonical(each, texts) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_canonical(each, texts) for each in value])
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    return texts.setdefault(value, value) if type(value) is str else value
+
+
+def _spec_of(values: dict[str, Any]) -> ModelSpec | ForeignSpec:
+    if "factory" not in values:
+        return ModelSpec(**_typed(ModelSpec, values))
+    return ForeignSpec.from_dict({**_typed(ForeignSpec, values, but=("calling",)), "calling": values["calling"]})
+
+
+def _typed(kind: type[Any], values: dict[str, Any], but: tuple[str, ...] = ()) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in but and not fits(value, hints[name]):
+            raise ValueError(f"its {name} is {value!r}, expected {getattr(hints[name], '__name__', hints[name])}")
+    return values
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    hints = get_type_hints(Checkpoint) | {"spec": dict[str, Any]}
+    for name, value in values.items():
+        if name in ("spec", "training", "data", "history"):
+            check_plain(value, f"its {name}")
+        if not fits(value, hints[name]):
+            raise ValueError(f"its {name} is of type {type(value).__name__}, or holds something else than it should")
+    check_settings("training", values["training"])
+    for record in values["history"]:
+        check_settings("training", record)
+    if not 1 <= values["timesteps"] <= MOST_TIMESTEPS or not values["epoch"] >= 0:
+        raise ValueError(
+            f"timesteps is {values['timesteps']!r} and epoch {values['epoch']!r}, expected 1 to {MOST_TIMESTEPS:,} and "
+            "0 or more"
+        )
+
+
+def _check_sizes(path: str | Path, checkpoint: Checkpoint) -> None:
+    # Before a network of that size is built: each weight takes its place in the file, each layer has one.
+    size, declared = Path(path).stat().st_size, 0
+    for tensor in checkpoint.state.values():
+        declared += tensor.numel() * tensor.element_size()
+    if declared > size:
+        raise ValueError(f"its weights are said to take {declared:,} bytes, the file has {size:,}")
+    options = checkpoint.spec.options if isinstance(checkpoint.spec, ModelSpec) else {}
+    depth = options.get("depth", 0)
+    if isinstance(depth, int) and depth > len(checkpoint.state):
+        raise ValueError(f"its network is said to be {depth:,} layers deep, it has {len(checkpoint.state):,} weights")
 
 
 def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
@@ -284,6 +326,11 @@ def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> No
     for name, tensor in state.items():
         if tensor.is_floating_point() != expected[name].is_floating_point() or tensor.device.type != "cpu":
             raise CheckpointError(f"{path}: damaged, {name} holds {tensor.dtype}, expected {expected[name].dtype}")
+        if tensor.is_floating_point() and tensor.dtype not in _PRECISIONS:
+            raise CheckpointError(
+                f"{path}: {name} holds {tensor.dtype}, networks run in float32 and float64; convert the weights with "
+                ".float()"
+            )
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {tuple(tensor.shape)}, the network expects {tuple(expected[name].shape)}"

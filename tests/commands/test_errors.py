@@ -5,6 +5,7 @@ import pickle
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cli_runs import bytes_in, refused, run
 from PIL import Image
 
 from tetviz.errors import CheckpointError
+from tetviz.models import ModelSpec, build
 from tetviz.training import Checkpoint
 
 TRAIN = ("train", "--width", 0.0625, "--timesteps", 1, "--epochs", 1)
@@ -151,6 +153,27 @@ def changed(content: dict[str, Any], part: str, name: str, value: Any) -> None:
     content[part][name] = value
 
 
+HALVES = [torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+def cast_to(content: dict[str, Any], dtype: torch.dtype) -> None:
+    content["state"] = {k: v.to(dtype) if v.is_floating_point() else v for k, v in content["state"].items()}
+
+
+def wide(content: dict[str, Any], width: float) -> None:
+    content["spec"]["width"] = width
+    with torch.device("meta"):
+        expected = build(ModelSpec(**content["spec"])).state_dict()
+    content["state"] = {name: torch.zeros((), dtype=each.dtype).expand(each.shape) for name, each in expected.items()}
+
+
+def unfolding(depth: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(depth):
+        inner = [inner, inner]
+    return inner
+
+
 FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "newer": lambda c: c.update(format_version=99),
     "no version": lambda c: c.pop("format_version"),
@@ -178,6 +201,30 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "data sensor": lambda c: changed(c, "data", "sensor", [1]),
     "data text": lambda c: c.update(data="digits"),
     "no data": lambda c: c.update(data={}),
+    **{
+        f"{name} {value!r}": partial(changed, part="spec", name=name, value=value)
+        for name in ("name", "norm", "neuron", "reset", "surrogate")
+        for value in (3, None, ["x"], {})
+    },
+    **{
+        f"data name {value!r}": partial(changed, part="data", name="name", value=value)
+        for value in (3, None, ["digits"])
+    },
+    **{
+        f"timesteps {value!r}": partial(lambda c, value: c.update(timesteps=value), value=value)
+        for value in (10**9, 2**70, True, 1.0, float("nan"), None)
+    },
+    **{str(dtype): partial(cast_to, dtype=dtype) for dtype in HALVES},
+    "depth": lambda c: c["spec"].update(name="cifar-resnet", options={"depth": 600_002}),
+    "no numbers behind a width": lambda c: wide(c, 300.0),
+    "options that are no options": lambda c: changed(c, "spec", "options", [1]),
+    "an image of any size": lambda c: changed(c, "data", "image_size", 10**9),
+    "history of text": lambda c: c.update(history=[{"loss": 3}]),
+    "settings that hold themselves": lambda c: c["training"].update(more=c["training"]),
+    "settings that unfold": lambda c: c["training"].update(more=unfolding(60)),
+    "settings with tuples for names": lambda c: c["training"].update({("a", 1): 2}),
+    "settings of tensors": lambda c: c["training"].update(seed=torch.zeros(1)),
+    "a seed that is text": lambda c: c["training"].update(seed="x"),
 }
 
 

@@ -1,7 +1,5 @@
 """Images kept in memory: the class, scikit-learn's digits, and a user's arrays in an .npz file."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,8 @@ from torch import Tensor
 
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
-from tetviz.training.data.dataset import DataSpec, LabelledDataset, reason, resize, split_validation
+from tetviz.training.data import npy
+from tetviz.training.data.dataset import DataSpec, LabelledDataset, resize, split_validation
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 1_000_000
@@ -102,18 +101,11 @@ def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Reads the arrays that :func:`load_npz` knows, without running pickles."""
     how = "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)"
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: expected an .npz file of four arrays, got a single array: {how}")
-            missing = [name for name in NPZ_ARRAYS if name not in archive.files]
-            if missing:
-                found = ", ".join(archive.files) or "none"
-                raise DataError(f"{path}: there is no array {', '.join(missing)} (found: {found}): {how}")
-            return {name: archive[name] for name in (*NPZ_ARRAYS, "classes") if name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not an .npz file of plain arrays ({reason(error)}): {how}") from error
+    found = npy.names_in(path, how)
+    missing = [name for name in NPZ_ARRAYS if name not in found]
+    if missing:
+        raise DataError(f"{path}: there is no array {', '.join(missing)} (found: {', '.join(found) or 'none'}): {how}")
+    return npy.read_npz(path, (*NPZ_ARRAYS, "classes"), how)
 
 
 def channel_statistics(images_NCHW: npt.NDArray[np.uint8], white: int = 255) -> tuple[list[float], list[float]]:

@@ -1,5 +1,6 @@
 """What every data set is: its description, its base class, the choice and the split of its samples."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
+from tetviz.errors import reason as reason
+from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.results.schema import IntArray
 
 FRAMINGS = ("time", "count")
+MOST_PIXELS = 16_384  # of a side
 DOWNLOAD = "run the same command with --download"
 
 
@@ -47,13 +51,13 @@ class DataSpec:
         """Checks the values and makes the sensor a tuple of plain integers."""
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
-        for field in ("image_size", "frames", "split_seed"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} must not be negative, got {getattr(self, field)}")
+        for field, most in (("image_size", MOST_PIXELS), ("frames", MOST_TIMESTEPS), ("split_seed", math.inf)):
+            if not 0 <= getattr(self, field) <= most:
+                raise ValueError(f"{field} must be from 0 to {most}, got {getattr(self, field)}")
         if self.framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
-        if self.sensor and (len(self.sensor) != 2 or min(self.sensor) < 1):
-            raise ValueError(f"sensor must be a height and a width in pixels, got {self.sensor}")
+        if self.sensor and (len(self.sensor) != 2 or not 1 <= min(self.sensor) <= max(self.sensor) <= MOST_PIXELS):
+            raise ValueError(f"sensor must be a height and a width, up to {MOST_PIXELS} pixels, got {self.sensor}")
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain values, which ``DataSpec(**it)`` takes back."""
@@ -108,11 +112,6 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One sample."""
         raise NotImplementedError
-
-
-def reason(error: Exception) -> str:
-    """What another library says is wrong, as part of a message of one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
-from tetviz.training.data.dataset import FRAMINGS, DataSpec, LabelledDataset, reason, resize, split_validation
+from tetviz.training.data.dataset import FRAMINGS, DataSpec, LabelledDataset, resize, split_validation
 from tetviz.training.data.folders import class_names, find_samples
+from tetviz.training.data.npy import read_npy
 
 EventArray = npt.NDArray[Any]
 
@@ -154,11 +155,11 @@ class EventFolder(EventDataset):
 
 def read_events(path: str | Path) -> EventArray:
     """Reads a recording, without running pickles."""
+    events: EventArray = read_npy(path, "save a recording of events with numpy.save")
     try:
-        events: EventArray = np.load(path, allow_pickle=False)
         check_fields(events)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a recording of events ({reason(error)}): save one with numpy.save") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not a recording of events ({error}): save one with numpy.save") from error
     return events
 
 

@@ -1,7 +1,6 @@
 """Image data sets: torchvision's, and a user's folder per class."""
 
 import contextlib
-import pickle
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tetviz.errors import DataError
+from tetviz.errors import UNREADABLE, DataError, reading
+from tetviz.results.contents import open_regular
 from tetviz.training.data.arrays import ArrayImages
 from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, resize
 from tetviz.training.data.folders import class_names, find_samples
@@ -52,11 +52,12 @@ class FolderImages(LabelledDataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One image."""
+        path = self.paths[index]
         try:
-            with Image.open(self.paths[index]) as image:
+            with reading(path, DataError, "replace this image"), open_regular(path) as file, Image.open(file) as image:
                 pixels_HWC = np.array(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{self.paths[index]}: cannot be read as an image ({reason(error)}): replace it") from error
+        except Image.DecompressionBombError as error:
+            raise DataError(f"{path}: cannot be read as an image ({reason(error)}): replace it") from error
         x_CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1).float() / 255
         return (centred(x_CHW, self.image_size) - self.mean_C11) / self.std_C11, int(self.labels[index])
 
@@ -77,10 +78,15 @@ def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledData
     try:
         with contextlib.redirect_stdout(sys.stderr):
             found = getattr(import_torchvision().datasets, kind)(root, train=split == "train", download=download)
-    except (RuntimeError, ValueError, AssertionError, OSError, EOFError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         cure = "check the connection and the place" if download else f"to fetch it, {DOWNLOAD}"
         raise DataError(f"data set {spec.name!r}: not readable in {root / place} ({reason(error)}): {cure}") from error
     images = torch.as_tensor(found.data)
+    if len(images) != len(found.targets) or not images.numel():
+        raise DataError(
+            f"data set {spec.name!r}: {root / place} holds {len(images)} images and {len(found.targets)} labels; fetch "
+            f"it anew, {DOWNLOAD}"
+        )
     images_NCHW = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
     return ArrayImages(spec, images_NCHW, found.targets, found.classes, *PUBLISHED[spec.name])
 
@@ -92,7 +98,7 @@ def load_imagenet(spec: DataSpec, split: str, download: bool) -> LabelledDataset
     try:
         found = imagenet.ImageNet(root, split="train" if split == "train" else "val")
         names = imagenet.load_meta_file(root)[0]
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"data set 'imagenet': not readable in {root} ({reason(error)}): put "
             "ILSVRC2012_devkit_t12.tar.gz and the images there, from https://image-net.org "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.errors import DataError
+from tetviz.errors import UNREADABLE, DataError
 from tetviz.results.schema import IntArray
 from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, split_validation
 from tetviz.training.data.events import TEST_SHARE, EventArray, EventDataset
@@ -50,7 +50,7 @@ class TonicEvents(EventDataset):
         """One recording as it is."""
         try:
             events: EventArray = self.recordings[self.positions[index]][0]
-        except (OSError, ValueError, IndexError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{self.source(index)}: tonic cannot read it ({reason(error)}): fetch it anew") from error
         return events
 
@@ -75,7 +75,7 @@ def load_tonic(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             recordings = base(str(root), **arguments) if download else _present(base)(str(root), **arguments)
-    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
+    except (*UNREADABLE, ImportError) as error:
         cure = "check the connection and the place" if download else f"to fetch it anew, {DOWNLOAD}"
         raise DataError(
             f"data set {spec.name!r}: not readable in {root / known.kind} ({reason(error)}): {cure}"
