@@ -85,12 +85,13 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(what: object, kind: type[TetvizError], cure: str) -> Iterator[None]:
+def reading(what: object, kind: type[TetvizError], trouble: str, cure: str) -> Iterator[None]:
     """Reads what a library reads, which may raise anything of damaged bytes; it becomes one line of an error of ours.
 
     Args:
         what: the file.
         kind: the error to raise.
+        trouble: what is the matter then, such as ``not an .npz file``.
         cure: what to do.
     """
     try:
@@ -98,7 +99,7 @@ def reading(what: object, kind: type[TetvizError], cure: str) -> Iterator[None]:
     except TetvizError:
         raise
     except UNREADABLE as error:
-        raise kind(f"{what}: cannot be read ({reason(error)}); {cure}") from error
+        raise kind(f"{what}: {trouble} ({reason(error)}): {cure}") from error
 
 
 class ForeignCode:

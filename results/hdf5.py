@@ -5,6 +5,7 @@ then writes points straight into those places: HDF5 metadata never changes, so a
 leaves a file that opens.
 """
 
+import reprlib
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -182,10 +183,11 @@ def _kind(contents: Contents) -> type[Result]:
         raise ResultError(f"{path}: is an HDF5 file, but not a tetviz result (no attribute format={FORMAT!r})")
     version, kind = head.get("format_version"), head.get("kind")
     if type(version) is not int or version < 1 or not isinstance(kind, str):
-        raise ResultError(f"{path}: damaged, its attributes format_version and kind are {version!r} and {kind!r}")
+        found = f"{reprlib.repr(version)} and {reprlib.repr(kind)}"
+        raise ResultError(f"{path}: damaged, its attributes format_version and kind are {found}")
     if version > FORMAT_VERSION or kind not in KINDS:
         raise ResultError(
-            f"{path}: holds a result of kind {kind!r} in format version {version}; this tetviz reads "
+            f"{path}: holds a result of kind {reprlib.repr(kind)} in format version {version}; this tetviz reads "
             f"{', '.join(sorted(KINDS))} up to version {FORMAT_VERSION}: update tetviz"
         )
     return KINDS[kind]

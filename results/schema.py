@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import platform
+import reprlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def check_settings(what: str, settings: Settings) -> None:
     """
     for name, expected in _SETTINGS.get(what, {}).items():
         if name in settings and not fits(settings[name], expected):
-            raise ValueError(f"{what}: {name} is {settings[name]!r}")
+            raise ValueError(f"{what}: {name} is {reprlib.repr(settings[name])}")
 
 
 @dataclass(frozen=True)
@@ -266,9 +267,9 @@ def _checked_attribute(name: str, value: Any, kind: Any, declared: "dataclasses.
     value = value.item() if isinstance(value, np.generic) else value
     limits = declared.metadata
     if not fits(value, kind):
-        raise ValueError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
+        raise ValueError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {reprlib.repr(value)}")
     if limits.get("among") and value not in limits["among"]:
-        raise ValueError(f"{name}: expected one of {', '.join(limits['among'])}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(limits['among'])}, got {reprlib.repr(value)}")
     if limits and isinstance(value, int | float) and (value < limits["least"] or value > limits["most"]):
         raise ValueError(f"{name}: expected a number from {limits['least']} to {limits['most']}, got {value}")
     return float(value) if kind is float else value
@@ -298,7 +299,7 @@ def recovered(value: Any, kind: Any, name: str) -> Any:
     if get_origin(kind) is not None and isinstance(value, str):
         value = _tuples(read_json(value, name)) if get_origin(kind) is tuple else read_json(value, name)
     if not fits(value, kind):
-        raise ValueError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")
+        raise ValueError(f"{name} is {reprlib.repr(value)}, expected {getattr(kind, '__name__', kind)}")
     return value
 
 

@@ -270,7 +270,7 @@ def _read(file: Path) -> CostModel:
         raise TetvizError(f"{unknown('cost model', str(file), COSTS)}; or name a .toml file")
     if not file.exists():
         raise TetvizError(f"{file}: no such cost model file; known models: {', '.join(COSTS)}")
-    with reading(file, TetvizError, "expected a TOML file"), open_regular(file) as content:
+    with reading(file, TetvizError, "not a readable TOML file", "mend it"), open_regular(file) as content:
         table = tomllib.load(content)
     try:
         memory = table.get("memory")

@@ -9,6 +9,7 @@ import dataclasses
 import io
 import pickle
 import re
+import reprlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -118,6 +119,7 @@ class Checkpoint:
             spec = _spec_of(values["spec"])
             checkpoint = cls(**{**values, "spec": spec})
             DataSpec(**{"name": "", **_typed(DataSpec, checkpoint.data)})
+            _check_named(path, checkpoint.state)
             _check_sizes(path, checkpoint)
             # What a foreign network expects is known when it is built, see model().
             expected = checkpoint.state if isinstance(spec, ForeignSpec) else _expected(spec)
@@ -277,12 +279,14 @@ def _typed(kind: type[Any], values: dict[str, Any], but: tuple[str, ...] = ()) -
     hints = get_type_hints(kind)
     for name, value in values.items():
         if name not in but and not fits(value, hints[name]):
-            raise ValueError(f"its {name} is {value!r}, expected {getattr(hints[name], '__name__', hints[name])}")
+            raise ValueError(
+                f"its {name} is {reprlib.repr(value)}, expected {getattr(hints[name], '__name__', hints[name])}"
+            )
     return values
 
 
 def _check_values(values: dict[str, Any]) -> None:
-    hints = get_type_hints(Checkpoint) | {"spec": dict[str, Any]}
+    hints = get_type_hints(Checkpoint) | {"spec": dict[str, Any], "state": Any}
     for name, value in values.items():
         if name in ("spec", "training", "data", "history"):
             check_plain(value, f"its {name}")
@@ -293,7 +297,7 @@ def _check_values(values: dict[str, Any]) -> None:
         check_settings("training", record)
     if not 1 <= values["timesteps"] <= MOST_TIMESTEPS or not values["epoch"] >= 0:
         raise ValueError(
-            f"timesteps is {values['timesteps']!r} and epoch {values['epoch']!r}, expected 1 to {MOST_TIMESTEPS:,} and "
+            f"timesteps is {values['timesteps']} and epoch {values['epoch']}, expected 1 to {MOST_TIMESTEPS:,} and "
             "0 or more"
         )
 
@@ -311,11 +315,15 @@ def _check_sizes(path: str | Path, checkpoint: Checkpoint) -> None:
         raise ValueError(f"its network is said to be {depth:,} layers deep, it has {len(checkpoint.state):,} weights")
 
 
-def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
-    """Checks that weights are those of a network, and finite."""
+def _check_named(path: str | Path, state: Any) -> None:
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(t, Tensor) and t.layout == torch.strided for t in state.values()):
         raise CheckpointError(f"{path}: damaged, its state is not a dictionary of names and dense tensors")
+
+
+def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> None:
+    """Checks that weights are those of a network, and finite."""
+    _check_named(path, state)
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
         lacks = f"lacks {', '.join(missing[:3])}" if missing else ""

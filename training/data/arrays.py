@@ -100,12 +100,17 @@ def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Reads the arrays that :func:`load_npz` knows, without running pickles."""
-    how = "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)"
-    found = npy.names_in(path, how)
+    trouble, how = (
+        "not an .npz file of plain arrays",
+        "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)",
+    )
+    if npy.is_single(path, trouble, how):
+        raise DataError(f"{path}: expected an .npz file of four arrays, got a single array: {how}")
+    found = npy.names_in(path, trouble, how)
     missing = [name for name in NPZ_ARRAYS if name not in found]
     if missing:
         raise DataError(f"{path}: there is no array {', '.join(missing)} (found: {', '.join(found) or 'none'}): {how}")
-    return npy.read_npz(path, (*NPZ_ARRAYS, "classes"), how)
+    return npy.read_npz(path, (*NPZ_ARRAYS, "classes"), trouble, how)
 
 
 def channel_statistics(images_NCHW: npt.NDArray[np.uint8], white: int = 255) -> tuple[list[float], list[float]]:

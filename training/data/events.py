@@ -155,7 +155,7 @@ class EventFolder(EventDataset):
 
 def read_events(path: str | Path) -> EventArray:
     """Reads a recording, without running pickles."""
-    events: EventArray = read_npy(path, "save a recording of events with numpy.save")
+    events: EventArray = read_npy(path, "not a recording of events", "save one with numpy.save")
     try:
         check_fields(events)
     except ValueError as error:

@@ -54,7 +54,11 @@ class FolderImages(LabelledDataset):
         """One image."""
         path = self.paths[index]
         try:
-            with reading(path, DataError, "replace this image"), open_regular(path) as file, Image.open(file) as image:
+            with (
+                reading(path, DataError, "cannot be read as an image", "replace it"),
+                open_regular(path) as file,
+                Image.open(file) as image,
+            ):
                 pixels_HWC = np.array(image.convert("RGB"))
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: cannot be read as an image ({reason(error)}): replace it") from error

@@ -19,39 +19,47 @@ Array = npt.NDArray[Any]
 MOST_UNPACKED, UNPACKED_PER_BYTE = 64 * 2**20, 200
 
 
-def read_npy(path: str | Path, cure: str) -> Array:
+def read_npy(path: str | Path, trouble: str, cure: str) -> Array:
     """Reads the array of an .npy file.
 
     Args:
-        cure: what to do about a file that is none, for the message.
+        trouble: what is the matter with a file that cannot be read, for the message.
+        cure: what to do about it.
 
     Raises:
         DataError: the file is missing, damaged, holds pickles, or is smaller than it says.
     """
-    with reading(path, DataError, cure), open_regular(path) as file:
+    with reading(path, DataError, trouble, cure), open_regular(path) as file:
         _check_declared(file, os.fstat(file.fileno()).st_size)
         file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def read_npz(path: str | Path, names: Collection[str], cure: str) -> dict[str, Array]:
+def read_npz(path: str | Path, names: Collection[str], trouble: str, cure: str) -> dict[str, Array]:
     """Reads arrays of an .npz file by name; those that are not there are left out.
 
     Args:
-        cure: what to do about a file that is none, for the message.
+        trouble: what is the matter with a file that cannot be read, for the message.
+        cure: what to do about it.
 
     Raises:
         DataError: as of :func:`read_npy`.
     """
-    with reading(path, DataError, cure), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+    with reading(path, DataError, trouble, cure), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         return {name: _unpacked(archive, members[name]) for name in names if name in members}
 
 
-def names_in(path: str | Path, cure: str) -> list[str]:
+def names_in(path: str | Path, trouble: str, cure: str) -> list[str]:
     """The names of the arrays of an .npz file; arguments and errors as of :func:`read_npz`."""
-    with reading(path, DataError, cure), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+    with reading(path, DataError, trouble, cure), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def is_single(path: str | Path, trouble: str, cure: str) -> bool:
+    """Whether a file holds a single array, as .npy files do; arguments and errors as of :func:`read_npz`."""
+    with reading(path, DataError, trouble, cure), open_regular(path) as file:
+        return file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
