@@ -1,15 +1,41 @@
 """The command line: the group, and the one place where errors become exit codes."""
 
+import errno
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
 
 import tetviz
 from tetviz.commands import LazyGroup
-from tetviz.commands.console import COMMAND_LINE
-from tetviz.errors import TetvizError
+from tetviz.commands.console import COMMAND_LINE, Terminated, exit_code, note, shown
+from tetviz.errors import TetvizError, printable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOWER = "lower --batch-size, --samples or --grid"
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    # A batch system asks a job to end some seconds before it kills it.
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if mine:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Group(LazyGroup):
@@ -21,23 +47,33 @@ class _Group(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except TetvizError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
+        except click.UsageError as error:
+            if shown(error.format_message()) == error.format_message():
+                raise
+            raise click.UsageError(shown(error.format_message()), error.ctx) from error
         except BrokenPipeError:
             # Whoever read the output, such as head, has had enough; nothing more may be flushed into the pipe.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(0) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}; choose another file or folder") from error
+            cure = "make room" if error.errno in _FULL else "choose another file or folder"
+            raise click.ClickException(printable(f"{where}{error.strerror or error}; {cure}")) from error
+        except MemoryError as error:
+            raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
         except RuntimeError as error:
+            if "can't allocate memory" in str(error):  # torch, on the CPU
+                raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
             if "out of memory" not in str(error):
                 raise
-            raise click.ClickException(f"{str(error).partition('. ')[0]}; lower --batch-size") from error
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
-            raise click.exceptions.Exit(130) from None
+            raise click.ClickException(printable(f"{str(error).partition('. ')[0]}; lower --batch-size")) from error
+        except KeyboardInterrupt as stop:
+            note("stopped")
+            raise click.exceptions.Exit(exit_code(stop)) from None
 
 
 def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -22,7 +22,7 @@ UNREADABLE = (
     pickle.UnpicklingError,
 )
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of a terminal, of the direction of a text, halves of characters, lines
-_JOINERS = "\u200c\u200d"
+_ALLOWED = "\t\u200c\u200d"
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -72,7 +72,7 @@ class TrainingError(TetvizError):
 
 def printable(text: str) -> str:
     """A text of somebody else's as one line that a terminal shows and does not obey."""
-    controls = {c for c in text if unicodedata.category(c) in _CONTROLS and c not in _JOINERS}
+    controls = {c for c in text if unicodedata.category(c) in _CONTROLS and c not in _ALLOWED}
     return "".join(c.encode("unicode_escape").decode() if c in controls else c for c in text) if controls else text
 
 

@@ -11,7 +11,7 @@ import click
 import pandas as pd
 
 from tetviz.analysis import Transfer, measure_transfer
-from tetviz.commands.console import at_chance, command_line, note, print_json, warn
+from tetviz.commands.console import at_chance, command_line, exit_code, hold, note, print_json, say, warn
 from tetviz.commands.progress import TrainingProgress
 from tetviz.commands.session import pick_device
 from tetviz.commands.train import prepare
@@ -69,6 +69,7 @@ def run_ablation(
     runs = _plan(ks, config, output)
     output.mkdir(parents=True, exist_ok=True)
     tables = [output / f"ablation{suffix}" for suffix in (".csv", ".md", ".tex")]
+    hold(*tables[:1])
     _check_outputs(runs, tables, force)
     rows = []
     try:
@@ -88,10 +89,10 @@ def run_ablation(
             found = measure_transfer(best, test_set, batch_size=config.batch_size, device=where)
             warn(at_chance(found.sdt_loss, test_set.num_classes))
             rows.append(row(run, found))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = command_line().replace(" --force", "")
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(exit_code(stop)) from None
     table = ablation_table(rows)
     write_whole(tables[0], pd.DataFrame(rows).to_csv(index=False).encode())
     for path in tables[1:]:
@@ -99,7 +100,7 @@ def run_ablation(
     if as_json:
         print_json(rows)
     else:
-        click.echo(to_text(table))
+        say(to_text(table))
     note(f"wrote {', '.join(map(str, tables))}")
 
 

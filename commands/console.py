@@ -3,18 +3,22 @@
 import json
 import math
 import shlex
+import signal
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import tetviz
+from tetviz.errors import printable
 
 if TYPE_CHECKING:
     from tetviz.figures import Choices
     from tetviz.results import Result
 
 COMMAND_LINE = "tetviz.command_line"
+WAIT = "tetviz.wait"
 
 
 def command_line() -> str:
@@ -22,9 +26,35 @@ def command_line() -> str:
     return shlex.join(["tetviz", *click.get_current_context().meta.get(COMMAND_LINE, [])])
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before the end: a command stops as it does by Ctrl-C."""
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """What a command that was stopped ends with, as a shell counts signals."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+def shown(text: str) -> str:
+    """A text whose parts may be somebody else's, as lines that a terminal does not obey."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def say(text: str) -> None:
+    """Prints lines on stdout."""
+    click.echo(shown(text))
+
+
 def note(text: str) -> None:
-    """Prints a line on stderr."""
-    click.echo(text, err=True)
+    """Prints lines on stderr."""
+    click.echo(shown(text), err=True)
+
+
+def hold(*outputs: Path) -> None:
+    """Keeps outputs to this command until it ends; with --wait it waits for them."""
+    context = click.get_current_context()
+    for path in sorted({output.absolute() for output in outputs}):
+        context.with_resource(tetviz.results.holding(path, wait=bool(context.meta.get(WAIT))))
 
 
 def at_chance(sdt_loss: float, classes: int) -> list[str]:
@@ -57,7 +87,7 @@ def print_results(
     """Prints the tables and words of results; as JSON the numbers alone, with what is warned of on stderr."""
     choices = choices or tetviz.figures.Choices()
     if not as_json:
-        click.echo(tetviz.figures.printed(results, choices, asked))
+        say(tetviz.figures.printed(results, choices, asked))
         return
     for text in tetviz.figures.printing.refusals(results, choices, asked):
         note(text)

@@ -6,7 +6,7 @@ from typing import Any, cast
 import click
 
 from tetviz.analysis import compute_operations, compute_scaling, temporal_variance
-from tetviz.commands.console import note
+from tetviz.commands.console import note, say
 from tetviz.commands.measure import Job, in_one_go, point_by_point
 from tetviz.commands.movable import MovableSession, open_movable
 from tetviz.commands.progress import TrainingProgress
@@ -71,9 +71,9 @@ def run(folder: Path, seed: int, force: bool) -> None:
     table = cast(Table, draw_named("table4", list(curves.values())))
     for suffix in (".md", ".csv"):
         save_table(table, folder / f"table4{suffix}")
-    click.echo(f"{to_text(headed(table))}\n")
+    say(f"{to_text(headed(table))}\n")
     for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
-        click.echo(sentence)
+        say(sentence)
     click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
     files = [folder / f"{loss}.{part}.h5" for part in REPORTED for loss in LOSSES]
     write_report(files, folder / "report.html", "The demo: L_SDT and L_TET on the digits")

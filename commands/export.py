@@ -7,6 +7,7 @@ import click
 import tetviz
 from tetviz.commands.choices import EXPORTS
 from tetviz.commands.command import command
+from tetviz.commands.console import note
 from tetviz.commands.options import force_option
 from tetviz.commands.values import Name
 
@@ -69,11 +70,8 @@ def export(
         left = int((result.done[cut.plane] != 1).sum())
         unfinished = f"; {left} of {result.done[cut.plane].size} points are not done" if left else ""
         what = f"L_{cut.loss.upper()} at T = {cut.timestep}, plane {cut.plane + 1} of {len(result.plane)}{unfinished}"
-        click.echo(
-            what
-            + (f"; its data set is {tetviz.results.loss_landscape.loss_key(result)}" if to == "loss-landscape" else ""),
-            err=True,
-        )
+        key = f"; its data set is {tetviz.results.loss_landscape.loss_key(result)}" if to == "loss-landscape" else ""
+        note(f"{what}{key}")
     else:
         tetviz.results.export_result(target, result, to, force=force)
-    click.echo(f"wrote {target}", err=True)
+    note(f"wrote {target}")

@@ -8,7 +8,8 @@ import click
 
 import tetviz
 from tetviz.commands.command import command
-from tetviz.commands.console import print_json
+from tetviz.commands.console import print_json, say
+from tetviz.errors import printable
 
 _WHAT = {
     "tetviz-checkpoint": "a tetviz checkpoint",
@@ -35,7 +36,7 @@ def info(file: Path, as_json: bool) -> None:
     lines = list(_result_lines(found) if is_result else _checkpoint_lines(found))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}".rstrip())
+        say(printable(f"{name:<{width}}  {value}".rstrip()))
 
 
 def describe_checkpoint(file: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from tetviz.commands.console import duration, note, print_results, warn
+from tetviz.commands.console import duration, exit_code, hold, note, print_results, warn
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
@@ -74,6 +74,9 @@ def run_measurement(
         choices: what to print of the results.
         asked: options that ask for further tables.
     """
+    for target in targets:
+        writable_target(target, force=True)
+    hold(*targets, *([overlay] if overlay else []))
     figures = {target: figure_paths(target, draw) for target in [*targets, *([overlay] if overlay else [])]}
     jobs = [
         Job(path, target, force, _is_finished(target, kind, force))
@@ -213,9 +216,9 @@ def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Stor
     try:
         with progress(session.path.stem, points, done) as update:
             yield Store(target, job.force, session.provenance, lambda done, total: update(done))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if target.exists() and not (job.force and target.stat().st_mtime_ns == before):
             note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
         else:
             note("stopped before the first point was finished")
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(exit_code(stop)) from None

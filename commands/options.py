@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
+from tetviz.commands.console import WAIT
 from tetviz.commands.values import COST, DATA, SEED, Name, Parsed, parse_policy, parse_sensor, parse_span
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -155,6 +156,19 @@ data_options = combined(
 
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
+
+
+def _remember_wait(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    context.meta[WAIT] = asked
+
+
+wait_option = click.option(
+    "--wait",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_wait,
+    help="Wait while another process writes the same output.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 
 
@@ -176,7 +190,7 @@ def split_option(default: str = "test", why: str = "") -> Callable[[F], F]:
 
 
 machine_options = combined(device_option, batch_option(), precision_option, split_option())
-run_options = combined(machine_options, force_option, json_option)
+run_options = combined(machine_options, force_option, wait_option, json_option)
 
 # Of commands that move checkpoints along the same random planes.
 planes_options = combined(

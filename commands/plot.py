@@ -9,7 +9,7 @@ import click
 import tetviz
 from tetviz.commands.choices import CONVENTIONS, FIGURES, STYLES
 from tetviz.commands.command import command
-from tetviz.commands.console import print_json
+from tetviz.commands.console import note, print_json
 from tetviz.commands.options import combined
 from tetviz.commands.values import COST, Name, Parsed, parse_group
 from tetviz.errors import ResultError
@@ -141,7 +141,7 @@ def plot(
     results: list[Result] = [tetviz.results.load_any(file) for file in files]
     with tetviz.figures.use_style(style or "tetviz"):
         for path in _draw(results, name, choices, output, tabular, force):
-            click.echo(f"wrote {path}", err=True)
+            note(f"wrote {path}")
 
 
 def _list_figures(as_json: bool) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from tetviz.commands.console import Terminated, exit_code, note
 from tetviz.errors import OutputError, TetvizError
 from tetviz.figures.report.blocks import Source
 from tetviz.figures.report.page import TITLE, read_source, read_sources, render_report
@@ -71,8 +72,11 @@ class Watched:
         return hashlib.sha256("\n".join(texts).encode("utf-8", "backslashreplace")).hexdigest()
 
     def _files(self) -> list[Path]:
-        paths = [path for path in self._folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith(".")]
-        return sorted(paths)
+        # Files of the folder itself: no pipes, no devices, and no links to what lies elsewhere.
+        folder = self._folder.resolve()
+        named = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
+        found = [path for path in named if path.is_file() and path.resolve().is_relative_to(folder)]
+        return sorted(self._folder / path.relative_to(folder) for path in found)
 
     def _read(self, path: Path) -> tuple[tuple[int, int], str, Source | str]:
         status = path.stat()
@@ -199,11 +203,13 @@ def watch(folder: Path, host: str, port: int, title: str | None) -> None:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{host}:{port}: cannot be served at ({reason}); {cure}") from error
     if not server.is_local:
-        click.echo(f"warning: whoever reaches {host} over the network can read these results", err=True)
-    click.echo(f"{server.address} shows the results under {folder}; Ctrl-C stops", err=True)
+        note(f"warning: whoever reaches {host} over the network can read these results")
+    note(f"{server.address} shows the results under {folder}; Ctrl-C stops")
     try:
         server.serve_forever()
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    except KeyboardInterrupt as stop:
+        note("stopped")
+        if isinstance(stop, Terminated):
+            raise click.exceptions.Exit(exit_code(stop)) from None
     finally:
         server.server_close()

@@ -20,8 +20,16 @@ from tetviz.commands.choices import (
     SURROGATES,
 )
 from tetviz.commands.command import command
-from tetviz.commands.console import at_chance, command_line, note, warn
-from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option, timesteps_option
+from tetviz.commands.console import at_chance, command_line, exit_code, hold, note, say, warn
+from tetviz.commands.options import (
+    batch_option,
+    combined,
+    data_options,
+    device_option,
+    force_option,
+    timesteps_option,
+    wait_option,
+)
 from tetviz.commands.values import POSITIVE, SEED, FiniteRange, Name, Parsed, parse_finite
 from tetviz.errors import DataError, OutputError, TrainingError
 
@@ -161,6 +169,7 @@ process_options = combined(
 @click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
 @click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
 @force_option
+@wait_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Checkpoint, such as tet.pt.")
 def train(
     output: Path,
@@ -194,6 +203,7 @@ def train(
         raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
     for path in (output, last):
         tetviz.results.writable_target(path, force or resume)
+    hold(output)
     kept = sorted(tetviz.training.loop.kept_folder(output).glob("epoch-*.pt"))
     if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
@@ -225,13 +235,13 @@ def train(
             keep_every=keep_every,
             monitors=monitors,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = command_line() + ("" if resume else " --resume")
         note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(exit_code(stop)) from None
     record = best.history[-1]
     warn(at_chance(record["test_sdt_loss"], best.spec.num_classes))
-    click.echo(
+    say(
         f"{output}: epoch {best.epoch}, test accuracy {record['test_accuracy']:.2%}, "
         f"L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f} at T = {best.timesteps}"
     )

@@ -23,6 +23,7 @@ from tetviz.commands.options import (
     samples_option,
     split_option,
     timesteps_option,
+    wait_option,
 )
 from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
@@ -50,6 +51,7 @@ _measure_options = combined(
 @precision_option
 @split_option("train", "Training computes on train samples.")
 @force_option
+@wait_option
 @json_option
 @output_option("training-energy")
 def training_energy(

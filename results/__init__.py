@@ -15,6 +15,7 @@ from tetviz.results.kinds import (
     Trajectory,
     default_timestep,
 )
+from tetviz.results.locks import holding
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
@@ -40,6 +41,7 @@ __all__ = [
     "choose_cut",
     "default_timestep",
     "export_result",
+    "holding",
     "load",
     "load_any",
     "looks_like_result",

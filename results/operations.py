@@ -72,10 +72,10 @@ class OperationCounts(Result):
     warnings: tuple[str, ...] = ()
     not_counted: tuple[str, ...] = ()
     skip_zero_weights: int = 0
-    convention: str = attribute("tet", among=("tet", "strict"))
-    first_layer: str = attribute("per-step", among=("per-step", "once"))
-    pool: str = attribute("fold", among=("fold", "mac"))
-    norm: str = attribute("fold", among=("fold", "charge"))
+    convention: str = "tet"
+    first_layer: str = "per-step"
+    pool: str = "fold"
+    norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = fields.t_train()
 

@@ -100,7 +100,6 @@ def test_a_setting_of_another_type_is_refused(name: str, settings: Any, tmp_path
         ("surface", "loss", "\x1b[31mtet"),
         ("surface", "t_train", -1),
         ("surface", "t_train", MOST_TIMESTEPS + 1),
-        ("energy", "convention", "x"),
         ("energy", "names", "[]"),
         ("history", "losses", "[]"),
         ("history", "stages", "[]"),

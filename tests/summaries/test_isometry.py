@@ -58,5 +58,5 @@ def test_a_network_in_one_row():
     assert whole["growth"] == pytest.approx(np.linalg.norm(result.input_gradient[0]) / 0.1) == whole["product"]
     assert whole["rate"] == pytest.approx(result.rate.mean()) and whole["closed form error"] == pytest.approx(0.05)
     silent = {name: np.zeros((0, 2)) for name in ("rate", "potential_mean", "potential_std", "mass")}
-    empty = planted_isometry(blocks=3, neuron=np.zeros(0, int), neuron_names="[]", **silent)
+    empty = planted_isometry(blocks=3, neuron=np.zeros(0, int), neuron_names=(), **silent)
     assert math.isnan(depth_summary(empty)["rate"])

@@ -1,0 +1,70 @@
+"""One process at a time on an output: who comes second is told who holds it, or waits."""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tetviz.errors import OutputError, printable
+from tetviz.results.contents import open_regular
+
+
+@contextmanager
+def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
+    """Keeps an output to this process, from before the work on it until it is written.
+
+    The lock is a hidden file beside the output, which goes with it. The system frees the lock of a process that has
+    died. Where a file system of a network knows no locks, the file itself is the lock.
+
+    Args:
+        path: the output.
+        wait: whether to wait while another process holds it.
+
+    Raises:
+        OutputError: another process holds it, or its folder takes no lock.
+    """
+    path = Path(path)
+    place = path.with_name(f".tetviz-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.lock")
+    lock = FileLock(place)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise OutputError(
+            f"{path}: {_holder(place)} is writing it; wait for it with --wait, or choose another name with -o"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+    try:
+        _sign(place)
+        yield
+    finally:
+        with suppress(OSError):
+            place.unlink()  # held, so that nobody else holds a file of this name
+        lock.release()
+
+
+def _sign(place: Path) -> None:
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(OSError):  # a help for others, no need
+        descriptor = os.open(place, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0))
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (a descriptor)
+            json.dump(holder, file)
+
+
+def _holder(place: Path) -> str:
+    try:
+        with open_regular(place) as file:
+            holder = json.loads(file.read(1000))
+        return printable(f"process {holder['pid']} on {holder['host']}, since {holder['since']},")
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another process"
