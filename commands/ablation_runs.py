@@ -18,6 +18,7 @@ from tetviz.commands.train import prepare
 from tetviz.errors import TrainingError
 from tetviz.figures.table import Column, Table, save_table, to_text
 from tetviz.results import writable_target, write_whole
+from tetviz.results.export import csv_text
 from tetviz.training import Checkpoint, TrainingConfig, fit
 from tetviz.training.loop import differing_settings
 
@@ -94,7 +95,7 @@ def run_ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(exit_code(stop)) from None
     table = ablation_table(rows)
-    write_whole(tables[0], pd.DataFrame(rows).to_csv(index=False).encode())
+    write_whole(tables[0], csv_text(pd.DataFrame(rows), index=False).encode())
     for path in tables[1:]:
         save_table(table, path)
     if as_json:

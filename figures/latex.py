@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
+from tetviz.errors import printable
 from tetviz.figures.formatting import NO_NUMBER
 
 # What pdflatex would take as a command, cannot print, or would join to another sign.
@@ -97,7 +98,7 @@ def latex_table(
     width = sum(max(len(line[at]) for line in [*heads, *body]) + 2 for at in range(len(header)))
     environment = "table" if width <= _COLUMN else "table*"
     parts = [body[start : start + _ROWS] for start in range(0, len(body), _ROWS)] or [[]]
-    told = [f"% needs the packages booktabs and graphicx. {' '.join(origin.split())}".rstrip()]
+    told = [f"% needs the packages booktabs and graphicx. {printable(' '.join(origin.split()))}".rstrip()]
     texts = [caption, *header, *(cell for row in body for cell in row)]
     beyond = "".join(sorted({character for text in texts for character in text if _strange(character)}))
     if beyond:
@@ -126,12 +127,12 @@ def latex_table(
 
 def _plain(text: str) -> str:
     # As pdflatex prints it, in one line.
-    return _SIGN.sub(lambda match: _SIGNS[match[0]], " ".join(text.split()))
+    return _SIGN.sub(lambda match: _SIGNS[match[0]], printable(" ".join(text.split())))
 
 
 def _formulas(text: str) -> str:
     # Likewise, with losses, powers, Greek letters, ranges and minus signs as papers set them.
-    return _PIECE.sub(_piece, " ".join(text.split()))
+    return _PIECE.sub(_piece, printable(" ".join(text.split())))
 
 
 def _piece(match: re.Match[str]) -> str:

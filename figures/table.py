@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.errors import OutputError
+from tetviz.errors import OutputError, printable
 from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
 from tetviz.results import writable_target, write_whole
+from tetviz.results.export import csv_text
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
 NETWORK = "network"
@@ -191,9 +192,10 @@ def save_table(table: Table, path: str | Path) -> Path:
             "name"
         )
     if suffix == ".csv":
-        text = table.frame.to_csv(lineterminator="\n", na_rep="nan")
+        text = csv_text(table.frame)
     elif suffix == ".md":
-        text = "\n\n".join([table.caption, to_markdown(table.cells()), *table.feet]) + "\n"
+        caption, feet = _markdown_lines(table.caption), map(_markdown_lines, table.feet)
+        text = "\n\n".join([caption, to_markdown(table.cells()), *feet]) + "\n"
     else:
         text = to_latex(table)
     return write_whole(writable_target(path, force=True), text.encode())
@@ -254,16 +256,27 @@ def to_markdown(frame: pd.DataFrame) -> str:
     Returns:
         Lines of text, with numbers as in :func:`format_table` at 2 decimals, right-aligned.
     """
-    header, *body = [[cell.replace("|", r"\|") for cell in row] for row in _cells(frame, 2)]
+    header, *body = [[_markdown(cell) for cell in row] for row in _cells(frame, 2)]
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *body))
+
+
+def _markdown(text: str) -> str:
+    # Text, and neither HTML nor a link nor the end of a cell.
+    for sign, written in (("\\", r"\\"), ("|", r"\|"), ("&", "&amp;"), ("<", "&lt;"), ("](", r"]\("), ("`", r"\`")):
+        text = text.replace(sign, written)
+    return text
+
+
+def _markdown_lines(text: str) -> str:
+    return "\n".join(_markdown(printable(line)) for line in text.split("\n"))
 
 
 def _cells(frame: pd.DataFrame, decimals: int) -> list[list[str]]:
     header = [str(frame.index.name or ""), *map(str, frame.columns)]
     columns = [[_cell(value, decimals) for value in frame.iloc[:, at].tolist()] for at in range(frame.shape[1])]
     body = [[str(label), *row] for label, *row in zip(frame.index, *columns, strict=True)]
-    return [header, *body]
+    return [[printable(cell) for cell in row] for row in (header, *body)]
 
 
 def _cell(value: object, decimals: int) -> str:

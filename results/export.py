@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from tetviz.errors import ResultError, unknown
+from tetviz.errors import ResultError, printable, unknown
 from tetviz.results.files import writable_target, write_whole
 from tetviz.results.hdf5 import save
 from tetviz.results.kinds import Surface, default_timestep
 from tetviz.results.loss_landscape import write_loss_landscape
 from tetviz.results.schema import Result
 from tetviz.results.vtk import write_vtk
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one, or skips before one
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,24 @@ def _vtk(path: Path, result: Result, cut: Cut | None) -> None:
 
 
 def _csv(path: Path, result: Result, _: Cut | None) -> None:
-    write_whole(path, result.to_frame().to_csv(na_rep="nan", lineterminator="\n").encode())
+    write_whole(path, csv_text(result.to_frame()).encode())
+
+
+def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
+    """A table as CSV that a spreadsheet reads as data: no text is a formula, and each is in a line."""
+    harmless = frame.set_axis(frame.columns.map(_harmless), axis=1)
+    for at, kind in enumerate(frame.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            harmless.isetitem(at, frame.iloc[:, at].map(_harmless))
+    if not isinstance(frame.index, pd.MultiIndex):  # which are numbers
+        harmless.index = frame.index.map(_harmless)
+    return str(harmless.to_csv(index=index, na_rep="nan", lineterminator="\n"))
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def _netcdf(path: Path, result: Result, _: Cut | None) -> None:

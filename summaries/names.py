@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tetviz.errors import printable
 from tetviz.results import Provenance, Result
 from tetviz.results.schema import IntArray
 
@@ -23,8 +24,8 @@ def counted(count: int, what: str) -> str:
 
 
 def network_name(provenance: Provenance) -> str:
-    """What a network is called: its label, else the name of its checkpoint."""
-    return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"
+    """What a network is called, in a line: its label, else the name of its checkpoint."""
+    return printable(provenance.label or Path(provenance.checkpoint).stem) or "unnamed network"
 
 
 def network_names(results: Sequence[Result]) -> list[str]:

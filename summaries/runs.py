@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.results import Provenance, ScalingCurve
+from tetviz.summaries.names import network_name
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def sharpness_of(provenance: Provenance) -> float:
 def run_of(curve: ScalingCurve) -> Run:
     """A scaling curve as a row of a run table."""
     origin = curve.provenance
-    name = _name(origin)
+    name = network_name(origin)
     training = training_of(origin)
     if "loss" not in training or "seed" not in training or "between" in training:
         raise ResultError(
@@ -124,14 +124,15 @@ def require_once(curves: Sequence[ScalingCurve]) -> None:
         measured = (origin.dataset, origin.split)
         recorded = origin.texts()
         trained = recorded["training"] if "seed" in origin.training else ""
+        name = network_name(origin)
         for what, known in (
             ("checkpoint", (origin.checkpoint_sha256,)),
             ("run of training", (trained, recorded["network"], recorded["neurons"], str(curve.t_train))),
         ):
             key = (*known, *measured)
             if known[0] and key in seen:
-                raise ResultError(f"{seen[key]} and {_name(origin)} are of the same {what}; give each network once")
-            seen[key] = _name(origin)
+                raise ResultError(f"{seen[key]} and {name} are of the same {what}; give each network once")
+            seen[key] = name
 
 
 def unlike(run: Run, peers: Sequence[Run]) -> list[str]:
@@ -160,7 +161,3 @@ def _words(name: str, value: object) -> str:
     if name == "switch":
         return f"switched after epoch {str(value).partition('@')[2]}"
     return f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}".strip()
-
-
-def _name(provenance: Provenance) -> str:
-    return provenance.label or Path(provenance.checkpoint).stem or "unnamed network"

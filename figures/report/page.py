@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 import tetviz
-from tetviz.errors import ResultError
+from tetviz.errors import ResultError, printable
 from tetviz.figures.report.blocks import Section, Source
 from tetviz.figures.report.colours import ON_DARK
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
@@ -62,7 +62,11 @@ def render_report(
     read = {source.path: source for source in whole_trainings(sources)}
     shown = sections(told_apart(list(read.values())), memory)
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        finalize=_plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     asset = files("tetviz.figures.report") / "assets"
     texts = {name: (asset / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")}
@@ -85,6 +89,11 @@ def render_report(
         scripts={name: Markup(text) for name, text in scripts.items()},
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
     )
+
+
+def _plain(value: Any) -> Any:
+    # Text of files; what the page is made of is Markup.
+    return printable(value) if type(value) is str else value
 
 
 def _described(index: int, section: Section, read: Mapping[Path, Source]) -> dict[str, Any]:
