@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 MATRIX ?= lowest 3.12 3.13
 
-.PHONY: demo test docs check wheel test-matrix clean
+.PHONY: demo test docs check wheel test-matrix clean fuzz
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -63,6 +63,11 @@ $(VENV)/dev.installed: EXTRA = [dev]
 $(VENV)/%.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.$(EXTRA)'
 	touch $@
+
+# Mutated files over all readers; FUZZ is how many.
+FUZZ = 100000
+fuzz: $(VENV)/test.installed
+	cd tests/support && $(abspath $(BIN))/python fuzz.py --count $(FUZZ)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

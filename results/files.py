@@ -8,6 +8,7 @@ from pathlib import Path
 from tetviz.errors import OutputError
 
 LONGEST_NAME = 255  # bytes, where a file system does not say
+BESIDE = 10  # bytes that the names of files beside an output are longer by, such as that of .epochs.h5
 
 
 def writable_target(path: str | Path, force: bool) -> Path:
@@ -34,14 +35,14 @@ def writable_target(path: str | Path, force: bool) -> Path:
             raise OutputError(f"{path}: exists already; choose another name with -o, or replace it with --force")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
-        longest = os.pathconf(path.parent, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST_NAME
+        longest = (os.pathconf(path.parent, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST_NAME) - BESIDE
     except (OSError, ValueError) as error:  # ValueError: a byte of 0
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{path}: cannot be written ({reason}); choose another name with -o") from error
     if len(os.fsencode(path.name)) > longest:
         raise OutputError(
-            f"{path}: the name has {len(os.fsencode(path.name))} bytes, this folder takes {longest}; choose a shorter "
-            "one with -o"
+            f"{path}: the name has {len(os.fsencode(path.name))} bytes, an output may have {longest} here; choose a "
+            "shorter one with -o"
         )
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} is not writable; choose another with -o")

@@ -285,3 +285,29 @@ def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) 
     page = Watched(tmp_path, "A run").page().decode()
     assert "Over training" in page and "The loss around the network" in page
     assert "doctor are not recorded" not in page and "What tetviz doctor found" in page
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_nothing_in_a_folder_holds_it_up_or_leads_out_of_it(
+    tmp_path: Path, surface: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tetviz.results.contents.SECONDS", 2.0)
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    save(folder / "good.h5", planted_surface(size=3, label="the good one"))
+    os.mkfifo(folder / "pipe.h5")
+    (folder / "zero.h5").symlink_to("/dev/zero")
+    (folder / "loop.h5").symlink_to("loop.h5")
+    (folder / "outside.h5").symlink_to(save(tmp_path / "secret.h5", planted_surface(size=3, label="the secret one")))
+    (folder / "empty.h5").touch()
+    content = bytearray(surface.read_bytes())
+    content[4096:6144] = bytes(2048)
+    (folder / "hole.h5").write_bytes(content)
+    watched = Watched(folder, "A run")
+    begin = time.monotonic()
+    page = watched.page().decode()
+    assert time.monotonic() - begin < 60
+    assert "the good one" in page and "the secret one" not in page and "empty.h5" in page and "hole.h5" in page
+    state = watched.state()
+    begin = time.monotonic()
+    assert watched.state() == state and time.monotonic() - begin < 1  # what is known is not asked again

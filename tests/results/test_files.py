@@ -54,10 +54,10 @@ def test_it_is_on_the_disk_before_it_takes_the_place(tmp_path: Path, monkeypatch
     assert seen[0] == (5, b"old") and [each[1] for each in seen[1:]] == [b"newer"]
 
 
-@pytest.mark.parametrize("length", [248, 255, 256, 300])
+@pytest.mark.parametrize("length", [230, 245, 248, 255, 256, 300])
 def test_a_long_name_is_written_or_refused_before_the_work(length: int, tmp_path: Path) -> None:
     path = tmp_path / ("é" + "x" * (length - 5) + ".h5")
-    if length <= 255:
+    if length <= 245:
         assert write_whole(writable_target(path, False), b"x").read_bytes() == b"x"
         return
     with pytest.raises(OutputError, match=r"too long|name has"):

@@ -42,7 +42,7 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
 
 
 def test_who_waits_goes_on_when_the_first_has_ended(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 251 + ".h5")
+    path = tmp_path / ("x" * 241 + ".h5")
     with holder(path) as process:
         waiting = subprocess.Popen(
             [sys.executable, "-c", HOLD.replace("argv[1]", "argv[1], wait=True"), str(path)],
