@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -19,6 +20,7 @@ from tetviz.results.export import csv_text
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
 NETWORK = "network"
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=[#A-Za-z])")  # where a tag or an entity may begin
 
 
 @dataclass(frozen=True)
@@ -263,9 +265,9 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 def _markdown(text: str) -> str:
     # Text, and neither HTML nor a link nor the end of a cell.
-    for sign, written in (("\\", r"\\"), ("|", r"\|"), ("&", "&amp;"), ("<", "&lt;"), ("](", r"]\("), ("`", r"\`")):
+    for sign, written in (("\\", r"\\"), ("|", r"\|"), ("](", r"]\("), ("`", r"\`")):
         text = text.replace(sign, written)
-    return text
+    return _MARKUP.sub(lambda found: {"<": "&lt;", "&": "&amp;"}[found[0]], text)
 
 
 def _markdown_lines(text: str) -> str:

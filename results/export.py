@@ -127,7 +127,7 @@ def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
     harmless = frame.set_axis(frame.columns.map(_harmless), axis=1)
     for at, kind in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
-            harmless.isetitem(at, frame.iloc[:, at].map(_harmless))
+            harmless.isetitem(at, frame.iloc[:, at].map(_harmless).to_list())
     if not isinstance(frame.index, pd.MultiIndex):  # which are numbers
         harmless.index = frame.index.map(_harmless)
     return str(harmless.to_csv(index=index, na_rep="nan", lineterminator="\n"))

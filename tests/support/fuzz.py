@@ -55,7 +55,7 @@ from tetviz.training import Checkpoint, load_data, training_history
 from tetviz.training.checkpoint import load_weights
 from tetviz.training.data import DataSpec
 
-SECONDS, MEMORY = 20, 6 * 2**30
+SECONDS, MEMORY = 60, 6 * 2**30  # the first reading imports what it needs
 ODD: list[Any] = [
     *(
         0,
