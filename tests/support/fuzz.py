@@ -151,7 +151,11 @@ def hdf5_mutated(path: Path, rng: random.Random) -> None:
             value = rng.choice(
                 [*ODD, json.dumps([1, 2]), json.dumps({"loss": 3, "seed": "x", "options": 1}), np.arange(3)]
             )
-            value = json.dumps(value) if isinstance(value, dict | tuple) or value is None or value == 2**70 else value
+            value = (
+                json.dumps(value)
+                if isinstance(value, dict | tuple) or value is None or (type(value) is int and value > 2**62)
+                else value
+            )
             node.attrs[name] = value if not (isinstance(value, list) and value and isinstance(value[-1], list)) else 7
             return
         name = rng.choice([each for each in file if isinstance(file[each], h5py.Dataset)])

@@ -1,5 +1,6 @@
 """Checkpoints: plain values that load safely, and files that are not checkpoints."""
 
+import dataclasses
 import pickle
 import zipfile
 
@@ -152,3 +153,16 @@ def test_foreign_files_are_named(tmp_path):
     for path, message in messages.items():
         with pytest.raises(CheckpointError, match=message):
             Checkpoint.load(path)
+
+
+def test_equal_contents_are_equal_bytes(checkpoint, tmp_path):
+    text = "".join(["t", "et"])  # equal to the next, and another object
+    shared = {"one": text, "two": text, "list": [text], "optimizer": {0: {"step": torch.ones(1)}}}
+    apart = {"one": text, "two": "".join(["te", "t"]), "list": ["".join(["t", "e", "t"])]}
+    apart |= {"optimizer": {0: {"step": torch.ones(1)}}}
+    first, second = (
+        dataclasses.replace(checkpoint, resume=resume).save(tmp_path / name).read_bytes()
+        for name, resume in (("a.pt", shared), ("another name.pt", apart))
+    )
+    assert first == second
+    assert Checkpoint.load(tmp_path / "a.pt").save(tmp_path / "again.pt").read_bytes() == first
