@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from tetviz.errors import ResultError, unknown
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.plots.curves import draw_charts, labels_and_title
@@ -12,7 +14,10 @@ from tetviz.figures.plots.picture import Picture
 from tetviz.figures.table import Table
 from tetviz.figures.view import Choices, FigureOf, TableOf, View
 from tetviz.results import Result
-from tetviz.summaries.names import network_names
+from tetviz.results.schema import array_fields
+from tetviz.summaries.names import network_name, network_names
+
+LARGEST = 1e100  # of a number that is drawn: its square is one too
 
 # Name of the view of a result, its kind in most cases, to where the view is.
 VIEWS: dict[str, str] = {
@@ -87,6 +92,7 @@ def draw(
         ResultError: there is no result, kinds are mixed, or a result does not hold what was asked for.
     """
     view = view_of(results)
+    require_drawable(results)
     choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {})
     _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
@@ -141,6 +147,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
         raise ResultError(f"{name} takes {takes}, {bound}, got {len(results)}")
     _require_heeded(name, chosen.heeds, choices)
     if isinstance(chosen, FigureOf):
+        require_drawable(results)
         return _picture(chosen, chosen.draw, results, choices)
     return with_caption(chosen.make(results, choices), results)
 
@@ -162,6 +169,23 @@ def with_caption(table: Table, results: Sequence[Result]) -> Table:
     """A table with the caption of a paper: what it shows, of which networks, under which choices."""
     contexts = [view_of([result]).context(result) for result in results]
     return dataclasses.replace(table, caption=compose_caption(table.about, results, contexts, table.note))
+
+
+def require_drawable(results: Sequence[Result]) -> None:
+    """Checks that no number is so large that an axis to it has no length.
+
+    Raises:
+        ResultError: there is one.
+    """
+    for result in results:
+        for name in array_fields(type(result)):
+            values = np.abs(np.asarray(getattr(result, name), np.float64))
+            largest = values.max(initial=0, where=np.isfinite(values))
+            if largest > LARGEST:
+                raise ResultError(
+                    f"{network_name(result.provenance)}: its {name} reaches {largest:.3g}, which no axis can show; "
+                    "leave this result out"
+                )
 
 
 def loaded(path: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from tetviz.errors import ResultError, TetvizError
 from tetviz.figures.captions import sample_words
 from tetviz.figures.formatting import told
-from tetviz.figures.registry import VIEWS, draw, loaded, view_named
+from tetviz.figures.registry import VIEWS, draw, loaded, require_drawable, view_named
 from tetviz.figures.report.blocks import Block, Fold, Section, Sentences, Source, Tabled
 from tetviz.figures.report.plotly import chart
 from tetviz.figures.report.svg import drawing
@@ -89,6 +89,7 @@ def _words(view: View[Any], results: Sequence[Result]) -> list[Sentences]:
 
 
 def _pictures(view: View[Any], results: Sequence[Result], names: Sequence[str]) -> list[Block]:
+    require_drawable(results)
     if view.page:
         return [loaded(view.page)(results)]
     charts = view.curves(results, Choices())

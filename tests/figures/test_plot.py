@@ -1,5 +1,6 @@
 """``tetviz plot`` on planted files of every kind."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -17,6 +18,8 @@ from planted_results import (
 )
 
 from tetviz.cli import main
+from tetviz.errors import ResultError
+from tetviz.figures import draw
 from tetviz.results import open_result, save
 
 PLANTED = {
@@ -126,3 +129,12 @@ def test_what_does_not_fit_is_refused_in_a_line(names, options, output, words, c
     (error,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert words in error and error == result.output.splitlines()[-1]
     assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308])
+def test_a_number_that_no_axis_can_show_is_refused_in_a_line(value):
+    surface = planted_surface(size=5)
+    losses = surface.tet_loss.copy()
+    losses.flat[-1] = value
+    with pytest.raises(ResultError, match=r"its tet_loss reaches 1e\+308"):
+        draw([dataclasses.replace(surface, tet_loss=losses)])
