@@ -29,6 +29,7 @@ RECOVERIES = ("reduction", "prefix")
 LAYOUTS = (
     *("tet-resnet19", "tet-vggsnn", "tet-vggsnn-nopool", "stbp-resnet19"),
     *("sew-resnet", "spiking-resnet", "ms-resnet", "ms-resnet104"),
+    *("sj-sew-resnet", "sj-spiking-resnet", "sj-ms-resnet"),
 )
 
 DIRECTION_NORMS = ("filter", "layer", "weight", "none")
