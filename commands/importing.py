@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,10 @@ def _import_published(
         click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
     tetviz.commands.session.announce(options["data"], trust=options["trust"])
-    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
+    published_loader = checkpoint.training.get("normalise", {})
+    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps, published_loader)
+    if data.spec.name in published_loader and not options["normalise"]:
+        note(f"images are normalised as the layout's code does it, --normalise {data.spec.normalise}")
     note(f"its input is {tetviz.training.importing.describe_input(data)}")
     tetviz.commands.session.check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
@@ -238,10 +242,11 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
         raise click.UsageError(str(error)) from error
 
 
-def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
+def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] | None = None) -> "LabelledDataset":
     if not options["data"]:
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
+    normalise = options["normalise"] or (published or {}).get(options["data"], "")
     spec = tetviz.training.DataSpec(
         options["data"],
         root=str(root.expanduser().resolve()) if root else "",
@@ -250,7 +255,8 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
     )
-    data = tetviz.training.load_data(spec, split="test", download=options["download"], trust=options["trust"])
+    opening = {"download": options["download"], "trust": options["trust"]}
+    data = tetviz.training.load_data(spec, split="test", normalise=normalise, **opening)
     if not data.sequence:
         data.spec = dataclasses.replace(data.spec, frames=0)
     return data

@@ -76,6 +76,8 @@ def open_published(
     for line in describe_published(published):
         note(line)
     origin = tetviz.training.importing.imported_from(weights, published.notes) | {"layout": published.layout}
+    if normalise := dict(tetviz.training.LAYOUTS[published.layout].normalise):
+        origin["normalise"] = normalise
     return tetviz.training.Checkpoint(published.spec, published.state, timesteps, training=origin)
 
 

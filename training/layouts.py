@@ -43,6 +43,8 @@ class Layout:
         options: options of the architecture, likewise.
         image_size: side of the published input.
         first_stage: what the published code calls the first stage.
+        normalise: data set -> what its code does to the images, as :class:`tetviz.training.DataSpec` takes it, where
+            that is not what tetviz does.
         other: networks and values of ``connect`` that the code computes otherwise than tetviz, though their keys fit.
     """
 
@@ -54,6 +56,7 @@ class Layout:
     options: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 32
     first_stage: int = 1
+    normalise: Mapping[str, str] = field(default_factory=dict)
     other: tuple[tuple[str, str], ...] = ()
 
     def published(self, network: PublishedNetwork, key: str) -> tuple[str, ...]:
@@ -97,6 +100,14 @@ _STBP = {"neuron": "lif", "leak": 0.25, "threshold": 0.2, "surrogate": "rectangl
 _FANG = {"neuron": "if", "leak": 1.0, "threshold": 1.0, "surrogate": "arctan", "detach_reset": True, "norm": "bn"}
 _MS = {"neuron": "lif", "leak": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True, "norm": "bn"}
 
+# What the published loaders do. Those of ImageNet are the same everywhere.
+_TET_NORMALISE = {
+    "cifar10": "0.4914,0.4822,0.4465:0.2023,0.1994,0.2010",
+    "cifar100": "0.5071,0.4867,0.4408:0.2675,0.2565,0.2761",
+    "mnist": "none",
+}
+_STBP_NORMALISE = {"cifar10": "0.4914,0.4822,0.4465:0.247,0.243,0.261"}
+
 _RESNET19 = (PublishedNetwork("resnet19", (3, 3, 2)), PublishedNetwork("resnet19", (3, 3, 2), {"stem": 128}))
 
 _MS_BLOCKS: Names = {
@@ -113,6 +124,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="layer2.0.downsample.layer.module.weight",
         networks=_RESNET19,
         constants=_TET,
+        normalise=_TET_NORMALISE,
         table={
             "stem.conv": ("conv1", "conv1_s.layer.module"),
             "stem.norm": ("bn1.bn", "bn1.seqbn.module", "conv1_s.bn.bn", "conv1_s.bn.seqbn.module"),
@@ -141,6 +153,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="features.10.fwd.module.0.weight",
         networks=(PublishedNetwork("vggsnn"),),
         constants=_TET,
+        normalise=_TET_NORMALISE,
         image_size=48,
         table=_vggsnn((0, 2, 5, 7, 10, 12, 15, 17), (0, 1, 3, 4, 6, 7, 9, 10)),
     ),
@@ -149,6 +162,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="features.2.fwd.module.0.weight",
         networks=(PublishedNetwork("vggsnn-nopool"),),
         constants=_TET,
+        normalise=_TET_NORMALISE,
         image_size=48,
         table=_vggsnn((0, 2, 4, 6, 8, 10, 12, 14), (0, 1, 2, 3, 4, 5, 6, 7)),
     ),
@@ -157,6 +171,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="layer2.0.downsample.layer.weight",
         networks=_RESNET19,
         constants=_STBP,
+        normalise=_STBP_NORMALISE,
         options={"spiking_readout": True},
         table={
             "stem.conv": ("conv1", "conv1_s.layer"),
