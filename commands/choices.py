@@ -21,7 +21,7 @@ LOSSES = ("sdt", "tet", "total")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
-AUGMENTATIONS = ("flip", "crop", "roll")
+AUGMENTATIONS = ("flip", "crop", "roll", "cutout", "autoaugment", "autoaugment-imagenet")
 TAKES = ("step", "time-major", "batch-major", "static")
 GIVES = ("step", "time-major", "batch-major", "mean", "sum")
 STATES = ("modules", "passed")
@@ -29,6 +29,7 @@ RECOVERIES = ("reduction", "prefix")
 LAYOUTS = (
     *("tet-resnet19", "tet-vggsnn", "tet-vggsnn-nopool", "stbp-resnet19"),
     *("sew-resnet", "spiking-resnet", "ms-resnet", "ms-resnet104"),
+    *("sj-sew-resnet", "sj-spiking-resnet", "sj-ms-resnet"),
 )
 
 DIRECTION_NORMS = ("filter", "layer", "weight", "none")

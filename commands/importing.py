@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,25 @@ _calling_options = combined(
     help="Length of the run, T, that it was trained with.",
 )
 @_calling_options
-@click.option("--key", default="", help="Entry of the file that holds the state_dict, if it is not the whole file.")
+@click.option(
+    "--key",
+    default="",
+    metavar="ENTRY",
+    help="Entry of the file that holds the state_dict, or what stands before the names of its tensors.  "
+    "[default: the usual ones, such as model or state_dict]",
+)
+@click.option(
+    "--allow-missing",
+    multiple=True,
+    metavar="PATTERN",
+    help="With --factory: tensors that the file may lack, such as 'head.*'; the factory's stay. Repeat it for several.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="With --factory: tensors of the file to leave out. Repeat it for several.",
+)
 @data_options
 @click.option(
     "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
@@ -98,6 +117,8 @@ def import_weights(
     arguments: dict[str, Any],
     timesteps: int,
     key: str,
+    allow_missing: tuple[str, ...],
+    ignore: tuple[str, ...],
     device: str,
     batch_size: int,
     force: bool,
@@ -106,9 +127,12 @@ def import_weights(
 ) -> None:
     """Make a checkpoint of WEIGHTS, a state_dict: published, or of a network of your own.
 
-    Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet.
-    Their keys tell the layout, their shapes width and classes; neurons are the published ones. Every key must have
-    its place: an unknown, missing or mis-shaped one is named.
+    Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet, or of
+    their like in SpikingJelly. Their keys tell the layout, their shapes width and classes; neurons are the published
+    ones. Every key must have its place: an unknown, missing or mis-shaped one is named.
+
+    WEIGHTS are of torch.save or safetensors. What Lightning, DataParallel, torch.compile or averages put before and
+    into the names comes off, as the names of the network say; what is left out or filled in is named.
 
     \b
     tetviz import weights.pth --model resnet19 --timesteps 4 --data cifar10 --data-root data -o tet.pt
@@ -133,6 +157,8 @@ def import_weights(
     tetviz.results.writable_target(output, force)
     where = tetviz.commands.session.pick_device(device)
     if factory is None:
+        if allow_missing or ignore:
+            raise click.UsageError("--allow-missing, --ignore: only with --factory; published weights have to be whole")
         _import_published(weights, output, key, timesteps, published, options, batch_size, where)
         return
     tetviz.training.load_weights(weights, key)
@@ -147,9 +173,13 @@ def import_weights(
         calling,
         arguments=arguments,
         key=key,
+        allow_missing=allow_missing,
+        ignore=ignore,
         trust=options["trust"],
         device=where,
     )
+    for line in checkpoint.training.get("adapted", ()):
+        note(line)
     profile = tetviz.training.measure(
         checkpoint.model(trust=True).to(where), tetviz.training.to_batches(data, batch_size), timesteps
     )
@@ -179,7 +209,10 @@ def _import_published(
         click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
     tetviz.commands.session.announce(options["data"], trust=options["trust"])
-    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
+    published_loader = checkpoint.training.get("normalise", {})
+    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps, published_loader)
+    if data.spec.name in published_loader and not options["normalise"]:
+        note(f"images are normalised as the layout's code does it, --normalise {data.spec.normalise}")
     note(f"its input is {tetviz.training.importing.describe_input(data)}")
     tetviz.commands.session.check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
@@ -209,10 +242,11 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
         raise click.UsageError(str(error)) from error
 
 
-def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
+def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] | None = None) -> "LabelledDataset":
     if not options["data"]:
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
+    normalise = options["normalise"] or (published or {}).get(options["data"], "")
     spec = tetviz.training.DataSpec(
         options["data"],
         root=str(root.expanduser().resolve()) if root else "",
@@ -221,7 +255,8 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
     )
-    data = tetviz.training.load_data(spec, split="test", download=options["download"], trust=options["trust"])
+    opening = {"download": options["download"], "trust": options["trust"]}
+    data = tetviz.training.load_data(spec, split="test", normalise=normalise, **opening)
     if not data.sequence:
         data.spec = dataclasses.replace(data.spec, frames=0)
     return data

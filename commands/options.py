@@ -7,7 +7,17 @@ from typing import Any, TypeVar
 import click
 
 from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
-from tetviz.commands.values import COST, DATA, SEED, Name, Parsed, parse_policy, parse_sensor, parse_span
+from tetviz.commands.values import (
+    COST,
+    DATA,
+    SEED,
+    Name,
+    Parsed,
+    parse_normalise,
+    parse_policy,
+    parse_sensor,
+    parse_span,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -151,6 +161,12 @@ data_options = combined(
     click.option("--frames", type=click.IntRange(1), help="Events: frames a recording is cut into.  [default: T]"),
     click.option("--framing", type=click.Choice(["time", "count"]), help="Events: by equal time or equal counts."),
     click.option("--sensor", metavar="HEIGHTxWIDTH", type=Parsed("sensor", parse_sensor), help="Events: sensor size."),
+    click.option(
+        "--normalise",
+        type=Parsed("MEAN:STD|none", parse_normalise),
+        help="Images: (x - MEAN) / STD of x in [0, 1], by channel with commas between.  "
+        "[default: the checkpoint's, or the data set's own]",
+    ),
 )
 
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

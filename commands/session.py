@@ -99,12 +99,14 @@ def open_session(
     precision: str | None = None,
     seed: int | None = None,
     calibration: int = 0,
+    normalise: str | None = None,
     **events: Any,
 ) -> Session:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
 
     Args:
         samples: how many samples, 0 for all.
+        normalise: what is done to images; None for what the checkpoint records.
         **events: frames, framing and sensor, None where the command line does not say.
     """
     where = pick_device(device)
@@ -113,21 +115,28 @@ def open_session(
         raise CheckpointError(f"{path}: records no data set; name one with --data and --data-root")
     recorded = DataSpec(**checkpoint.data) if checkpoint.data else None
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
+    spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)
     model = checkpoint.model(trust=trust).to(where)
     opening: dict[str, Any] = {"frames": spec.frames or checkpoint.timesteps, "download": download, "trust": trust}
+    if normalise:
+        opening["normalise"] = normalise
     dataset = load_data(spec, split=split, **opening)
-    if not dataset.sequence:
-        dataset.spec = dataclasses.replace(dataset.spec, frames=0)
-        if given:
-            names = ", ".join(f"--{name}" for name in given)
-            raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
+    if given and not dataset.sequence:
+        names = ", ".join(f"--{name}" for name in given)
+        raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
     check_fit(path, checkpoint, dataset)
     if recorded and spec.name != recorded.name:
         note(f"{path} was made with {recorded.name}, measured on {spec.name}")
+        if dataset.normalisation and recorded.normalise and not (spec.normalise or normalise):
+            spec = dataclasses.replace(spec, normalise=recorded.normalise)
+            dataset = load_data(spec, split=split, **opening)
+            note(f"images are normalised as for {recorded.name}, --normalise {recorded.normalise}")
+    if not dataset.sequence:
+        dataset.spec = dataclasses.replace(dataset.spec, frames=0)
     if isinstance(model, ForeignNetwork):
         hold_to_contract(model, str(path), dataset)
     if precision:
@@ -148,6 +157,12 @@ def open_session(
     train = load_data(spec, split="train", **opening)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(session, calibration=train, calibration_indices=chosen)
+
+
+def _published(checkpoint: Checkpoint, name: str) -> str:
+    # How the code that published weights are from normalises a data set; "" where it is not recorded.
+    layouts = checkpoint.training.get("normalise")
+    return str(layouts.get(name, "")) if isinstance(layouts, Mapping) and not checkpoint.data else ""
 
 
 def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:

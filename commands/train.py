@@ -117,7 +117,7 @@ optimizer_options = combined(
         "--augment",
         multiple=True,
         type=Name(AUGMENTATIONS),
-        help="Repeat for several; flip and crop suit images, flip and roll events.",
+        help="Repeat for several, in their order; flip and roll suit events, all others images.",
     ),
     click.option("--val-fraction", type=FiniteRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
     click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights, batches and what is held out."),
@@ -258,9 +258,10 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         split_seed=options.pop("split_seed"),
         sensor=options.pop("sensor") or (),
     )
+    normalise = options.pop("normalise") or ""
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
     tetviz.commands.session.announce(spec.name, trust=opening["trust"])
-    train_set = tetviz.training.load_data(spec, split="train", **opening)
+    train_set = tetviz.training.load_data(spec, split="train", normalise=normalise, **opening)
     test_set = tetviz.training.load_data(train_set.spec, split="test", **opening)
     if not train_set.sequence:
         train_set.spec = dataclasses.replace(train_set.spec, frames=0)

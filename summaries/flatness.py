@@ -280,8 +280,11 @@ def differences_from_first(results: Sequence[Lines], timestep: int | None = None
 
 
 def data_settings(origin: Provenance) -> dict[str, Any]:
-    """What decides the samples of a data set, besides its name and split; the same data may lie in another folder."""
-    return {name: value for name, value in origin.data_settings.items() if name != "root"}
+    """What decides the samples of a data set, besides its name and split.
+
+    The same data may lie in another folder; how they are normalised belongs to the weights.
+    """
+    return {name: value for name, value in origin.data_settings.items() if name not in ("root", "normalise")}
 
 
 def _pair(x: FloatArray, radius: float) -> list[int]:

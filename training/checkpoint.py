@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +24,19 @@ from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork
 from tetviz.results import looks_like_result, replacing
 from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
+from tetviz.training.safetensors import is_safetensors, read_safetensors
+from tetviz.training.weights import find_state_dict, listed
 
 FORMAT = "tetviz-checkpoint"
 FORMAT_VERSION = 1
+
+# Classes that other people's files may hold beside tensors, and that run no code: settings, and numbers of numpy.
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")),
+    *((np.float64().__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 
 # What unpickling and unzipping damaged bytes may raise beside UnpicklingError and OSError.
 _UNREADABLE = (
@@ -136,21 +147,25 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Any:
-    """Reads what somebody else wrote with torch.save; no code in the file is run.
+    """Reads what somebody else wrote with torch.save or safetensors; no code in the file is run.
 
-    Beside tensors and plain values it may hold an ``argparse.Namespace``, a bag of values in which training scripts
-    keep their settings. Files of torch before 1.6, which are not zip files, are read too.
+    Beside tensors and plain values it may hold numbers of numpy, and an ``argparse.Namespace``, a bag of values in
+    which training scripts keep their settings. Files of torch before 1.6, which are not zip files, are read too.
     """
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return _read(Path(path), legacy=True)
+    path = Path(path)
+    if path.is_file() and is_safetensors(path):
+        return read_safetensors(path)
+    with torch.serialization.safe_globals(_HARMLESS):
+        return _read(path, legacy=True)
 
 
 def load_weights(path: str | Path, key: str = "") -> dict[str, Tensor]:
     """Reads the weights of a network of someone else's; no code in the file is run.
 
     Args:
-        path: a file of ``torch.save(network.state_dict(), path)``.
-        key: the entry that holds the state_dict, where the file is a dictionary of more than that.
+        path: a file of ``torch.save(network.state_dict(), path)``, or of safetensors.
+        key: the entry that holds the state_dict, where the file is a dictionary of more than that and it has no usual
+            name.
 
     Returns:
         The state_dict, on the CPU.
@@ -158,23 +173,18 @@ def load_weights(path: str | Path, key: str = "") -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing or damaged, holds code, or no state_dict.
     """
+    return find_weights(path, key)[0]
+
+
+def find_weights(path: str | Path, key: str = "") -> tuple[dict[str, Tensor], list[str]]:
+    """The weights as :func:`load_weights` reads them, and what their user should know, in sentences."""
     content = read_weights(path)
-    if key and (not isinstance(content, dict) or key not in content):
-        raise CheckpointError(f"{path}: has no entry {key!r} (--key), it is {_described(content)}")
-    state = content[key] if key else content
     if isinstance(content, dict) and content.get("format") == FORMAT:
-        raise CheckpointError(f"{path}: is a tetviz checkpoint already")
-    if not isinstance(state, dict) or not state or not all(isinstance(t, Tensor) for t in state.values()):
-        parts = [name for name, part in state.items() if isinstance(part, dict)] if isinstance(state, dict) else []
-        cure = f"; name the entry that is one with --key, such as {parts[0]}" if parts else ""
-        raise CheckpointError(f"{path}: expected a state_dict, names and tensors; it is {_described(state)}{cure}")
-    return {str(name): tensor for name, tensor in state.items()}
-
-
-def _described(content: Any) -> str:
-    if isinstance(content, dict):
-        return f"a dictionary of {', '.join(map(repr, list(content)[:4])) or 'nothing'}"
-    return f"of type {type(content).__name__}"
+        raise CheckpointError(f"{path}: is a tetviz checkpoint already, there is nothing to import")
+    try:
+        return find_state_dict(content, key)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _expected(spec: ModelSpec) -> dict[str, Tensor]:
@@ -275,8 +285,8 @@ def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> No
         raise CheckpointError(f"{path}: damaged, its state is not a dictionary of names and dense tensors")
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
-        lacks = f"lacks {', '.join(missing[:3])}" if missing else ""
-        has = f"has unknown {', '.join(unknown[:3])}" if unknown else ""
+        lacks = f"lacks {listed(missing)}" if missing else ""
+        has = f"has unknown {listed(unknown)}" if unknown else ""
         raise CheckpointError(
             f"{path}: the weights do not fit the network: it {' and '.join(filter(None, (lacks, has)))}"
         )

@@ -1,6 +1,9 @@
 """Data sets for tests: pixels, recordings, what is loaded and what is refused."""
 
+import hashlib
+import pickle
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from tetviz.errors import DataError
 from tetviz.training.data import DataSpec, load_data
+from tetviz.training.data.torchvision import import_torchvision
 
 TYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<i2"), ("p", "i1")])
 SENSOR = (5, 7)
@@ -41,3 +45,22 @@ def some_events(count: int = 50, seed: int = 0, sensor: Sequence[int] = SENSOR) 
     draw = np.random.default_rng(seed).integers
     columns = draw(sensor[1], size=count), draw(sensor[0], size=count), np.sort(draw(9999, size=count))
     return recording(list(zip(*columns, draw(2, size=count), strict=True)))
+
+
+def write_cifar10(
+    root: Path, monkeypatch: pytest.MonkeyPatch, images: npt.NDArray[np.uint8], labels: Sequence[int]
+) -> None:
+    """Images (n, 3072) as both splits of CIFAR-10, in the files that torchvision reads."""
+    kind = import_torchvision().datasets.CIFAR10
+    folder = root / kind.base_folder
+    folder.mkdir()
+
+    def write(name: str, content: Any) -> tuple[str, str]:
+        (folder / name).write_bytes(pickle.dumps(content))
+        return name, hashlib.md5((folder / name).read_bytes()).hexdigest()
+
+    batches = [write(name, {"data": images, "labels": list(labels)}) for name in ("data_batch_1", "test_batch")]
+    meta = write("batches.meta", {"label_names": list("abcdefghij")})
+    monkeypatch.setattr(kind, "train_list", batches[:1])
+    monkeypatch.setattr(kind, "test_list", batches[1:])
+    monkeypatch.setattr(kind, "meta", {"filename": meta[0], "md5": meta[1], "key": "label_names"})

@@ -144,7 +144,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         {"optimizer": "adamw", "lr_schedule": "constant"},
         {"precision": "float64"},
         {"precision": "bfloat16"},
-        {"augment": ("flip", "crop")},
+        {"augment": ("flip", "crop", "cutout")},
         {"spec": dataclasses.replace(SPEC, norm="tdbn", surrogate="arctan", detach_reset=True)},
         {"spec": dataclasses.replace(SPEC, surrogate="sigmoid", gamma=0.1)},
         {"val_fraction": 0.0},

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
+from tetviz.training.data.normalise import Normalisation
 
 FRAMINGS = ("time", "count")
 DOWNLOAD = "run the same command with --download"
@@ -30,9 +31,12 @@ class DataSpec:
         framing: events: ``time`` for windows of equal length, ``count`` for windows of equal event counts.
         split_seed: seed of the 9:1 split of event data that have no official one.
         sensor: events: height and width of the sensor in pixels; ``()`` finds them by scanning the arrays.
+        normalise: images: ``MEAN:STD`` or ``none``, as :class:`tetviz.training.data.normalise.Normalisation` reads it;
+            ``""`` is the data set's own.
 
     Raises:
-        ValueError: a number is negative, the framing is unknown or the sensor is not two positive numbers.
+        ValueError: a number is negative, the framing is unknown, the sensor is not two positive numbers, or the
+            normalisation is of another form.
     """
 
     name: str
@@ -42,9 +46,10 @@ class DataSpec:
     framing: str = "time"
     split_seed: int = 0
     sensor: Sequence[int] = ()
+    normalise: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the values and makes the sensor a tuple of plain integers."""
+        """Checks the values; the sensor becomes a tuple of plain integers, the normalisation is written one way."""
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
         for field in ("image_size", "frames", "split_seed"):
@@ -54,10 +59,17 @@ class DataSpec:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
         if self.sensor and (len(self.sensor) != 2 or min(self.sensor) < 1):
             raise ValueError(f"sensor must be a height and a width in pixels, got {self.sensor}")
+        if self.normalise:
+            object.__setattr__(self, "normalise", str(Normalisation.parse(self.normalise)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain values, which ``DataSpec(**it)`` takes back."""
-        return asdict(self) | {"sensor": list(self.sensor)}
+        """The description as plain values, which ``DataSpec(**it)`` takes back.
+
+        What later versions added is left out where it says nothing, so that it compares with what older ones wrote.
+        """
+        added = ("normalise",)
+        values = {name: value for name, value in asdict(self).items() if value or name not in added}
+        return values | {"sensor": list(self.sensor)}
 
     def located(self, cure: str = "give --data-root the place where they are") -> Path:
         """The root as a path, with ``~`` filled in.
@@ -87,6 +99,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         image_size: side H = W of a sample in pixels.
         sequence: whether a sample has a time axis.
         states_classes: whether the classes are known, not told by the labels that are there.
+        normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
     """
 
     spec: DataSpec
@@ -96,6 +109,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     image_size: int
     sequence: bool = False
     states_classes: bool = True
+    normalisation: Normalisation | None = None
 
     @property
     def num_classes(self) -> int:
@@ -108,6 +122,13 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One sample."""
         raise NotImplementedError
+
+
+def chosen_normalisation(spec: DataSpec, own: Normalisation, channels: int) -> Normalisation:
+    """The normalisation that is asked for, or else a data set's own."""
+    chosen = Normalisation.parse(spec.normalise) if spec.normalise else own
+    chosen.check(spec.name, channels)
+    return chosen
 
 
 def reason(error: Exception) -> str:

@@ -57,9 +57,11 @@ def load_data(
     if spec.name not in DATASETS and ":" not in spec.name:
         raise DataError(unknown("data set", spec.name, DATASETS))
     spec = replace(spec, root=root or spec.root, **settings)
-    if ":" in spec.name:
-        return load_foreign(spec, split, trust)
-    dataset = DATASETS[spec.name](spec, split, download)
+    dataset = load_foreign(spec, split, trust) if ":" in spec.name else DATASETS[spec.name](spec, split, download)
     if not len(dataset):
         raise DataError(f"data set {spec.name!r}: its {split} split in {spec.root} has no samples")
+    if dataset.normalisation is None:
+        if settings.get("normalise"):
+            raise DataError(f"--normalise: {spec.name!r} holds no images that tetviz normalises; leave it out")
+        dataset.spec = replace(dataset.spec, normalise="")
     return dataset

@@ -1,13 +1,11 @@
-import hashlib
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from data_sets import load, pixels, refused
+from data_sets import load, pixels, refused, write_cifar10
 from PIL import Image
 from reference_data import resize_plane
 
@@ -31,7 +29,7 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
         write_idx(raw / f"{prefix}-images-idx3-ubyte", images if prefix == "train" else images[::-1].copy())
         write_idx(raw / f"{prefix}-labels-idx1-ubyte", labels if prefix == "train" else labels[::-1].copy())
     data = load(name, split="test", root=str(tmp_path))
-    (mean,), (std,) = PUBLISHED[name]
+    (mean,), (std,) = PUBLISHED[name].mean, PUBLISHED[name].std
     np.testing.assert_allclose(data[0][0][0].numpy(), (images[6] / 255 - mean) / std, atol=1e-5)
     assert data.labels.tolist() == [6, 5, 4, 3, 2, 1, 0] and data.num_classes == 10 and data.image_size == 28
     (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
@@ -39,23 +37,11 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
 
 
 def test_cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = import_torchvision().datasets.CIFAR10
-    folder = tmp_path / kind.base_folder
-    folder.mkdir()
-    images = pixels(3, 3072)
-
-    def write(name: str, content: Any) -> tuple[str, str]:
-        (folder / name).write_bytes(pickle.dumps(content))
-        return name, hashlib.md5((folder / name).read_bytes()).hexdigest()
-
     refused("cifar-10-batches-py .*--download", "cifar10", root=str(tmp_path))
-    batches = [write(name, {"data": images, "labels": [5, 0, 9]}) for name in ("data_batch_1", "test_batch")]
-    meta = write("batches.meta", {"label_names": list("abcdefghij")})
-    monkeypatch.setattr(kind, "train_list", batches[:1])
-    monkeypatch.setattr(kind, "test_list", batches[1:])
-    monkeypatch.setattr(kind, "meta", {"filename": meta[0], "md5": meta[1], "key": "label_names"})
+    images = pixels(3, 3072)
+    write_cifar10(tmp_path, monkeypatch, images, [5, 0, 9])
     data = load("cifar10", split="train", root=str(tmp_path))
-    mean, std = (np.reshape(part, (3, 1, 1)) for part in PUBLISHED["cifar10"])
+    mean, std = (np.reshape(part, (3, 1, 1)) for part in (PUBLISHED["cifar10"].mean, PUBLISHED["cifar10"].std))
     np.testing.assert_allclose(data[1][0].numpy(), (images[1].reshape(3, 32, 32) / 255 - mean) / std, atol=1e-5)
     assert data.labels.tolist() == [5, 0, 9] and data.classes == list("abcdefghij")
 
@@ -91,7 +77,7 @@ def test_imagefolder(tmp_path: Path, other: str) -> None:
     train, test = (load("imagefolder", split=split, root=str(tmp_path), image_size=7) for split in ("train", "test"))
     assert train.labels.tolist() == [0, 0, 1, 1, 2, 2] and test.labels.tolist() == [1, 1, 2, 2]
     assert test.classes == ["cat", "dog", "emu"] and test.in_channels == 3 and test.image_size == 7
-    mean, std = (np.reshape(part, (3, 1, 1)) for part in PUBLISHED["imagenet"])
+    mean, std = (np.reshape(part, (3, 1, 1)) for part in (PUBLISHED["imagenet"].mean, PUBLISHED["imagenet"].std))
     planes = pixels(10, 8, 3, seed=0).transpose(2, 0, 1) / 255
     expected = np.stack([resize_plane(plane, (10, 8))[2:9, 0:7] for plane in planes])
     np.testing.assert_allclose(test[0][0].numpy(), (expected - mean) / std, atol=1e-5)
