@@ -25,7 +25,7 @@ from tetviz.summaries.energy_tables import (
 )
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
-from tetviz.summaries.intervals import Interval, bootstrap_mean
+from tetviz.summaries.intervals import Interval, mean_interval
 from tetviz.summaries.paths import barrier, barriers, mean_along
 from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
@@ -47,7 +47,6 @@ __all__ = [
     "barrier",
     "barriers",
     "baselines",
-    "bootstrap_mean",
     "break_even",
     "class_accuracy",
     "compare_scaling",
@@ -65,6 +64,7 @@ __all__ = [
     "layer_table",
     "load_cost",
     "mean_along",
+    "mean_interval",
     "phase_energy",
     "plane_values",
     "run_energy",

@@ -1,10 +1,11 @@
 """What finite steps say of the curvature of the measured loss, and of the surrogate gradient."""
 
 import numpy as np
+from scipy import stats
 
 from tetviz.results import Curvature, default_timestep
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.intervals import tail
+from tetviz.summaries.intervals import student
 
 FEWEST = 8
 RESAMPLES = 2000
@@ -44,9 +45,9 @@ def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
         curvature: the measurement; the slopes are at the timesteps that the gradient was taken at.
 
     Returns:
-        ``cosine`` with ``low`` and ``high``, its 95 % expanded percentile bootstrap interval (NaN where too many
-        resamples are not resolved), and ``correlation``; each has a value for every radius, from the directions
-        measured so far. NaN with fewer than eight directions.
+        ``cosine`` with ``low`` and ``high``, its 95 % expanded percentile bootstrap interval (Hesterberg 2015,
+        section 4.2; NaN where too many resamples are not resolved), and ``correlation``; each has a value for every
+        radius, from the directions measured so far. NaN with fewer than eight directions.
     """
     timestep = default_timestep(curvature)
     steps = 2 * curvature.radius * curvature.weight_norm
@@ -63,15 +64,30 @@ def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
         if len(b) < FEWEST:
             continue
         found["cosine"][radius] = _cosine(a[None], b[None])[0]
-        rows = generator.integers(0, len(b), (RESAMPLES, len(b)))
-        draws = _cosine(a[rows], b[rows])
-        beyond = tail(len(b))
-        # An interval of the draws that are resolved alone would be too narrow.
-        if np.isfinite(draws).mean() > 1 - beyond:
-            found["low"][radius], found["high"][radius] = np.nanquantile(draws, [beyond, 1 - beyond])
+        found["low"][radius], found["high"][radius] = resampled_cosine(a, b, generator)
         size = np.sqrt((plain @ plain) * (b @ b))
         found["correlation"][radius] = plain @ b / size if size > 0 else np.nan
     return found
+
+
+def resampled_cosine(a: FloatArray, b: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
+    """The 95 % expanded percentile bootstrap interval of the cosine (Hesterberg 2015, section 4.2).
+
+    Args:
+        a: slopes, direction x 2.
+        b: surrogate gradient along each direction.
+
+    Returns:
+        Its ends; NaN where so many resamples are not resolved that one of the ends is not.
+    """
+    beyond = stats.norm.cdf(-np.sqrt(len(b) / (len(b) - 1)) * student(len(b)))
+    rows = generator.integers(0, len(b), (RESAMPLES, len(b)))
+    draws = _cosine(a[rows], b[rows])
+    # An interval of the draws that are resolved alone would be too narrow.
+    if np.isfinite(draws).mean() <= 1 - beyond:
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [beyond, 1 - beyond])
+    return float(low), float(high)
 
 
 def _cosine(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.results import Lines, Provenance, Sharpness, Surface, default_timestep
 from tetviz.results.schema import FloatArray, IntArray, attribute_fields
-from tetviz.summaries.intervals import bootstrap_mean
+from tetviz.summaries.intervals import mean_interval
 from tetviz.summaries.names import LOSSES, network_names
 
 RADII = (0.1, 0.25, 0.5, 1.0)
@@ -32,6 +32,7 @@ class Difference:
         mean: mean over planes of second minus first.
         low: lower end of its 95 % interval; NaN for a single plane.
         high: upper end.
+        p: two-sided p-value of a difference of 0; NaN for a single plane.
         planes: number of planes.
         timesteps: T of the first and of the second.
     """
@@ -43,6 +44,7 @@ class Difference:
     mean: float
     low: float
     high: float
+    p: float
     planes: int
     timesteps: tuple[int, int]
 
@@ -53,7 +55,7 @@ class Difference:
 
     @property
     def is_resolved(self) -> bool:
-        """Whether the interval leaves out 0, and rests on five planes or more; of fewer it is too narrow."""
+        """Whether the interval leaves out 0, and rests on five planes or more; few tell nothing of their shape."""
         return self.leaves_out_zero and self.planes >= FEW_PLANES
 
     def sentence(self) -> str:
@@ -197,7 +199,7 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
 def sharpness_table(
     results: Sequence[Lines], loss: str, timestep: int, radii: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """Flatness of several checkpoints, each number with its 95 % bootstrap interval over planes.
+    """Flatness of several checkpoints, each number with its 95 % interval over planes.
 
     Args:
         results: random lines of each checkpoint.
@@ -211,7 +213,7 @@ def sharpness_table(
     tables = {}
     for name, lines in zip(network_names(results), results, strict=True):
         values = plane_values(lines, loss, timestep, radii)
-        interval = bootstrap_mean(values.to_numpy())
+        interval = mean_interval(values.to_numpy())
         one = values.nunique(dropna=False).to_numpy() == 1
         bounds = (np.where(one, np.nan, end) for end in (interval.low, interval.high))
         columns = dict(zip(("mean", "low", "high"), (interval.mean, *bounds), strict=True))
@@ -264,9 +266,12 @@ def compare_sharpness(
     single = (AT_CHECKPOINT, "SAM")
     shared = [column for column in before.columns if column in after.columns and not column.startswith(single)]
     gaps = (after[shared] - before[shared]).to_numpy()
-    interval = bootstrap_mean(gaps)
-    rows = zip(shared, interval.mean.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)
-    return [Difference(name, one, other, loss, mean, low, high, len(gaps), steps) for name, mean, low, high in rows]
+    interval = mean_interval(gaps)
+    columns = (each.tolist() for each in (interval.mean, interval.low, interval.high, interval.p))
+    return [
+        Difference(name, one, other, loss, mean, low, high, p, len(gaps), steps)
+        for name, mean, low, high, p in zip(shared, *columns, strict=True)
+    ]
 
 
 def differences_from_first(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:

@@ -15,7 +15,7 @@ from tetviz.figures.plots.text import wrap, wrap_evenly
 from tetviz.figures.plots.venues import characters, figure_title
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.intervals import Interval, bootstrap_mean
+from tetviz.summaries.intervals import METHOD, Interval, mean_interval
 from tetviz.summaries.names import network_names
 
 GAP = "not evaluated yet or not finite"
@@ -40,7 +40,7 @@ def draw_band(axes: Axes, x: FloatArray, draws: FloatArray, style: dict[str, Any
     Args:
         draws: (draw, x), NaN where there is no value.
     """
-    interval = bootstrap_mean(draws[_averaged(draws)])
+    interval = mean_interval(draws[_averaged(draws)])
     if interval.draws > 1:
         axes.fill_between(
             x, interval.low, interval.high, color=style["color"], alpha=0.22, linewidth=0, gid="band", zorder=1.5
@@ -95,7 +95,7 @@ def finish(axes: Axes) -> None:
 def band_keys(figure: Figure, draws: str = "planes") -> list[Patch]:
     """The legend entry of the bands of :func:`draw_band`."""
     drawn = any(area.get_gid() == "band" for axes in figure.axes for area in axes.collections)
-    return [Patch(color="0.5", alpha=0.3, linewidth=0, label=f"95 % bootstrap interval over {draws}")] * drawn
+    return [Patch(color="0.5", alpha=0.3, linewidth=0, label=f"{METHOD} over {draws}")] * drawn
 
 
 def gap_key() -> Patch:

@@ -27,6 +27,7 @@ from tetviz.figures.selection import chosen_timestep, known_loss
 from tetviz.figures.views.curvature import curvature_context
 from tetviz.results import Curvature
 from tetviz.summaries import finite_curvature, slope_agreement
+from tetviz.summaries.intervals import METHOD
 from tetviz.summaries.names import counted, network_name
 
 _STYLE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o"}
@@ -77,7 +78,7 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
             [curvature],
             [_context(curvature)],
             "Radii are shares of the L2 norm of the weights",
-            "Bands and bars are 95 % intervals over directions" if bands else "",
+            f"Bands are {METHOD}, bars 95 % expanded percentile bootstrap intervals, over directions" if bands else "",
             curvature.note,
         )
     return figure

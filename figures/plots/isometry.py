@@ -19,7 +19,7 @@ from tetviz.figures.plots.venues import WIDTH, inches, text_lines, venue
 from tetviz.figures.views.isometry import isometry_context
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.isometry import gradient_norm, running_product
+from tetviz.summaries.isometry import gradient_norm, phi_reach, running_product
 from tetviz.summaries.names import network_names
 from tetviz.summaries.runs import architecture_of
 
@@ -33,7 +33,7 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
     """Phi of every block, the gradient at its input, and the firing rate of every layer of neurons, over depth.
 
     Dotted are the predictions: phi by the closed form, the gradient by the product of phi over the blocks behind, from
-    the one measured at the output of the last. Bands are 95 % intervals of phi. Of a single network of several
+    the one measured at the output of the last. Bands are 95 % t intervals of phi. Of a single network of several
     blocks and steps, faint lines are the gradient at each step. Of more than two networks the firing rate is the mean
     over the layers of each block, because the layers of a block take turns.
 
@@ -89,7 +89,7 @@ def draw_isometry(results: Sequence[BlockIsometry], depth: str | None = None) ->
             results,
             contexts,
             "Dotted are the closed form of phi, and the gradient that the product of phi predicts",
-            "Bands are 95 % intervals of phi" if any(np.isfinite(r.step_phi_se).any() for r in results) else "",
+            "Bands are 95 % t intervals of phi" if any(np.isfinite(r.step_phi_se).any() for r in results) else "",
             "Faint lines are the gradient at each step" if steps else "",
             "Firing rates of layers outside of blocks are left out" if by_block and any(map(_outside, results)) else "",
         )
@@ -105,7 +105,7 @@ def _with_architectures(results: Sequence[BlockIsometry], names: Sequence[str]) 
 
 
 def _draw_phi(axes: Axes, result: BlockIsometry, style: dict[str, Any], relative: bool) -> None:
-    x, reach = places(len(result.block), relative), 1.96 * np.nan_to_num(result.step_phi_se)
+    x, reach = places(len(result.block), relative), np.nan_to_num(phi_reach(result))
     low, high = result.step_phi - reach, result.step_phi + reach
     # An area over a single block has no width.
     edge = 4.0 if len(x) == 1 else 0.0

@@ -24,13 +24,14 @@ from tetviz.figures.plots.venues import WIDTH, inches, tall, text_lines
 from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values, require_same_directions
 from tetviz.figures.views.sharpness import lines_context
 from tetviz.results import Lines
+from tetviz.summaries.intervals import METHOD
 from tetviz.summaries.names import network_names
 
 
 def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int | None = None) -> Picture:
     """Loss and accuracy along random directions: faint lines, their mean and its 95 % interval.
 
-    The two lines of a plane are averaged first; the interval is a bootstrap over planes. What is not measured
+    The two lines of a plane are averaged first; the interval is over planes. What is not measured
     yet is a gap, and a plane that is not complete does not count while another one is.
 
     Args:
@@ -81,7 +82,7 @@ def draw_lines(results: Sequence[Lines], loss: str | None = None, timestep: int 
             results,
             contexts,
             "Faint lines are the directions, thick ones their mean",
-            "Bands are 95 % bootstrap intervals over planes" if bands else "",
+            f"Bands are {METHOD} over planes" if bands else "",
             "Hatched: no network has a value there" if holes else "",
         )
     return figure

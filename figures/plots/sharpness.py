@@ -29,6 +29,7 @@ from tetviz.figures.selection import chosen_losses, chosen_timestep, line_values
 from tetviz.figures.views.sharpness import lines_context
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.intervals import METHOD
 from tetviz.summaries.names import counted, network_name, network_names
 
 
@@ -118,7 +119,7 @@ def draw_sharpness(results: Sequence[Sharpness], loss: str | None = None, timest
             + (", and the mean minus that of the first network, plane by plane (far right)" if several else ""),
             results,
             contexts,
-            "Bands are 95 % bootstrap intervals over planes or steps" if bands else "",
+            f"Bands are {METHOD} over planes or steps" if bands else "",
             "Rho is a share of the L2 norm of the weights",
             "Hatched: no network has a value there" if holes else "",
         )

@@ -11,7 +11,8 @@ from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Curvature, default_timestep
-from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
+from tetviz.summaries import finite_curvature, mean_interval, slope_agreement
+from tetviz.summaries.intervals import METHOD
 from tetviz.summaries.names import FROZEN, LOSS_WORDS, counted, data_context, network_names, policy_words
 
 _COLUMNS = (
@@ -36,7 +37,7 @@ def curvature_table(results: Sequence[Curvature], choices: Choices) -> Table:
 
 def _radii(result: Curvature) -> Table:
     step = default_timestep(result)
-    bend, slopes = bootstrap_mean(finite_curvature(result, step)), slope_agreement(result)
+    bend, slopes = mean_interval(finite_curvature(result, step)), slope_agreement(result)
     columns = {
         "curvature": bend.mean,
         "curvature low": bend.low,
@@ -56,7 +57,7 @@ def _radii(result: Curvature) -> Table:
         "surrogate Hessian; cosine between the surrogate gradient and the gradient smoothed over the radius; "
         "correlation of slopes at the checkpoint",
         note=f"{LOSS_WORDS[result.loss]} at T = {step}, radii in units of |w| = {result.weight_norm:.4g}, in brackets "
-        f"95 % bootstrap intervals over {counted(len(result.direction), 'direction')}",
+        f"{METHOD} over {counted(len(result.direction), 'direction')}",
         feet=_feet(result, f"surrogate Hessian of {LOSS_WORDS[result.loss]} at T = {step}"),
         key=Column("radius", form="g"),
         label="curvature",
@@ -96,7 +97,7 @@ def record(results: Sequence[Curvature], choices: Choices) -> list[dict[str, Any
 
 def _records(result: Curvature) -> list[dict[str, Any]]:
     step = default_timestep(result)
-    bend, slopes = bootstrap_mean(finite_curvature(result, step)), slope_agreement(result)
+    bend, slopes = mean_interval(finite_curvature(result, step)), slope_agreement(result)
     trace, error = _trace(result)
     head = {"checkpoint": result.provenance.checkpoint, "loss": result.loss, "timesteps": step}
     hessian = {

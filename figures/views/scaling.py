@@ -172,7 +172,7 @@ def difference_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     ]
     return dataclasses.replace(
         stacked([each.second for each in found], tables),
-        about=f"Accuracy, {others} minus {found[0].first}, in points [95 % paired bootstrap over the same "
+        about=f"Accuracy, {others} minus {found[0].first}, in points [95 % paired interval over the same "
         f"{counted(found[0].samples, 'sample')}]",
         feet=(*(each.sentence(choices.timestep) for each in found), _NOT_SEEDS),
     )

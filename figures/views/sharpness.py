@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
@@ -16,6 +17,7 @@ from tetviz.figures.view import Choices, TableOf, View, Words
 from tetviz.results import Lines, Sharpness
 from tetviz.summaries import Difference, sharpness_table
 from tetviz.summaries.flatness import FEW_PLANES, differences_from_first, table_radii
+from tetviz.summaries.intervals import CONFIDENCE, METHOD, holm
 from tetviz.summaries.names import (
     LOSS_WORDS,
     LOSSES,
@@ -30,6 +32,7 @@ from tetviz.summaries.names import (
 # Of the numbers that are no loss; r is a coordinate.
 _UNITS = {"curvature": "nat/r^2", "width": "unit of r", "roughness": ""}
 _LOSS = Column("loss", named=LOSS_WORDS)
+_LISTED = 4  # differences that the terminal names
 _VALUES = (Column("quantity", unit="unit"), Column("", of="mean", form=".4g", low="low", high="high"))
 
 
@@ -59,7 +62,7 @@ def flatness_table(results: Sequence[Lines], choices: Choices) -> Table:
     # Radii that one network alone has stand below the others of their loss.
     order = sorted(range(len(frame)), key=lambda row: LOSSES.index(frame["loss"].iloc[row]))
     mean = f"Means over {planes[0]} planes" if len(set(planes)) == 1 else "Means over the planes of each network"
-    brackets = ", in brackets 95 % bootstrap intervals over planes" if frame["low"].notna().any() else ""
+    brackets = f", in brackets {METHOD} over planes" if frame["low"].notna().any() else ""
     return Table(
         frame,
         _VALUES if alone else (_LOSS, *_VALUES),
@@ -101,21 +104,41 @@ def words(results: Sequence[Lines], choices: Choices) -> Words:
     found, why = _differences(results, choices)
     if any(len(set(difference.timesteps)) > 1 for difference in found):
         said.append("the networks are compared each at its own T of training; tetviz compare --t N takes one T")
-    chief, known = headline(results[0]), [difference for difference in found if math.isfinite(difference.mean)]
-    said += [difference.sentence() for difference in known if difference.quantity == chief]
-    others = [d for d in known if d.quantity != chief and math.isfinite(d.low) and d.planes >= FEW_PLANES]
-    if others:
-        without = sum(difference.leaves_out_zero for difference in others)
-        said.append(
-            f"of {counted(len(others), 'other difference')} {without} {'has' if without == 1 else 'have'} an interval "
-            f"without 0 (by chance alone about {0.05 * len(others):.0f} would; they hang together, so this is no "
-            "test); tetviz compare --json lists them"
-        )
+    ranked = _ranked(results[0], found)
+    said += [each.sentence() for each, p in ranked if p is None and math.isfinite(each.mean)]
+    others = [(each, p) for each, p in ranked if p is not None and math.isfinite(p)]
+    others.sort(key=lambda each: each[0].quantity != headline(results[0]))  # that of the other loss comes first
+    if others and planes >= FEW_PLANES:
+        said.append(_exploration(others, len(results) > 2))
     return Words(tuple(said), tuple(filter(None, (directions_words(results), why))))
 
 
+def _ranked(lines: Lines, found: Sequence[Difference]) -> list[tuple[Difference, float | None]]:
+    # With p-values adjusted for the number of all differences but the headline's, which have None.
+    named = (lines.loss, headline(lines))
+    others = [each for each in found if (each.loss, each.quantity) != named and math.isfinite(each.p)]
+    adjusted = dict(zip(map(id, others), holm(np.array([each.p for each in others])).tolist(), strict=True))
+    return [(d, None if (d.loss, d.quantity) == named else adjusted.get(id(d), math.nan)) for d in found]
+
+
+def _exploration(others: Sequence[tuple[Difference, float]], several: bool) -> str:
+    without = sum(each.leaves_out_zero for each, _ in others)
+    kept = [
+        f"{LOSS_WORDS[each.loss]}, {each.quantity}{f' ({each.second})' if several else ''}"
+        for each, p in others
+        if p < 1 - CONFIDENCE
+    ]
+    listed = "; ".join(kept[:_LISTED]) + (f" and {len(kept) - _LISTED} more" if len(kept) > _LISTED else "")
+    return (
+        f"exploration: of {counted(len(others), 'other difference')} {without} {'has' if without == 1 else 'have'} an "
+        f"interval without 0, of noise alone about {(1 - CONFIDENCE) * len(others):.2g} would; "
+        f"adjusted for their number (Holm) {f'remain: {listed}' if kept else 'none remains'}; "
+        "tetviz compare --json lists them"
+    )
+
+
 def headline(lines: Lines) -> str:
-    """The number that checkpoints are compared by before all others."""
+    """The number that checkpoints are compared by before all others, under the loss that was asked for."""
     radii = table_radii(lines.x)
     chosen = 0.5 if 0.5 in radii or not radii else radii[max(0, len(radii) - 2)]
     return f"rise at r = {chosen:g}"
@@ -139,13 +162,14 @@ def record(results: Sequence[Lines], choices: Choices) -> list[dict[str, Any]]:
             table = sharpness_table([lines], loss, step).droplevel(0, axis=1)
             rows = table.rename_axis("quantity").reset_index().to_dict("records")
             made += [head | {str(name): value for name, value in row.items()} for row in rows]
-    return made + [_record(difference) for difference in _differences(results, choices)[0]]
+    ranked = _ranked(results[0], _differences(results, choices)[0])
+    return made + [_record(each) | {"headline": p is None, "p_holm": p} for each, p in ranked]
 
 
 def _record(d: Difference) -> dict[str, Any]:
     first, second = d.timesteps
     compared = {"first": d.first, "second": d.second, "loss": d.loss, "quantity": d.quantity}
-    values = {"mean": d.mean, "low": d.low, "high": d.high, "planes": d.planes}
+    values = {"mean": d.mean, "low": d.low, "high": d.high, "p": d.p, "planes": d.planes}
     return {**compared, **values, "first_timesteps": first, "second_timesteps": second, "sentence": d.sentence()}
 
 

@@ -15,6 +15,7 @@ from tetviz.landscape import Evaluator, RandomPlanes, Store, compute_lines, surf
 from tetviz.results import Provenance
 from tetviz.summaries import axis_lines, compare_sharpness, plane_values, sharpness_table
 from tetviz.summaries.flatness import RADII, table_radii
+from tetviz.summaries.intervals import mean_interval
 
 
 def bends(planes=5, curvature=2.0, spread=0.2):
@@ -364,9 +365,26 @@ def test_the_table_holds_the_mean_over_planes_and_an_interval_around_it():
     table = sharpness_table([planted_lines(label="a"), planted_lines(curvature=4.0, label="b")], "sdt", 4)
     assert table.columns.tolist() == [(name, column) for name in "ab" for column in ("mean", "low", "high")]
     assert table.loc["curvature at r = 1", ("a", "mean")] == pytest.approx(bends().mean())
-    means = bends().reshape(-1, 2).mean(1)
-    low, high = table.loc["curvature at r = 1", [("a", "low"), ("a", "high")]]
-    assert means.min() <= low < bends().mean() < high <= means.max()
+    expected = mean_interval(bends().reshape(-1, 2).mean(1))
+    found = table.loc["curvature at r = 1", [("a", "low"), ("a", "high")]]
+    np.testing.assert_allclose(found, [expected.low, expected.high])
+
+
+def test_of_noise_alone_as_many_intervals_leave_out_0_as_is_said():
+    """One of 20, of all the differences between networks whose lines bend by chance alone."""
+    generator, planes = np.random.default_rng(0), 5
+    lines = planted_lines(planes=planes, timesteps=1, t_train=1)
+
+    def drawn():
+        bends, slopes = (generator.normal(mean, 0.3, (2 * planes, 1, 1)) for mean in (2, 0))
+        x = lines.x[:, None]
+        return replaced(lines, sdt_loss=bends * x**2 + slopes * x + generator.normal(0, 0.01, (2 * planes, 41, 1)))
+
+    rows = [each for _ in range(500) for each in compare_sharpness(drawn(), drawn(), "sdt", 1, (0.5, 1.0))]
+    assert len(rows) == 500 * 8
+    # Rows hang together: a standard error of 0.006. A percentile bootstrap is at 0.076.
+    assert np.mean([each.leaves_out_zero for each in rows]) == pytest.approx(0.05, abs=0.018)
+    assert all(each.leaves_out_zero == (each.p < 0.05) for each in rows)
 
 
 @pytest.mark.parametrize(

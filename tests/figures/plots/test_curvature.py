@@ -3,7 +3,7 @@ import pytest
 from planted_results import planted_curvature
 
 from tetviz.figures import draw_curvature
-from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
+from tetviz.summaries import finite_curvature, mean_interval, slope_agreement
 
 
 def of(axes, gid):
@@ -32,7 +32,7 @@ def test_the_three_panels_show_spectrum_curvature_and_agreement():
     np.testing.assert_array_equal(of(spectrum, "density")[0].get_ydata(), curvature.density)
     ticks = [segment[0][0] for segment in of(spectrum, "eigenvalues")[0].get_segments()]
     assert ticks == [5, 3, 2, 1.5, 1]
-    interval = bootstrap_mean(planted_bends(8))
+    interval = mean_interval(planted_bends(8))
     np.testing.assert_allclose(of(bend, "mean")[0].get_ydata(), interval.mean, rtol=1e-9)
     assert of(bend, "band")[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(interval.high.max())
     assert len(of(bend, "direction")) == 8 and bend.get_xscale() == slope.get_xscale() == "log"
@@ -44,7 +44,8 @@ def test_the_three_panels_show_spectrum_curvature_and_agreement():
     assert slope_agreement(curvature)["low"] == pytest.approx(np.ones(5))
     caption = figure.get_suptitle()
     assert "8 random directions" in caption and "T = 4" in caption and "256 samples" in caption
-    assert "95 % bootstrap interval over directions" in [t.get_text() for t in figure.legends[0].get_texts()]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "95 % skewness-corrected t intervals over directions" in named
 
 
 @pytest.mark.parametrize("note", ["", "the double backward pass is not finite"])

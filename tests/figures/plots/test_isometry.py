@@ -35,9 +35,10 @@ def test_every_number_is_where_it_belongs():
 
 def test_the_band_is_a_95_percent_interval():
     result = planted_isometry(step_phi_se=np.full(9, 0.1))
+    assert len(result.sample) == 16  # Student's t with 15 degrees of freedom
     (band,) = panel(draw_isometry([result]), "phi").collections
     low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
-    assert (low, high) == (pytest.approx(1.2 - 0.196), pytest.approx(1.2 + 0.196))
+    assert (low, high) == (pytest.approx(1.2 - 0.2131450), pytest.approx(1.2 + 0.2131450))
 
 
 def test_networks_of_other_depths_share_a_relative_axis():

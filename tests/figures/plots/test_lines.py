@@ -7,7 +7,7 @@ from planted_results import planted_interpolation, planted_lines, planted_sharpn
 from tetviz.errors import ResultError
 from tetviz.figures import draw_interpolation, draw_lines
 from tetviz.figures.plots.interpolation import barrier
-from tetviz.summaries.intervals import bootstrap_mean
+from tetviz.summaries.intervals import mean_interval
 
 
 def of(axes, gid):
@@ -31,7 +31,7 @@ def test_lines_their_mean_and_its_interval_over_planes_are_drawn():
         for line, planted in zip(of(axes, "line"), values, strict=True):
             np.testing.assert_allclose(line.get_ydata(), planted)
             assert line.get_alpha() < 0.5
-        interval = bootstrap_mean((values[::2] + values[1::2]) / 2)
+        interval = mean_interval((values[::2] + values[1::2]) / 2)
         (mean,) = of(axes, "mean")
         np.testing.assert_allclose(mean.get_ydata(), interval.mean)
         np.testing.assert_array_equal(mean.get_xdata(), lines.x)
@@ -39,7 +39,7 @@ def test_lines_their_mean_and_its_interval_over_planes_are_drawn():
         at_end = edges[np.isclose(edges[:, 0], 1)][:, 1]
         assert at_end.min() == pytest.approx(interval.low[-1]) and at_end.max() == pytest.approx(interval.high[-1])
     assert "5 planes of 2 lines" in figure.get_suptitle().replace("\n", " ")
-    assert labels(figure) == ["VGGSNN TET", "95 % bootstrap interval over planes"]
+    assert labels(figure) == ["VGGSNN TET", "95 % skewness-corrected t intervals over planes"]
 
 
 def test_one_plane_has_no_interval_and_says_so():

@@ -6,7 +6,7 @@ from tetviz.errors import ResultError
 from tetviz.figures import draw_sharpness
 from tetviz.figures.plots.sharpness import mean_rise, worst_rise
 from tetviz.results import Provenance
-from tetviz.summaries import bootstrap_mean, plane_values
+from tetviz.summaries import mean_interval, plane_values
 
 
 def of(axes, gid):
@@ -32,9 +32,9 @@ def test_the_three_panels_show_mean_steps_and_worst():
     figure = draw_sharpness([result])
     mean, step, worst = figure.axes
     _, rises = mean_rise(result, "sdt", 4)
-    np.testing.assert_allclose(of(mean, "mean")[0].get_ydata(), bootstrap_mean(rises).mean)
+    np.testing.assert_allclose(of(mean, "mean")[0].get_ydata(), mean_interval(rises).mean)
     edges = of(mean, "band")[0].get_paths()[0].vertices
-    assert edges[:, 1].max() == pytest.approx(bootstrap_mean(rises).high[-1])
+    assert edges[:, 1].max() == pytest.approx(mean_interval(rises).high[-1])
     np.testing.assert_allclose(of(step, "sam")[0].get_ydata(), 0.3 * result.rho)
     np.testing.assert_allclose(of(step, "mean")[0].get_ydata(), 0.1 * result.rho)
     assert (step.get_xscale(), step.get_yscale()) == ("log", "log")

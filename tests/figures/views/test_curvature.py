@@ -6,13 +6,13 @@ import numpy as np
 from planted_results import planted_curvature
 
 from tetviz.figures import draw_named, printed, records
-from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
+from tetviz.summaries import finite_curvature, mean_interval, slope_agreement
 
 
 def test_rows_are_radii_with_the_numbers_of_the_summaries():
     result = planted_curvature()
     table = draw_named("curvature-table", [result])
-    bend, slopes = bootstrap_mean(finite_curvature(result, 4)), slope_agreement(result)
+    bend, slopes = mean_interval(finite_curvature(result, 4)), slope_agreement(result)
     frame, cells = table.frame, table.cells()
     np.testing.assert_array_equal(frame["radius"], result.radius)
     for name, values in (("curvature", bend.mean), ("curvature low", bend.low), ("cosine low", slopes["low"])):

@@ -108,11 +108,12 @@ def test_differences_are_those_of_the_same_samples():
     assert "another training seed would give another network" in table.feet[-1]
 
 
-def test_a_difference_of_a_single_sample_has_no_interval():
+def test_a_difference_of_a_single_sample_says_next_to_nothing():
     one = planted_curve(tmax=4, sample=np.arange(1), label="a")
     table = draw_named("difference-table", [one, another(one)])
-    assert set(table.cells()["difference (points)"]) == {"+0.00"} and "the same 1 sample]" in table.about
-    assert any("+0.00 points, one sample has no interval" in foot for foot in table.feet)
+    assert set(table.cells()["difference (points)"]) == {"+0.00 [-92.39, +92.39]"}
+    assert "the same 1 sample]" in table.about
+    assert any("within the noise of 1 sample" in foot for foot in table.feet)
 
 
 def test_other_samples_have_no_difference():
