@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
 from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics, within
-from tetviz.analysis.counting.row_order import RowOrder, tell_order
+from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError
 from tetviz.models import ForeignNetwork
@@ -25,6 +25,7 @@ from tetviz.training.profile import a_parameter, check_length, evaluating, measu
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.
 _OUTSIDE_NEURONS = ("bias_add", "residual_add")
+_PAIRS_LOOKED_AT = 3  # of samples, at most, while some are silent where others would tell
 
 
 def count_operations(
@@ -143,7 +144,8 @@ class CountedRuns:
         self.timesteps, self.samples = timesteps, 0
         self._settings = spiking, skip_zero_weights
         self._counter = Counter(model, spiking, skip_zero_weights)
-        self._row_order: RowOrder | None = None
+        self._places: dict[Site, tuple[Place, ...]] = {}
+        self._unsure: set[Site] | None = None
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -151,62 +153,120 @@ class CountedRuns:
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
-        samples = _samples(x)
-        self.samples += samples
-        if self._row_order is None:
-            self._row_order = RowOrder() if streams(model) else self._tell_row_order(model, x, timesteps)
-        if not self._row_order.open or samples == 1:
-            yield from self._stretches(model, x, timesteps, samples)
-            return
-        # No layer has told the order of its rows: a sample alone has them in the order of its steps.
-        alone = [list(self._stretches(model, _pick(x, [at]), timesteps, 1)) for at in range(samples)]
-        yield torch.cat([torch.cat(stretches) for stretches in alone], 1)
+        self.samples += _samples(x)
+        if _by_steps(model):
+            yield self._step_by_step(model, x, timesteps)
+        elif streams(model):
+            yield from self._streamed(model, x, timesteps)
+        else:
+            yield self._at_once(model, x, timesteps)
 
-    def _stretches(self, model: nn.Module, x: Tensor, timesteps: int, samples: int) -> Iterator[Tensor]:
-        counts, steps = self._counter.counts, 1 if streams(model) else timesteps
+    def _streamed(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+        counts, stretches = self._counter.counts, outputs(model, x, timesteps)
         self._counter.feed(x, static=x.dim() == 4)
-        stretches = outputs(model, x, timesteps)
-        for start in range(0, timesteps, steps):
-            counts.begin(self.timesteps, start, steps, samples)
+        for t in range(timesteps):
+            counts.begin(self.timesteps, t, 1, _samples(x))
             with self._counter:
                 logits_TBK = next(stretches)
-            counts.sort_into_steps(self._row_order or RowOrder())
-            counts.add_readout(logits_TBK)
+            counts.end()
+            counts.add_readout(logits_TBK, 1)
             yield logits_TBK
         yield from stretches  # nothing; it leaves streaming()
 
-    def _tell_row_order(self, model: nn.Module, x: Tensor, timesteps: int) -> RowOrder:
-        samples = _samples(x)
-        if timesteps == 1 or samples == 1:
-            return RowOrder(open=timesteps > 1)
-        pair = _pick(x, [0, samples - 1])
-        together = self._rows(model, pair, timesteps)
-        alone = [self._rows(model, _pick(pair, [at]), timesteps) for at in range(2)]
-        try:
-            first = self._rows(model, _pick(pair, [0]), 1)
-        except CANNOT_RUN:  # it runs for one T only
-            first = {}
-        known: dict[str, str] = {}
-        merged = False
-        for layer, (rows, single) in together.items():
-            merged |= not single
-            if all(layer in run for run in alone):
-                first_step = first[layer][0] if layer in first else None
-                order = tell_order(rows, [run[layer][0] for run in alone], first_step, single, timesteps)
-                known |= {layer: order} if order else {}
-        return RowOrder(known, open=merged and not known)
+    def _step_by_step(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+        counts, begun = self._counter.counts, iter(range(timesteps))
 
-    def _rows(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[str, tuple[Tensor, bool]]:
-        # Counts of the rows of every layer with weights, unsorted, and whether each call held one step.
+        def begin(*_: Any) -> None:
+            counts.end()
+            counts.begin(self.timesteps, next(begun), 1, _samples(x))
+
+        self._counter.feed(x, static=x.dim() == 4)
+        handle = model.get_submodule("network").register_forward_pre_hook(begin)
+        try:
+            with self._counter:
+                (logits_TBK,) = outputs(model, x, timesteps)
+        finally:
+            handle.remove()
+        counts.end()
+        counts.add_readout(logits_TBK, timesteps)
+        return logits_TBK
+
+    def _at_once(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+        counts, samples = self._counter.counts, _samples(x)
+        self._learn_places(model, x, timesteps)
+        self._counter.feed(x, static=x.dim() == 4)
+        counts.begin(self.timesteps, 0, timesteps, samples, self._places)
+        with self._counter:
+            (logits_TBK,) = outputs(model, x, timesteps)
+        counts.end()
+        counts.add_readout(logits_TBK, timesteps)
+        self._sort_by_shorter_runs(model, x, timesteps)
+        return logits_TBK
+
+    def _learn_places(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        samples = _samples(x)
+        for at in range(min(_PAIRS_LOOKED_AT, (samples + 1) // 2) if timesteps > 1 and self._unsure != set() else 0):
+            looked = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps)
+            told, unsure = looked.places(), looked.unsure()
+            new = {site for site in told if self._unsure is None or site in self._unsure or site not in self._places}
+            self._places |= {site: told[site] for site in new if site not in self._places or site not in unsure}
+            self._unsure = unsure if self._unsure is None else self._unsure & unsure
+            if not self._unsure:
+                return
+
+    def _look(self, model: nn.Module, x: Tensor, timesteps: int) -> Glimpses:
+        samples = [_pick(x, [at]) for at in range(_samples(x))]
+        alone = [self._glimpses(model, each, timesteps) for each in samples]
+        together = self._glimpses(model, x, timesteps) if len(samples) > 1 else None
+        try:
+            shorter = {t: self._glimpses(model, samples[0], t) for t in (1, 2) if t < timesteps}
+        except CANNOT_RUN:  # it runs for one T only
+            shorter = {}
+        return Glimpses(timesteps, alone, together, shorter)
+
+    def _glimpses(self, model: nn.Module, x: Tensor, timesteps: int) -> Run:
+        counter = Counter(model, *self._settings)
+        counter.counts.begin_glimpse(timesteps, _samples(x))
+        self._run_aside(counter, model, x, timesteps)
+        return counter.counts.glimpses or {}
+
+    def _sort_by_shorter_runs(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        # What no rule has told: step t costs what a run of t steps costs more than one of t - 1.
+        counts = self._counter.counts
+        pending, counts.pending = counts.pending, {}
+        updating = counts.pure([self._counter.updating_module(module) for module in counts.spikes])
+        pending = {site: totals for site, totals in pending.items() if not within(counts.module_of(site[0]), updating)}
+        try:
+            runs = [self._totals(model, x, t) for t in range(1, timesteps)] if pending else []
+        except CANNOT_RUN:  # it runs for one T only
+            runs = None
+        for site, totals in pending.items():
+            until = [run.get(site, {}) for run in runs or []] + [totals]
+            steps = {name: np.diff([each.get(name, 0) for each in until], prepend=0) for name in totals}
+            if runs is None or any((each < 0).any() for each in steps.values()):
+                counts.lose(site, totals)
+            else:
+                counts.commit(site, steps)
+
+    def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
         counter = Counter(model, *self._settings)
         counter.counts.begin(timesteps, 0, timesteps, _samples(x))
+        self._run_aside(counter, model, x, timesteps)
+        return counter.counts.totals()
+
+    def _run_aside(self, counter: Counter, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        x = (x[:timesteps] if x.dim() == 5 else x).clone()
+        counter.feed(x, static=x.dim() == 4)
         with generators_kept(x.device), state_kept(model), counter:
-            model(x[:timesteps].clone() if x.dim() == 5 else x.clone(), timesteps)
-        return counter.counts.row_counts()
+            model(x, timesteps)
 
     def counts(self) -> OperationCounts:
         """What has been counted so far."""
         return _result(self._counter, self.timesteps, self.samples)
+
+
+def _by_steps(model: nn.Module) -> bool:
+    return isinstance(model, ForeignNetwork) and model.calling.takes == "step"
 
 
 def _samples(x: Tensor) -> int:
@@ -223,6 +283,8 @@ def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
     rows = dict.fromkeys(counter.neuron_name(name) if name in counts.spikes else name for name in counts.seen)
     layers = {name: counts.layers.get(name, LayerCounts()) for name in rows}
     updating = {counter.updating_module(module) for module in counts.spikes}
+    pure = counts.pure(updating)
+    layers = {name: layer for name, layer in layers.items() if not (layer.product and within(layer.inside, pure))}
     for name, layer in layers.items():
         if within(name, updating) and not layer.weights and "norm_mac" not in layer.columns:
             for column in _OUTSIDE_NEURONS:

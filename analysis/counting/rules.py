@@ -1,14 +1,24 @@
 """What each operation of a run counts as."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from tetviz.analysis.counting import products
 from tetviz.analysis.counting.counts import Counts
-from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, keeps, names_in, place
+from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, names_in, only_moves, place, times
 from tetviz.analysis.counting.spike_check import check_spikes
-from tetviz.analysis.counting.synapses import FanOut, Geometry, active_pairs, inbounds_pairs, windows_of
+from tetviz.analysis.counting.synapses import (
+    FanOut,
+    Geometry,
+    active_elements,
+    active_pairs,
+    inbounds_pairs,
+    windows_of,
+)
 from tetviz.errors import TetvizError
 
 _CONVOLUTIONS = names_in("convolution _convolution convolution_overrideable")
@@ -25,25 +35,30 @@ _PRODUCTS = {
 _NORMS = names_in(
     """native_batch_norm cudnn_batch_norm miopen_batch_norm _native_batch_norm_legit
     _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update native_layer_norm
-    native_group_norm"""
+    native_group_norm _fused_rms_norm"""
 )
-_POOLS = names_in("avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d mean sum")
+# A multiply-add for each element: of the exponentials their sum, of the statistics the squares.
+_SCALES = names_in("_softmax _log_softmax _safe_softmax logsumexp var std var_mean std_mean norm linalg_vector_norm")
+_POOLS = names_in(
+    """avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d mean sum nansum cumsum col2im"""
+)
 _SUMS = names_in("add sub")
 _LEAKS = names_in("mul div lerp addcmul")
-# Element by element; with a parameter they belong to neurons, or are gains that are listed as not counted.
-_ELEMENTWISE = names_in(
-    """rsub addcdiv gt ge lt le eq ne heaviside where clamp clamp_min clamp_max maximum minimum pow sigmoid exp copy
-    _to_copy fill index_put cat stack prelu _prelu_kernel"""
-)
+_MAY_SCALE = names_in("copy _to_copy fill index_put cat stack prelu _prelu_kernel where masked_fill")
+_GATES = {"mul": (0, 1), "div": (0, 1), "addcmul": (1, 2), "bitwise_and": (0, 1), "logical_and": (0, 1)}
+# name -> products of two elements for each element of the last state
+_FUSED_GATES = {"_thnn_fused_lstm_cell": 3, "_thnn_fused_gru_cell": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """One operation of a run.
 
     Attributes:
         name: without namespace, overload and trailing underscore.
+        func: the operation itself.
         args: its arguments.
+        kwargs: its arguments by name.
         given: the tensors and numbers among them, those in lists one by one.
         operands: what they are made of.
         output: what it gave.
@@ -51,11 +66,28 @@ class Operation:
     """
 
     name: str
+    func: Any
     args: Any
+    kwargs: Any
     given: list[Any]
     operands: list[Operand]
     output: Any
     module: str
+
+    @cached_property
+    def named(self) -> dict[str, Any]:
+        """All arguments by name."""
+        names = [argument.name for argument in self.func._schema.arguments]
+        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+
+    def operand(self, tensor: Tensor) -> Operand:
+        """What one of the arguments is made of."""
+        return next(o for given, o in zip(self.given, self.operands, strict=True) if given is tensor)
+
+    @property
+    def moving(self) -> list[Operand]:
+        """The operands that are not the same in every run."""
+        return [operand for operand in self.operands if operand.kind not in FIXED_KINDS]
 
 
 class Rules:
@@ -70,50 +102,60 @@ class Rules:
         self.used: set[int] = set()
         self._owners, self._parameters = owners, parameters
         self._fan_out = FanOut()
+        self._rows: dict[tuple[str, str], str] = {}
 
-    def count(self, operation: Operation) -> str:
-        """Counts an operation, and names the layer if its output is that of one with weights."""
-        name, operands, output = operation.name, operation.operands, operation.output
+    def count(self, operation: Operation) -> dict[str, Any]:
+        """Counts an operation.
+
+        Returns:
+            The ``layer`` or the ``product`` of elements whose output it gave, if any.
+        """
+        name = operation.name
         if name in _CONVOLUTIONS or name in _PRODUCTS:
-            return self._weighted(operation)
-        if name in _NORMS:
-            self.counts.add_call(operation.module, output[0].shape, norm_mac=output[0].numel())
-            # Only the statistics of a batch normalisation are fixed, and fold into the layer before it.
-            self.counts.normalises(operation.module, operands[0].layer if "batch_norm" in name else "")
-            self._use(operation)
+            return {"layer": self._weighted(operation)}
+        if name in _NORMS or name in _SCALES:
+            self._normalise(operation)
         elif name in _SUMS:
             self._sum(operation)
         elif name in _POOLS:
             self._pool(operation)
-        elif name in _LEAKS:
-            self._see_leak(operation)
+        elif name in products.ATTENTIONS:
+            self._attention(operation)
+        elif name == "mkldnn_rnn_layer":
+            self._recurrent(operation)
+        elif name in _FUSED_GATES:
+            self._fused_gates(operation)
+        elif name in _GATES or torch.Tag.pointwise in operation.func.tags:
+            return {"product": self._elementwise(operation)}
+        elif name in _MAY_SCALE:
             self._see_gain(operation)
-        elif name in _ELEMENTWISE:
-            self._see_gain(operation)
-        elif not keeps(name):
+        elif not only_moves(name):
             self._see_unknown(operation)
-        return ""
+        return {}
 
     def _weighted(self, operation: Operation) -> str:
         self._use(operation)
         name, args, operands, output = operation.name, operation.args, operation.operands, operation.output
         added, first, second = _PRODUCTS.get(name, (None, 0, 1))
         a, b = operands[first], operands[second]
-        if {a.kind, b.kind} <= set(FIXED_KINDS):
+        fixed = [operand.kind in FIXED_KINDS for operand in (a, b)]
+        if all(fixed) and {a.kind, b.kind} != {"zero", "weights"}:  # a state of zeros is one that will move
             return ""
-        if b.kind == "weights" and name in _CONVOLUTIONS:
-            return self._convolution(operation)
-        if (a.kind == "weights") == (b.kind == "weights") or name in _CONVOLUTIONS:
-            self.counts.not_counted(f"{operation.module or 'network'}: {name} of two activations")
+        if name in _CONVOLUTIONS:
+            if fixed[1]:
+                return self._convolution(operation)
+            self.counts.not_counted("convolution with weights that are activations", operation.module)
             return ""
-        x, weight = _as_rows(name, args[first], args[second], weights_first=a.kind == "weights")
-        layer = self._owner(args[first] if a.kind == "weights" else args[second], operation.module)
+        if not any(fixed):
+            return self._product(operation, name, args[first], args[second], a, b)
+        weights_first = a.kind == "weights" or (fixed[0] and not fixed[1])
+        x, weight = _as_rows(name, args[first], args[second], weights_first)
+        layer = self._owner(args[first] if weights_first else args[second], operation.module)
         if weight is None:
-            self.counts.not_counted(f"{layer or 'network'}: {name} with several matrices of weights")
-            return ""
+            return self._product(operation, name, args[first], args[second], a, b)
         geometry = Geometry(tuple(weight.shape), (x.shape[1],))
         bias = output.numel() if added is not None and operands[added].kind == "weights" else 0
-        self._pairs(layer, x, b if a.kind == "weights" else a, weight, geometry, weight.numel(), bias)
+        self._pairs(layer, name, x, b if weights_first else a, weight, geometry, weight.numel(), bias)
         return layer
 
     def _convolution(self, operation: Operation) -> str:
@@ -124,31 +166,126 @@ class Rules:
         geometry = Geometry(tuple(weight.shape), tuple(x.shape[1:]), settings, operand.padding if padded else ())
         taps = x if settings[3] else operation.output
         dense = taps.numel() // max(len(x), 1) * weight[0].numel()
-        self._pairs(layer, x, operand, weight, geometry, dense, 0 if bias is None else operation.output.numel())
+        added = 0 if bias is None else operation.output.numel()
+        self._pairs(layer, operation.name, x, operand, weight, geometry, dense, added)
         return layer
 
     def _pairs(
-        self, layer: str, x: Tensor, operand: Operand, weight: Tensor, geometry: Geometry, dense: int, bias: int
+        self,
+        layer: str,
+        name: str,
+        x: Tensor,
+        operand: Operand,
+        weight: Tensor,
+        geometry: Geometry,
+        dense: int,
+        bias: int,
     ) -> None:
         seen = check_spikes(x, operand, self.counts.signs)
         fan_out = self._fan_out.map(geometry, weight != 0 if self.skip_zero_weights else None)
-        active = active_pairs(seen.active, fan_out)
+        pairs = active_elements if self.counts.needs_elements((layer, name), x.shape) else active_pairs
+        active = pairs(seen.active, fan_out)
         if bool(active.isnan().any()):
             raise TetvizError(f"{layer}: its input holds NaN, operations on it cannot be counted; mend the network")
-        columns: dict[str, Any] = {
+        columns: dict[str, int | Tensor] = {
+            "ac" if operand.kind in SPIKE_KINDS else "mac": active,
             "dense_mac": dense * len(x),
             "inbounds_mac": inbounds_pairs(geometry, fan_out) * len(x),
-            "ac" if operand.kind in SPIKE_KINDS else "mac": active.long(),
             "bias_add": bias,
+            "active_inputs": seen.active,
+            "input_elements": x.numel(),
         }
         if seen.spikes is not None:
-            largest = float(seen.spikes.max()) if seen.spikes.numel() else 0.0
-            columns["unit_mac"] = active.long()
-            columns["unit_ac"] = active_pairs(seen.spikes, fan_out, largest).long()
-        call = self.counts.add_call(layer, x.shape, len(x), **columns)
-        self.counts.describe(layer, call, x, weight.numel(), operand, foldable=seen.spikes is not None)
+            columns["unit_mac"] = active
+            columns["unit_ac"] = (
+                active_elements(seen.spikes, fan_out)
+                if pairs is active_elements
+                else active_pairs(seen.spikes, fan_out, float(seen.spikes.max()) if seen.spikes.numel() else 0.0)
+            )
+        static = self.counts.describe(layer, weight.numel(), operand, foldable=seen.spikes is not None)
+        self.counts.add(layer, name, x, x if static else None, **columns)
         if seen.contradiction:
             self.counts.warn(f"{layer or 'network'}: its input {seen.contradiction}")
+
+    def _product(self, operation: Operation, name: str, a: Tensor, b: Tensor, of_a: Operand, of_b: Operand) -> str:
+        a, b = products.as_batches(a, b)
+        row = self._row(operation.module, f"{name} over {a.shape[-1]}", of_a, of_b, "matmul")
+        self._count_product(row, name, a, products.matmul_pairs(a, b), a.numel() * b.shape[-1], of_a, of_b)
+        return ""
+
+    def _count_product(
+        self, row: str, name: str, passing: Tensor, active: Tensor, dense: int, of_a: Operand, of_b: Operand
+    ) -> None:
+        spikes = of_a.kind in SPIKE_KINDS or of_b.kind in SPIKE_KINDS
+        columns: dict[str, Any] = {"ac" if spikes else "mac": active}
+        self.counts.fed_by |= of_a.makers | of_b.makers
+        self.counts.add(row, name, passing, dense_mac=dense, inbounds_mac=dense, **columns)
+
+    def _row(self, module: str, what: str, a: Operand, b: Operand, product: str) -> str:
+        # A row of its own for each pair of kinds, since what they count as differs.
+        kinds, first = f"{a.kind} x {b.kind}", f"{module or 'network'}: {what}"
+        taken = {name for (_, _), name in self._rows.items()}
+        row = self._rows.setdefault((first, kinds), first if first not in taken else f"{first}, {kinds}")
+        self.counts.describe_product(row, module, kinds, product)
+        return row
+
+    def _attention(self, operation: Operation) -> None:
+        scores = products.attention(operation.name, operation.named)
+        q, k, v = (operation.operand(operation.named[name]) for name in ("query", "key", "value"))
+        q, k = times(q, scores.root), times(k, scores.root)
+        for a, b, of_a, of_b in (
+            (scores.query, scores.key.transpose(-1, -2), q, k),
+            (scores.weights, scores.value, Operand("analog"), v),
+        ):
+            if {of_a.kind, of_b.kind} & set(FIXED_KINDS):
+                continue
+            self._product(operation, "bmm", a.flatten(0, -3), b.flatten(0, -3), of_a, of_b)
+        self.counts.add(operation.module, "softmax", scores.weights, norm_mac=scores.weights.numel())
+
+    def _recurrent(self, operation: Operation) -> None:
+        # All steps of one layer in one kernel: the states that it multiplies are those that it gives.
+        named, output = operation.named, operation.output[0]
+        x, state = (operation.operand(named[name]) for name in ("input", "hx_"))
+        self._use(operation)
+        steps = named["input"].transpose(0, 1) if named["batch_first"] else named["input"]
+        states = output.transpose(0, 1) if named["batch_first"] else output
+        if named["batch_sizes"] or states.dim() != 3:
+            self._see_unknown(operation)
+            return
+        ordered = states.flip(0) if named["reverse"] else states
+        self._linear(operation, named["weight0"], steps.reshape(-1, steps.shape[-1]), x, named["weight2"])
+        first = named["hx_"].reshape(-1, states.shape[-1])
+        for t, each in enumerate([first, *ordered[:-1]]):
+            self._linear(operation, named["weight1"], each, Operand("analog") if t else state, named["weight3"])
+            known = operation.operand(named["cx_"]).kind in FIXED_KINDS
+            self._gate_rows(operation, each, 3 if t or not known else 2)
+
+    def _linear(self, operation: Operation, weight: Tensor, x: Tensor, operand: Operand, bias: Tensor) -> None:
+        geometry = Geometry(tuple(weight.t().shape), (x.shape[1],))
+        layer, added = (
+            self._owner(weight, operation.module),
+            len(x) * len(weight) if operation.named["has_biases"] else 0,
+        )
+        self._pairs(layer, "mm", x, operand, weight.t(), geometry, weight.numel(), added)
+
+    def _fused_gates(self, operation: Operation) -> None:
+        self._gate_rows(operation, operation.output[0], _FUSED_GATES[operation.name])
+
+    def _gate_rows(self, operation: Operation, state: Tensor, products_each: int) -> None:
+        analog = Operand("analog")
+        row = self._row(operation.module, "mul", analog, analog, "mul")
+        for _ in range(products_each):
+            self._count_product(row, "mul", state, torch.ones_like(state), state.numel(), analog, analog)
+
+    def _normalise(self, operation: Operation) -> None:
+        if not operation.moving:
+            return
+        batch, output = "batch_norm" in operation.name, operation.output
+        passing = operation.args[0] if operation.name in _SCALES else output[0] if isinstance(output, tuple) else output
+        self.counts.add(operation.module, operation.name, passing, norm_mac=passing.numel())
+        # Only the statistics of a batch normalisation are fixed, and fold into the layer before it.
+        self.counts.normalises(operation.module, operation.operands[0].layer if batch else "")
+        self._use(operation)
 
     def _sum(self, operation: Operation) -> None:
         if not all(isinstance(value, Tensor) for value in operation.given[:2]):
@@ -156,19 +293,39 @@ class Rules:
         a, b = operation.operands[:2]
         moving = [operand.kind not in FIXED_KINDS for operand in (a, b)]
         if all(moving):
-            self.counts.add_call(operation.module, operation.output.shape, residual_add=operation.output.numel())
+            self.counts.add(operation.module, "add", operation.output, residual_add=operation.output.numel())
         elif any(moving) and "weights" in (a.kind, b.kind):
-            self.counts.add_call(operation.module, operation.output.shape, bias_add=operation.output.numel())
+            self.counts.add(operation.module, "bias", operation.output, bias_add=operation.output.numel())
 
     def _pool(self, operation: Operation) -> None:
-        if operation.operands[0].kind in FIXED_KINDS:
+        x, operand = operation.args[0], operation.operands[0]
+        if operand.kind in FIXED_KINDS:
             return
-        x = operation.args[0]
-        active = self.counts.signs.active(x, operation.operands[0])
+        if operand.product:  # its additions are those of the products
+            self.counts.layers[operand.product].summed = True
+            return
+        active = self.counts.signs.active(x, operand)
         windows = windows_of(operation.name, operation.args, operation.output)
-        self.counts.add_call(
-            operation.module, x.shape, pool_add=active if windows is None else active * windows.to(active)
-        )
+        counted = active if windows is None else active * windows.to(active)
+        self.counts.add(operation.module, operation.name, x, pool_add=counted)
+
+    def _elementwise(self, operation: Operation) -> str:
+        if operation.name in _LEAKS:
+            self._see_leak(operation)
+        self._see_gain(operation)
+        positions = _GATES.get(operation.name)
+        if positions is None or len(operation.given) <= max(positions):
+            return ""
+        a, b = (operation.given[position] for position in positions)
+        of_a, of_b = (operation.operands[position] for position in positions)
+        if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or {of_a.kind, of_b.kind} & set(FIXED_KINDS):
+            return ""
+        if of_a.resets(of_b):
+            return ""
+        row = self._row(operation.module, operation.name, of_a, of_b, "mul")
+        active = (a != 0) & (b != 0)
+        self._count_product(row, operation.name, operation.output, active, operation.output.numel(), of_a, of_b)
+        return row
 
     def _see_leak(self, operation: Operation) -> None:
         operands = operation.operands[:2]
@@ -178,16 +335,15 @@ class Rules:
 
     def _see_gain(self, operation: Operation) -> None:
         # Within a neuron it is part of its update, which is only known once it has returned its spikes.
-        if any(operand.kind not in FIXED_KINDS for operand in operation.operands):
+        if operation.moving:
             for weight in self._use(operation):
                 if weight in self._parameters:
                     self.counts.gains[operation.module, self._owners[weight], operation.name] = None
 
     def _see_unknown(self, operation: Operation) -> None:
-        moving = any(operand.kind not in FIXED_KINDS for operand in operation.operands)
-        layers = [self._owners[weight] for weight in self._use(operation) if weight in self._owners]
-        if moving and layers:
-            self.counts.not_counted(f"{layers[0]}: {operation.name} is no operation that is understood")
+        if operation.moving:
+            weights = [self._owners[weight] for weight in self._use(operation) if weight in self._owners]
+            self.counts.not_counted(operation.name, weights[0] if weights else operation.module)
 
     def _use(self, operation: Operation) -> list[int]:
         weights = [
