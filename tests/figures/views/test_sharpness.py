@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from planted_results import planted_lines, planted_sharpness
+from wording import refuses
 
 from tetviz.errors import ResultError
 from tetviz.figures import Choices, draw_named, records
@@ -27,7 +27,7 @@ def test_what_is_known_on_no_plane_is_no_table():
     done = np.ones((10, 41))
     done[5:] = 0
     half = planted_lines(label="half", done=done)
-    with pytest.raises(ResultError, match=r"^half has no number at T = 4 yet: .* all 5 planes, of which 2 .* finish"):
+    with refuses(ResultError, "number 4 5 2"):
         draw_named("sharpness-table", [half])
     cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).cells()
     assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
@@ -80,7 +80,7 @@ def test_words_have_the_chief_difference_and_count_the_others():
     for loss in ("sdt", "tet"):
         found = {each.quantity: each for each in compare_sharpness(flat, steep, loss)}
         assert found["rise at r = 0.5"].sentence() in said
-    assert "flat is flatter than steep" in said[0] and "this is no test" in said[-1] and len(said) == 3
+    assert "is flatter" in said[0] and "no test" in said[-1] and len(said) == 3
     assert VIEW.words([flat], Choices()).said == ()
 
 
