@@ -11,6 +11,7 @@ from analytic_models import Misled, NoSecond, Quadratic, batches, spd
 from planted_results import planted_curvature
 from torch import nn
 from torch.func import functional_call
+from wording import refuses
 
 from tetviz.errors import ResultError
 from tetviz.landscape import Evaluator, Store, compute_curvature
@@ -450,7 +451,7 @@ def test_another_curvature_in_the_same_file_is_refused_before_its_hessian_is_com
     store = Store(tmp_path / "c.h5")
     planted(store=store)
     before = (tmp_path / "c.h5").read_bytes()
-    with pytest.raises(ResultError, match="another curvature, with another loss"):
+    with refuses(ResultError, "another curvature"):
         planted(loss="tet", store=store)
     assert (tmp_path / "c.h5").read_bytes() == before
     assert len(hessians) == 1
@@ -507,5 +508,5 @@ def test_both_passes_keep_all_bits_and_are_deterministic(monkeypatch):
 def test_another_batch_norm_policy_is_refused():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     evaluator = Evaluator(model, [(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long))], 1, bn="batch")
-    with pytest.raises(ValueError, match="frozen"):
+    with refuses(ValueError, "frozen"):
         compute_curvature(evaluator)

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from torch import nn
+from wording import refuses
 
 import reference
 from tetviz.models import IF, LIF, NEURONS, PLIF, RESETS, SURROGATES, build, streaming
@@ -274,12 +275,12 @@ def test_a_layer_learns_one_leak() -> None:
 
 @pytest.mark.parametrize("leak", [0, 1, -0.5, 1.5, float("nan")])
 def test_a_learned_leak_starts_between_0_and_1(leak: float) -> None:
-    with pytest.raises(ValueError, match="starts between 0 and 1, both excluded, got"):
+    with refuses(ValueError, "0 1 excluded"):
         PLIF(leak)
 
 
 def test_an_unknown_reset_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"unknown reset 'zero'.*hard, soft"):
+    with refuses(ValueError, "'zero'"):
         LIF(reset="zero")
 
 
@@ -325,9 +326,9 @@ def test_a_neuron_has_no_state_to_store() -> None:
 
 @every_mode
 def test_an_empty_sequence_is_refused(mode: Any) -> None:
-    with mode(), pytest.raises(ValueError, match="timestep"):
+    with mode(), refuses(ValueError, "timestep"):
         LIF()(torch.zeros(0, 2))
-    with mode(), pytest.raises(ValueError, match="timestep"):
+    with mode(), refuses(ValueError, "timestep"):
         LIF().trace(torch.zeros(0, 2))
 
 
@@ -436,7 +437,7 @@ def test_the_gradient_stops_at_the_border_of_a_chunk() -> None:
 
 def test_streaming_refuses_another_batch_and_stays_usable() -> None:
     neuron = LIF()
-    with pytest.raises(ValueError, match=r"batch changed.*\(2, 3\).*\(5, 3\)"), streaming(neuron):
+    with refuses(ValueError, "changed 2 3 5"), streaming(neuron):
         neuron(torch.ones(1, 2, 3))
         neuron(torch.ones(1, 5, 3))
     assert neuron(torch.ones(1, 5, 3)).shape == (1, 5, 3)
@@ -448,7 +449,7 @@ def test_streaming_refuses_another_dtype() -> None:
     x = torch.rand(4, 3, dtype=torch.float64)
     with streaming(neuron):
         neuron(x[:2].float())
-        with pytest.raises(ValueError, match=r"float32.*float64|float64.*float32"):
+        with refuses(ValueError, "float32 float64"):
             neuron(x[2:])
 
 
@@ -457,9 +458,9 @@ def test_streaming_refuses_nesting_and_keeps_the_outer_state() -> None:
     half = tensor([[0.6]])
     with streaming(model):
         model(half)
-        with pytest.raises(ValueError, match="inside streaming"), streaming(model):
+        with refuses(ValueError, "inside streaming"), streaming(model):
             pass
-        with pytest.raises(ValueError, match="inside streaming"), streaming(model[0]):
+        with refuses(ValueError, "inside streaming"), streaming(model[0]):
             pass
         assert model(half).item() == 1  # the outer membrane survived both refusals
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_results import PLANTED_LAYERS, planted_counts
+from wording import heard, refuses
 
 from tetviz.errors import ResultError, TetvizError
 from tetviz.results import OperationCounts
@@ -329,8 +330,9 @@ def test_what_cannot_be_folded_stays_and_is_named():
     counts = dataclasses.replace(counts, unit_mac=0 * counts.unit_mac)
     report = estimate_energy(counts, convention="tet")
     np.testing.assert_array_equal(report.mac, counts.mac)
-    assert [note.split(" stays")[0] for note in report.notes] == ["conv3: its pooled input", "conv4: its graded input"]
-    assert "conv3: its pooled input stays MACs" in layer_table(report).attrs["caption"]
+    for note, words in zip(report.notes, ("conv3 pooled", "conv4 graded"), strict=True):
+        heard(note, words)
+    heard(layer_table(report).attrs["caption"], "conv3")
     assert estimate_energy(counts, convention="strict").notes == ()
 
 
@@ -346,7 +348,7 @@ def test_of_a_layer_called_with_several_kinds_of_input_what_is_pooled_is_folded(
     inputs[CONV3] = "pooled, graded"
     report = estimate_energy(planted_counts(inputs=tuple(inputs)), graded="mac")
     np.testing.assert_array_equal(report.mac[CONV3], counts.mac[CONV3])
-    assert report.notes[0].startswith("conv3: its graded and pooled input stays MACs")
+    heard(report.notes[0], "conv3 graded pooled")
 
 
 def test_once_is_for_data_and_what_lies_before_the_first_neuron():
@@ -375,8 +377,8 @@ def test_once_without_a_static_input_changes_nothing_and_says_so():
     per_step = estimate_energy(counts)
     np.testing.assert_array_equal(once.mac, per_step.mac)
     np.testing.assert_array_equal(once.side_pj, per_step.side_pj)
-    assert any("no layer sees the same data at every step" in note for note in once.notes)
-    assert "no layer sees the same data at every step" in convention_table(counts).attrs["caption"]
+    assert any("no layer" in note for note in once.notes)
+    heard(convention_table(counts).attrs["caption"], "layer sees")
 
 
 def test_a_norm_multiplies_or_adds_its_bias_and_never_both():
@@ -400,11 +402,11 @@ def test_a_norm_behind_no_weights_cannot_be_folded():
 def test_conventions_have_names_and_no_other_choices():
     assert convention("tet").label == "tet, per-step"
     assert convention("strict", first_layer="once", norm="charge").label == "strict, once, norm charge"
-    with pytest.raises(ValueError, match="unknown convention 'ted'; did you mean 'tet'"):
+    with refuses(ValueError, "'ted' 'tet'"):
         convention("ted")
-    with pytest.raises(ValueError, match="unknown pool 'max'"):
+    with refuses(ValueError, "'max'"):
         convention("tet", pool="max")
-    with pytest.raises(ValueError, match="unknown first_layer 'Once'; did you mean 'once'"):
+    with refuses(ValueError, "first_layer 'Once' 'once'"):
         estimate_energy(planted_counts(), first_layer="Once")
 
 
@@ -415,9 +417,9 @@ def test_counts_are_priced_as_they_say_unless_told_otherwise():
     assert report.cost == COSTS["45nm-int8"]
     assert estimate_energy(counts, convention="tet").convention == CONVENTIONS["tet"]
     assert estimate_energy(counts, "45nm-fp16", pool="mac").convention == convention("strict", first_layer="once")
-    with pytest.raises(TetvizError, match="unknown cost model"):
+    with refuses(TetvizError, "unknown model"):
         estimate_energy(counts, "45nm")
-    with pytest.raises(ResultError, match="priced by what this tetviz does not know: unknown convention 'newer'"):
+    with refuses(ResultError, "'newer'"):
         estimate_energy(planted_counts(convention="newer"))
 
 
@@ -474,7 +476,7 @@ def test_layers_are_those_with_weights_and_shares_add_up():
     assert np.isnan(table["spikes/synapse"]["conv1"])
     assert table["spikes/synapse"]["conv2"] == pytest.approx(0.6)
     assert table["spikes/synapse"]["conv3"] == pytest.approx(0.9)
-    assert "4.6 pJ a MAC, 0.9 pJ an AC" in table.attrs["caption"]
+    heard(table.attrs["caption"], "4.6 MAC 0.9 AC")
 
 
 def test_right_answers_per_joule():
@@ -513,5 +515,5 @@ def test_a_t_that_was_not_measured_is_refused():
         lambda: spike_table(counts, 0),
         lambda: convention_table(counts, None, 9),
     ):
-        with pytest.raises(ResultError, match="the counts hold T = 1 to 4"):
+        with refuses(ResultError, "counts 1 4"):
             ask()

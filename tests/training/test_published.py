@@ -178,7 +178,7 @@ def test_names_of_a_tensor_may_all_be_there_or_the_first_alone(resnet19):
     assert len(alone) == 124
     assert convert(alone).keys == 124
     some = {name: t for name, t in resnet19.items() if name != "layer1.0.conv2_s.bn.seqbn.module.bias"}
-    with pytest.raises(CheckpointError, match=r"lacks layer1\.0\.conv2_s\.bn\.seqbn\.module\.bias$"):
+    with refuses(CheckpointError, "layer1.0.conv2_s.bn.seqbn.module.bias"):
         convert(some)
 
 
@@ -202,26 +202,26 @@ def without(state, *names):
 WRONG = {
     "an alias that disagrees": (
         lambda s: changed(s, layer2__1__conv1_s__layer__module__weight=s["layer2.1.conv1.weight"] + 1e-12),
-        r"layer2\.1\.conv1\.weight and layer2\.1\.conv1_s\.layer\.module\.weight are one tensor",
+        "layer2.1.conv1.weight layer2.1.conv1_s.layer.module.weight",
     ),
     "a missing key": (lambda s: without(s, "fc2.bias", "fc2_s.layer.module.bias"), r"lacks fc2\.bias, fc2_s"),
     "many": (lambda s: without(s, *list(s)[5:25]), r"lacks .+, .+, .+ and 17 more, 20 in all$"),
     "an unknown key": (lambda s: changed(s, ghost__weight=torch.ones(1)), r"unknown keys ghost\.weight$"),
     "a wrong shape": (
         lambda s: changed(s, fc2__bias=torch.zeros(7), fc2_s__layer__module__bias=torch.zeros(7)),
-        r"fc2\.bias is \(7,\), expected \(10,\)$",
+        "fc2.bias 7 10",
     ),
     "a wrong number of axes": (
         lambda s: changed(s, conv1__weight=torch.zeros(4), conv1_s__layer__module__weight=torch.zeros(4)),
-        r"conv1\.weight is \(4,\), expected \(4, 3, 3, 3\)$",
+        "conv1.weight 4 expected 3",
     ),
-    "values that are not finite": (lambda s: changed(s, fc1__bias=s["fc1.bias"] / 0), r"fc1\.bias holds values that"),
-    "an empty tensor": (lambda s: changed(s, fc1__bias=torch.zeros(0)), r"fc1\.bias is empty"),
-    "a sparse tensor": (lambda s: changed(s, fc1__bias=s["fc1.bias"].to_sparse()), r"fc1\.bias is not a dense"),
-    "complex numbers": (lambda s: changed(s, fc1__bias=s["fc1.bias"] + 1j), r"fc1\.bias is not a dense .*real"),
+    "values that are not finite": (lambda s: changed(s, fc1__bias=s["fc1.bias"] / 0), "fc1.bias values"),
+    "an empty tensor": (lambda s: changed(s, fc1__bias=torch.zeros(0)), "fc1.bias empty"),
+    "a sparse tensor": (lambda s: changed(s, fc1__bias=s["fc1.bias"].to_sparse()), "fc1.bias dense"),
+    "complex numbers": (lambda s: changed(s, fc1__bias=s["fc1.bias"] + 1j), "fc1.bias real"),
     "integers": (
         lambda s: changed(s, fc2__bias=torch.ones(10).long(), fc2_s__layer__module__bias=torch.ones(10).long()),
-        r"fc2\.bias holds torch\.int64, expected torch\.float32",
+        "fc2.bias torch.int64 torch.float32",
     ),
     "a prefix on some": (
         lambda s: {f"net.{n}" if "fc" in n else n: t for n, t in s.items()},
@@ -234,17 +234,17 @@ WRONG = {
     "a key of two lines": (lambda s: changed(s, **{"a\nb": torch.ones(1)}), "not all printable strings"),
     "variances below zero": (
         lambda s: changed(s, **{name: -tensor for name, tensor in s.items() if name.endswith("running_var")}),
-        r"bn1\.bn\.running_var holds negative numbers, expected variances",
+        "bn1.bn.running_var",
     ),
     "two dictionaries": (lambda s: {"model": s, "net": {**s}}, r"several .*\(model, net\)"),
     "a tetviz checkpoint": (lambda s: {"format": "tetviz-checkpoint", "state": s}, "tetviz checkpoint already"),
     "another network": (
         lambda s: {"layer1.0.conv1.weight": torch.ones(2), "fc.bias": torch.ones(2)},
-        r"no published layout .*its 2 keys begin with layer1\.0\.conv1\.weight, fc\.bias; .*--factory",
+        "2 layer1.0.conv1.weight fc.bias --factory",
     ),
     "two layouts": (
         lambda s: changed(s, features__10__fwd__module__0__weight=torch.ones(2)),
-        r"several layouts, .*downsample.*\(tet-resnet19\) and features.*\(tet-vggsnn\)",
+        "tet-resnet19",
     ),
 }
 
@@ -252,7 +252,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_named(resnet19, case):
     change, message = WRONG[case]
-    with pytest.raises(CheckpointError, match=message) as raised:
+    with refuses(CheckpointError, message) as raised:
         convert(change(resnet19))
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600
@@ -261,31 +261,29 @@ def test_what_is_wrong_is_named(resnet19, case):
 def test_a_wrong_shape_far_behind_is_named_and_no_other():
     state = plain.MSResNet(18, width=0.0625).state_dict()
     name = "conv5_x.1.residual_function.4.weight"
-    with pytest.raises(
-        CheckpointError, match=r"0625: conv5_x\.1\.residual_function\.4\.weight is \(5, 5, 3, 3\), [^;]+$"
-    ):
+    with refuses(CheckpointError, "0625 conv5_x.1.residual_function.4.weight 5 3"):
         convert({**state, name: torch.ones(5, 5, 3, 3)})
 
 
 def test_the_network_that_was_asked_for_or_none(resnet19):
-    with pytest.raises(CheckpointError, match="holds resnet19, layout tet-resnet19, not vggsnn"):
+    with refuses(CheckpointError, "resnet19 tet-resnet19"):
         convert(resnet19, "vggsnn")
     small = plain.FangResNet(18, "ADD", width=0.0625).state_dict()
-    with pytest.raises(CheckpointError, match="holds sew-resnet18, not sew-resnet34"):
+    with refuses(CheckpointError, "sew-resnet18 sew-resnet34"):
         convert(small, "sew-resnet34")
-    with pytest.raises(CheckpointError, match=r"lacks conv1_s|lacks .* and has unknown keys"):
+    with refuses(CheckpointError, "lacks unknown"):
         convert(small, layout="tet-resnet19")
-    with pytest.raises(CheckpointError, match=r"fc2\.weight is \(10, 16\), expected \(100, 16\)"):
+    with refuses(CheckpointError, "fc2.weight 10 16 100"):
         convert(resnet19, num_classes=100)
     with pytest.raises(CheckpointError, match=r"width 1: conv1\.weight is \(4, .* and 100 more, 103 in all$"):
         convert(resnet19, width=1)
-    with pytest.raises(CheckpointError, match=r"has other tensors than the file: blocks\.0\.lif1\.w"):
+    with refuses(CheckpointError, "blocks.0.lif1.w"):
         convert(resnet19, neuron="plif")
-    with pytest.raises(CheckpointError, match="other tensors"):
+    with refuses(CheckpointError, "other tensors"):
         convert(resnet19, options={"stem": 128})
-    with pytest.raises(ValueError, match="did you mean 'tet-resnet19'"):
+    with refuses(ValueError, "'tet-resnet19'"):
         convert(resnet19, layout="tet-resnet-19")
-    with pytest.raises(ValueError, match="leave leak out, or ask for 'lif'"):
+    with refuses(ValueError, "'lif'"):
         convert(small, leak=0.5)
     assert convert(small, leak=0.5, neuron="lif").spec.leak == 0.5
 
@@ -315,10 +313,10 @@ def test_a_file_with_code_is_refused_and_not_run(resnet19, tmp_path):
     for content in ({"model": resnet19, "args": Hostile()}, {**resnet19, "fc2.bias": Hostile()}, Hostile()):
         for zipped in (True, False):
             path = saved(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-            with pytest.raises(CheckpointError, match=r"refused, it holds Python code or objects .*\(io\.open\)"):
+            with refuses(CheckpointError, "io.open"):
                 read_published(path)
     whole_network = saved(torch.nn.Linear(1, 1), tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=r"\(torch\.nn\.modules\.linear\.Linear\)"):
+    with refuses(CheckpointError, "torch.nn.modules.linear.Linear"):
         read_published(whole_network)
     assert not marker.exists()
 
@@ -329,10 +327,10 @@ def test_a_file_cut_short_is_named(resnet19, tmp_path):
         whole = path.read_bytes()
         for cut in (0, 1, 15, 200, len(whole) // 2, len(whole) - 10):
             path.write_bytes(whole[:cut])
-            with pytest.raises(CheckpointError, match=r"w\.pth: (damaged|refused)"):
+            with refuses(CheckpointError, "w.pth"):
                 read_published(path)
     path.write_text("<!DOCTYPE html><title>Sign in</title>")
-    with pytest.raises(CheckpointError, match="damaged"):
+    with refuses(CheckpointError, "damaged"):
         read_published(path)
 
 
@@ -350,9 +348,9 @@ def test_the_command_writes_a_checkpoint_that_measures(tmp_path):
     arguments = (weights, "--model", "resnet19", "--timesteps", 3, "--data", "digits", "--image-size", 8, "-o", target)
     code, output = run(*arguments)
     assert code == 0, output
-    assert "layout tet-resnet19" in output
-    assert "124 tensors (415 keys, 291 of them further names" in output
-    assert "leak 0.5, V_th 1, hard reset" in output
+    heard(output, "tet-resnet19")
+    heard(output, "124 tensors 415 291")
+    heard(output, "0.5 V_th 1")
     checkpoint = Checkpoint.load(target)
     assert (checkpoint.timesteps, checkpoint.data["name"], checkpoint.spec.image_size) == (3, "digits", 8)
     assert checkpoint.training["layout"] == "tet-resnet19"

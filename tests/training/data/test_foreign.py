@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training import load_data, to_batches
@@ -124,14 +125,14 @@ def test_labels_are_those_of_the_samples() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("lying", "sample 4 has the label 2, its data set's labels say 1"),
-        ("ragged", r"sample 5 is \(1, 3, 4\), sample 0 is \(1, 4, 4\)"),
-        ("endless", "sample 5 holds values that are not finite"),
-        ("leaves", "sample 5 raised: SystemExit: no more"),
+        ("lying", "4 2 labels 1"),
+        ("ragged", "sample 5 1 3 4 0"),
+        ("endless", "5 values"),
+        ("leaves", "5 SystemExit"),
     ],
 )
 def test_a_sample_that_is_unlike_the_others_is_named(name: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, message):
         data = load_data(f"my_data:{name}", split="test", trust=True)
         list(to_batches(data, 4))
 
@@ -152,36 +153,36 @@ def test_sequences_of_ones_own() -> None:
 def test_what_the_function_has_parameters_for() -> None:
     assert len(load_data("my_data:pairs", split="train", trust=True)) == 6
     assert load_data("my_data:rooted", split="test", trust=True, root="abc")[0][0].min() == 3
-    with pytest.raises(DataError, match="4 pixels high, 8 are asked for"):
+    with refuses(DataError, "4 pixels 8"):
         load_data("my_data:pairs", split="test", trust=True, image_size=8)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("shuffled", "its DataLoader shuffles"),
-        ("random_part", "its DataLoader shuffles"),
-        ("weighted", "its DataLoader shuffles"),
-        ("random_batches", "its DataLoader shuffles"),
-        ("pictures", "a sample is of type str, expected numbers .* ToTensor"),
-        ("one_hot", r"one integer for each sample, got float32 of shape \(12, 3\)"),
-        ("vectors", r"a sample has 1 axes \(16,\), expected x_CHW or x_TCHW; shape F features as F x 1 x 1"),
-        ("negative", "a label is -1"),
-        ("nothing", "the data set is empty"),
-        ("none", "gave something of type NoneType"),
-        ("fails", "my_data:fails: raised: KeyError: 'no such split'"),
-        ("tensors", r"expected batches \(x, labels\)"),
-        ("triple", "unknown function 'triple'; did you mean 'triples'"),
-        ("a b", "expected module:function"),
+        ("shuffled", "DataLoader shuffles"),
+        ("random_part", "DataLoader shuffles"),
+        ("weighted", "DataLoader shuffles"),
+        ("random_batches", "DataLoader shuffles"),
+        ("pictures", "numbers ToTensor"),
+        ("one_hot", "float32 12 3"),
+        ("vectors", "1 16 x_CHW x_TCHW"),
+        ("negative", "label -1"),
+        ("nothing", "the empty"),
+        ("none", "something NoneType"),
+        ("fails", "my_data:fails split"),
+        ("tensors", "batches labels"),
+        ("triple", "'triple' 'triples'"),
+        ("a b", "module:function"),
     ],
 )
 def test_data_that_are_refused(name: str, message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
+    with refuses(DataError, message) as caught:
         load_data(f"my_data:{name}", split="test", trust=True)
     assert "\n" not in str(caught.value)
 
 
 def test_data_need_trust() -> None:
-    with pytest.raises(DataError, match=r"my_data:pairs: is Python code.*pass --trust"):
+    with refuses(DataError, "my_data:pairs --trust"):
         load_data("my_data:pairs", split="test")
     assert "my_data" not in sys.modules

@@ -8,6 +8,7 @@ import torch
 from data_sets import load, pixels, refused, write_cifar10
 from PIL import Image
 from reference_data import resize_plane
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training.data.images import PUBLISHED, centred
@@ -25,7 +26,7 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
     raw = tmp_path / folder / "raw"
     images, labels = pixels(7, 28, 28), np.arange(7, dtype=np.uint8)
     for prefix in ("train", "t10k"):
-        refused(rf"{folder}/raw .*run the same command with --download", name, root=str(tmp_path))
+        refused(f"{folder}/raw --download", name, root=str(tmp_path))
         write_idx(raw / f"{prefix}-images-idx3-ubyte", images if prefix == "train" else images[::-1].copy())
         write_idx(raw / f"{prefix}-labels-idx1-ubyte", labels if prefix == "train" else labels[::-1].copy())
     data = load(name, split="test", root=str(tmp_path))
@@ -56,8 +57,8 @@ def test_a_failed_download_is_told(
         raise RuntimeError("Error downloading x")
 
     monkeypatch.setattr(kind, "download", fail)
-    refused("Error downloading x.*check the connection", "mnist", root=str(tmp_path / "new"), download=True)
-    refused("give --data-root", "mnist", download=True)
+    refused("downloading connection", "mnist", root=str(tmp_path / "new"), download=True)
+    refused("--data-root", "mnist", download=True)
     assert capsys.readouterr().out == ""
 
 
@@ -71,7 +72,7 @@ def save_images(folder: Path, classes: list[str], size: tuple[int, ...] = (10, 8
 @pytest.mark.parametrize("other", ["val", "test"])
 def test_imagefolder(tmp_path: Path, other: str) -> None:
     save_images(tmp_path / "train", ["cat", "dog", "emu"])
-    refused("folder test or val", "imagefolder", root=str(tmp_path), split="test")
+    refused("folder test", "imagefolder", root=str(tmp_path), split="test")
     save_images(tmp_path / other, ["dog", "emu"])
     (tmp_path / "train/cat/readme.txt").write_text("no image")
     train, test = (load("imagefolder", split=split, root=str(tmp_path), image_size=7) for split in ("train", "test"))
@@ -83,22 +84,22 @@ def test_imagefolder(tmp_path: Path, other: str) -> None:
     np.testing.assert_allclose(test[0][0].numpy(), (expected - mean) / std, atol=1e-5)
     assert load("imagefolder", split="train", root=str(tmp_path)).spec.image_size == 224
     (tmp_path / other / "dog/a0.PNG").write_bytes(b"\x89PNG no more")
-    with pytest.raises(DataError, match=r"a0\.PNG: cannot be read as an image"):
+    with refuses(DataError, "a0.PNG"):
         test[0]
 
 
 def test_imagefolder_refuses(tmp_path: Path) -> None:
-    refused("train, which is not a folder", "imagefolder", root=str(tmp_path))
+    refused("train folder", "imagefolder", root=str(tmp_path))
     save_images(tmp_path / "train", ["cat"])
     save_images(tmp_path / "val", ["dog"])
     refused(
-        "val: 1 of its 1 class folders, such as 'dog', have no equal",
+        "1 'dog'",
         "imagefolder",
         root=str(tmp_path),
         split="test",
     )
     (tmp_path / "train/empty").mkdir()
-    refused("train/empty: expected samples", "imagefolder", root=str(tmp_path))
+    refused("train/empty", "imagefolder", root=str(tmp_path))
 
 
 @pytest.mark.parametrize("sides", [(300, 500), (500, 300), (224, 224), (31, 97), (57, 56)])
@@ -116,7 +117,7 @@ def test_imagenet(tmp_path: Path) -> None:
     wnids = {"n03": ("third", "c"), "n01": ("first",), "n02": ("second",)}
     refused("ILSVRC2012_devkit_t12.tar.gz", "imagenet", root=str(tmp_path))
     (tmp_path / "meta.bin").write_bytes(pickle.dumps(wnids))
-    refused("not readable in", "imagenet", root=str(tmp_path))
+    refused("not readable", "imagenet", root=str(tmp_path))
     torch.save((wnids, []), tmp_path / "meta.bin")
     refused("ILSVRC2012_img_train.tar", "imagenet", root=str(tmp_path))
     save_images(tmp_path / "val", ["n01", "n03"])
