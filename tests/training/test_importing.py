@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from wording import heard, refuses
 
 from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.models import Calling

@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
+from wording import heard, refuses
 
 from tetviz.cli import main
 from tetviz.errors import CheckpointError

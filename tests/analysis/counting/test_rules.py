@@ -116,7 +116,9 @@ KINDS: dict[str, tuple[Function, Callable[[Tensor], tuple[Tensor, Tensor]], str,
     ),
     "quotient": (lambda s, r, x: s / x.sigmoid(), lambda x: (x > 0.25, x + 9), "bchw,bchw->bchw", True),
     "dot product": (
-        lambda s, r, x: torch.stack([torch.dot(s[t, 0].flatten(), r[t, 0].flatten()).expand(B, 1) for t in range(len(s))]),
+        lambda s, r, x: torch.stack(
+            [torch.dot(s[t, 0].flatten(), r[t, 0].flatten()).expand(B, 1) for t in range(len(s))]
+        ),
         lambda x: (x[:, :1] > 0.25, x[:, :1] < 0.5),
         "bchw,bchw->b",
         True,
