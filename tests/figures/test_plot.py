@@ -21,7 +21,7 @@ from tetviz.cli import main
 from tetviz.results import open_result, save
 
 PLANTED = {
-    "surface": lambda: planted_surface(size=5, planes=3),
+    "surface": lambda: planted_surface(planes=3),
     "trajectory": planted_trajectory,
     "lines": planted_lines,
     "interpolation": planted_interpolation,
