@@ -94,7 +94,7 @@ def test_a_style_ends_with_its_block_also_after_an_exception():
 def test_text_stays_text_in_every_style(tmp_path, caplog):
     for style in VENUES:
         with use_style(style):
-            figure = draw([planted_surface(label="Net 7")])
+            figure = draw([planted_surface(size=5, label="Net 7")])
             svg = save_figure(figure, tmp_path / f"{style}.svg").read_text()
             pdf = save_figure(figure, tmp_path / f"{style}.pdf").read_bytes()
         assert ("Net 7" in svg) == (not VENUES[style].captioned) and "x (filter norms)" in svg
