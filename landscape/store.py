@@ -22,7 +22,7 @@ _R = TypeVar("_R", bound=Result)
 # What is stored of a checkpoint itself, beside the points around it.
 AT_CHECKPOINTS = ("sdt_loss", "tet_loss", "accuracy")
 # Coordinates and attributes that a measurement finds, and so does not ask for.
-_FOUND_OUT = ("bin", "gradient_norm", "note")
+_FOUND_OUT = ("bin", "repeat", "gradient_norm", "note")
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,10 @@ class Curvature(Result):
     density: FloatArray = array(
         ("bin",), "nat-1", "spectral density of the surrogate Hessian (stochastic Lanczos quadrature), of integral 1"
     )
+    repeat: IntArray = fields.index(("repeat",), long_name="index of the random start of a density", new=True)
+    repeat_density: FloatArray = array(
+        ("repeat", "bin"), "nat-1", "density from each random start alone; density is their mean", new=True
+    )
     direction: IntArray = fields.index(("direction",), long_name="index of the random direction")
     direction_seed: IntArray = fields.index(("direction",), long_name="seed that rebuilds the direction, of norm none")
     slope: FloatArray = array(("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length")

@@ -22,9 +22,13 @@ IntArray = npt.NDArray[np.int64]
 Settings = Mapping[str, Any]
 
 
-def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
-    """Declares an array field of a result; the metadata is the schema of its HDF5 data set."""
-    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype})
+def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64", new: bool = False) -> Any:
+    """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
+
+    Args:
+        new: whether older files lack it; it is then of no length, along the first of its dimensions.
+    """
+    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "new": new})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tetviz.summaries.costs import (
     load_cost,
     with_memory,
 )
-from tetviz.summaries.curvature import finite_curvature, slope_agreement
+from tetviz.summaries.curvature import finite_curvature, outlying_eigenvalues, slope_agreement
 from tetviz.summaries.energy import EnergyReport, estimate_energy
 from tetviz.summaries.energy_tables import (
     baselines,
@@ -65,6 +65,7 @@ __all__ = [
     "load_cost",
     "mean_along",
     "mean_interval",
+    "outlying_eigenvalues",
     "phase_energy",
     "plane_values",
     "run_energy",

@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from tetviz.results import Curvature, default_timestep
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.intervals import student
+from tetviz.summaries.intervals import Interval, mean_interval, student
 
 FEWEST = 8
 RESAMPLES = 2000
@@ -26,6 +27,24 @@ def finite_curvature(curvature: Curvature, timestep: int) -> FloatArray:
     """
     values, centre = _losses(curvature, timestep)
     return np.asarray((values.sum(2) - 2 * centre) / (curvature.radius * curvature.weight_norm) ** 2)
+
+
+def outlying_eigenvalues(curvature: Curvature) -> Interval:
+    """How many eigenvalues of the surrogate Hessian lie above half of the largest.
+
+    The number of parameters times the integral of the density from there on, from each random start; one start meets
+    such an eigenvalue by chance, so that they differ by far more than the density in its bulk.
+
+    Returns:
+        The mean over random starts with its interval; NaN where eigenvalues or density are not known.
+    """
+    known = curvature.eigenvalue[np.isfinite(curvature.eigenvalue)]
+    if not len(curvature.repeat) or not len(known) or known.max() <= 0:
+        return mean_interval(np.array([np.nan]))
+    above = curvature.bin >= known.max() / 2
+    return mean_interval(
+        curvature.parameters * trapezoid(curvature.repeat_density[:, above], curvature.bin[above], axis=1)
+    )
 
 
 def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:

@@ -78,6 +78,9 @@ def draw_curvature(curvature: Curvature, loss: str | None = None) -> Picture:
             [curvature],
             [_context(curvature)],
             "Radii are shares of the L2 norm of the weights",
+            f"Faint lines of the density are its {len(curvature.repeat)} random starts"
+            if len(curvature.repeat)
+            else "",
             f"Bands are {METHOD}, bars 95 % expanded percentile bootstrap intervals, over directions" if bands else "",
             curvature.note,
         )
@@ -95,6 +98,7 @@ def _draw_spectrum(axes: Axes, curvature: Curvature, loss: str) -> None:
         return
     at, density = curvature.bin[known], curvature.density[known]
     top = float(density.max())
+    axes.plot(at, curvature.repeat_density[:, known].T, **faint(_SURROGATE), gid="repeat")
     axes.plot(at, density, color=_SURROGATE["color"], linewidth=1.1, gid="density")
     if top > 0:
         axes.set_yscale("log")

@@ -11,7 +11,7 @@ from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Curvature, default_timestep
-from tetviz.summaries import finite_curvature, mean_interval, slope_agreement
+from tetviz.summaries import finite_curvature, mean_interval, outlying_eigenvalues, slope_agreement
 from tetviz.summaries.intervals import METHOD
 from tetviz.summaries.names import FROZEN, LOSS_WORDS, counted, data_context, network_names, policy_words
 
@@ -76,6 +76,17 @@ def _feet(result: Curvature, name: str) -> tuple[str, ...]:
         f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: "
         + (found if values else "its eigenvalues are not recorded"),
         per_parameter if math.isfinite(trace) else "its trace is not recorded",
+        *_outliers(result),
+    )
+
+
+def _outliers(result: Curvature) -> tuple[str, ...]:
+    found = outlying_eigenvalues(result)
+    if not math.isfinite(found.mean):
+        return ()
+    return (
+        f"its density has {found.mean:.2g} [{found.low:.2g}, {found.high:.2g}] eigenvalues above half of the largest, "
+        f"over {counted(len(result.repeat), 'random start')}",
     )
 
 
