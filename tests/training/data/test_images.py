@@ -38,7 +38,7 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
 
 
 def test_cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused("cifar-10-batches-py .*--download", "cifar10", root=str(tmp_path))
+    refused("cifar-10-batches-py --download", "cifar10", root=str(tmp_path))
     images = pixels(3, 3072)
     write_cifar10(tmp_path, monkeypatch, images, [5, 0, 9])
     data = load("cifar10", split="train", root=str(tmp_path))
