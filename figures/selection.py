@@ -1,13 +1,13 @@
 """What to draw of a result: the number of timesteps, the losses, the values along lines."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.results import Curvature, Lines, Result, Surface, Trajectory, default_timestep
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.flatness import known_values
 from tetviz.summaries.names import LOSSES, network_name, network_names
 
 
@@ -58,8 +58,7 @@ def known_loss(loss: str) -> str:
 
 def line_values(lines: Lines, name: str, timestep: int) -> FloatArray:
     """Values along lines, NaN at every point that is not done or not finite."""
-    values = cast(FloatArray, getattr(lines, name))[:, :, lines.timestep == timestep][..., 0]
-    values = np.where((lines.done == 1) & np.isfinite(values), values, np.nan)
+    values = known_values(lines, name, timestep)
     if np.isnan(values).all():
         named = network_name(lines.provenance)
         raise ResultError(f"the {lines.kind} of {named} has no finite value to draw; finish its measurement first")

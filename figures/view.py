@@ -21,6 +21,7 @@ class Choices:
         loss: ``"sdt"`` or ``"tet"``.
         timestep: number of timesteps.
         plane: position along the plane axis.
+        depth: ``"absolute"`` for the number of a block, ``"relative"`` for its share of all.
         groups: of :func:`tetviz.figures.draw_scatter`.
         pricing: of :func:`tetviz.figures.draw_energy`.
     """
@@ -28,12 +29,13 @@ class Choices:
     loss: str | None = None
     timestep: int | None = None
     plane: int | None = None
+    depth: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     pricing: Pricing = field(default_factory=dict)
 
     def given(self) -> list[str]:
         """Which of them were made."""
-        plain = [name for name in ("loss", "timestep", "plane") if getattr(self, name) is not None]
+        plain = [name for name in ("loss", "timestep", "plane", "depth") if getattr(self, name) is not None]
         return plain + [name for name in ("groups", "pricing") if getattr(self, name)]
 
 
@@ -146,7 +148,9 @@ class View(Generic[R]):
         heeds: the choices that the picture heeds.
         most: number of results that the picture, and a section of a page, takes at most; None for any.
         words: sentences about results that compare: differences, warnings, what may not be concluded.
-        curves: charts to point at; a page has them instead of the picture.
+        curves: charts to point at; a page has them, and the picture is made of them where there is no other.
+        curves_context: what the curves of a result rest on, where that is more than its context: T, what is missing.
+        caption: what a picture of the curves shows, and notes to it; by default the titles of the charts.
         page: ``module:function`` of the block that a page has instead of both; it takes results.
         record: the numbers of results as plain values, for ``--json``.
         doubts: what has to be said against the numbers of a result, such as losses that are not finite.
@@ -168,7 +172,14 @@ class View(Generic[R]):
     most: int | None = None
     words: Callable[[Sequence[R], Choices], Words] = no_words
     curves: Callable[[Sequence[R], Choices], Sequence[Curves]] = no_curves
+    curves_context: Callable[[R, Choices], str] | None = None
+    caption: Callable[[Sequence[R], Choices], Sequence[str]] | None = None
     page: str = ""
     doubts: Callable[[R], Sequence[str]] = no_doubts
     examined: bool = False
     together: Callable[[Sequence[R]], None] = any_results
+
+    def shown_contexts(self, results: Sequence[R], choices: Choices) -> list[str]:
+        """What the curves of results rest on."""
+        of = self.curves_context
+        return [of(result, choices) if of else self.context(result) for result in results]

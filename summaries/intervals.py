@@ -35,6 +35,18 @@ def tail(draws: int) -> float:
     return float(stats.norm.cdf(-math.sqrt(draws / (draws - 1)) * student))
 
 
+def mean_of_complete(draws: FloatArray) -> Interval:
+    """The mean over those draws that are complete, or over all while none is, with its interval.
+
+    A mean over whatever has been measured at each place would jump where the draws change.
+
+    Args:
+        draws: (draw, place), NaN where there is no value.
+    """
+    complete = np.isfinite(draws).all(1)
+    return bootstrap_mean(draws[complete] if complete.any() else draws)
+
+
 def bootstrap_mean(values: FloatArray, seed: int = 0) -> Interval:
     """The mean over draws, with its 95 % expanded percentile bootstrap interval (Hesterberg 2015, section 4.2).
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tetviz.errors import OutputError
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.contours import (
     center_text,
     hole_key,
@@ -24,7 +25,7 @@ from tetviz.figures.plots.contours import (
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.multiples import draw_panel, shared_scale
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import inches, points, text_lines
 from tetviz.figures.views.surface import surface_context
 from tetviz.results import Surface, replacing, writable_target
