@@ -93,7 +93,7 @@ def draw(
     """
     view = view_of(results)
     choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {}, depth=depth)
-    _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
+    _require_heeded(f"a figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
         most = "one" if view.most == 1 else view.most
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {most}")
@@ -214,5 +214,5 @@ def _meanings(charts: Sequence[Curves]) -> list[str]:
 def _require_heeded(name: str, heeds: Sequence[str], choices: Choices) -> None:
     ignored = [given for given in choices.given() if given not in heeds]
     if ignored:
-        heeded = " and ".join(heeds) or "nothing to choose"
-        raise ResultError(f"{name} takes no {' and no '.join(ignored)}; it takes {heeded}")
+        heeded = f"; it takes {' and '.join(heeds)}" if heeds else ": there is nothing to choose"
+        raise ResultError(f"{name} takes no {' and no '.join(ignored)}{heeded}")

@@ -120,6 +120,11 @@ def no_doubts(result: Any) -> Sequence[str]:
     return ()
 
 
+def itself(result: Any) -> Any:
+    """The result."""
+    return result
+
+
 def any_results(results: Sequence[Any]) -> None:
     """All results of the kind compare."""
 
@@ -128,6 +133,21 @@ def require_same_data(results: Sequence[Any]) -> None:
     """Results on one split of one data set compare."""
     if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
         raise ResultError("accuracies on different data do not compare")
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[R]):
+    """How results of several networks are compared.
+
+    Attributes:
+        check: raises a ``ResultError`` for those that do not compare.
+        of: what of a result is compared; itself by default.
+        asked: options that ask for the tables of it.
+    """
+
+    check: Callable[[Sequence[R], Choices], object]
+    of: Callable[[Any], R] = itself
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,8 @@ class View(Generic[R]):
         doubts: what has to be said against the numbers of a result, such as losses that are not finite.
         examined: whether what measures it examines the network first, as ``tetviz doctor`` does.
         together: raises a ``ResultError`` for results that do not compare.
+        comparison: how ``tetviz compare`` compares results, those of other kinds perhaps; None where it does not.
+        animated: whether ``tetviz plot`` draws one of its results as a .gif.
     """
 
     title: str
@@ -178,6 +200,8 @@ class View(Generic[R]):
     doubts: Callable[[R], Sequence[str]] = no_doubts
     examined: bool = False
     together: Callable[[Sequence[R]], None] = any_results
+    comparison: Comparison[Any] | None = None
+    animated: bool = False
 
     def shown_contexts(self, results: Sequence[R], choices: Choices) -> list[str]:
         """What the curves of results rest on."""

@@ -13,7 +13,7 @@ from tetviz.figures.curves import ACCURACY, Axis, Curves, Series, position
 from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import NO_NUMBER, number, shares
 from tetviz.figures.table import Column, Table, stacked
-from tetviz.figures.view import Choices, FigureOf, TableOf, View, require_same_data
+from tetviz.figures.view import Choices, Comparison, FigureOf, TableOf, View, require_same_data
 from tetviz.figures.views.exits import EXIT_TABLES, WILSON, exit_chart
 from tetviz.figures.views.runs import RUN_TABLES, RUNS
 from tetviz.results import ScalingCurve
@@ -315,4 +315,5 @@ VIEW = View[ScalingCurve](
     },
     curves=scaling_charts,
     together=require_same_data,
+    comparison=Comparison(lambda curves, choices: differences_from_first(curves), asked=("differences",)),
 )

@@ -15,7 +15,7 @@ from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import axis_label, number
 from tetviz.figures.selection import chosen_losses, chosen_timestep, require_same_directions
 from tetviz.figures.table import NETWORK, Column, Table
-from tetviz.figures.view import Choices, TableOf, View, Words
+from tetviz.figures.view import Choices, Comparison, TableOf, View, Words
 from tetviz.results import Lines, Sharpness
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import Difference, Interval, sharpness_table
@@ -332,6 +332,7 @@ def _doubts(result: Any) -> list[str]:
     return [*lines_doubts(result), *steps]
 
 
+COMPARISON = Comparison[Lines](lambda results, choices: differences_from_first(results, choices.timestep))
 VIEW = View[Lines](
     title="How flat the loss is, in numbers",
     takes="files of tetviz sharpness or line",
@@ -351,4 +352,5 @@ VIEW = View[Lines](
     heeds=("loss", "timestep"),
     words=words,
     together=partial(require_same_directions, same_bn=True),
+    comparison=COMPARISON,
 )

@@ -57,7 +57,7 @@ def test_too_few_or_too_many_are_refused(name, count, words):
     ("name", "choices", "words"),
     [
         ("fig2", Choices(loss="sdt"), "fig2 takes no loss; it takes timestep and plane"),
-        ("fig8", Choices(timestep=2), "fig8 takes no timestep; it takes nothing to choose"),
+        ("fig8", Choices(timestep=2), "fig8 takes no timestep: there is nothing to choose"),
         ("table4", Choices(pricing={"cost": "45nm-int8"}), "table4 takes no pricing"),
     ],
 )
