@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.errors import OutputError
 from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
-from tetviz.results import replacing, writable_target
+from tetviz.results import known_suffix, replacing, writable_target
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
 NETWORK = "network"
@@ -184,12 +183,7 @@ def save_table(table: Table, path: str | Path) -> Path:
         OutputError: the suffix is another one, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        raise OutputError(
-            f"{path}: a table is written as {', '.join(TABLE_SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another "
-            "name"
-        )
+    suffix = known_suffix(path, "a table", TABLE_SUFFIXES)
     if suffix == ".csv":
         text = table.frame.to_csv(lineterminator="\n", na_rep="nan")
     elif suffix == ".md":

@@ -1,7 +1,7 @@
 """What tetviz measured: result types and the HDF5 files that hold them. Needs no torch."""
 
 from tetviz.results.export import EXPORTS, choose_cut, export_result
-from tetviz.results.files import replacing, writable_target
+from tetviz.results.files import known_suffix, replacing, writable_target
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
 from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
@@ -40,6 +40,7 @@ __all__ = [
     "choose_cut",
     "default_timestep",
     "export_result",
+    "known_suffix",
     "load",
     "load_any",
     "looks_like_result",

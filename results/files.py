@@ -1,11 +1,28 @@
 """Writing outputs: refused before any work is done, and then whole or not at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tetviz.errors import OutputError
+
+
+def known_suffix(path: Path, what: str, known: Sequence[str]) -> str:
+    """The suffix of an output, in small letters.
+
+    Args:
+        what: what is written, with its article.
+        known: the suffixes that it may have.
+
+    Raises:
+        OutputError: it has another one.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        found = suffix or "no suffix"
+        raise OutputError(f"{path}: {what} is written as {', '.join(known)}, got {found!r}; choose another name")
+    return suffix
 
 
 def writable_target(path: str | Path, force: bool) -> Path:

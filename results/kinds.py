@@ -93,6 +93,11 @@ class Trajectory(Surface):
     names: tuple[str, ...] = ()
     path: str = "training"
 
+    @property
+    def of_training(self) -> bool:
+        """Whether the checkpoints are those of one training."""
+        return self.path == "training"
+
 
 @dataclass(frozen=True, eq=False)
 class Lines(Result):

@@ -119,6 +119,15 @@ class Result:
         """The name of what shows it: its kind, unless results of the kind are shown in several ways."""
         return self.kind
 
+    @property
+    def of_training(self) -> bool:
+        """Whether it is about a whole training, not about one checkpoint of it."""
+        return False
+
+    def begins(self, other: "Result") -> bool:
+        """Whether another result holds all of this one, and perhaps more."""
+        return False
+
     def progress(self) -> tuple[int, int]:
         """How much of it is measured.
 

@@ -109,7 +109,7 @@ def side_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFram
     frame = pd.DataFrame(taken, index=pd.Index(report.counts.names, name="layer"))
     frame = frame[(frame[list(_SIDE_NAMES.values())] > 0).any(axis=1)]
     frame.loc["total"] = frame.sum()
-    return _captioned(frame, _caption(report, t))
+    return _captioned(frame, _caption(report, t, "operations beside synaptic ones"))
 
 
 def off_headline_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame:
@@ -263,14 +263,14 @@ def beside_anns(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     return _captioned(whole.assign(headline=whole.index == headline), str(table.attrs["caption"]))
 
 
-def _heading(cost: CostModel, timestep: int | None = None) -> str:
+def _heading(cost: CostModel, timestep: int | None = None, what: str = "synaptic operations only") -> str:
     until = "T" if timestep is None else f"T = {timestep}"
-    heading = f"Per sample, summed over steps 1..{until}; {cost.constants()}, synaptic operations only"
+    heading = f"Per sample, summed over steps 1..{until}; {cost.constants()}, {what}"
     return heading if cost.memory is None else f"{heading}; memory {cost.memory.name}"
 
 
-def _caption(report: EnergyReport, timestep: int | None = None) -> str:
-    return "; ".join([_heading(report.cost, timestep), f"convention {report.convention.label}", *report.notes])
+def _caption(report: EnergyReport, timestep: int | None = None, what: str = "synaptic operations only") -> str:
+    return "; ".join([_heading(report.cost, timestep, what), f"convention {report.convention.label}", *report.notes])
 
 
 def _captioned(frame: pd.DataFrame, caption: str) -> pd.DataFrame:

@@ -30,6 +30,18 @@ class Interval:
     draws: int
 
 
+def mean_of_complete(draws: FloatArray) -> Interval:
+    """The mean over those draws that are complete, or over all while none is, with its interval.
+
+    A mean over whatever has been measured at each place would jump where the draws change.
+
+    Args:
+        draws: (draw, place), NaN where there is no value.
+    """
+    complete = np.isfinite(draws).all(1)
+    return mean_interval(draws[complete] if complete.any() else draws)
+
+
 def mean_interval(values: FloatArray) -> Interval:
     """The mean over draws, with its 95 % t interval, corrected for skewness (Hall 1992).
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.interpolate import PchipInterpolator
 
 from tetviz.errors import ResultError
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.levels import Scale
-from tetviz.figures.plots.text import axis_label
 from tetviz.figures.plots.venues import points
 from tetviz.figures.selection import known_loss
 from tetviz.results import Surface, Trajectory

@@ -1,5 +1,6 @@
 """What a loss surface shows: the loss around the network, in numbers, as a map and in 3-D."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -170,4 +171,6 @@ VIEW = View[Surface](
     words=words,
     page="tetviz.figures.report.surfaces:surface_block",
     together=require_same_directions,
+    comparison=dataclasses.replace(sharpness.COMPARISON, of=axis_lines),
+    animated=True,
 )

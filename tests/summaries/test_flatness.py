@@ -15,7 +15,7 @@ from tetviz.errors import ResultError
 from tetviz.landscape import Evaluator, RandomPlanes, Store, compute_lines, surface_on
 from tetviz.results import Provenance
 from tetviz.summaries import axis_lines, compare_sharpness, plane_values, sharpness_table
-from tetviz.summaries.flatness import RADII, table_radii
+from tetviz.summaries.flatness import RADII, mean_rises, table_radii, worst_rises
 from tetviz.summaries.intervals import mean_interval
 
 
@@ -452,3 +452,31 @@ def test_directions_of_unknown_seed_are_not_paired():
     unknown = planted_lines(direction_seed=np.full(10, -1))
     with refuses(ResultError, "seeds"):
         compare_sharpness(unknown, unknown, "sdt", 4)
+
+
+def test_the_rises_by_distance_are_those_of_the_planted_parabolas_and_of_the_table():
+    result = planted_sharpness(planes=4)
+    r, rises = mean_rises(result, "sdt", 4)
+    planted = 2 * (1 + 0.2 * np.sin(1 + np.arange(8)))
+    np.testing.assert_allclose(r, np.linspace(0, 1, 21), atol=1e-12)
+    np.testing.assert_allclose(rises, planted.reshape(4, 2).mean(1)[:, None] * r**2 / 2, atol=1e-12)
+    worst_r, worst = worst_rises(result, "sdt", 4)
+    np.testing.assert_allclose(worst_r, r, atol=1e-8)
+    np.testing.assert_allclose(worst, planted.reshape(4, 2).max(1)[:, None] * r**2 / 2, atol=1e-12)
+    table = plane_values(result, "sdt", 4)
+    np.testing.assert_allclose(table["rise at r = 0.5"], rises[:, np.isclose(r, 0.5)][:, 0])
+    np.testing.assert_allclose(table["worst within r = 0.5"], worst[:, np.isclose(r, 0.5)][:, 0])
+
+
+def test_the_worst_rise_is_on_either_side_and_stays():
+    result = planted_sharpness(planes=1)
+    result.sdt_loss[0, 10, -1] = 50.0
+    r, worst = worst_rises(result, "sdt", 4)
+    assert worst[0, r < 0.49].max() < 1 and np.allclose(worst[0, r > 0.49], 50 - 0.05)
+
+
+def test_losses_that_are_not_finite_end_the_worst_rise():
+    result = planted_sharpness(planes=1)
+    result.sdt_loss[0, 5, -1] = np.nan
+    r, worst = worst_rises(result, "sdt", 4)
+    assert np.isfinite(worst[0, r < 0.74]).all() and np.isnan(worst[0, r > 0.74]).all()

@@ -40,6 +40,7 @@ from tetviz.figures.report.origins import origin as rows_of
 from tetviz.figures.report.page import digest_of, read_source, read_sources, render_report
 from tetviz.figures.report.sections import MANY, sections
 from tetviz.figures.report.surfaces import MOST_STEPS, NO_ORIGIN, surface_block
+from tetviz.figures.report.svg import drawing
 from tetviz.results import KINDS, Result, ScalingCurve, Surface, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.schema import array_fields
@@ -357,7 +358,7 @@ def test_colours_of_networks_are_seen_on_both_pages() -> None:
     for style in series_styles(["sdt", "tet", *map(str, range(8))]):
         colour = to_hex(style["color"])
         assert contrast(ON_DARK.get(colour, colour), DARK_PAPER) >= CONTRAST
-    drawn = blocks(sections_of(*(planted_isometry(label=f"n{i}") for i in range(6)))[0], Drawing)[0].svg
+    drawn = drawing(draw([planted_isometry(label=f"n{i}") for i in range(6)]), "six networks").svg
     assert f"light-dark(#332288, {ON_DARK['#332288']})" in drawn
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
 
@@ -543,18 +544,15 @@ def test_what_is_missing_and_not_counted_is_a_warning() -> None:
 
 
 def test_drawings_take_the_ink_of_the_page() -> None:
-    (section,) = sections_of(planted_isometry())
-    (drawing,) = blocks(section, Drawing)
-    assert (
-        "currentColor" in drawing.svg
-        and "#262626" not in drawing.svg
-        and not re.search(r'width="[\d.]+pt"', drawing.svg)
-    )
+    (section,) = sections_of(planted_training())
+    (block,) = blocks(section, Drawing)
+    assert "currentColor" in block.svg and "#262626" not in block.svg
+    assert not re.search(r'width="[\d.]+pt"', block.svg)
 
 
 def test_grid_lines_of_drawings_are_those_of_the_page() -> None:
-    drawn = blocks(sections_of(planted_sharpness())[0], Drawing)[0].svg
-    assert "var(--grid" in drawn and not re.search("stroke: #e[0-9a-f]e", drawn)
+    drawn = drawing(draw([planted_sharpness()]), "a sharpness").svg
+    assert "stroke: var(--grid)" in drawn and not re.search("stroke: #e[0-9a-f]e", drawn)
 
 
 def test_sections_of_unchanged_files_are_not_made_again() -> None:

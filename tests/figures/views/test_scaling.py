@@ -149,7 +149,7 @@ def test_charts_hold_the_numbers_of_the_curve_and_of_its_exits():
     np.testing.assert_array_equal(line.low, 100 * wilson(curve.accuracy, 1000)[0])
     np.testing.assert_array_equal(thin.y, 100 * curve.step_accuracy)
     np.testing.assert_array_equal(growth.series[0].y, 100 * curve.relative_growth)
-    assert line.ringed == growth.series[0].ringed == (3,) and growth.y.zero
+    assert line.ringed == growth.series[0].ringed == (3,) and growth.y.lines == (0.0,)
     for chart, rule in ((margin, "margin"), (entropy, "entropy")):
         found = exit_curve(curve, rule)
         fixed, line = chart.series
