@@ -183,7 +183,7 @@ def without_errors(result):
     return replace(result, step_phi_se=np.full_like(result.step_phi_se, np.nan))
 
 
-RINGS, BANDS = "Rings mark the training T", "95 % bootstrap interval over planes"
+RINGS, BANDS = "Rings mark the training T", "t intervals over planes"
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ RINGS, BANDS = "Rings mark the training T", "95 % bootstrap interval over planes
     [
         ("", BANDS, planted_lines(), planted_lines(planes=1)),
         ("", BANDS, planted_sharpness(), planted_sharpness(planes=1)),
-        ("sharpness-table", "95 % bootstrap intervals over planes", planted_lines(), planted_lines(planes=1)),
-        ("", "Bands: 95 % interval over directions", planted_curvature(), planted_curvature(directions=1)),
+        ("sharpness-table", "t intervals over planes", planted_lines(), planted_lines(planes=1)),
+        ("", "intervals over directions", planted_curvature(), planted_curvature(directions=1)),
         ("fig8", RINGS, planted_curve(tmax=8), planted_curve(tmax=8, t_train=0)),
         ("fig4a", RINGS, planted_curve(tmax=16), planted_curve(tmax=16, t_train=12)),
         ("exits", RINGS, planted_curve(tmax=8), planted_curve(tmax=8, t_train=0)),
@@ -200,7 +200,7 @@ RINGS, BANDS = "Rings mark the training T", "95 % bootstrap interval over planes
         ("fig4b", RINGS, planted_counts(), planted_counts(t_train=0)),
         ("", RINGS, planted_counts(), planted_counts(t_train=0)),
         ("fig4b", "Vertical lines are dense ANNs", planted_counts(), without_weights(planted_counts())),
-        ("", "Bands: 95 % interval of phi", planted_isometry(), without_errors(planted_isometry())),
+        ("", "95 % t interval of phi", planted_isometry(), without_errors(planted_isometry())),
     ],
 )
 def test_a_caption_tells_a_mark_where_it_is_drawn(name, words, drawn, bare):

@@ -10,7 +10,7 @@ from tetviz.errors import ResultError
 from tetviz.figures import Choices, draw
 from tetviz.figures.views import lines as along
 from tetviz.figures.views import paths
-from tetviz.summaries import barrier, bootstrap_mean
+from tetviz.summaries import barrier, mean_interval
 
 
 def charts(*results, **choices):
@@ -32,7 +32,7 @@ def test_lines_their_mean_and_its_interval_over_planes_are_shown():
         *directions, mean = chart.series
         np.testing.assert_allclose([each.y for each in directions], values)
         assert all(each.thin for each in directions)
-        interval = bootstrap_mean((values[::2] + values[1::2]) / 2)
+        interval = mean_interval((values[::2] + values[1::2]) / 2)
         for drawn, expected in ((mean.y, interval.mean), (mean.low, interval.low), (mean.high, interval.high)):
             np.testing.assert_allclose(drawn, expected)
         np.testing.assert_array_equal(mean.x, lines.x)

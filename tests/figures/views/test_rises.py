@@ -10,7 +10,7 @@ from tetviz.errors import ResultError
 from tetviz.figures import Choices, draw
 from tetviz.figures.views.sharpness import VIEW
 from tetviz.results import Provenance
-from tetviz.summaries import bootstrap_mean
+from tetviz.summaries import mean_interval
 from tetviz.summaries.flatness import mean_rises, worst_rises
 
 
@@ -23,7 +23,7 @@ def test_the_three_charts_show_mean_steps_and_worst():
     mean, step, worst = charts(result)
     r, rises = mean_rises(result, "sdt", 4)
     (line,) = mean.series
-    interval = bootstrap_mean(rises)
+    interval = mean_interval(rises)
     for drawn, expected in ((line.x, r), (line.y, interval.mean), (line.low, interval.low), (line.high, interval.high)):
         np.testing.assert_allclose(drawn, expected)
     sam, average = step.series
