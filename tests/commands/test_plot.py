@@ -81,7 +81,7 @@ def test_an_animation_has_a_caption_too(files, tmp_path):
         (["scaling"], ["--figure", "fig8", "--t", 2], "a.pdf", "leave out --t", 2),
         (["scaling"], ["--figure", "table1"], "a.tex", "does not say how the network was trained", 1),
         (["scaling"], ["--figure", "fig8", "--exits"], "a.pdf", "--exits and --figure exclude each other", 2),
-        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "takes no pricing; it takes nothing to choose", 1),
+        (["scaling"], ["--cost", "45nm-int8"], "a.pdf", "takes no pricing: there is nothing to choose", 1),
         (["energy"], ["--cost", "45nm-fp33"], "a.pdf", "45nm-fp33", 1),
         (["energy"], ["--figure", "networks-table"], "a.tex", "at least 2, got 1", 1),
         (["surface"], ["--style", "nips"], "a.pdf", "'nips'", 2),
