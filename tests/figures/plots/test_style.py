@@ -161,7 +161,7 @@ def test_draw_picks_the_figure():
     assert len(draw([sharp]).axes) == 3 and len(draw([sharp, sharp]).axes) == 8
     assert "barrier" in draw([planted_interpolation()]).legends[0].get_texts()[0].get_text()
     heard(draw([planted_trajectory()]).get_suptitle(), "6 checkpoints")
-    assert "surrogate Hessian" in draw([planted_curvature()]).axes[0].get_title()
+    assert "surrogate Hessian" in draw([planted_curvature()]).axes[0].get_ylabel()
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,10 @@ def test_every_number_is_where_it_belongs():
 
 
 def test_the_band_is_a_95_percent_interval():
-    (line,) = measured(charts(planted_isometry(step_phi_se=np.full(9, 0.1)))[0])
-    np.testing.assert_allclose([line.low, line.high], [np.full(9, 1.2 - 0.196), np.full(9, 1.2 + 0.196)])
+    result = planted_isometry(step_phi_se=np.full(9, 0.1))
+    (line,) = measured(charts(result)[0])
+    reach = 0.1 * stats.t.ppf(0.975, len(result.sample) - 1)
+    np.testing.assert_allclose([line.low, line.high], [np.full(9, 1.2 - reach), np.full(9, 1.2 + reach)])
 
 
 def test_networks_of_other_depths_share_a_relative_axis():
@@ -80,14 +82,16 @@ def test_silent_networks_and_single_estimates_can_be_drawn():
 
 @pytest.mark.parametrize("depth", ["absolute", "relative"])
 def test_a_single_block_has_an_interval_and_predictions_to_be_seen(depth):
-    figure = draw([planted_isometry(blocks=1, step_phi_se=np.full(1, 0.1))], depth=depth)
+    result = planted_isometry(blocks=1, step_phi_se=np.full(1, 0.1))
+    reach = 0.1 * stats.t.ppf(0.975, len(result.sample) - 1)
+    figure = draw([result], depth=depth)
     figure.draw_without_rendering()
     phi, gradient, _ = figure.axes
     for axes in (phi, gradient):
         (line,) = [line for line in axes.lines if line.get_gid() == "predicted"]
         assert line.get_marker() == "_"  # a line through one point shows nothing
     (bar,) = [each for each in phi.collections if each.get_gid() == "bar"]
-    np.testing.assert_allclose(bar.get_segments()[0][:, 1], [1.2 - 0.196, 1.2 + 0.196])
+    np.testing.assert_allclose(bar.get_segments()[0][:, 1], [1.2 - reach, 1.2 + reach])
 
 
 def test_draw_finds_the_figure():
