@@ -115,7 +115,7 @@ def open_result(path: str | Path) -> Iterator[Result]:
 
 
 def _write(file: h5py.File, result: Result) -> None:
-    fields = array_fields(type(result))
+    fields = result.held()
     file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, kind=result.kind, Conventions="CF-1.11")
     for name in attribute_fields(type(result)):
         file.attrs[name] = stored(getattr(result, name))
@@ -167,7 +167,8 @@ def _kind(path: str | Path, file: h5py.File) -> type[Result]:
 
 
 def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
-    names = list(array_fields(kind))
+    fields = array_fields(kind)
+    names = [name for name, schema in fields.items() if not schema["optional"] or name in file]
     missing = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
     missing += [name for name in attribute_fields(kind) if name not in file.attrs]
     missing += [] if isinstance(file.get("provenance"), h5py.Group) else ["provenance"]

@@ -22,9 +22,14 @@ IntArray = npt.NDArray[np.int64]
 Settings = Mapping[str, Any]
 
 
-def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64") -> Any:
-    """Declares an array field of a result; the metadata is the schema of its HDF5 data set."""
-    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype})
+def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64", optional: bool = False) -> Any:
+    """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
+
+    Args:
+        optional: whether older files lack it; it is None then.
+    """
+    metadata = {"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "optional": optional}
+    return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Result:
 
     def __post_init__(self) -> None:
         """Checks that every array has the shape that its dimensions say."""
-        fields, title = array_fields(type(self)), type(self).__name__
+        fields, title = self.held(), type(self).__name__
         for name, schema in fields.items():
             given = np.asarray(getattr(self, name))
             values = given.astype(schema["dtype"], copy=False)
@@ -101,6 +106,11 @@ class Result:
             shape, expected_shape = getattr(self, name).shape, tuple(sizes[dim] for dim in schema["dims"])
             if shape != expected_shape:
                 raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
+
+    def held(self) -> dict[str, dict[str, Any]]:
+        """The schema of the arrays that it has: all but those that an older file lacks."""
+        fields = array_fields(type(self))
+        return {name: schema for name, schema in fields.items() if getattr(self, name) is not None}
 
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.
@@ -146,7 +156,7 @@ class Result:
             A frame indexed by the coordinates of that variable, with a column for every variable that varies
             along some of them.
         """
-        fields = array_fields(type(self))
+        fields = self.held()
         dims = max((schema["dims"] for schema in fields.values()), key=len)
         shape = tuple(self.sizes()[dim] for dim in dims)
         index = pd.MultiIndex.from_product([getattr(self, dim) for dim in dims], names=dims)
