@@ -40,7 +40,7 @@ BN_POLICIES = ("frozen", "recalibrate", "batch")
 
 COSTS = ("45nm-fp32", "45nm-fp16", "45nm-int32", "45nm-int8", "45nm-int8-acc32")
 MEMORIES = ("flat", "sram")
-CONVENTIONS = ("tet", "strict")
+CONVENTIONS = ("tet", "strict", "ssa", "sdsa")
 EXIT_RULES = ("margin", "entropy")
 
 FIGURES = (

@@ -116,11 +116,7 @@ def open_result(path: str | Path) -> Iterator[Result]:
 
 
 def _write(file: h5py.File, result: Result) -> None:
-    fields = {
-        name: schema
-        for name, schema in array_fields(type(result)).items()
-        if getattr(result, name).size or not schema["new"]
-    }
+    fields = result.held()
     file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, kind=result.kind, Conventions="CF-1.11")
     for name in attribute_fields(type(result)):
         file.attrs[name] = stored(getattr(result, name))
@@ -172,8 +168,8 @@ def _kind(path: str | Path, file: h5py.File) -> type[Result]:
 
 
 def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
-    schemas = array_fields(kind)
-    names = [name for name in schemas if not schemas[name]["new"] or name in file]
+    fields = array_fields(kind)
+    names = [name for name, schema in fields.items() if not schema["optional"] or name in file]
     missing = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
     missing += [name for name in attribute_fields(kind) if name not in file.attrs]
     missing += [] if isinstance(file.get("provenance"), h5py.Group) else ["provenance"]
@@ -183,10 +179,7 @@ def _arrays(path: str | Path, file: h5py.File, kind: type[Result]) -> list[str]:
 
 
 def _build(file: h5py.File, kind: type[Result], arrays: dict[str, Any]) -> Result:
-    types, schemas = get_type_hints(kind), array_fields(kind)
-    for name in schemas.keys() - arrays.keys():  # of a file from before it was stored
-        lengths = [len(arrays[dim]) if dim in arrays else 0 for dim in schemas[name]["dims"]]
-        arrays[name] = np.empty([0, *lengths[1:]], schemas[name]["dtype"])
+    types = get_type_hints(kind)
     attributes = {name: recovered(_plain(file.attrs[name]), types[name]) for name in attribute_fields(kind)}
     recorded = {name: _plain(text) for name, text in file["provenance"].attrs.items()}
     return cast(Any, kind)(**arrays, **attributes, provenance=Provenance.from_texts(recorded))  # type: ignore[no-any-return]

@@ -196,10 +196,6 @@ class Curvature(Result):
     density: FloatArray = array(
         ("bin",), "nat-1", "spectral density of the surrogate Hessian (stochastic Lanczos quadrature), of integral 1"
     )
-    repeat: IntArray = fields.index(("repeat",), long_name="index of the random start of a density", new=True)
-    repeat_density: FloatArray = array(
-        ("repeat", "bin"), "nat-1", "density from each random start alone; density is their mean", new=True
-    )
     direction: IntArray = fields.index(("direction",), long_name="index of the random direction")
     direction_seed: IntArray = fields.index(("direction",), long_name="seed that rebuilds the direction, of norm none")
     slope: FloatArray = array(("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length")
@@ -226,6 +222,12 @@ class Curvature(Result):
     shifted_done: IntArray = fields.done(("direction", "base", "radius", "side"))
     center_sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     center_tet_loss: FloatArray = fields.tet_loss(("timestep",))
+    repeat: IntArray | None = fields.index(
+        ("repeat",), long_name="index of the random start of a density", optional=True
+    )
+    repeat_density: FloatArray | None = array(
+        ("repeat", "bin"), "nat-1", "density from each random start alone; density is their mean", optional=True
+    )
     loss: str = "sdt"
     policy: str = ""
     parameters: int = 0

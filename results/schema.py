@@ -22,13 +22,14 @@ IntArray = npt.NDArray[np.int64]
 Settings = Mapping[str, Any]
 
 
-def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64", new: bool = False) -> Any:
+def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float64", optional: bool = False) -> Any:
     """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
 
     Args:
-        new: whether older files lack it; it is then of no length, along the first of its dimensions.
+        optional: whether older files lack it; it is None then.
     """
-    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "new": new})
+    metadata = {"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "optional": optional}
+    return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Result:
 
     def __post_init__(self) -> None:
         """Checks that every array has the shape that its dimensions say."""
-        fields, title = array_fields(type(self)), type(self).__name__
+        fields, title = self.held(), type(self).__name__
         for name, schema in fields.items():
             given = np.asarray(getattr(self, name))
             values = given.astype(schema["dtype"], copy=False)
@@ -106,13 +107,18 @@ class Result:
             if shape != expected_shape:
                 raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
 
+    def held(self) -> dict[str, dict[str, Any]]:
+        """The schema of the arrays that it has: all but those that an older file lacks."""
+        fields = array_fields(type(self))
+        return {name: schema for name, schema in fields.items() if getattr(self, name) is not None}
+
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.
 
         Returns:
             Dimension name to length.
         """
-        return {n: len(getattr(self, n)) for n, s in array_fields(type(self)).items() if s["dims"] == (n,)}
+        return {name: len(getattr(self, name)) for name, schema in self.held().items() if schema["dims"] == (name,)}
 
     @property
     def view(self) -> str:
@@ -159,7 +165,7 @@ class Result:
             A frame indexed by the coordinates of that variable, with a column for every variable that varies
             along some of them.
         """
-        fields = array_fields(type(self))
+        fields = self.held()
         dims = max((schema["dims"] for schema in fields.values()), key=len)
         shape = tuple(self.sizes()[dim] for dim in dims)
         index = pd.MultiIndex.from_product([getattr(self, dim) for dim in dims], names=dims)

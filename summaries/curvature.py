@@ -39,7 +39,7 @@ def outlying_eigenvalues(curvature: Curvature) -> Interval:
         The mean over random starts with its interval; NaN where eigenvalues or density are not known.
     """
     known = curvature.eigenvalue[np.isfinite(curvature.eigenvalue)]
-    if not len(curvature.repeat) or not len(known) or known.max() <= 0:
+    if curvature.repeat_density is None or not len(known) or known.max() <= 0:
         return mean_interval(np.array([np.nan]))
     above = curvature.bin >= known.max() / 2
     return mean_interval(

@@ -25,7 +25,8 @@ from tetviz.analysis.counting.operands import (
     place,
     times,
 )
-from tetviz.analysis.counting.rules import Operation, Rules
+from tetviz.analysis.counting.operation import Operation
+from tetviz.analysis.counting.rules import Rules
 
 
 class _Signature(NamedTuple):
@@ -72,9 +73,9 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._running = [""]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
-    def feed(self, x: Tensor, static: bool) -> None:
+    def feed(self, x: Tensor, static: bool, spikes: bool = False) -> None:
         """Says what the input of the network is."""
-        self._operands[place(x)] = Operand("data", static=static)
+        self._operands[place(x)] = Operand("binary", 1.0, static=static) if spikes else Operand("data", static=static)
 
     def neuron_name(self, module: str) -> str:
         """The layer of neurons that a module which returns spikes belongs to."""

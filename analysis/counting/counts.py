@@ -205,7 +205,7 @@ class Counts:
             return False
         entry.kinds[operand.kind] = None
         entry.foldable &= foldable or operand.kind not in ("pooled", "graded")
-        entry.static &= operand.static if operand.kind == "data" else operand.kind == "analog" and entry.early
+        entry.static &= operand.static or (operand.kind == "analog" and entry.early)
         self.fed_by |= operand.makers
         return entry.static
 

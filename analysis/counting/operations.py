@@ -12,7 +12,7 @@ from tetviz.analysis.counting.counter import Counter
 from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics, within
 from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
-from tetviz.errors import CheckpointError
+from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
 from tetviz.models import ForeignNetwork
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
@@ -25,6 +25,7 @@ from tetviz.training.profile import a_parameter, check_length, evaluating, measu
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.
 _OUTSIDE_NEURONS = ("bias_add", "residual_add")
+_INPUT_SPIKES: dict[str | bool, bool | None] = {"yes": True, "no": False, "auto": None, True: True, False: False}
 _PAIRS_LOOKED_AT = 3  # of samples, at most, while some are silent where others would tell
 
 
@@ -34,6 +35,7 @@ def count_operations(
     timesteps: int,
     *,
     spiking: Collection[str] = (),
+    input_spikes: str | bool = "no",
     skip_zero_weights: bool = False,
 ) -> OperationCounts:
     """Counts what a network computes on some samples, exactly, for every layer and step.
@@ -49,6 +51,8 @@ def count_operations(
         timesteps: T.
         spiking: names or types of modules whose outputs are spikes although no comparison can be seen in them, such
             as kernels of their own.
+        input_spikes: whether the input is spikes, so that the first layer adds: ``yes`` (or True), ``no`` (or False),
+            or ``auto``: where its first batch is 0 and 1 alone.
         skip_zero_weights: whether weights that are 0 are no synapses.
 
     Returns:
@@ -56,14 +60,14 @@ def count_operations(
 
     Raises:
         CheckpointError: a network whose O(t) is recovered from runs of 1 to T steps.
-        DataError: a sequence that is too short.
-        TetvizError: NaN at the input of a layer.
-        ValueError: timesteps below 1, or outputs that are not logits_TBK.
+        DataError: a sequence that is too short, or input that is stated to be spikes and is none.
+        TetvizError: NaN at the input of a layer, or a name in ``spiking`` that the network does not have.
+        ValueError: timesteps below 1, another ``input_spikes``, or outputs that are not logits_TBK.
     """
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    counted = CountedRuns(model, timesteps, spiking, skip_zero_weights)
+    counted = CountedRuns(model, timesteps, spiking, skip_zero_weights, input_spikes)
     with state_kept(model), evaluating(model):
         for _ in counted.run(model, x.to(weight.device, weight.dtype), timesteps):
             pass
@@ -79,6 +83,7 @@ def compute_operations(
     indices: IntArray | None = None,
     batch_size: int = 256,
     spiking: Collection[str] = (),
+    input_spikes: str | bool = "no",
     skip_zero_weights: bool = False,
     provenance: Provenance | None = None,
     progress: Callable[[int], None] | None = None,
@@ -95,6 +100,7 @@ def compute_operations(
         indices: which samples of a Dataset, in which order; all by default.
         batch_size: samples a batch.
         spiking: as in :func:`count_operations`.
+        input_spikes: likewise.
         skip_zero_weights: likewise.
         provenance: what the caller knows of the origin; device and precision are filled in.
         progress: called with the number of samples of each finished batch.
@@ -104,15 +110,16 @@ def compute_operations(
 
     Raises:
         CheckpointError: a shorter run is not the beginning of a longer one.
-        DataError: no samples, a label out of range, a sequence that is too short.
-        TetvizError: NaN at the input of a layer.
-        ValueError: tmax below 1, or outputs that are not logits_TBK.
+        DataError: no samples, a label out of range, a sequence that is too short, or input that is stated to be spikes
+            and is none.
+        TetvizError: NaN at the input of a layer, or a name in ``spiking`` that the network does not have.
+        ValueError: tmax below 1, another ``input_spikes``, or outputs that are not logits_TBK.
     """
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")
     known = measured_on(model, provenance)
     batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
-    counted = CountedRuns(model, tmax, spiking, skip_zero_weights)
+    counted = CountedRuns(model, tmax, spiking, skip_zero_weights, input_spikes)
     with state_kept(model):
         profile = measure(model, batches, tmax, progress=progress, run=counted.run)
     counts = counted.counts()
@@ -134,16 +141,24 @@ class CountedRuns:
     """Runs one network on any number of batches and counts what it computes."""
 
     def __init__(
-        self, model: nn.Module, timesteps: int, spiking: Collection[str] = (), skip_zero_weights: bool = False
+        self,
+        model: nn.Module,
+        timesteps: int,
+        spiking: Collection[str] = (),
+        skip_zero_weights: bool = False,
+        input_spikes: str | bool = "no",
     ) -> None:
         if isinstance(model, ForeignNetwork) and model.calling.recover == "prefix":
             raise CheckpointError(
                 "operations cannot be counted where O(t) is recovered from runs of 1 to T steps (recover prefix): they "
                 "are those of all the runs; have the network give its output at every step, or recover reduction"
             )
+        if input_spikes not in _INPUT_SPIKES:
+            raise ValueError(unknown("choice of input_spikes", str(input_spikes), ["yes", "no", "auto"]))
         self.timesteps, self.samples = timesteps, 0
-        self._settings = spiking, skip_zero_weights
-        self._counter = Counter(model, spiking, skip_zero_weights)
+        self._input_spikes = _INPUT_SPIKES[input_spikes]
+        self._settings = _named(model, spiking), skip_zero_weights
+        self._counter = Counter(model, *self._settings)
         self._places: dict[Site, tuple[Place, ...]] = {}
         self._unsure: set[Site] | None = None
 
@@ -154,6 +169,8 @@ class CountedRuns:
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
         self.samples += _samples(x)
+        if self._input_spikes is not False:
+            self._check_input(x)
         if _by_steps(model):
             yield self._step_by_step(model, x, timesteps)
         elif streams(model):
@@ -161,9 +178,18 @@ class CountedRuns:
         else:
             yield self._at_once(model, x, timesteps)
 
+    def _check_input(self, x: Tensor) -> None:
+        binary = bool(((x == 0) | (x == 1)).all())
+        if self._input_spikes and not binary:
+            raise DataError(
+                f"the input is stated to be spikes, but holds values besides 0 and 1, between {float(x.min()):g} and "
+                f"{float(x.max()):g}; say input_spikes no (--input-spikes no)"
+            )
+        self._input_spikes = binary
+
     def _streamed(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         counts, stretches = self._counter.counts, outputs(model, x, timesteps)
-        self._counter.feed(x, static=x.dim() == 4)
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         for t in range(timesteps):
             counts.begin(self.timesteps, t, 1, _samples(x))
             with self._counter:
@@ -180,7 +206,7 @@ class CountedRuns:
             counts.end()
             counts.begin(self.timesteps, next(begun), 1, _samples(x))
 
-        self._counter.feed(x, static=x.dim() == 4)
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         handle = model.get_submodule("network").register_forward_pre_hook(begin)
         try:
             with self._counter:
@@ -194,7 +220,7 @@ class CountedRuns:
     def _at_once(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
         counts, samples = self._counter.counts, _samples(x)
         self._learn_places(model, x, timesteps)
-        self._counter.feed(x, static=x.dim() == 4)
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         counts.begin(self.timesteps, 0, timesteps, samples, self._places)
         with self._counter:
             (logits_TBK,) = outputs(model, x, timesteps)
@@ -256,13 +282,24 @@ class CountedRuns:
 
     def _run_aside(self, counter: Counter, model: nn.Module, x: Tensor, timesteps: int) -> None:
         x = (x[:timesteps] if x.dim() == 5 else x).clone()
-        counter.feed(x, static=x.dim() == 4)
+        counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         with generators_kept(x.device), state_kept(model), counter:
             model(x, timesteps)
 
     def counts(self) -> OperationCounts:
         """What has been counted so far."""
         return _result(self._counter, self.timesteps, self.samples)
+
+
+def _named(model: nn.Module, spiking: Collection[str]) -> list[str]:
+    # Modules of a network of someone else's may be named as they are called in it.
+    names = {name for name, _ in model.named_modules(remove_duplicate=False) if name}
+    types = {type(module).__name__ for module in model.modules()}
+    inner = {name.removeprefix("network."): name for name in names}
+    for name in spiking:
+        if name not in names | types and name not in inner:
+            raise TetvizError(unknown("module or type in spiking", name, sorted({*inner, *types})))
+    return [name if name in names | types else inner[name] for name in spiking]
 
 
 def _by_steps(model: nn.Module) -> bool:

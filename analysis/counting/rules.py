@@ -1,15 +1,14 @@
 """What each operation of a run counts as."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tetviz.analysis.counting import products
 from tetviz.analysis.counting.counts import Counts
-from tetviz.analysis.counting.operands import FIXED_KINDS, SPIKE_KINDS, Operand, names_in, only_moves, place, times
+from tetviz.analysis.counting.operands import ANALOG, FIXED_KINDS, SPIKE_KINDS, Operand, names_in, only_moves, place
+from tetviz.analysis.counting.operation import Operation
+from tetviz.analysis.counting.products import ATTENTIONS, FUSED_GATES, GATES, Products
 from tetviz.analysis.counting.spike_check import check_spikes
 from tetviz.analysis.counting.synapses import (
     FanOut,
@@ -45,49 +44,6 @@ _POOLS = names_in(
 _SUMS = names_in("add sub")
 _LEAKS = names_in("mul div lerp addcmul")
 _MAY_SCALE = names_in("copy _to_copy fill index_put cat stack prelu _prelu_kernel where masked_fill")
-_GATES = {"mul": (0, 1), "div": (0, 1), "addcmul": (1, 2), "bitwise_and": (0, 1), "logical_and": (0, 1)}
-# name -> products of two elements for each element of the last state
-_FUSED_GATES = {"_thnn_fused_lstm_cell": 3, "_thnn_fused_gru_cell": 2}
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation of a run.
-
-    Attributes:
-        name: without namespace, overload and trailing underscore.
-        func: the operation itself.
-        args: its arguments.
-        kwargs: its arguments by name.
-        given: the tensors and numbers among them, those in lists one by one.
-        operands: what they are made of.
-        output: what it gave.
-        module: the module that was running.
-    """
-
-    name: str
-    func: Any
-    args: Any
-    kwargs: Any
-    given: list[Any]
-    operands: list[Operand]
-    output: Any
-    module: str
-
-    @cached_property
-    def named(self) -> dict[str, Any]:
-        """All arguments by name."""
-        names = [argument.name for argument in self.func._schema.arguments]
-        return {**dict(zip(names, self.args, strict=False)), **self.kwargs}
-
-    def operand(self, tensor: Tensor) -> Operand:
-        """What one of the arguments is made of."""
-        return next(o for given, o in zip(self.given, self.operands, strict=True) if given is tensor)
-
-    @property
-    def moving(self) -> list[Operand]:
-        """The operands that are not the same in every run."""
-        return [operand for operand in self.operands if operand.kind not in FIXED_KINDS]
 
 
 class Rules:
@@ -102,7 +58,7 @@ class Rules:
         self.used: set[int] = set()
         self._owners, self._parameters = owners, parameters
         self._fan_out = FanOut()
-        self._rows: dict[tuple[str, str], str] = {}
+        self._products = Products(counts)
 
     def count(self, operation: Operation) -> dict[str, Any]:
         """Counts an operation.
@@ -119,13 +75,13 @@ class Rules:
             self._sum(operation)
         elif name in _POOLS:
             self._pool(operation)
-        elif name in products.ATTENTIONS:
-            self._attention(operation)
+        elif name in ATTENTIONS:
+            self._products.attention(operation)
         elif name == "mkldnn_rnn_layer":
             self._recurrent(operation)
-        elif name in _FUSED_GATES:
-            self._fused_gates(operation)
-        elif name in _GATES or torch.Tag.pointwise in operation.func.tags:
+        elif name in FUSED_GATES:
+            self._products.gates(operation, operation.output[0], FUSED_GATES[name])
+        elif name in GATES or torch.Tag.pointwise in operation.func.tags:
             return {"product": self._elementwise(operation)}
         elif name in _MAY_SCALE:
             self._see_gain(operation)
@@ -147,12 +103,14 @@ class Rules:
             self.counts.not_counted("convolution with weights that are activations", operation.module)
             return ""
         if not any(fixed):
-            return self._product(operation, name, args[first], args[second], a, b)
+            self._products.matmul(operation, args[first], args[second], a, b)
+            return ""
         weights_first = a.kind == "weights" or (fixed[0] and not fixed[1])
         x, weight = _as_rows(name, args[first], args[second], weights_first)
         layer = self._owner(args[first] if weights_first else args[second], operation.module)
         if weight is None:
-            return self._product(operation, name, args[first], args[second], a, b)
+            self._products.matmul(operation, args[first], args[second], a, b)
+            return ""
         geometry = Geometry(tuple(weight.shape), (x.shape[1],))
         bias = output.numel() if added is not None and operands[added].kind == "weights" else 0
         self._pairs(layer, name, x, b if weights_first else a, weight, geometry, weight.numel(), bias)
@@ -207,41 +165,6 @@ class Rules:
         if seen.contradiction:
             self.counts.warn(f"{layer or 'network'}: its input {seen.contradiction}")
 
-    def _product(self, operation: Operation, name: str, a: Tensor, b: Tensor, of_a: Operand, of_b: Operand) -> str:
-        a, b = products.as_batches(a, b)
-        row = self._row(operation.module, f"{name} over {a.shape[-1]}", of_a, of_b, "matmul")
-        self._count_product(row, name, a, products.matmul_pairs(a, b), a.numel() * b.shape[-1], of_a, of_b)
-        return ""
-
-    def _count_product(
-        self, row: str, name: str, passing: Tensor, active: Tensor, dense: int, of_a: Operand, of_b: Operand
-    ) -> None:
-        spikes = of_a.kind in SPIKE_KINDS or of_b.kind in SPIKE_KINDS
-        columns: dict[str, Any] = {"ac" if spikes else "mac": active}
-        self.counts.fed_by |= of_a.makers | of_b.makers
-        self.counts.add(row, name, passing, dense_mac=dense, inbounds_mac=dense, **columns)
-
-    def _row(self, module: str, what: str, a: Operand, b: Operand, product: str) -> str:
-        # A row of its own for each pair of kinds, since what they count as differs.
-        kinds, first = f"{a.kind} x {b.kind}", f"{module or 'network'}: {what}"
-        taken = {name for (_, _), name in self._rows.items()}
-        row = self._rows.setdefault((first, kinds), first if first not in taken else f"{first}, {kinds}")
-        self.counts.describe_product(row, module, kinds, product)
-        return row
-
-    def _attention(self, operation: Operation) -> None:
-        scores = products.attention(operation.name, operation.named)
-        q, k, v = (operation.operand(operation.named[name]) for name in ("query", "key", "value"))
-        q, k = times(q, scores.root), times(k, scores.root)
-        for a, b, of_a, of_b in (
-            (scores.query, scores.key.transpose(-1, -2), q, k),
-            (scores.weights, scores.value, Operand("analog"), v),
-        ):
-            if {of_a.kind, of_b.kind} & set(FIXED_KINDS):
-                continue
-            self._product(operation, "bmm", a.flatten(0, -3), b.flatten(0, -3), of_a, of_b)
-        self.counts.add(operation.module, "softmax", scores.weights, norm_mac=scores.weights.numel())
-
     def _recurrent(self, operation: Operation) -> None:
         # All steps of one layer in one kernel: the states that it multiplies are those that it gives.
         named, output = operation.named, operation.output[0]
@@ -256,9 +179,9 @@ class Rules:
         self._linear(operation, named["weight0"], steps.reshape(-1, steps.shape[-1]), x, named["weight2"])
         first = named["hx_"].reshape(-1, states.shape[-1])
         for t, each in enumerate([first, *ordered[:-1]]):
-            self._linear(operation, named["weight1"], each, Operand("analog") if t else state, named["weight3"])
+            self._linear(operation, named["weight1"], each, ANALOG if t else state, named["weight3"])
             known = operation.operand(named["cx_"]).kind in FIXED_KINDS
-            self._gate_rows(operation, each, 3 if t or not known else 2)
+            self._products.gates(operation, each, 3 if t or not known else 2)
 
     def _linear(self, operation: Operation, weight: Tensor, x: Tensor, operand: Operand, bias: Tensor) -> None:
         geometry = Geometry(tuple(weight.t().shape), (x.shape[1],))
@@ -267,15 +190,6 @@ class Rules:
             len(x) * len(weight) if operation.named["has_biases"] else 0,
         )
         self._pairs(layer, "mm", x, operand, weight.t(), geometry, weight.numel(), added)
-
-    def _fused_gates(self, operation: Operation) -> None:
-        self._gate_rows(operation, operation.output[0], _FUSED_GATES[operation.name])
-
-    def _gate_rows(self, operation: Operation, state: Tensor, products_each: int) -> None:
-        analog = Operand("analog")
-        row = self._row(operation.module, "mul", analog, analog, "mul")
-        for _ in range(products_each):
-            self._count_product(row, "mul", state, torch.ones_like(state), state.numel(), analog, analog)
 
     def _normalise(self, operation: Operation) -> None:
         if not operation.moving:
@@ -313,19 +227,7 @@ class Rules:
         if operation.name in _LEAKS:
             self._see_leak(operation)
         self._see_gain(operation)
-        positions = _GATES.get(operation.name)
-        if positions is None or len(operation.given) <= max(positions):
-            return ""
-        a, b = (operation.given[position] for position in positions)
-        of_a, of_b = (operation.operands[position] for position in positions)
-        if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or {of_a.kind, of_b.kind} & set(FIXED_KINDS):
-            return ""
-        if of_a.resets(of_b):
-            return ""
-        row = self._row(operation.module, operation.name, of_a, of_b, "mul")
-        active = (a != 0) & (b != 0)
-        self._count_product(row, operation.name, operation.output, active, operation.output.numel(), of_a, of_b)
-        return row
+        return self._products.elementwise(operation)
 
     def _see_leak(self, operation: Operation) -> None:
         operands = operation.operands[:2]

@@ -64,7 +64,8 @@ def _spectrum(result: Curvature) -> Curves:
     texts = tuple(f"eigenvalue {value:.4g}\ndensity {height:.4g}" for value, height in zip(at, density, strict=True))
     top = float(density.max(initial=0))
     within = (max(top / 10**_DECADES, float(density[density > 0].min()) / 2), 3 * top) if top > 0 else None
-    starts = [Series(_SURROGATE, at, each, thin=True) for each in result.repeat_density[:, known]]
+    each_start = result.repeat_density[:, known] if result.repeat_density is not None else ()
+    starts = [Series(_SURROGATE, at, each, thin=True) for each in each_start]
     return Curves(
         f"Spectral density of the surrogate Hessian of {word}",
         f"Density of the eigenvalues of the surrogate Hessian of {word}; a table below has the largest.",
@@ -206,7 +207,7 @@ def _feet(result: Curvature, name: str) -> tuple[str, ...]:
 
 def _outliers(result: Curvature) -> tuple[str, ...]:
     found = outlying_eigenvalues(result)
-    if not math.isfinite(found.mean):
+    if result.repeat is None or not math.isfinite(found.mean):
         return ()
     return (
         f"its density has {found.mean:.2g} [{found.low:.2g}, {found.high:.2g}] eigenvalues above half of the largest, "

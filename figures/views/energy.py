@@ -182,7 +182,9 @@ def _conventions(report: EnergyReport, timestep: int | None, unit: Unit) -> Tabl
         about="Operations and energy of a sample under each convention, by exact counts, beside dense ANNs of the same "
         "shapes",
         note=frame.attrs["caption"],
-        feet=(
+        feet=()
+        if not report.complete
+        else (
             f"{anns.index[-1]}: {ann}, the SNN in its arithmetic (45nm-int8-acc32) {snn}; an ANN is another network, "
             "of another accuracy",
             f"spikes per synapse per inference: {number(overall)} in the {spiking} of {counted(len(each), 'layer')} "

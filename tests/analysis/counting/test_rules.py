@@ -84,11 +84,15 @@ def test_a_product_of_spikes_is_counted_however_it_is_written(function: Function
     assert 0 < sum(expected) < sum(dense)
 
 
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    return torch.stack([torch.dot(x, y).expand(B, 1) for x, y in zip(a, b, strict=True)])
+
+
 # name -> function, einsum of the marks of each step, whether one of both is spikes
 KINDS: dict[str, tuple[Function, Callable[[Tensor], tuple[Tensor, Tensor]], str, bool]] = {
     "spikes and what is none": (
         lambda s, r, x: tokens(s) @ tokens(x.tanh()).transpose(2, 3),
-        lambda x: (tokens(x > 0.25), tokens(x)),
+        lambda x: (tokens(x > 0.25), tokens(x + 9)),
         "bnd,bmd->bnm",
         True,
     ),
@@ -99,9 +103,9 @@ KINDS: dict[str, tuple[Function, Callable[[Tensor], tuple[Tensor, Tensor]], str,
         False,
     ),
     "gate of spikes": (lambda s, r, x: s * r, lambda x: (x > 0.25, x < 0.5), "bchw,bchw->bchw", True),
-    "gate of a value": (lambda s, r, x: s * x.tanh(), lambda x: (x > 0.25, x), "bchw,bchw->bchw", True),
+    "gate of a value": (lambda s, r, x: s * x.tanh(), lambda x: (x > 0.25, x + 9), "bchw,bchw->bchw", True),
     "gate of two values": (lambda s, r, x: x.tanh() * x.sigmoid(), lambda x: (x, x + 9), "bchw,bchw->bchw", False),
-    "gate in place": (lambda s, r, x: x.tanh().mul_(s), lambda x: (x, x > 0.25), "bchw,bchw->bchw", True),
+    "gate in place": (lambda s, r, x: x.tanh().mul_(s), lambda x: (x + 9, x > 0.25), "bchw,bchw->bchw", True),
     "mask of a channel": (
         lambda s, r, x: s * r.sum((3, 4), keepdim=True).gt(12).to(x.dtype),
         lambda x: (x > 0.25, ((x < 0.5).sum((3, 4)) > 12)),
@@ -116,9 +120,7 @@ KINDS: dict[str, tuple[Function, Callable[[Tensor], tuple[Tensor, Tensor]], str,
     ),
     "quotient": (lambda s, r, x: s / x.sigmoid(), lambda x: (x > 0.25, x + 9), "bchw,bchw->bchw", True),
     "dot product": (
-        lambda s, r, x: torch.stack(
-            [torch.dot(s[t, 0].flatten(), r[t, 0].flatten()).expand(B, 1) for t in range(len(s))]
-        ),
+        lambda s, r, x: dots(s[:, 0].flatten(1), r[:, 0].flatten(1)),
         lambda x: (x[:, :1] > 0.25, x[:, :1] < 0.5),
         "bchw,bchw->b",
         True,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from planted_isometry import planted_isometry
+from scipy import stats
 
 from tetviz.errors import ResultError
 from tetviz.figures import Choices, draw
