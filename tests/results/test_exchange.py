@@ -23,7 +23,7 @@ from planted_results import (
     planted_surface,
     planted_trajectory,
 )
-from wording import heard, refuses
+from wording import heard, holds, refuses
 
 from tetviz.commands.export import export
 from tetviz.errors import OutputError, ResultError, TetvizError
@@ -664,7 +664,7 @@ def test_misuse_of_the_command(
     before = source.read_bytes()
     result = run("a.h5", *args)
     assert result.exit_code == 2
-    assert message in result.stderr
+    holds(result.stderr, message)
     assert source.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.h5"]
 
