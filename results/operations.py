@@ -68,10 +68,10 @@ class OperationCounts(Result):
     step_accuracy: FloatArray = fields.step_accuracy(("timestep",))
     sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     tet_loss: FloatArray = fields.tet_loss(("timestep",))
-    active_inputs: IntArray | None = _count(
+    active_inputs: IntArray = _count(
         long_name="input elements that are not 0; of a product those of its spikes", optional=True
     )
-    input_elements: IntArray | None = _count(long_name="input elements that active_inputs are of", optional=True)
+    input_elements: IntArray = _count(long_name="input elements that active_inputs are of", optional=True)
     names: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ def array(dims: tuple[str, ...], units: str, long_name: str, dtype: str = "float
     """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
 
     Args:
-        optional: whether older files lack it; it is None then.
+        optional: whether older files lack it; it is 0 then, and not written where it is.
     """
     metadata = {"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "optional": optional}
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
@@ -92,7 +92,11 @@ class Result:
 
     def __post_init__(self) -> None:
         """Checks that every array has the shape that its dimensions say."""
-        fields, title = self.held(), type(self).__name__
+        fields, title = array_fields(type(self)), type(self).__name__
+        for name, schema in fields.items():
+            if getattr(self, name) is None:
+                shape = [len(getattr(self, dim)) for dim in schema["dims"]]
+                object.__setattr__(self, name, np.zeros(shape, schema["dtype"]))
         for name, schema in fields.items():
             given = np.asarray(getattr(self, name))
             values = given.astype(schema["dtype"], copy=False)
@@ -108,9 +112,9 @@ class Result:
                 raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
 
     def held(self) -> dict[str, dict[str, Any]]:
-        """The schema of the arrays that it has: all but those that an older file lacks."""
+        """The schema of the arrays that its file holds: all but those that older files lack, where they are 0."""
         fields = array_fields(type(self))
-        return {name: schema for name, schema in fields.items() if getattr(self, name) is not None}
+        return {n: schema for n, schema in fields.items() if not schema["optional"] or np.any(getattr(self, n))}
 
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.

@@ -281,7 +281,7 @@ def rate_estimate(report: EnergyReport, timestep: int | None = None) -> list[flo
         MACs, ACs and energy in nJ, per sample, summed over steps 1..T; None where the file does not hold the rates.
     """
     counts, t = report.counts, _at(report.counts, timestep)
-    if counts.active_inputs is None or counts.input_elements is None:
+    if not counts.input_elements.any():
         return None
     rate = np.nan_to_num(_ratio(counts.active_inputs, counts.input_elements))
     spiking = (report.mac.sum(1) == 0)[:, None]
