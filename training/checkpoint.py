@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from tetviz.errors import CheckpointError
-from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
+from tetviz.models import ForeignNetwork, ForeignSpec, GraphSpec, ModelSpec, SpikingNetwork, build
 from tetviz.results import looks_like_result, replacing
 from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
@@ -66,7 +66,7 @@ class Checkpoint:
         resume: what a run needs to go on, in checkpoints of the last epoch.
     """
 
-    spec: ModelSpec | ForeignSpec
+    spec: ModelSpec | GraphSpec | ForeignSpec
     state: dict[str, Tensor]
     timesteps: int
     training: dict[str, Any] = field(default_factory=dict)
@@ -133,8 +133,7 @@ class Checkpoint:
         _check_header(path, content)
         try:
             values = {f.name: content[f.name] for f in dataclasses.fields(cls)}
-            foreign = "factory" in content["spec"]
-            spec = ForeignSpec.from_dict(content["spec"]) if foreign else ModelSpec(**content["spec"])
+            spec = _spec(content["spec"])
             checkpoint = cls(**{**values, "spec": spec})
             DataSpec(**{"name": "", **checkpoint.data})
             # What a foreign network expects is known when it is built, see model().
@@ -187,7 +186,13 @@ def find_weights(path: str | Path, key: str = "") -> tuple[dict[str, Tensor], li
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _expected(spec: ModelSpec) -> dict[str, Tensor]:
+def _spec(content: dict[str, Any]) -> ModelSpec | GraphSpec | ForeignSpec:
+    if "factory" in content:
+        return ForeignSpec.from_dict(content)
+    return GraphSpec(**content) if "nodes" in content else ModelSpec(**content)
+
+
+def _expected(spec: ModelSpec | GraphSpec) -> dict[str, Tensor]:
     with torch.device("meta"):
         return build(spec).state_dict()
 
