@@ -284,7 +284,7 @@ def test_what_cannot_be_imported_is_one_line(here: Path) -> None:
     torch.save({"fc.weight": torch.zeros(10, 4), "fc.bias": torch.zeros(10)}, "w.pth")
     assert "fc.weight has shape (10, 4), the network expects (10, 256)" in refused(*good)
     torch.save({"fc.weight": torch.zeros(10, 256), "fc.gain": torch.zeros(10)}, "w.pth")
-    assert "it lacks fc.bias and has unknown fc.gain" in refused(*good)
+    assert "it lacks fc.bias (--allow-missing) and has unknown fc.gain (--ignore)" in refused(*good)
     assert not (here / "net.pt").exists()
 
 

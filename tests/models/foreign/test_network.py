@@ -237,7 +237,7 @@ def test_reduction_and_prefixes_agree_in_float64() -> None:
         (("static", "time-major", None, "guess"), "timesteps_by must be argument"),
         (("step", "step", None, "argument"), "is called T times"),
         (("time-major", "time-major", None, "", "passed"), "needs takes step"),
-        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis must be 0 or 1"),
+        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis must be 0, 1 or -1"),
         (("step", "step", 1.5), "item must be"),
     ],
 )

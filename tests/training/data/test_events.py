@@ -222,7 +222,7 @@ def test_missing_folders_are_named(tmp_path: Path) -> None:
     refused("which does not exist", root=tmp_path / "none")
     refused("expected a folder per class, found none")
     (tmp_path / "train/a").mkdir(parents=True)
-    refused(r"a: expected samples of this class \(\.npy\), found none")
+    refused(r"a: expected samples of this class \(\.npy, \.npz, .*\), found none")
     np.save(tmp_path / "train/a/0.npy", some_events())
     refused(r"test, which is not a folder")
     save_classes(tmp_path / "test", {"b": 1})
