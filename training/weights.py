@@ -22,15 +22,21 @@ ENTRIES = (
     *("model", "state_dict", "model_state_dict", "net", "network", "module", "weights", "params", "net_state_dict"),
     *("model_state", "state", "snn"),
 )
-_AVERAGE = re.compile(r"(?:^|[_.])(?:\w*ema|swa\w*|averaged?|avg|shadow)(?=[_.]|$)", re.IGNORECASE)
-_OF_TRAINING = re.compile(r"optim|sched|scaler|callback|loops|hyper_param|hparam|args|config|rng", re.IGNORECASE)
+_AVERAGE = re.compile(r"(?:^|[_.])(?:(?:model|net)?ema\d*|swa|averaged?|avg|shadow)(?=[_.]|$)", re.IGNORECASE)
+_OF_TRAINING = re.compile(
+    r"optimizer|^optims?$|^opt$|sched|scaler|callback|loops|hyper_param|hparam|args|config|rng", re.IGNORECASE
+)
 # Parts of a path that a wrapper adds: DataParallel and averages, torch.compile, FSDP, activation checkpoints.
 _WRAPPING = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 # What takes part in training alone, and counters that profilers and averages leave behind.
 _BESIDE = re.compile(
     r"(?:\w*criterion|\w*loss(?:_\w+)?|\w*metrics?)(?:\.|$)|(?:.*\.)?(?:total_ops|total_params|n_averaged)$"
 )
-_STATES = ("mem", "syn", "syn_exc", "syn_inh", "spk", "v", "v_seq", "spike", "spike_seq", "membrane")
+# What libraries keep of a run: snnTorch, SpikingJelly, sinabs, Lava.
+_STATES = (
+    *("mem", "syn", "syn_exc", "syn_inh", "spk", "v", "v_seq", "spike", "spike_seq", "membrane"),
+    *("v_mem", "i_syn", "current_state", "voltage_state"),
+)
 DEEPEST = 8
 SHOWN = 3
 

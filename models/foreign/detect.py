@@ -91,14 +91,9 @@ class _Attempts:
         except ModelError as error:
             self.failures.append((-1, calling, error))
             return []
-        if isinstance(result, dict):
-            named = [key for key, value in result.items() if isinstance(key, str) and isinstance(value, Tensor | list)]
-            return [*named] or [None]
-        if not isinstance(result, tuple | list) or not result:
-            return [None]
-        between: list[int | str | None] = [*range(1, len(result) - 1)]
-        items = ["spk", *between, *(["mem"] if len(result) > 1 else [])]
-        return [None] if isinstance(result, list) and calling.takes != "step" else items
+        if isinstance(result, list) and calling.takes != "step":
+            return [None]  # of the steps
+        return [*_items_of(result)] or [None]
 
     def _fits(self, calling: Calling) -> bool:
         calling = replace(calling, **self.given)
@@ -112,6 +107,22 @@ class _Attempts:
             return False
         self.fitting.append(calling)
         return True
+
+
+def _items_of(result: Any) -> list[int | str]:
+    # The outputs in a tuple or dictionary, and in those inside it, as --item names them.
+    if isinstance(result, dict):
+        parts: list[tuple[int | str, Any]] = [(key, part) for key, part in result.items() if isinstance(key, str)]
+    elif isinstance(result, tuple | list) and result:
+        names = ["spk", *range(1, len(result) - 1), *(["mem"] if len(result) > 1 else [])]
+        parts = list(zip(names, result, strict=True))
+    else:
+        return []
+    found: list[int | str] = []
+    for name, part in parts:
+        nested = isinstance(part, dict) or (isinstance(part, tuple) and isinstance(result, dict))
+        found += [f"{name}.{inner}" for inner in _items_of(part)] if nested else [name]
+    return found
 
 
 def _tellers(network: nn.Module, timesteps: int) -> Iterator[str]:
