@@ -83,7 +83,7 @@ def find_state_dict(content: Any, key: str = "") -> tuple[StateDict, list[str]]:
         others = listed(path for path in found if path != chosen[0])
         notes.append(f"the weights are those of the entry {chosen[0]}; others are in {others} (--key)")
     state = {name: tensor for name, tensor in found[chosen[0]].items() if isinstance(tensor, Tensor)}
-    plain = [str(name) for name, value in found[chosen[0]].items() if not isinstance(value, Tensor)]
+    plain = [repr(name) for name, value in found[chosen[0]].items() if not isinstance(value, Tensor)]
     if plain:
         notes.append(f"left out, no tensors: {listed(plain)}")
     if not all(isinstance(name, str) and name.isprintable() for name in state):
@@ -114,7 +114,7 @@ def _state_dicts(content: Mapping[Any, Any], path: str, seen: set[int]) -> Itera
     inner = {
         where: state
         for name, part in content.items()
-        if isinstance(name, str) and isinstance(part, Mapping) and not _OF_TRAINING.search(name)
+        if isinstance(name, str) and name.isprintable() and isinstance(part, Mapping) and not _OF_TRAINING.search(name)
         for where, state in _state_dicts(part, f"{path}.{name}".strip("."), seen)
     }
     tensors = _tensors(content)

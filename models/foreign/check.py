@@ -22,7 +22,8 @@ def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> Fore
 
     Args:
         network: any module. It is not copied, and left as it was.
-        x: a real batch of at least 5 samples, x_BCHW, or x_TBCHW; of vectors x_BF, or x_TBF.
+        x: a real batch of at least 5 samples, x_BCHW, or x_TBCHW; of vectors x_BF, or x_TBF. Sequences may be stacked
+            samples, B before T, where T tells.
         timesteps: T that the network was trained with.
         **calling: fields of :class:`tetviz.models.Calling`; ``takes`` and ``gives`` have to be stated, ``sample_axes``
             is 1 for x_BF and x_TBF, else 3.
@@ -35,6 +36,8 @@ def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> Fore
     """
     if not {"takes", "gives"} <= calling.keys():
         raise ValueError("state how the network is called: takes=... and gives=..., see tetviz.models.Calling")
+    if x.dim() in (3, 5) and x.shape[1] == timesteps != len(x):
+        x = x.transpose(0, 1)
     calling = {"sample_axes": 1 if x.dim() in (2, 3) else SAMPLE_AXES} | calling
     model = ForeignNetwork(network, Calling(**calling), timesteps)
     check_contract(model, x, timesteps)

@@ -87,6 +87,8 @@ def test_a_network_of_vectors_in_every_order(order: str) -> None:
     expected = Vectors("TBF")(x_TBF)
     assert torch.equal(model(x_TBF), expected)
     assert torch.equal(model(x_TBF[..., None, None]), expected)
+    stacked = torch.stack([x_TBF[:, at] for at in range(B)])
+    assert adapt(network, stacked, T, takes=name, gives=name).calling == model.calling
     found = propose(network, x_TBF[..., None, None], T, sample_axes=1)
     assert [each.takes for each in found] == [name]
     assert found[0].options() == f"--takes {name} --gives {name}"

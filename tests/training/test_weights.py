@@ -89,7 +89,7 @@ WRAPPED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "entries in entries": (lambda: {"ckpt": {"net": behind("module."), "acc": 0.9}, "epoch": 3}, ["module came off"]),
     "an entry of an unusual name": (lambda: {"my weights": plain(), "optimizer": OPTIMIZER}, []),
     "a teacher beside": (lambda: {"net": plain(), "teacher": behind("", 1.0)}, ["others are in teacher"]),
-    "numbers beside tensors": (lambda: {**plain(), "epoch": 3, "acc": 0.5}, ["left out, no tensors: epoch, acc"]),
+    "numbers beside tensors": (lambda: {**plain(), "epoch": 3, "acc": 0.5}, ["left out, no tensors: 'epoch', 'acc'"]),
     "after a profiler": (
         lambda: plain() | {"total_ops": torch.zeros(1), "2.0.total_params": torch.zeros(1)},
         ["left out, beside the network: total_ops, 2.0.total_params"],
