@@ -15,15 +15,15 @@ LAYER_NORMS = ("bn", "tdbn")
 
 DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
-    *("events", "nmnist", "cifar10-dvs", "dvs-gesture"),
+    *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture"),
 )
 LOSSES = ("sdt", "tet", "total")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
 AUGMENTATIONS = ("flip", "crop", "roll", "cutout", "autoaugment", "autoaugment-imagenet")
-TAKES = ("step", "time-major", "batch-major", "static")
-GIVES = ("step", "time-major", "batch-major", "mean", "sum")
+TAKES = ("step", "time-major", "batch-major", "batch-channel-time", "static")
+GIVES = ("step", "time-major", "batch-major", "batch-channel-time", "mean", "sum")
 STATES = ("modules", "passed")
 RECOVERIES = ("reduction", "prefix")
 LAYOUTS = (

@@ -27,14 +27,19 @@ _calling_options = combined(
     click.option(
         "--takes",
         type=click.Choice(TAKES),
-        help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, or x_BCHW that it repeats itself.",
+        help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, x_BCHWT, or x_BCHW that it repeats itself; "
+        "of vectors and the like with the axes that the data have.",
     ),
     click.option(
         "--gives",
         type=click.Choice(GIVES),
-        help="Its output: that of one step, T x B x K, B x T x K, or B x K over all steps.",
+        help="Its output: that of one step, T x B x K, B x T x K, B x K x T, or B x K over all steps.",
     ),
-    click.option("--item", help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key."),
+    click.option(
+        "--item",
+        help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key; a.b of one inside.",
+    ),
+    click.option("--integers", is_flag=True, help="Its input are whole numbers, such as tokens for an embedding."),
     click.option(
         "--timesteps-by",
         default="",
@@ -54,7 +59,11 @@ _calling_options = combined(
         help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
     ),
     click.option(
-        "--time-axis", type=click.IntRange(0, 1), default=0, show_default=True, help="Axis that it reduces inside."
+        "--time-axis",
+        type=click.IntRange(-1, 1),
+        default=0,
+        show_default=True,
+        help="Axis that it reduces inside; -1 is the last.",
     ),
 )
 
@@ -228,7 +237,7 @@ def _import_published(
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
-    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis")
+    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis", "integers")
     stated = {name: options.pop(name) for name in names}
     if stated["takes"] is None and stated["gives"] is None:
         return None
@@ -254,6 +263,9 @@ def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] 
         frames=options["frames"] or timesteps,
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
+        axes=options["axes"] or "",
+        duration=options["duration"] or 0.0,
+        units=options["units"] or 0,
     )
     opening = {"download": options["download"], "trust": options["trust"]}
     data = tetviz.training.load_data(spec, split="test", normalise=normalise, **opening)

@@ -100,6 +100,7 @@ def open_session(
     seed: int | None = None,
     calibration: int = 0,
     normalise: str | None = None,
+    axes: str | None = None,
     **events: Any,
 ) -> Session:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
@@ -107,6 +108,7 @@ def open_session(
     Args:
         samples: how many samples, 0 for all.
         normalise: what is done to images; None for what the checkpoint records.
+        axes: those of a sample of someone else's data; None for what the checkpoint records of the same data.
         **events: frames, framing and sensor, None where the command line does not say.
     """
     where = pick_device(device)
@@ -117,6 +119,7 @@ def open_session(
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
     spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
+    spec = dataclasses.replace(spec, axes=axes or spec.axes)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)

@@ -246,7 +246,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         raise click.UsageError("--stage says T and epochs: leave out --timesteps and --epochs")
     if not options["data"]:
         raise click.UsageError("name the data set with --data")
-    given = [f"--{name}" for name in ("frames", "framing", "sensor") if options[name]]
+    given = [f"--{name}" for name in ("frames", "framing", "sensor", "duration", "units") if options[name]]
     stages = stages or (tetviz.training.Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
     spec = tetviz.training.DataSpec(
@@ -259,6 +259,8 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         sensor=options.pop("sensor") or (),
     )
     normalise = options.pop("normalise") or ""
+    added = {name: options.pop(name) for name in ("axes", "duration", "units")}
+    spec = dataclasses.replace(spec, **{name: value for name, value in added.items() if value})
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
     tetviz.commands.session.announce(spec.name, trust=opening["trust"])
     train_set = tetviz.training.load_data(spec, split="train", normalise=normalise, **opening)

@@ -75,6 +75,7 @@ def import_foreign(
             f"{factory}: state how the network is called (--takes, --gives; see `tetviz import --help`). "
             + _proposed(network, data, timesteps)
         )
+    calling = replace(calling, sample_axes=data.sample_axes)
     model = ForeignNetwork(network, calling, timesteps)
     classes = hold_to_contract(model, factory, data)
     if classes != data.num_classes if data.states_classes else classes < data.num_classes:
@@ -128,7 +129,7 @@ def _fitted(
 def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     try:
         with exact_kernels():
-            fitting = propose(network, _some_samples(data, network), timesteps)
+            fitting = _fitting(network, _some_samples(data, network), timesteps, data.sample_axes)
     except ModelError as error:
         return f"No convention that tetviz knows fits; what came furthest, {error}{_cure(error, data)}"
     shown = "; or ".join(each.options() for each in fitting)
@@ -140,6 +141,15 @@ def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     }
     words = " and ".join(word for word, needed in believed.items() if needed)
     return f"It keeps the contract with {shown}" + (f" (taken at your word: {words})" if words else "")
+
+
+def _fitting(network: nn.Module, x: Tensor, timesteps: int, axes: int) -> list[Calling]:
+    try:
+        return propose(network, x, timesteps, sample_axes=axes)
+    except NetworkError:
+        if not bool((x == x.round()).all()):
+            raise
+    return propose(network, x, timesteps, sample_axes=axes, integers=True)
 
 
 def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:
@@ -190,8 +200,10 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
         Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.
     """
     x = _first_batch(data, samples).double()
-    shape = " x ".join(map(str, (*x.shape[: x.dim() - 4], *x.shape[-3:])))
-    axes = "T x C x H x W" if data.sequence else "C x H x W"
+    sizes = [*x.shape[: x.dim() - 4], *x.shape[-3:]][: data.sequence + data.sample_axes]
+    shape = " x ".join(map(str, sizes))
+    own = data.spec.axes.replace("T", "") or {1: "F"}.get(data.sample_axes, "CHW")
+    axes = " x ".join(["T"] * data.sequence + list(own))
     by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
     means, deviations = (
         ", ".join(f"{float(value):.3g}" for value in values)

@@ -22,15 +22,21 @@ ENTRIES = (
     *("model", "state_dict", "model_state_dict", "net", "network", "module", "weights", "params", "net_state_dict"),
     *("model_state", "state", "snn"),
 )
-_AVERAGE = re.compile(r"(?:^|[_.])(?:\w*ema|swa\w*|averaged?|avg|shadow)(?=[_.]|$)", re.IGNORECASE)
-_OF_TRAINING = re.compile(r"optim|sched|scaler|callback|loops|hyper_param|hparam|args|config|rng", re.IGNORECASE)
+_AVERAGE = re.compile(r"(?:^|[_.])(?:(?:model|net)?ema\d*|swa|averaged?|avg|shadow)(?=[_.]|$)", re.IGNORECASE)
+_OF_TRAINING = re.compile(
+    r"optimizer|^optims?$|^opt$|sched|scaler|callback|loops|hyper_param|hparam|args|config|rng", re.IGNORECASE
+)
 # Parts of a path that a wrapper adds: DataParallel and averages, torch.compile, FSDP, activation checkpoints.
 _WRAPPING = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 # What takes part in training alone, and counters that profilers and averages leave behind.
 _BESIDE = re.compile(
     r"(?:\w*criterion|\w*loss(?:_\w+)?|\w*metrics?)(?:\.|$)|(?:.*\.)?(?:total_ops|total_params|n_averaged)$"
 )
-_STATES = ("mem", "syn", "syn_exc", "syn_inh", "spk", "v", "v_seq", "spike", "spike_seq", "membrane")
+# What libraries keep of a run: snnTorch, SpikingJelly, sinabs, Lava.
+_STATES = (
+    *("mem", "syn", "syn_exc", "syn_inh", "spk", "v", "v_seq", "spike", "spike_seq", "membrane"),
+    *("v_mem", "i_syn", "current_state", "voltage_state"),
+)
 DEEPEST = 8
 SHOWN = 3
 
@@ -77,7 +83,7 @@ def find_state_dict(content: Any, key: str = "") -> tuple[StateDict, list[str]]:
         others = listed(path for path in found if path != chosen[0])
         notes.append(f"the weights are those of the entry {chosen[0]}; others are in {others} (--key)")
     state = {name: tensor for name, tensor in found[chosen[0]].items() if isinstance(tensor, Tensor)}
-    plain = [str(name) for name, value in found[chosen[0]].items() if not isinstance(value, Tensor)]
+    plain = [repr(name) for name, value in found[chosen[0]].items() if not isinstance(value, Tensor)]
     if plain:
         notes.append(f"left out, no tensors: {listed(plain)}")
     if not all(isinstance(name, str) and name.isprintable() for name in state):
@@ -108,7 +114,7 @@ def _state_dicts(content: Mapping[Any, Any], path: str, seen: set[int]) -> Itera
     inner = {
         where: state
         for name, part in content.items()
-        if isinstance(name, str) and isinstance(part, Mapping) and not _OF_TRAINING.search(name)
+        if isinstance(name, str) and name.isprintable() and isinstance(part, Mapping) and not _OF_TRAINING.search(name)
         for where, state in _state_dicts(part, f"{path}.{name}".strip("."), seen)
     }
     tensors = _tensors(content)

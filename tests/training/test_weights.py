@@ -73,11 +73,23 @@ WRAPPED: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: {"model": plain(), "model_ema": behind("", 1.0), "optimizer": OPTIMIZER, "best": torch.tensor(0.9)},
         ["the weights are those of the entry model; others are in model_ema (--key)"],
     ),
+    "ema-pytorch": (
+        lambda: behind("online_model.") | behind("ema_model.", 1.0) | {"initted": torch.tensor(True)},
+        ["online_model came off", "averaged weights are behind ema_model (--key)", "left out, beside"],
+    ),
+    "Fabric, compiled": (
+        lambda: {"optimal_model": behind("_forward_module._orig_mod.")},
+        ["_forward_module._orig_mod"],
+    ),
+    "timm": (
+        lambda: {"arch": "net", "state_dict": plain(), "state_dict_ema": behind("", 1.0), "args": {"lr": 0.1}},
+        ["others are in state_dict_ema"],
+    ),
     "AveragedModel": (lambda: {"n_averaged": torch.tensor(3)} | behind("module."), ["module came off", "n_averaged"]),
     "entries in entries": (lambda: {"ckpt": {"net": behind("module."), "acc": 0.9}, "epoch": 3}, ["module came off"]),
     "an entry of an unusual name": (lambda: {"my weights": plain(), "optimizer": OPTIMIZER}, []),
     "a teacher beside": (lambda: {"net": plain(), "teacher": behind("", 1.0)}, ["others are in teacher"]),
-    "numbers beside tensors": (lambda: {**plain(), "epoch": 3, "acc": 0.5}, ["left out, no tensors: epoch, acc"]),
+    "numbers beside tensors": (lambda: {**plain(), "epoch": 3, "acc": 0.5}, ["left out, no tensors: 'epoch', 'acc'"]),
     "after a profiler": (
         lambda: plain() | {"total_ops": torch.zeros(1), "2.0.total_params": torch.zeros(1)},
         ["left out, beside the network: total_ops, 2.0.total_params"],

@@ -1,5 +1,6 @@
 """What every data set is: its description, its base class, the choice and the split of its samples."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
+from tetviz.models.layers import SAMPLE_AXES
 from tetviz.results.schema import IntArray
+from tetviz.training.axes import check_axes
 from tetviz.training.data.normalise import Normalisation
 
 FRAMINGS = ("time", "count")
@@ -33,10 +36,14 @@ class DataSpec:
         sensor: events: height and width of the sensor in pixels; ``()`` finds them by scanning the arrays.
         normalise: images: ``MEAN:STD`` or ``none``, as :class:`tetviz.training.data.normalise.Normalisation` reads it;
             ``""`` is the data set's own.
+        axes: data of someone else's: the axes of a sample, such as ``TF`` or ``CHWT``, as
+            :mod:`tetviz.training.axes` reads them; ``""`` takes them for F, T F, C H W or T C H W.
+        duration: spike trains: seconds that the frames cover; 0 is the longest recording of both splits.
+        units: spike trains: input units, to which neighbours are added up; 0 is all that were recorded.
 
     Raises:
-        ValueError: a number is negative, the framing is unknown, the sensor is not two positive numbers, or the
-            normalisation is of another form.
+        ValueError: a number is negative, the framing is unknown, the sensor is not two positive numbers, or
+            normalisation or axes are of another form.
     """
 
     name: str
@@ -47,13 +54,16 @@ class DataSpec:
     split_seed: int = 0
     sensor: Sequence[int] = ()
     normalise: str = ""
+    axes: str = ""
+    duration: float = 0.0
+    units: int = 0
 
     def __post_init__(self) -> None:
         """Checks the values; the sensor becomes a tuple of plain integers, the normalisation is written one way."""
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
-        for field in ("image_size", "frames", "split_seed"):
-            if getattr(self, field) < 0:
+        for field in ("image_size", "frames", "split_seed", "duration", "units"):
+            if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"{field} must not be negative, got {getattr(self, field)}")
         if self.framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
@@ -61,13 +71,15 @@ class DataSpec:
             raise ValueError(f"sensor must be a height and a width in pixels, got {self.sensor}")
         if self.normalise:
             object.__setattr__(self, "normalise", str(Normalisation.parse(self.normalise)))
+        if self.axes:
+            check_axes(self.axes)
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain values, which ``DataSpec(**it)`` takes back.
 
         What later versions added is left out where it says nothing, so that it compares with what older ones wrote.
         """
-        added = ("normalise",)
+        added = ("normalise", "axes", "duration", "units")
         values = {name: value for name, value in asdict(self).items() if value or name not in added}
         return values | {"sensor": list(self.sensor)}
 
@@ -99,6 +111,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         image_size: side H = W of a sample in pixels.
         sequence: whether a sample has a time axis.
         states_classes: whether the classes are known, not told by the labels that are there.
+        sample_axes: how many axes a sample has at one step, as it was given; what is 1 long behind them was added.
         normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
     """
 
@@ -109,6 +122,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     image_size: int
     sequence: bool = False
     states_classes: bool = True
+    sample_axes: int = SAMPLE_AXES
     normalisation: Normalisation | None = None
 
     @property

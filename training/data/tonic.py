@@ -13,7 +13,8 @@ import numpy as np
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
 from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, split_validation
-from tetviz.training.data.events import TEST_SHARE, EventArray, EventDataset
+from tetviz.training.data.events import TEST_SHARE, EventDataset
+from tetviz.training.data.recordings import EventArray
 
 
 @dataclass(frozen=True)

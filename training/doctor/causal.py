@@ -48,14 +48,23 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
         return "failure", f"{found}: {_cause(model, module)}; {_WHY}"
     sequence = _sequence(model, x, timesteps, reference)
     if sequence is not None:
-        other = sequence.clone()
-        noise = torch.randn(other.shape[1:], generator=torch.Generator().manual_seed(0))
-        other[-1] += noise.to(other.device, other.dtype)
+        other = _other_last_frame(sequence)
         before, after = whole(sequence, timesteps)[:-1], whole(other, timesteps)[:-1]
         if not close(before, after, 0.0 if ours else ROUNDING):
             module = find_breaking_module(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
             return "failure", f"outputs depend on a later frame: {_cause(model, module)}; {_WHY}"
     return _verdict(timesteps, rounded, sequence is not None)
+
+
+def _other_last_frame(sequence: Tensor) -> Tensor:
+    # Whole numbers, which may be tokens, stay between those of the data.
+    other = sequence.clone()
+    if bool((sequence == sequence.round()).all()):
+        other[-1] = sequence.max() + sequence.min() - other[-1]
+    else:
+        noise = torch.randn(other.shape[1:], generator=torch.Generator().manual_seed(0))
+        other[-1] += noise.to(other.device, other.dtype)
+    return other
 
 
 def _verdict(timesteps: int, rounded: bool, looked: bool) -> tuple[str, str]:

@@ -238,7 +238,7 @@ def test_reduction_and_prefixes_agree_in_float64() -> None:
         (("static", "time-major", None, "guess"), "timesteps_by argument"),
         (("step", "step", None, "argument"), "called times"),
         (("time-major", "time-major", None, "", "passed"), "needs step"),
-        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis 0 1"),
+        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis 0, 1 or -1"),
         (("step", "step", 1.5), "item must"),
     ],
 )

@@ -223,7 +223,7 @@ def test_missing_folders_are_named(tmp_path: Path) -> None:
     refused("does exist", root=tmp_path / "none")
     refused("folder class")
     (tmp_path / "train/a").mkdir(parents=True)
-    refused("samples class")
+    refused("samples class .npz")
     np.save(tmp_path / "train/a/0.npy", some_events())
     refused("test folder")
     save_classes(tmp_path / "test", {"b": 1})

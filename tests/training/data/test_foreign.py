@@ -79,7 +79,8 @@ def frames(split, frames): return Frames(frames)
 def frame_batches(split): return [(x.expand(5, *x.shape), y)]
 def rooted(split, *, root, **_): return TensorDataset(x + len(root), y)
 def one_hot(split): return OneHot()
-def vectors(split): return TensorDataset(x.flatten(1), y)
+def soft(split): return TensorDataset(x, torch.eye(3)[y] * 0.9 + 0.1 / 3)
+def deep(split): return TensorDataset(x[:, None, None], y)
 def negative(split): return TensorDataset(x, y - 1)
 def nothing(split): return TensorDataset(x[:0], y[:0])
 def none(split): return None
@@ -150,6 +151,11 @@ def test_sequences_of_ones_own() -> None:
     assert (batches.sequence, batches.spec.frames, batches[3][0].shape) == (True, 5, (5, 1, 4, 4))
 
 
+def test_rows_of_one_1_are_classes() -> None:
+    data = load_data("my_data:one_hot", split="test", trust=True)
+    assert data.labels.tolist() == [label for _, label in data] == [n % 3 for n in range(12)]
+
+
 def test_what_the_function_has_parameters_for() -> None:
     assert len(load_data("my_data:pairs", split="train", trust=True)) == 6
     assert load_data("my_data:rooted", split="test", trust=True, root="abc")[0][0].min() == 3
@@ -165,8 +171,8 @@ def test_what_the_function_has_parameters_for() -> None:
         ("weighted", "DataLoader shuffles"),
         ("random_batches", "DataLoader shuffles"),
         ("pictures", "numbers ToTensor"),
-        ("one_hot", "float32 12 3"),
-        ("vectors", "1 16 x_CHW x_TCHW"),
+        ("soft", "float32 12 3"),
+        ("deep", "5 axes 1 4"),
         ("negative", "label -1"),
         ("nothing", "the empty"),
         ("none", "something NoneType"),
@@ -186,3 +192,48 @@ def test_data_need_trust() -> None:
     with refuses(DataError, "my_data:pairs --trust"):
         load_data("my_data:pairs", split="test")
     assert "my_data" not in sys.modules
+
+
+AXES = """
+import torch
+from torch.nn.functional import one_hot
+from torch.utils.data import DataLoader, TensorDataset
+
+x = torch.randint(0, 9, (12, 6, 5), generator=torch.Generator().manual_seed(0)).float()  # 12 samples of 6 steps
+y = torch.arange(12) % 3
+def vectors(split): return TensorDataset(x, y)
+def last(split): return TensorDataset(x.transpose(1, 2), one_hot(y, 3).float())
+def loader(split): return DataLoader(TensorDataset(x, one_hot(y, 3)), batch_size=5)
+def batches(split): return [(x[:6].transpose(0, 1), y[:6]), (x[6:].transpose(0, 1), y[6:])]
+def last_batches(split): return [(x[:6].transpose(1, 2), one_hot(y[:6], 3)), (x[6:].transpose(1, 2), one_hot(y[6:], 3))]
+def features(split): return TensorDataset(x[:, 0], y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "sequence"),
+    [
+        ("vectors", "", True),
+        ("vectors", "TF", True),
+        ("last", "FT", True),
+        ("loader", "", True),
+        ("batches", "", True),
+        ("last_batches", "FT", True),
+        ("features", "", False),
+        ("vectors", "CL", False),
+    ],
+)
+def test_samples_of_any_axes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, axes: str, sequence: bool
+) -> None:
+    (tmp_path / "axes_data.py").write_text(AXES)
+    monkeypatch.chdir(tmp_path)
+    sys.modules.pop("axes_data", None)
+    data = load_data(f"axes_data:{name}", split="test", trust=True, axes=axes)
+    x = torch.randint(0, 9, (12, 6, 5), generator=torch.Generator().manual_seed(0)).float()
+    expected = {"features": x[:, 0, :, None, None], "CL": x[..., None]}.get(axes if axes == "CL" else name)
+    expected = x[..., None, None] if expected is None else expected
+    assert torch.equal(torch.stack([sample for sample, _ in data]), expected)
+    assert (data.sequence, data.sample_axes) == (sequence, 2 if axes == "CL" else 1)
+    assert data.labels.tolist() == [label for _, label in data] == [at % 3 for at in range(12)]
+    assert data.spec.axes == axes and load_data(data.spec, split="test", trust=True).spec == data.spec
