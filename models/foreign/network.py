@@ -96,8 +96,9 @@ class ForeignNetwork(nn.Module):
         x_TB = time_major(x, timesteps)
         if self.calling.fixed and len(x_TB) != self.timesteps:
             raise ModelError(
-                f"the network runs for T = {self.timesteps} alone (timesteps_by fixed), a run of {len(x_TB)} steps was "
-                f"asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward take T"
+                f"the network runs for T = {self.timesteps} alone (--timesteps-by fixed), a run of {len(x_TB)} steps "
+                f"was asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward "
+                "take T"
             )
         if self.calling.takes == "static" and x.dim() == 5:
             raise ModelError(
@@ -188,6 +189,11 @@ class ForeignNetwork(nn.Module):
             f"expected outputs {axes} x K = {' x '.join(map(str, leading))} x K of floating point, as gives "
             f"{self.calling.gives} says, got {_described(outputs)}{hint}"
         )
+
+
+def only_length(model: nn.Module) -> int | None:
+    """The one T that a network runs for (``timesteps_by="fixed"``); None where it takes any."""
+    return model.timesteps if isinstance(model, ForeignNetwork) and model.calling.fixed else None
 
 
 @contextmanager

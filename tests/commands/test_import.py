@@ -350,14 +350,14 @@ def test_a_network_with_t_in_its_code(here: Path) -> None:
     small = ("--samples", 40, "--trust", "--allow-chance")
     tetviz("landscape", "net.pt", "--grid", 3, *small)
     tetviz("energy", "net.pt", "--trust")
-    assert "not tested: a run takes T = 2 alone" in tetviz("scale", "net.pt", "--trust", "--tmax", 2).stderr
+    (curve,) = json.loads(tetviz("scale", "net.pt", "--trust", "--json").stdout)  # its own T by default
+    assert len(curve["accuracy"]) == 2
     for command in ("scale", "energy"):
         told = refused(command, "net.pt", "--trust", "--tmax", 3, "--force")
-        assert "runs for T = 2 alone (timesteps_by fixed), a run of 3 steps was asked for; ask for 2" in told
+        assert "runs for T = 2 alone (--timesteps-by fixed), a run of 3 steps was asked for; ask for 2" in told
     assert "runs for T = 2 alone" in refused("landscape", "net.pt", "--grid", 3, *small, "--timesteps", 3, "--force")
-    assert (
-        "not tested: a run takes T = 2 alone" in tetviz("doctor", "net.pt", "--trust", "--samples", 40, code=1).output
-    )
+    told = tetviz("doctor", "net.pt", "--trust", "--samples", 40, code=1).output
+    assert "it runs for T = 2 alone; no output depends on a later frame" in told
 
 
 def test_a_network_without_gradients(here: Path) -> None:

@@ -187,7 +187,7 @@ HARD: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 def test_a_network_with_t_in_its_code_runs_for_that_alone(name: str) -> None:
     function, calling = HARD[name]
     if calling["takes"] != "static":
-        with pytest.raises(ModelError, match=r"runs for T = 4, but not for T = 5: .* state timesteps_by fixed"):
+        with pytest.raises(ModelError, match=r"runs for T = 4, but not for T = 5: .* state --timesteps-by fixed"):
             adapt(Net(function), images(), T, **calling)
     model = adapt(Net(function), images(), T, **calling, timesteps_by="fixed")
     torch.testing.assert_close(model(images(), T), Net().steps([images()] * T), rtol=0, atol=1e-5)
