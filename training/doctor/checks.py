@@ -19,6 +19,8 @@ from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
+from tetviz.training.doctor.statistics import running_statistics
+from tetviz.training.doctor.steps import carried_over
 from tetviz.training.doctor.tensors import tied_tensors
 from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
@@ -252,5 +254,7 @@ CHECKS: dict[str, Check] = {
     "inputs untouched": Check(_inputs_untouched),
     "spikes": Check(lambda examined: firing(examined.model, examined.x, examined.timesteps), excusable=True),
     "precision": Check(lambda e: [precision(e.model, e.x, e.labels, e.timesteps)]),
+    "batch norm": Check(lambda e: running_statistics(e.model, e.x, e.labels, e.timesteps)),
+    "steps": Check(lambda e: [carried_over(e.model, e.x, e.timesteps)]),
     "time": Check(_time),
 }
