@@ -153,7 +153,7 @@ def open_planes(
     opened = []
     for job in jobs:
         session = open_movable(job.path, finished=job.finished, **options)
-        _check_timestep(timestep, session.evaluator, options["bn"])
+        _check_timestep(timestep, session.evaluator)
         opened.append((session, RandomPlanes(session.model, options["seed"], planes, norm, policy, orthogonal)))
     axis = even_grid(grid, span if isinstance(span, tuple) else _common_span(opened, loss, span))
     return [PlanesSession(**vars(session), planes=through, axis=axis) for session, through in opened]
@@ -193,13 +193,12 @@ def measure_on_planes(
     )
 
 
-def _check_timestep(timestep: int | None, evaluator: Evaluator, bn: str) -> None:
+def _check_timestep(timestep: int | None, evaluator: Evaluator) -> None:
     if timestep and timestep > evaluator.timesteps:
         raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {evaluator.timesteps}")
-    if timestep and bn == "batch" and timestep < evaluator.timesteps:
-        raise click.UsageError(
-            f"--t {timestep}: with --bn batch only the longest run, T = {evaluator.timesteps}, has a value"
-        )
+    if timestep and evaluator.only_longest and timestep < evaluator.timesteps:
+        why = "the network runs for that alone" if evaluator.bn != "batch" else "with --bn batch"
+        raise click.UsageError(f"--t {timestep}: only T = {evaluator.timesteps} has a value, {why}")
 
 
 def even_grid(points: int, span: tuple[float, float]) -> FloatArray:

@@ -7,7 +7,7 @@ from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.foreign.check import adapt, check_contract
 from tetviz.models.foreign.convention import Calling, ForeignSpec, split_reference
 from tetviz.models.foreign.detect import propose
-from tetviz.models.foreign.network import ForeignNetwork
+from tetviz.models.foreign.network import ForeignNetwork, only_length
 from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, CubaLIF, streaming
@@ -45,6 +45,7 @@ __all__ = [
     "build",
     "check_contract",
     "fold",
+    "only_length",
     "propose",
     "split_reference",
     "streaming",

@@ -220,6 +220,7 @@ def _side(counts: OperationCounts, chosen: Convention, notes: list[str]) -> dict
         side["bias_add"] = np.where(norms[:, None], 0, counts.bias_add)  # it is in the multiply-add
         return side
     for layer in np.flatnonzero(norms & (counts.foldable == 0)):
-        notes.append(f"{counts.names[layer]}: stands behind no weights to fold it into, so it is charged")
+        name, kind = counts.names[layer], counts.modules[layer]
+        notes.append(f"{name} ({kind}): cannot be folded into weights before it, so it is charged")
     side["norm_mac"] = np.where((norms & (counts.foldable == 1))[:, None], 0, counts.norm_mac)
     return side

@@ -13,14 +13,22 @@ from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics
 from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
-from tetviz.models import ForeignNetwork
+from tetviz.models import ForeignNetwork, only_length
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure
 from tetviz.training.doctor.runs import CANNOT_RUN
-from tetviz.training.profile import a_parameter, check_length, evaluating, measured_on, outputs, streams
+from tetviz.training.profile import (
+    a_parameter,
+    check_length,
+    evaluating,
+    measured_on,
+    of_the_longest,
+    outputs,
+    streams,
+)
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.
@@ -118,10 +126,12 @@ def compute_operations(
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")
     known = measured_on(model, provenance)
-    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
+    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint, every_t=False)
     counted = CountedRuns(model, tmax, spiking, skip_zero_weights, input_spikes)
     with state_kept(model):
         profile = measure(model, batches, tmax, progress=progress, run=counted.run)
+    if only_length(model):
+        profile = of_the_longest(profile)
     counts = counted.counts()
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(

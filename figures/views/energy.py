@@ -269,7 +269,9 @@ def _spikes(report: EnergyReport, timestep: int | None, unit: Unit) -> Table:
 
 def _shown_rows(counts: OperationCounts) -> list[int]:
     steps = counts.timestep.tolist()
-    return list(range(len(steps))) if len(steps) <= _EVERY_T else [steps.index(t) for t in table_timesteps(counts)]
+    rows = list(range(len(steps))) if len(steps) <= _EVERY_T else [steps.index(t) for t in table_timesteps(counts)]
+    known = np.isfinite(counts.accuracy)  # of a network that runs for one T alone that T
+    return [row for row in rows if known[row]] if known.any() else rows
 
 
 def _price_words(report: EnergyReport) -> str:

@@ -166,7 +166,7 @@ def _at_other_length(model: ForeignNetwork, x: Tensor, timesteps: int, other: in
     except ModelError as error:
         raise ModelError(
             f"it runs for T = {timesteps}, but not for T = {other}: {error}. If T stands in its code, let forward take "
-            f"it from its input, or state timesteps_by fixed: then all can be measured that needs T = {timesteps} alone"
+            f"it from its input, or state --timesteps-by fixed: then all is measured that needs T = {timesteps} alone"
         ) from error
     return outputs
 

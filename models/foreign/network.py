@@ -97,8 +97,9 @@ class ForeignNetwork(nn.Module):
         x_TB = time_major(x, timesteps)
         if self.calling.fixed and len(x_TB) != self.timesteps:
             raise ModelError(
-                f"the network runs for T = {self.timesteps} alone (timesteps_by fixed), a run of {len(x_TB)} steps was "
-                f"asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward take T"
+                f"the network runs for T = {self.timesteps} alone (--timesteps-by fixed), a run of {len(x_TB)} steps "
+                f"was asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward "
+                "take T"
             )
         if self.calling.takes == "static" and x.dim() == 5:
             raise ModelError(
@@ -228,6 +229,11 @@ def _item(result: Any, item: int | str) -> Any:
         return result[key]
     except (LookupError, TypeError):
         raise ModelError(f"the output has no item {item!r}: it is {_described(result)}") from None
+
+
+def only_length(model: nn.Module) -> int | None:
+    """The one T that a network runs for (``timesteps_by="fixed"``); None where it takes any."""
+    return model.timesteps if isinstance(model, ForeignNetwork) and model.calling.fixed else None
 
 
 @contextmanager

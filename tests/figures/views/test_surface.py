@@ -104,3 +104,18 @@ def test_surfaces_say_what_they_do_not_allow_to_conclude():
     assert any("batch-norm statistics" in line for line in said(one, other).warned)
     unlike = replace(one, provenance=replace(one.provenance, network={"name": "snn5"}))
     assert any("same noise" in line for line in said(one, unlike).warned)
+
+
+def test_a_lowest_point_off_the_checkpoint_is_told():
+    surface = planted_surface(loss="sdt")
+    assert not [each for each in VIEW.words([surface], Choices()).warned if "no minimum" in each]
+    for drop, told in ((0.0009, False), (0.02, True)):  # the standard error is 0.0005
+        values = surface.sdt_loss.copy()
+        values[0, 3, 8] = values[0, 6, 6] - drop
+        moved = replace(surface, sdt_loss=values)
+        found = [each for each in VIEW.words([moved], Choices()).warned if "no minimum" in each]
+        assert len(found) == told
+    assert "VGGSNN TET is no minimum on its plane: L_SDT is 0.05 at (0, 0) and 0.03 at (0.333, -0.5)" in found[0]
+    assert "--bn recalibrate" in found[0]
+    (said,) = (s for s in VIEW.words([replace(moved, bn="batch")], Choices()).warned if "no minimum" in s)
+    assert "recalibrate" not in said
