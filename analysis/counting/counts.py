@@ -276,10 +276,8 @@ class Counts:
 
     def _glimpse(self, site: Site, passing: Tensor, columns: Mapping[str, int | Tensor]) -> None:
         assert self.glimpses is not None
-        parts = [value for value in columns.values() if isinstance(value, Tensor) and value.numel() == passing.numel()]
-        flat = passing.detach().reshape(-1).to("cpu", torch.float32, copy=True)
-        counts = parts[0].reshape(-1).to("cpu", torch.float32) if parts else flat[:0]
-        self.glimpses.setdefault(site, []).append(Glimpse(tuple(passing.shape), flat, counts))
+        counts = next((value for value in columns.values() if isinstance(value, Tensor)), None)
+        self.glimpses.setdefault(site, []).append(Glimpse.of(passing, counts, self._steps))
 
     def _check_static(self, site: Site, place: Place, x: Tensor) -> None:
         frames_TBN = place.arrange(x, self._steps, self.samples)

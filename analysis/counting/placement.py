@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Site = tuple[str, str]  # a layer, and an operation in it
+_LARGE = 16  # an axis of an image; one of as many steps is kept
 _ALIKE = 0.9  # of the elements; a spike may flip where another kernel rounds another way
 
 
@@ -74,14 +75,30 @@ class Glimpse:
     """What one call shows in a run that is only looked at.
 
     Attributes:
-        shape: of what passes.
-        values: the same, flat.
-        counts: what each element counts, flat; empty where it is the same for all.
+        shape: of what passes, without the axes of an image.
+        values: means of what passes over these axes, flat.
+        counts: likewise what each element counts; empty where it is the same for all.
+        grain: number of elements that each is a mean of.
     """
 
     shape: tuple[int, ...]
     values: Tensor
     counts: Tensor
+    grain: int = 1
+
+    @classmethod
+    def of(cls, passing: Tensor, counts: Tensor | None, steps: int) -> "Glimpse":
+        """What a call shows.
+
+        Args:
+            counts: what each element counts, if that is told.
+            steps: of the run.
+        """
+        shape, grain = list(passing.shape), 1
+        while len(shape) > 2 and shape[-1] >= _LARGE and shape[-1] != steps:
+            grain *= shape.pop()
+        told = counts if counts is not None and counts.numel() == passing.numel() else passing[:0]
+        return cls(tuple(shape), _means(passing, grain), _means(told, grain), grain)
 
 
 Run = Mapping[Site, Sequence[Glimpse]]
@@ -118,8 +135,12 @@ class Glimpses:
             for site, (places, sure) in known.items()
             if places is not None
         }
+        found = {site: tuple(map(self._in_elements, places, self.alone[0][site])) for site, places in found.items()}
         unsure = {site for site, time in times.items() if site in found and time is not None and not time[1]}
         return found, unsure | {site for site in found if not known[site][1]}
+
+    def _in_elements(self, place: Place, call: Glimpse) -> Place:
+        return Place(place.step, place.time * call.grain, place.sample * call.grain)
 
     def _times(self, site: Site) -> tuple[tuple[Place, ...], bool] | None:
         calls = self.alone[0][site]
@@ -157,6 +178,11 @@ class Glimpses:
             Place(place.step, place.time, call.values.numel()) if place.sample and place.step is None else place
             for place, call in zip(places, calls, strict=True)
         ]
+
+
+def _means(values: Tensor, grain: int) -> Tensor:
+    parts = values.detach().reshape(-1, grain)
+    return (parts.mean(1, dtype=torch.float32) if grain > 1 else parts[:, 0].to(torch.float32, copy=True)).cpu()
 
 
 def _whole(call: Glimpse, shorter: Mapping[int, Glimpse], steps: int) -> tuple[Place, bool] | None:
