@@ -15,7 +15,6 @@ from tetviz.analysis.counting.operands import (
     ANALOG,
     SPIKE_KINDS,
     WEIGHTS,
-    ZERO,
     Operand,
     constant,
     derive,
@@ -186,8 +185,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for index, name in signature.written:
             for tensor in _tensors([args[index] if index < len(args) else kwargs.get(name)]):
                 whole = tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes()
-                before = ZERO if whole else self._operands.get(place(tensor), ANALOG)
-                self._operands[place(tensor)] = joined([before, made])
+                before = self._operands.get(place(tensor), ANALOG)
+                self._operands[place(tensor)] = made if whole else joined([before, made])
         shared = {place(value) for value in given if isinstance(value, Tensor)}
         for tensor in _tensors([output]):
             if place(tensor) not in shared:  # else a view, or written to above

@@ -237,7 +237,7 @@ class Counts:
         for site, calls in self._calls.items():
             layer, known = site[0], self._places.get(site, ())
             if self._steps == 1 or calls.number == len(known):
-                self.commit(site, calls.sorted)
+                self.commit(layer, calls.sorted)
                 if self._steps > 1 and all(place == Place(0, 0, place.sample) for place in known):
                     self._warn_once(layer)
             else:
@@ -251,16 +251,16 @@ class Counts:
         """What every operation has done in the stretch at hand."""
         return {site: calls.totals for site, calls in self._calls.items()}
 
-    def commit(self, site: Site, columns: Mapping[str, IntArray]) -> None:
+    def commit(self, layer: str, columns: Mapping[str, IntArray]) -> None:
         """Adds the counts of each step of the stretch."""
-        entry = self.layers[site[0]]
+        entry = self.layers[layer]
         for name, sums in columns.items():
             total = entry.columns.setdefault(name, np.zeros(self.timesteps, np.int64))
             total[self._start : self._start + len(sums)] += sums
 
-    def lose(self, site: Site, totals: Mapping[str, int]) -> None:
+    def lose(self, layer: str, totals: Mapping[str, int]) -> None:
         """Gives up what no run can sort into steps."""
-        self.lost[site[0]] = self.lost.get(site[0], 0) + totals.get("dense_mac", 0)
+        self.lost[layer] = self.lost.get(layer, 0) + totals.get("dense_mac", 0)
 
     def _warn_once(self, layer: str) -> None:
         entry = self.layers[layer]
@@ -276,10 +276,8 @@ class Counts:
 
     def _glimpse(self, site: Site, passing: Tensor, columns: Mapping[str, int | Tensor]) -> None:
         assert self.glimpses is not None
-        parts = [value for value in columns.values() if isinstance(value, Tensor) and value.numel() == passing.numel()]
-        flat = passing.detach().reshape(-1).to("cpu", torch.float32, copy=True)
-        counts = parts[0].reshape(-1).to("cpu", torch.float32) if parts else flat[:0]
-        self.glimpses.setdefault(site, []).append(Glimpse(tuple(passing.shape), flat, counts))
+        counts = next((value for value in columns.values() if isinstance(value, Tensor)), None)
+        self.glimpses.setdefault(site, []).append(Glimpse.of(passing, counts, self._steps))
 
     def _check_static(self, site: Site, place: Place, x: Tensor) -> None:
         frames_TBN = place.arrange(x, self._steps, self.samples)
@@ -330,8 +328,14 @@ class Counts:
                 missing.setdefault(f"{name} of a weight and an activation, element by element", []).append(
                     f"{layer} in {module or 'network'}"
                 )
-        lost = [layer for layer in self.lost if self.layers[layer].weights or not within(layer, neurons)]
-        missing |= {_CANNOT_TELL: lost}
+        lost = [
+            layer for layer in self.lost if self.layers[layer].weights or not within(self.module_of(layer), neurons)
+        ]
+        dense = sum(
+            int(each.columns["dense_mac"].sum()) for each in self.layers.values() if "dense_mac" in each.columns
+        )
+        part = sum(self.lost[layer] for layer in lost)
+        missing |= {f"{_CANNOT_TELL} ({100 * part / max(dense + part, 1):.3g} % of the dense MACs)": lost}
         return [
             f"{what}: {', '.join(place or 'network' for place in places)}" for what, places in missing.items() if places
         ]

@@ -71,7 +71,8 @@ def constant(value: float) -> Operand:
 
 def joined(operands: Sequence[Operand]) -> Operand:
     """What holds parts of several tensors, as a concatenation does."""
-    parts = [operand for operand in dict.fromkeys(operands) if operand.kind != "zero"]
+    alike = (replace(operand, root=0, potentials=frozenset()) for operand in operands)
+    parts = [operand for operand in dict.fromkeys(alike) if operand.kind != "zero"]
     if len(parts) < 2:
         return parts[0] if parts else ZERO
     kinds = {part.kind for part in parts}

@@ -1,6 +1,6 @@
 """One operation of a run, as the rules see it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -42,10 +42,6 @@ class Operation:
     def operand(self, tensor: Tensor) -> Operand:
         """What one of the arguments is made of."""
         return next(o for given, o in zip(self.given, self.operands, strict=True) if given is tensor)
-
-    def renamed(self, name: str) -> "Operation":
-        """The same under another name."""
-        return replace(self, name=name)
 
     @property
     def moving(self) -> list[Operand]:

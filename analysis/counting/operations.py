@@ -34,7 +34,7 @@ _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["
 # What a neuron adds inside is its update, counted as such.
 _OUTSIDE_NEURONS = ("bias_add", "residual_add")
 _INPUT_SPIKES: dict[str | bool, bool | None] = {"yes": True, "no": False, "auto": None, True: True, False: False}
-_PAIRS_LOOKED_AT = 3  # of samples, at most, while some are silent where others would tell
+_LOOKS = 4  # at pairs of samples, at most, while some are silent where others would tell
 
 
 def count_operations(
@@ -171,6 +171,7 @@ class CountedRuns:
         self._counter = Counter(model, *self._settings)
         self._places: dict[Site, tuple[Place, ...]] = {}
         self._unsure: set[Site] | None = None
+        self._looks = 0
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -241,21 +242,22 @@ class CountedRuns:
 
     def _learn_places(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
         samples = _samples(x)
-        for at in range(min(_PAIRS_LOOKED_AT, (samples + 1) // 2) if timesteps > 1 and self._unsure != set() else 0):
-            looked = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps)
-            told, unsure = looked.places(), looked.unsure()
-            new = {site for site in told if self._unsure is None or site in self._unsure or site not in self._places}
-            self._places |= {site: told[site] for site in new if site not in self._places or site not in unsure}
-            self._unsure = unsure if self._unsure is None else self._unsure & unsure
-            if not self._unsure:
+        for at in range((samples + 1) // 2 if timesteps > 1 else 0):
+            if self._unsure == set() or self._looks == _LOOKS:
                 return
+            self._looks += 1
+            told, unsure = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps).places()
+            for site, places in told.items():
+                if site not in self._places or (site in (self._unsure or ()) and site not in unsure):
+                    self._places[site] = places
+            self._unsure = unsure if self._unsure is None else self._unsure & unsure
 
     def _look(self, model: nn.Module, x: Tensor, timesteps: int) -> Glimpses:
         samples = [_pick(x, [at]) for at in range(_samples(x))]
         alone = [self._glimpses(model, each, timesteps) for each in samples]
         together = self._glimpses(model, x, timesteps) if len(samples) > 1 else None
         try:
-            shorter = {t: self._glimpses(model, samples[0], t) for t in (1, 2) if t < timesteps}
+            shorter = {t: self._glimpses(model, samples[0], t) for t in {1, 2, timesteps - 1} if t < timesteps}
         except CANNOT_RUN:  # it runs for one T only
             shorter = {}
         return Glimpses(timesteps, alone, together, shorter)
@@ -270,19 +272,25 @@ class CountedRuns:
         # What no rule has told: step t costs what a run of t steps costs more than one of t - 1.
         counts = self._counter.counts
         pending, counts.pending = counts.pending, {}
+        self._places = {site: places for site, places in self._places.items() if site not in pending}
         updating = counts.pure([self._counter.updating_module(module) for module in counts.spikes])
         pending = {site: totals for site, totals in pending.items() if not within(counts.module_of(site[0]), updating)}
         try:
             runs = [self._totals(model, x, t) for t in range(1, timesteps)] if pending else []
         except CANNOT_RUN:  # it runs for one T only
             runs = None
-        for site, totals in pending.items():
-            until = [run.get(site, {}) for run in runs or []] + [totals]
-            steps = {name: np.diff([each.get(name, 0) for each in until], prepend=0) for name in totals}
+        for layer in dict.fromkeys(layer for layer, _ in pending):
+            until = [self._of_layer(layer, run) for run in [*(runs or []), pending]]
+            steps = {name: np.diff([each.get(name, 0) for each in until], prepend=0) for name in until[-1]}
             if runs is None or any((each < 0).any() for each in steps.values()):
-                counts.lose(site, totals)
+                counts.lose(layer, until[-1])
             else:
-                counts.commit(site, steps)
+                counts.commit(layer, steps)
+
+    def _of_layer(self, layer: str, run: dict[Site, dict[str, int]]) -> dict[str, int]:
+        # Kernels for one row and for many may be other operations, so they are added up.
+        parts = [totals for site, totals in run.items() if site[0] == layer and site not in self._places]
+        return {name: sum(part.get(name, 0) for part in parts) for part in parts for name in part}
 
     def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
         counter = Counter(model, *self._settings)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Site = tuple[str, str]  # a layer, and an operation in it
+_LARGE = 16  # an axis of an image; one of as many steps is kept
 _ALIKE = 0.9  # of the elements; a spike may flip where another kernel rounds another way
 
 
@@ -74,14 +75,30 @@ class Glimpse:
     """What one call shows in a run that is only looked at.
 
     Attributes:
-        shape: of what passes.
-        values: the same, flat.
-        counts: what each element counts, flat; empty where it is the same for all.
+        shape: of what passes, without the axes of an image.
+        values: means of what passes over these axes, flat.
+        counts: likewise what each element counts; empty where it is the same for all.
+        grain: number of elements that each is a mean of.
     """
 
     shape: tuple[int, ...]
     values: Tensor
     counts: Tensor
+    grain: int = 1
+
+    @classmethod
+    def of(cls, passing: Tensor, counts: Tensor | None, steps: int) -> "Glimpse":
+        """What a call shows.
+
+        Args:
+            counts: what each element counts, if that is told.
+            steps: of the run.
+        """
+        shape, grain = list(passing.shape), 1
+        while len(shape) > 2 and shape[-1] >= _LARGE and shape[-1] != steps:
+            grain *= shape.pop()
+        told = counts if counts is not None and counts.numel() == passing.numel() else passing[:0]
+        return cls(tuple(shape), _means(passing, grain), _means(told, grain), grain)
 
 
 Run = Mapping[Site, Sequence[Glimpse]]
@@ -103,35 +120,42 @@ class Glimpses:
     together: Run | None
     shorter: Mapping[int, Run]
 
-    def places(self) -> dict[Site, tuple[Place, ...]]:
-        """The places of the calls of every operation; one that no rule describes is left out."""
+    def places(self) -> tuple[dict[Site, tuple[Place, ...]], set[Site]]:
+        """The places of the calls of every operation; one that no rule describes is left out.
+
+        Returns:
+            The places, and the operations of which these samples could not tell all: silent neurons look alike.
+        """
         times = {site: self._times(site) for site in self.alone[0]}
-        known = {site: self._samples(site, places) for site, places in times.items() if places is not None}
+        known = {site: self._samples(site, found[0]) for site, found in times.items() if found is not None}
         told = [place for places, sure in known.values() if sure for place in places or () if place.step is None]
         outside = sum(place.sample > place.time for place in told) > len(told) / 2
-        return {
+        found = {
             site: places if sure or not outside else tuple(self._batch_major(site, places))
             for site, (places, sure) in known.items()
             if places is not None
         }
+        found = {site: tuple(map(self._in_elements, places, self.alone[0][site])) for site, places in found.items()}
+        unsure = {site for site, time in times.items() if site in found and time is not None and not time[1]}
+        return found, unsure | {site for site in found if not known[site][1]}
 
-    def unsure(self) -> set[Site]:
-        """What these samples could not tell: silent neurons look alike at every step."""
-        return {site for site, calls in self.alone[0].items() if self.together is None or _flat(calls)}
+    def _in_elements(self, place: Place, call: Glimpse) -> Place:
+        return Place(place.step, place.time * call.grain, place.sample * call.grain)
 
-    def _times(self, site: Site) -> tuple[Place, ...] | None:
+    def _times(self, site: Site) -> tuple[tuple[Place, ...], bool] | None:
         calls = self.alone[0][site]
         if self.steps == 1:
-            return tuple(Place(0) for _ in calls)
+            return tuple(Place(0) for _ in calls), True
         if not self.shorter:
-            return _assumed(calls, self.steps)
+            return _assumed(calls, self.steps), True
         shorter = {t: run.get(site, ()) for t, run in self.shorter.items()}
-        if all(len(each) == len(calls) for each in shorter.values()):
-            places = [
-                _whole(call, {t: each[k] for t, each in shorter.items()}, self.steps) for k, call in enumerate(calls)
-            ]
-            return None if None in places else tuple(place for place in places if place is not None)
-        return _step_by_step(calls, shorter, self.steps)
+        if any(len(each) != len(calls) for each in shorter.values()):
+            places = _step_by_step(calls, shorter, self.steps)
+            return None if places is None else (places, True)
+        found = [_whole(call, {t: each[k] for t, each in shorter.items()}, self.steps) for k, call in enumerate(calls)]
+        if any(each is None for each in found):
+            return None
+        return tuple(each[0] for each in found if each), all(each[1] for each in found if each)
 
     def _samples(self, site: Site, places: tuple[Place, ...]) -> tuple[tuple[Place, ...] | None, bool]:
         alone = [run.get(site, ()) for run in self.alone]
@@ -156,18 +180,32 @@ class Glimpses:
         ]
 
 
-def _whole(call: Glimpse, shorter: Mapping[int, Glimpse], steps: int) -> Place | None:
+def _means(values: Tensor, grain: int) -> Tensor:
+    parts = values.detach().reshape(-1, grain)
+    return (parts.mean(1, dtype=torch.float32) if grain > 1 else parts[:, 0].to(torch.float32, copy=True)).cpu()
+
+
+def _whole(call: Glimpse, shorter: Mapping[int, Glimpse], steps: int) -> tuple[Place, bool] | None:
     size = {t: each.values.numel() for t, each in shorter.items()}
     elements = call.values.numel()
     if all(each == elements for each in size.values()):
-        return Place(0)  # whatever T is, it runs once
+        return Place(0), True  # whatever T is, it runs once
     if any(each * steps != elements * t for t, each in size.items()):
         return None
-    leading = elements // steps
-    if _agreement(call, shorter, steps, leading) == 1:
-        return Place(None, leading)
-    best, stride = max(((_agreement(call, shorter, steps, each), each) for each in _divisors(leading)), default=(0, 0))
-    return Place(None, stride) if best >= _ALIKE else None
+    fits = {each: _agreement(call, shorter, steps, each) for each in _strides(shorter[1].shape, call.shape, steps)}
+    best = max(fits.values(), default=0.0)
+    alike = [stride for stride, agreement in fits.items() if agreement == best]
+    return (Place(None, max(alike)), len(alike) == 1) if best >= _ALIKE else None
+
+
+def _strides(small: tuple[int, ...], large: tuple[int, ...], times: int) -> list[int]:
+    # Where an axis that is as many times as long may have been inserted or merged.
+    if len(small) == len(large):
+        grown = [axis for axis, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
+        if len(grown) == 1 and large[grown[0]] == times * small[grown[0]]:
+            inner = torch.Size(small[grown[0] + 1 :]).numel()
+            return [inner * each for each in _divisors(small[grown[0]])]
+    return _divisors(torch.Size(small).numel())
 
 
 def _agreement(call: Glimpse, shorter: Mapping[int, Glimpse], steps: int, stride: int) -> float:
@@ -240,17 +278,17 @@ def _with_samples(place: Place, together: Glimpse, alone: Sequence[Glimpse], ste
         return None, False
     if not elements:
         return place, False
-    default = _leading(place, alone[0])
     expected = torch.cat([each.values for each in alone])
-    if _alike(_of_sample(together.values, default.sample), expected) == 1:
-        return default, not _flat([together])
-    fits = [
-        (_alike(_of_sample(together.values, stride), expected), stride)
-        for stride in _divisors(elements)
+    fits = {
+        stride: _alike(_of_sample(together.values, stride), expected)
+        for stride in _strides(alone[0].shape, together.shape, 2)
         if place.step is not None or place.time % stride == 0 or stride % (place.time * steps) == 0
-    ]
-    best, stride = max(fits)
-    return (Place(place.step, place.time, stride), True) if best >= _ALIKE else (None, False)
+    }
+    best = max(fits.values(), default=0.0)
+    alike = [stride for stride, agreement in fits.items() if agreement == best]
+    default = _leading(place, alone[0]).sample
+    stride = default if default in alike else max(alike, default=0)
+    return (Place(place.step, place.time, stride), len(alike) == 1) if best >= _ALIKE else (None, False)
 
 
 def _of_sample(values: Tensor, stride: int) -> Tensor:
@@ -264,10 +302,6 @@ def _alike(a: Tensor, b: Tensor) -> float:
     if not a.numel():
         return 1.0
     return float(torch.isclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True).double().mean())
-
-
-def _flat(calls: Sequence[Glimpse]) -> bool:
-    return all(call.values.numel() < 2 or bool((call.values == call.values[0]).all()) for call in calls)
 
 
 def _divisors(number: int) -> list[int]:

@@ -72,8 +72,8 @@ class Products:
         if factors.spikes == (False, True):  # for each matrix alike, laid out as the first factor
             marks = right.sum((1, 2), keepdim=True, dtype=torch.float64) / max(left[0].numel(), 1)
             marks, size = marks.expand(left.shape), right.numel()
-        row = self._row(operation.module, f"{operation.name} over {left.shape[-1]}", factors.kinds, "matmul")
-        self._count(row, operation.name, factors, left * met, left.numel() * right.shape[-1], marks, size)
+        row = self._row(operation.module, f"matmul over {left.shape[-1]}", factors.kinds, "matmul")
+        self._count(row, "matmul", factors, left * met, left.numel() * right.shape[-1], marks, size)
 
     def elementwise(self, operation: Operation) -> str:
         """Counts a product of elements, if it is one, and names its row."""
@@ -113,7 +113,7 @@ class Products:
         parts = [(query, key.transpose(-1, -2), times(of_q, root), times(of_k, root)), (weights, value, ANALOG, of_v)]
         for a, b, of_a, of_b in parts:
             if not {of_a.kind, of_b.kind} & set(FIXED_KINDS):
-                self.matmul(operation.renamed("bmm"), a, b, of_a, of_b)
+                self.matmul(operation, a, b, of_a, of_b)
         self.counts.add(operation.module, "softmax", weights, norm_mac=weights.numel())
 
     def _count(

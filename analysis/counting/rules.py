@@ -41,6 +41,7 @@ _SCALES = names_in("_softmax _log_softmax _safe_softmax logsumexp var std var_me
 _POOLS = names_in(
     """avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d mean sum nansum cumsum col2im"""
 )
+_WEIGHTS = "weights"  # whatever kernel applies them, which may depend on the number of rows
 _SUMS = names_in("add sub")
 _LEAKS = names_in("mul div lerp addcmul")
 _MAY_SCALE = names_in("copy _to_copy fill index_put cat stack prelu _prelu_kernel where masked_fill")
@@ -113,7 +114,7 @@ class Rules:
             return ""
         geometry = Geometry(tuple(weight.shape), (x.shape[1],))
         bias = output.numel() if added is not None and operands[added].kind == "weights" else 0
-        self._pairs(layer, name, x, b if weights_first else a, weight, geometry, weight.numel(), bias)
+        self._pairs(layer, x, b if weights_first else a, weight, geometry, weight.numel(), bias)
         return layer
 
     def _convolution(self, operation: Operation) -> str:
@@ -125,13 +126,12 @@ class Rules:
         taps = x if settings[3] else operation.output
         dense = taps.numel() // max(len(x), 1) * weight[0].numel()
         added = 0 if bias is None else operation.output.numel()
-        self._pairs(layer, operation.name, x, operand, weight, geometry, dense, added)
+        self._pairs(layer, x, operand, weight, geometry, dense, added)
         return layer
 
     def _pairs(
         self,
         layer: str,
-        name: str,
         x: Tensor,
         operand: Operand,
         weight: Tensor,
@@ -141,7 +141,7 @@ class Rules:
     ) -> None:
         seen = check_spikes(x, operand, self.counts.signs)
         fan_out = self._fan_out.map(geometry, weight != 0 if self.skip_zero_weights else None)
-        pairs = active_elements if self.counts.needs_elements((layer, name), x.shape) else active_pairs
+        pairs = active_elements if self.counts.needs_elements((layer, _WEIGHTS), x.shape) else active_pairs
         active = pairs(seen.active, fan_out)
         if bool(active.isnan().any()):
             raise TetvizError(f"{layer}: its input holds NaN, operations on it cannot be counted; mend the network")
@@ -161,7 +161,7 @@ class Rules:
                 else active_pairs(seen.spikes, fan_out, float(seen.spikes.max()) if seen.spikes.numel() else 0.0)
             )
         static = self.counts.describe(layer, weight.numel(), operand, foldable=seen.spikes is not None)
-        self.counts.add(layer, name, x, x if static else None, **columns)
+        self.counts.add(layer, _WEIGHTS, x, x if static else None, **columns)
         if seen.contradiction:
             self.counts.warn(f"{layer or 'network'}: its input {seen.contradiction}")
 
@@ -189,7 +189,7 @@ class Rules:
             self._owner(weight, operation.module),
             len(x) * len(weight) if operation.named["has_biases"] else 0,
         )
-        self._pairs(layer, "mm", x, operand, weight.t(), geometry, weight.numel(), added)
+        self._pairs(layer, x, operand, weight.t(), geometry, weight.numel(), added)
 
     def _normalise(self, operation: Operation) -> None:
         if not operation.moving:
@@ -245,7 +245,8 @@ class Rules:
     def _see_unknown(self, operation: Operation) -> None:
         if operation.moving:
             weights = [self._owners[weight] for weight in self._use(operation) if weight in self._owners]
-            self.counts.not_counted(operation.name, weights[0] if weights else operation.module)
+            what = f"{operation.name} is no operation that is understood, so what it computes is not known"
+            self.counts.not_counted(what, weights[0] if weights else operation.module)
 
     def _use(self, operation: Operation) -> list[int]:
         weights = [

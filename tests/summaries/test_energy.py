@@ -26,6 +26,7 @@ from tetviz.summaries import (
     spike_table,
 )
 from tetviz.summaries.conventions import CHOICES, SIDE_COSTS
+from tetviz.summaries.energy_tables import beside_anns, rate_estimate
 
 LAYERS = len(PLANTED_LAYERS)
 PER_STEP = [name for name, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
@@ -506,6 +507,71 @@ def test_what_was_not_counted_is_said_everywhere():
     tables = [make(report) for make in (energy_table, layer_table, side_table, baselines)]
     for table in [*tables, spike_table(counts), convention_table(counts)]:
         assert table.attrs["caption"].count(said) == 1
+
+
+def test_what_is_incomplete_stands_in_no_ratio_and_is_said_in_one_sentence():
+    whole, part = (estimate_energy(planted_counts(not_counted=missing)) for missing in ((), ("fft: a", "prod: b")))
+    assert part.notes == ("incomplete: fft: a; prod: b",)
+    assert whole.complete and not part.complete
+    assert np.isfinite(whole.accuracy_per_joule).all() and np.isnan(part.accuracy_per_joule).all()
+    for report, known in ((whole, True), (part, False)):
+        assert np.isfinite(beside_anns(report)["of the ANN (%)"]).all() == known
+        assert np.isfinite(baselines(report)["ANN/SNN"]).all() == known
+        assert np.isfinite(energy_table(report)["right per uJ"]).all() == known
+    assert part.total_pj.tolist() == whole.total_pj.tolist()
+
+
+def products():
+    """A layer, and four products of two activations: spikes with both, scaled spikes, a gate, and none."""
+    inputs = ("binary", "binary x analog", "scaled x scaled", "binary x binary", "analog x analog")
+    modules = ("Linear", "matmul", "mul, summed", "mul", "matmul")
+    steps = 2
+    columns = {name: np.zeros((len(inputs), steps), int) for name in PER_STEP}
+    columns |= {name: np.full((len(inputs), steps), 40) for name in ("dense_mac", "inbounds_mac")}
+    columns["ac"] = np.array([[7, 8], [20, 30], [5, 6], [4, 3], [0, 0]])
+    columns["mac"] = np.array([[0, 0]] * 4 + [[11, 12]])
+    columns["active_inputs"], columns["input_elements"] = (np.full((len(inputs), steps), size) for size in (5, 20))
+    flags = {name: np.zeros(len(inputs), int) for name in ("neurons", "static", "foldable")}
+    texts = {"names": tuple("abcde"), "modules": modules, "inputs": inputs}
+    return planted_counts(
+        timesteps=steps,
+        t_train=steps,
+        samples=3,
+        layer=np.arange(len(inputs)),
+        weights=np.array([9, 0, 0, 0, 0]),
+        **columns,
+        **flags,
+        **texts,
+    )
+
+
+PRICED = {
+    "tet": ([7, 20, 5, 4, 0], [0, 0, 0, 0, 11]),
+    "ssa": ([7, 20, 5, 4, 0], [0, 0, 0, 0, 11]),
+    "sdsa": ([7, 20, 5, 0, 0], [0, 0, 0, 0, 11]),
+    "strict": ([7, 20, 0, 4, 0], [0, 0, 5, 0, 11]),
+}
+
+
+@pytest.mark.parametrize("name", PRICED)
+def test_products_of_activations_go_by_the_convention(name):
+    report = estimate_energy(products(), convention=name)
+    assert (report.ac[:, 0].tolist(), report.mac[:, 0].tolist()) == PRICED[name]
+    changed = estimate_energy(products(), convention="tet", products=report.convention.products)
+    assert changed.ac.tolist() == report.ac.tolist()
+
+
+def test_conventions_of_products_have_rows_where_there_are_products():
+    assert {"ssa, per-step", "sdsa, per-step"} <= set(convention_table(products()).index)
+    assert len(convention_table(planted_counts())) == 4
+
+
+def test_the_estimate_of_papers_is_rate_times_dense_macs():
+    report, samples = estimate_energy(products(), convention="ssa"), len(products().sample)
+    mac, ac, nj = rate_estimate(report, 2)
+    assert (mac, ac) == (80 / samples, 4 * 2 * 0.25 * 40 / samples)
+    assert nj == pytest.approx((mac * report.cost.mac + ac * report.cost.ac) / 1e3)
+    assert rate_estimate(estimate_energy(planted_counts()), 2) is None  # of a file that holds no rates
 
 
 def test_a_t_that_was_not_measured_is_refused():

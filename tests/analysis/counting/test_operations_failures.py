@@ -570,8 +570,8 @@ def test_products_of_two_activations_are_rows_of_their_own() -> None:
     counts = count_operations(Then(attention, **layers), dyadic((4, 2, 3, 2, 2), 1), 4)
     assert list(counts.not_counted) == []
     assert of_layer(counts, "q", "dense_mac") == [2 * 36] * 4
-    assert of_layer(counts, "network: bmm over 3", "dense_mac") == [2 * 2 * 3] * 4
-    assert of_layer(counts, "network: bmm over 2", "dense_mac") == [2 * 2 * 3] * 4
+    assert of_layer(counts, "network: matmul over 3", "dense_mac") == [2 * 2 * 3] * 4
+    assert of_layer(counts, "network: matmul over 2", "dense_mac") == [2 * 2 * 3] * 4
 
 
 @pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True), nn.LayerNorm([4, 2, 2])])

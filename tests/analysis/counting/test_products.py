@@ -125,4 +125,4 @@ def test_the_estimate_of_papers_stands_beside_the_exact_count() -> None:
     table = beside_anns(report, T)
     assert table.loc["rate x FLOPs x T, an estimate", "energy (nJ)"] == pytest.approx(found[2])
     assert {"ssa, per-step", "sdsa, per-step"} <= set(table.index)
-    assert "block: bmm over 4" in layer_table(report, T).index
+    assert "block: matmul over 4" in layer_table(report, T).index
