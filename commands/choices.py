@@ -51,3 +51,4 @@ FIGURES = (
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")
+NETWORK_EXPORTS = ("nir",)
