@@ -78,6 +78,7 @@ def read_nir(
         The network.
 
     Raises:
+        ValueError: a surrogate whose neurons do not spike.
         CheckpointError: the file is missing or damaged, or the graph holds what tetviz would not run as it is meant.
         TetvizError: the package nir is not installed.
     """
@@ -133,6 +134,7 @@ class _Reading:
 
     def __init__(self, path: str | Path, graph: Any, dt: float, neurons: _Settings) -> None:
         self.path, self.graph, self.dt, self.neurons = path, graph, dt, neurons
+        self.blank = GraphSpec(1, 1, 1, [1], {}, [INPUT], **neurons)
         self.names: dict[str, str] = {}
         self.shapes: dict[str, _Shape] = {}
         self.nodes: dict[str, _Settings] = {}
@@ -191,9 +193,8 @@ class _Reading:
         own = re.sub(r"\W", "_", name)
         while own in (INPUT, *self.nodes) or hasattr(nn.ModuleDict, own):
             own += "_"
-        blank = GraphSpec(1, 1, 1, shape, {}, [INPUT], **self.neurons)
         with torch.device("meta"), torch.no_grad():
-            after = tuple(run_node(blank.built(settings), torch.zeros(1, 1, *shape)).shape[2:])
+            after = tuple(run_node(self.blank.built(settings), torch.zeros(1, 1, *shape)).shape[2:])
         if "gamma" in arrays:
             arrays["gamma"] = self.neurons["gamma"] * arrays["gamma"]
         self.names[name], self.shapes[own] = own, after
