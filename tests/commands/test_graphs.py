@@ -1,6 +1,5 @@
 """``tetviz import graph.nir``, ``tetviz export --to nir`` and what follows, on a network that SpikingJelly trained."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +163,6 @@ def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
 
 def test_without_the_extra_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.nir").touch()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("tetviz.training.from_nir.find_spec", lambda name: None)
     common = ("import", tmp_path / "net.nir", "--timesteps", 2, "-o", tmp_path / "net.pt")
     assert "pip install 'tetviz[nir]'" in refused(tmp_path, *common)
