@@ -83,9 +83,10 @@ def read_nir(
         TetvizError: the package nir is not installed.
     """
     graph = _load(Path(path))
-    dt = dt or float(graph.metadata.get("dt", DT))
-    if not dt > 0:
-        raise CheckpointError(f"{path}: the step dt must be positive, got {dt}")
+    stated = np.asarray(graph.metadata.get("dt", DT) if dt is None else dt)
+    if stated.size != 1 or stated.dtype.kind not in "fiu" or not 0 < stated.item() < np.inf:
+        raise CheckpointError(f"{path}: the step dt must be a positive number of seconds, got {stated}")
+    dt = float(stated.item())
     reading = _Reading(path, graph, dt, {"surrogate": surrogate, "gamma": gamma, "detach_reset": detach_reset})
     for name in _ordered(path, graph):
         reading.take(name)

@@ -214,6 +214,10 @@ def test_the_step_is_that_of_the_metadata_unless_stated(read: Any, tmp_path: Pat
     graph.metadata = {"dt": 1e-3}
     assert [read(graph, dt).spec.nodes["i"]["leak"] for dt in (None, DT)] == pytest.approx([0.5, 0.95])
     assert read_nir(tmp_path / "graph.nir").dt == 1e-3
+    for wrong in (-1.0, np.ones(2), "soon", np.inf):
+        graph.metadata = {"dt": wrong}
+        with pytest.raises(CheckpointError, match="the step dt must be a positive number of seconds"):
+            read(graph)
 
 
 def recurrent() -> nir.NIRGraph:
