@@ -52,3 +52,4 @@ FIGURES = (
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")
+NETWORK_EXPORTS = ("nir",)

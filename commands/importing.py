@@ -13,6 +13,7 @@ import tetviz
 from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
 from tetviz.commands.command import command
 from tetviz.commands.console import note
+from tetviz.commands.graphs import check_options, filled_in, is_graph, open_graph, step_option
 from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
 from tetviz.commands.values import REFERENCE, Parsed, parse_arguments
@@ -112,6 +113,7 @@ _calling_options = combined(
     metavar="PATTERN",
     help="With --factory: tensors of the file to leave out. Repeat it for several.",
 )
+@step_option
 @data_options
 @click.option(
     "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
@@ -128,13 +130,14 @@ def import_weights(
     key: str,
     allow_missing: tuple[str, ...],
     ignore: tuple[str, ...],
+    dt: float | None,
     device: str,
     batch_size: int,
     force: bool,
     output: Path,
     **options: Any,
 ) -> None:
-    """Make a checkpoint of WEIGHTS, a state_dict: published, or of a network of your own.
+    """Make a checkpoint of WEIGHTS: a state_dict, published or of a network of your own, or a graph of NIR.
 
     Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet, or of
     their like in SpikingJelly. Their keys tell the layout, their shapes width and classes; neurons are the published
@@ -145,6 +148,13 @@ def import_weights(
 
     \b
     tetviz import weights.pth --model resnet19 --timesteps 4 --data cifar10 --data-root data -o tet.pt
+
+    A file that ends in .nir is a feed-forward graph of NIR (Affine, Linear, Conv1d, Conv2d, AvgPool2d, SumPool2d,
+    Flatten, Scale, Threshold, IF, LIF, CubaLIF), as snnTorch, SpikingJelly and others write it; it runs as these two
+    run it. Name the step of its training with --dt. It takes pip install 'tetviz[nir]'.
+
+    \b
+    tetviz import graph.nir --timesteps 8 --data digits -o graph.pt
 
     With --factory, the network is what that builds: any torch module, of SpikingJelly, snnTorch, norse or plain.
     With --trust the factory is imported (the current folder comes first) and called. How the network is called is
@@ -162,13 +172,22 @@ def import_weights(
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     published = take_published(options, factory=factory is not None)
+    if is_graph(weights):
+        check_options(published, factory=factory is not None, key=key)
+    elif dt is not None:
+        raise click.UsageError(f"--dt: is for graphs of NIR, files that end in .nir; {weights} is none")
     calling = _calling(options)
     tetviz.results.writable_target(output, force)
     where = tetviz.commands.session.pick_device(device)
     if factory is None:
         if allow_missing or ignore:
             raise click.UsageError("--allow-missing, --ignore: only with --factory; published weights have to be whole")
-        _import_published(weights, output, key, timesteps, published, options, batch_size, where)
+        size = options["image_size"]
+        if is_graph(weights):
+            opened = open_graph(weights, timesteps, size, dt, published)
+        else:
+            opened = open_published(weights, key, timesteps, size, published)
+        _import_known(weights, opened, output, options, batch_size, where)
         return
     tetviz.training.load_weights(weights, key)
     tetviz.commands.session.announce(factory, options["data"] or "", trust=options["trust"])
@@ -202,26 +221,27 @@ def import_weights(
     note(f"SHA-256 {'; '.join(digests)}")
 
 
-def _import_published(
+def _import_known(
     weights: Path,
+    checkpoint: "Checkpoint",
     output: Path,
-    key: str,
-    timesteps: int,
-    published: dict[str, Any],
     options: dict[str, Any],
     batch_size: int,
     where: "torch.device",
 ) -> None:
-    checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
+    timesteps, size = checkpoint.timesteps, checkpoint.spec.image_size or options["image_size"]
+    if not options["data"] and not checkpoint.spec.image_size:
+        raise click.UsageError(f"{weights}: takes vectors; name the data set that it was trained on with --data")
     if not options["data"]:
         checkpoint.save(output)
         click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
     tetviz.commands.session.announce(options["data"], trust=options["trust"])
     published_loader = checkpoint.training.get("normalise", {})
-    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps, published_loader)
+    data = _data({**options, "image_size": size}, timesteps, published_loader)
     if data.spec.name in published_loader and not options["normalise"]:
         note(f"images are normalised as the layout's code does it, --normalise {data.spec.normalise}")
+    checkpoint = filled_in(checkpoint, data)
     note(f"its input is {tetviz.training.importing.describe_input(data)}")
     tetviz.commands.session.check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())

@@ -184,7 +184,7 @@ def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:
 def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     """What decides the shapes of a network's weights, and with them the noise that a seed gives."""
     spec = checkpoint.spec.to_dict()
-    names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
+    names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options", "nodes")
     return {name: spec[name] for name in names if name in spec}
 
 

@@ -12,6 +12,7 @@ it is a :class:`tetviz.models.LIF`::
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,6 +34,22 @@ _Arrays = dict[str, Any]
 _Shape = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class NirGraph:
+    """A graph of NIR as a network of tetviz.
+
+    Attributes:
+        spec: the network. ``in_channels`` and ``image_size`` are 0 where a sample has one or two axes: they are those
+            of the data then, and have to be filled in.
+        state: its state_dict.
+        dt: the step in seconds that its equations are stepped with.
+    """
+
+    spec: GraphSpec
+    state: dict[str, Tensor]
+    dt: float
+
+
 def import_nir() -> Any:
     """The package nir, which is an extra."""
     if find_spec("nir") is None:
@@ -47,7 +64,7 @@ def read_nir(
     surrogate: str = "triangle",
     gamma: float = 1.0,
     detach_reset: bool = False,
-) -> tuple[GraphSpec, dict[str, Tensor]]:
+) -> NirGraph:
     """Reads a feed-forward graph of NIR.
 
     Args:
@@ -58,17 +75,18 @@ def read_nir(
         detach_reset: whether the reset is a constant for the gradient.
 
     Returns:
-        The network, and its state_dict. ``in_channels`` and ``image_size`` are 0 where a sample has one or two axes:
-        they are those of the data then, and have to be filled in.
+        The network.
 
     Raises:
+        ValueError: a surrogate whose neurons do not spike.
         CheckpointError: the file is missing or damaged, or the graph holds what tetviz would not run as it is meant.
         TetvizError: the package nir is not installed.
     """
     graph = _load(Path(path))
-    dt = dt or float(graph.metadata.get("dt", DT))
-    if not dt > 0:
-        raise CheckpointError(f"{path}: the step dt must be positive, got {dt}")
+    stated = np.asarray(graph.metadata.get("dt", DT) if dt is None else dt)
+    if stated.size != 1 or stated.dtype.kind not in "fiu" or not 0 < stated.item() < np.inf:
+        raise CheckpointError(f"{path}: the step dt must be a positive number of seconds, got {stated}")
+    dt = float(stated.item())
     reading = _Reading(path, graph, dt, {"surrogate": surrogate, "gamma": gamma, "detach_reset": detach_reset})
     for name in _ordered(path, graph):
         reading.take(name)
@@ -117,6 +135,7 @@ class _Reading:
 
     def __init__(self, path: str | Path, graph: Any, dt: float, neurons: _Settings) -> None:
         self.path, self.graph, self.dt, self.neurons = path, graph, dt, neurons
+        self.blank = GraphSpec(1, 1, 1, [1], {}, [INPUT], **neurons)
         self.names: dict[str, str] = {}
         self.shapes: dict[str, _Shape] = {}
         self.nodes: dict[str, _Settings] = {}
@@ -143,15 +162,16 @@ class _Reading:
         except (ValueError, RuntimeError) as error:
             raise CheckpointError(f"{self.path}: node {name} ({kind}): {str(error).partition(chr(10))[0]}") from error
 
-    def finished(self) -> tuple[GraphSpec, dict[str, Tensor]]:
-        """The graph and its state_dict."""
+    def finished(self) -> NirGraph:
+        """The network."""
         shape = self.shapes[INPUT]
         channels, height = shape[:2] if len(shape) == 3 else (0, 0)
         (classes,) = self.shapes[self.outputs[0]]
         spec = GraphSpec(classes, channels, height, list(shape), self.nodes, self.outputs, **self.neurons)
         double = any(array.dtype == np.float64 for name, array in self.arrays.items() if name.endswith(_WEIGHTS))
         dtype = torch.float64 if double else torch.float32
-        return spec, {name: torch.tensor(np.array(array)).to(dtype) for name, array in self.arrays.items()}
+        state = {name: torch.tensor(np.array(array)).to(dtype) for name, array in self.arrays.items()}
+        return NirGraph(spec, state, self.dt)
 
     def _start(self, name: str, node: Any) -> None:
         shape = node.input_type["input"]
@@ -174,9 +194,8 @@ class _Reading:
         own = re.sub(r"\W", "_", name)
         while own in (INPUT, *self.nodes) or hasattr(nn.ModuleDict, own):
             own += "_"
-        blank = GraphSpec(1, 1, 1, shape, {}, [INPUT], **self.neurons)
         with torch.device("meta"), torch.no_grad():
-            after = tuple(run_node(blank.built(settings), torch.zeros(1, 1, *shape)).shape[2:])
+            after = tuple(run_node(self.blank.built(settings), torch.zeros(1, 1, *shape)).shape[2:])
         if "gamma" in arrays:
             arrays["gamma"] = self.neurons["gamma"] * arrays["gamma"]
         self.names[name], self.shapes[own] = own, after
@@ -184,7 +203,7 @@ class _Reading:
         self.arrays |= {f"nodes.{own}.{key}": array for key, array in arrays.items()}
 
 
-_WEIGHTS = (".weight", ".bias", ".scale")
+_WEIGHTS = (".weight", ".bias")  # what the precision of a network is told by
 
 
 def _conv(node: Any, shape: _Shape, dt: float) -> tuple[_Settings, _Arrays]:
@@ -213,9 +232,7 @@ def _conv(node: Any, shape: _Shape, dt: float) -> tuple[_Settings, _Arrays]:
 def _linear(node: Any, shape: _Shape, dt: float) -> tuple[_Settings, _Arrays]:
     weight, bias = _finite("weight", node.weight), getattr(node, "bias", None)
     if weight.ndim != 2 or shape != (weight.shape[1],):
-        raise ValueError(
-            f"its weight is of {weight.shape}, its input of {shape}; flatten it to {weight.shape[-1:]} before"
-        )
+        raise ValueError(f"its weight is of {weight.shape}, its input of {shape}; flatten that to {weight.shape[-1:]}")
     settings = {"kind": "linear", "in_features": weight.shape[1], "out_features": weight.shape[0]}
     if bias is None:
         return settings | {"bias": False}, {"weight": weight}

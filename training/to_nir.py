@@ -52,6 +52,8 @@ def write_nir(path: str | Path, checkpoint: Checkpoint, dt: float = DT) -> Graph
     for name, node in graph.nodes.items():
         head = f"nodes.{name}."
         arrays = {key.removeprefix(head): _array(held) for key, held in state.items() if key.startswith(head)}
+        if "gamma" in arrays:
+            arrays["width"] = arrays["gamma"] / graph.gamma
         try:
             nodes[name] = _WRITERS[node["kind"]](nir, node, arrays, shapes[node["inputs"][0]], dt)
         except ValueError as error:
@@ -101,20 +103,21 @@ def _scale(nir: Any, node: Mapping[str, Any], arrays: _Arrays, shape: list[int],
 
 
 def _lif(nir: Any, node: Mapping[str, Any], arrays: _Arrays, shape: list[int], dt: float) -> Any:
-    leak, threshold = (_by_neuron(node, arrays, name, shape) for name in ("leak", "threshold"))
-    still = {"v_threshold": threshold, "v_reset": np.zeros(shape)}
+    # The surrogate is as wide as potentials are large: so the width says the unit of NIR's.
+    leak, threshold, width = (_by_neuron(node, arrays, name, shape) for name in ("leak", "threshold", "width"))
+    still = {"v_threshold": threshold / width, "v_reset": np.zeros(shape)}
     if (leak == 1).all():
-        return nir.IF(r=np.full(shape, 1 / dt), **still)
+        return nir.IF(r=1 / (dt * width), **still)
     tau = _tau(leak, dt)
-    return nir.LIF(tau=tau, r=tau / dt, v_leak=np.zeros(shape), **still)
+    return nir.LIF(tau=tau, r=tau / dt / width, v_leak=np.zeros(shape), **still)
 
 
 def _cubalif(nir: Any, node: Mapping[str, Any], arrays: _Arrays, shape: list[int], dt: float) -> Any:
-    names = ("synaptic_leak", "leak", "threshold")
-    synaptic, leak, threshold = (_by_neuron(node, arrays, name, shape) for name in names)
+    names = ("synaptic_leak", "leak", "threshold", "width")
+    synaptic, leak, threshold, width = (_by_neuron(node, arrays, name, shape) for name in names)
     tau_syn, tau_mem = _tau(synaptic, dt), _tau(leak, dt)
     zero = np.zeros(shape)
-    return nir.CubaLIF(tau_syn, tau_mem, tau_mem / dt, zero, threshold, zero, tau_syn / dt)
+    return nir.CubaLIF(tau_syn, tau_mem, tau_mem / dt, zero, threshold / width, zero, tau_syn / dt / width)
 
 
 def _by_neuron(node: Mapping[str, Any], arrays: _Arrays, name: str, shape: list[int]) -> FloatArray:

@@ -95,7 +95,7 @@ def test_a_command_has_the_name_that_it_is_listed_under(name: str) -> None:
         (("plot", "a.h5", "--cost", "45nm-int8"), ("45nm-int8", "45nm-int8-acc32")),
         (("training-energy", "tet.pt", "--cost", ""), choices.COSTS),
         (("line", "tet.pt", "--bn", ""), choices.BN_POLICIES),
-        (("export", "a.h5", "--to", ""), choices.EXPORTS),
+        (("export", "a.h5", "--to", ""), (*choices.EXPORTS, *choices.NETWORK_EXPORTS)),
     ],
 )
 def test_values_complete(words: tuple[str, ...], names: tuple[str, ...]) -> None:
