@@ -25,7 +25,7 @@ _PREDICTED: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1}
 _DASHED: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.9}
 _DOTTED: dict[str, Any] = {"linestyle": ":", "linewidth": 0.9}
 _NO_NETWORK: dict[str, Any] = {"color": "0.15", "linestyle": "-", "marker": "o"}
-_DECADES = 4.0  # a logarithmic axis over more of them has its powers of ten alone as ticks
+_DECADES = 4.0  # a logarithmic axis over more of them has powers of ten as ticks, written as such
 _FEW = 12  # points that are not joined; of more the markers are small
 _ROW = 2.75  # inches of the design
 _OF_SEVERAL = 2.15
@@ -271,5 +271,6 @@ def _set_y(axes: Axes, axis: Axis) -> None:
 def _log_ticks(axis: Any, ends: tuple[float, float]) -> None:
     few = np.log10(ends[1] / ends[0]) < _DECADES
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+    if few:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -52,7 +52,7 @@ def chart(curves: Curves) -> Chart:
         if series.ringed:
             at = list(series.ringed)
             traces.append(ring(series.x[at], _placed(curves.y, series.y[at]), name, style))
-    traces += [key(curves.strong)] if curves.strong else []
+    traces += [key(curves.strong, marker=True)] if curves.strong else []
     traces += [key(curves.thin, thin=True)] if curves.thin else []
     traces += [key(curves.predicted, dash="dot")] if any(each.predicted for each in curves.series) else []
     traces += [key(curves.ring, ring=True)] if curves.ring else []
@@ -245,7 +245,9 @@ def ring(x: Any, y: Any, name: str, style: dict[str, Any]) -> Trace:
     }
 
 
-def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False, dash: str = "solid") -> Trace:
+def key(
+    text: str, *, thin: bool = False, ring: bool = False, band: bool = False, marker: bool = False, dash: str = "solid"
+) -> Trace:
     """An entry of the legend that belongs to no network."""
     key: Trace = {"type": "scatter", "x": [None], "y": [None], "name": text, "hoverinfo": "skip", "legendrank": 2000}
     if ring:
@@ -256,8 +258,9 @@ def key(text: str, *, thin: bool = False, ring: bool = False, band: bool = False
         }
     if band:
         return {**key, "mode": "markers", "marker": {"symbol": "square", "size": 12, "color": _PALE}}
-    width = 1 if thin or dash != "solid" else 2
-    return {**key, "mode": "lines", "line": {"color": _GREY, "width": width, "dash": dash}, "opacity": 0.6}
+    width, mode = 1 if thin or dash != "solid" else 2, "lines+markers" if marker else "lines"
+    points = {"marker": {"color": _GREY, "size": 7}} if marker else {}
+    return {**key, **points, "mode": mode, "line": {"color": _GREY, "width": width, "dash": dash}, "opacity": 0.6}
 
 
 def doubling(title: str, last: int) -> dict[str, Any]:

@@ -135,6 +135,23 @@ def test_few_numbers_have_their_own_ticks_in_both():
     assert chart(made).figure["layout"]["xaxis"]["ticktext"] == ["0.01", "0.03"]
 
 
+@pytest.mark.parametrize(("lowest", "label"), [(1e-2, "0.01"), (1e-5, "$\\mathdefault{10^{-5}}$")])
+def test_ticks_of_many_decades_are_written_as_powers(lowest, label):
+    made = curves(Series(0, X, np.geomspace(lowest, 1, 5)), y=Axis("density", "log"))
+    axes = drawn(made)
+    axes.figure.draw_without_rendering()
+    labels = dict(zip(axes.get_yticks().tolist(), (each.get_text() for each in axes.get_yticklabels()), strict=True))
+    assert {f"{at:g}": text for at, text in labels.items()}[f"{lowest:g}"] == label
+
+
+def test_the_key_of_lines_with_markers_has_one_in_both():
+    made = curves(Series(0, X, X), Series(0, X, X + 1, thin=True), strong="the mean", thin="a direction")
+    handles = draw_charts([made], ["one", "two"]).legends[0].legend_handles
+    assert [handle.get_marker() for handle in handles] == ["o", "o", "None"]
+    keys = {trace["name"]: trace["mode"] for trace in chart(made).figure["data"]}
+    assert (keys["the mean"], keys["a direction"]) == ("lines+markers", "lines")
+
+
 def test_charts_stand_in_the_rows_that_they_name():
     plain = curves(Series(0, X, X))
     rows = {"a": 0, "b": 1, "c": 1}
