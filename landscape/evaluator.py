@@ -124,7 +124,8 @@ class Evaluator:
             The profile.
         """
         _load(self._plain, self.origin, self.buffers, state)
-        return measure(self._plain, self.batches, self.timesteps)
+        profile = measure(self._plain, self.batches, self.timesteps)
+        return of_the_longest(profile) if only_length(self._plain) else profile
 
     def measure(
         self,
