@@ -226,8 +226,12 @@ class Rules:
     def _elementwise(self, operation: Operation) -> str:
         if operation.name in _LEAKS:
             self._see_leak(operation)
-        self._see_gain(operation)
-        return self._products.elementwise(operation)
+        row = self._products.elementwise(operation)
+        if row:
+            self._use(operation)
+        else:
+            self._see_gain(operation)
+        return row
 
     def _see_leak(self, operation: Operation) -> None:
         operands = operation.operands[:2]
