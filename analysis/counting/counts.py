@@ -346,7 +346,7 @@ class Counts:
 
     def pure(self, neurons: Collection[str]) -> list[str]:
         """Those modules of neurons that hold no layer with weights."""
-        holding = [layer for layer, entry in self.layers.items() if entry.weights]
+        holding = [self.module_of(layer) for layer, entry in self.layers.items() if entry.weights]
         return [neuron for neuron in neurons if not any(within(layer, [neuron]) for layer in holding)]
 
     def leaks(self, neuron: str) -> bool:

@@ -82,14 +82,16 @@ class Products:
             return ""
         a, b = (operation.given[position] for position in positions)
         of_a, of_b = (operation.operands[position] for position in positions)
-        if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or {of_a.kind, of_b.kind} & set(FIXED_KINDS):
+        if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or of_a.resets(of_b):  # by the spikes that it made
             return ""
-        if of_a.resets(of_b):  # a potential and the spikes that it made
+        if {of_a.kind, of_b.kind} & set(FIXED_KINDS) and not _reaches_more(operation.output, (a, of_a), (b, of_b)):
             return ""
         factors = _Factors(a.expand(operation.output.shape), b.expand(operation.output.shape), of_a, of_b)
         left, right = factors.marks()
         row = self._row(operation.module, operation.name, factors.kinds, "mul")
         marks = right if factors.spikes == (False, True) else left
+        fixed = [tensor.numel() for tensor, each in ((a, of_a), (b, of_b)) if each.kind in FIXED_KINDS]
+        self.counts.layers[row].weights = sum(fixed)
         self._count(row, operation.name, factors, left & right, left.numel(), marks, left.numel())
         return row
 
@@ -132,6 +134,12 @@ class Products:
             self._rows[key] = f"{base} ({like + 1})" if like else base
         self.counts.describe_product(self._rows[key], module, kinds, product)
         return self._rows[key]
+
+
+def _reaches_more(output: Tensor, *factors: tuple[Tensor, Operand]) -> bool:
+    # Weights that each activation is broadcast to; a gain or a mask has one for each.
+    moving = [tensor.numel() for tensor, operand in factors if operand.kind not in FIXED_KINDS]
+    return any(operand.kind == "weights" for _, operand in factors) and len(moving) == 1 and output.numel() > moving[0]
 
 
 def _softmax(named: dict[str, Any], logits: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ _POOLS = names_in(
     """avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d mean sum nansum cumsum col2im"""
 )
 _WEIGHTS = "weights"  # whatever kernel applies them, which may depend on the number of rows
+_WEIGHTED = "weighted"  # what is a product of elements with computed weights, and may be summed up
 _SUMS = names_in("add sub")
 _LEAKS = names_in("mul div lerp addcmul")
 _MAY_SCALE = names_in("copy _to_copy fill index_put cat stack prelu _prelu_kernel where masked_fill")
@@ -215,7 +216,9 @@ class Rules:
         x, operand = operation.args[0], operation.operands[0]
         if operand.kind in FIXED_KINDS:
             return
-        if operand.product:  # its additions are those of the products
+        if operand.product == _WEIGHTED:
+            self.counts.not_counted("sum of activations times computed weights", operation.module)
+        elif operand.product:  # its additions are those of the products
             self.counts.layers[operand.product].summed = True
             return
         active = self.counts.signs.active(x, operand)
@@ -226,8 +229,18 @@ class Rules:
     def _elementwise(self, operation: Operation) -> str:
         if operation.name in _LEAKS:
             self._see_leak(operation)
+        row = self._products.elementwise(operation)
+        if row:
+            self._use(operation)
+            return row
         self._see_gain(operation)
-        return self._products.elementwise(operation)
+        return _WEIGHTED if operation.name == "mul" and self._weighs(operation) else ""
+
+    def _weighs(self, operation: Operation) -> bool:
+        """Whether weights that were computed multiply an activation: with a sum behind, that is a layer."""
+        pairs = list(zip(operation.given, operation.operands, strict=True))
+        weights = [each for each, operand in pairs if operand.kind == "weights" and isinstance(each, Tensor)]
+        return bool(operation.moving) and any(each.numel() > 1 and place(each) not in self._owners for each in weights)
 
     def _see_leak(self, operation: Operation) -> None:
         operands = operation.operands[:2]

@@ -505,7 +505,12 @@ ODD: dict[str, tuple[Callable[[Any, Tensor], Tensor], nn.Module, int | None]] = 
     "batched weight": (lambda m, s: torch.bmm(s, m.odd.weight.expand(len(s), 12, 3)), Weighted(12, 3), 36),
     "prelu": (lambda m, s: m.odd(s), nn.PReLU(), None),
     "elementwise weight": (lambda m, s: s * m.odd.weight, Weighted(12), None),
-    "weights of each position": (lambda m, s: (s[..., None] * m.odd.weight).sum(2), Weighted(12, 3), None),
+    "weights of each position": (lambda m, s: (s[..., None] * m.odd.weight).sum(2), Weighted(12, 3), 36),
+    "computed weights of each position": (
+        lambda m, s: (s[..., None] * m.odd.weight.tanh()).sum(2),
+        Weighted(12, 3),
+        36,
+    ),
 }
 
 

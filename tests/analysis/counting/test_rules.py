@@ -249,6 +249,7 @@ LISTED: dict[str, Function] = {
     "addbmm": lambda s, r, x: torch.stack(
         [torch.addbmm(torch.zeros(N, N), a, a.transpose(1, 2)).expand(B, N, N) for a in tokens(s)]
     ),
+    "a sum of computed weights": lambda s, r, x: (s.flatten(2) * torch.arange(32.0).sin()).sum(2, keepdim=True),
     "a custom operation": lambda s, r, x: torch.ops.tetviz_tests.mix(s),
 }  # fmt: skip
 
