@@ -87,7 +87,7 @@ def test_several_checkpoints_are_overlaid_and_compared(measured: tuple[list[Path
         row = f"{found.mean[t - 1] * 100:+.2f} [{100 * found.low[t - 1]:+.2f}, {100 * found.high[t - 1]:+.2f}]"
         assert row in text
     assert found.sentence() in text and "T = 2: " in found.sentence()
-    assert "paired bootstrap over the same 30 samples" in text
+    assert "paired interval over the same 30 samples" in text
     assert "over samples: another training seed would give another network" in text
     low, high = wilson(second.accuracy[3], 30)
     assert f"{100 * second.accuracy[3]:.2f} [{100 * low:.2f}, {100 * high:.2f}]" in text
