@@ -306,12 +306,13 @@ def test_the_page_says_what_a_dash_is() -> None:
     holds(Elements(render_report([source(planted_history())])).text, "where number")
 
 
-def test_a_difference_of_a_single_sample_has_no_interval() -> None:
+def test_a_difference_of_a_single_sample_says_next_to_nothing() -> None:
     one = planted_curve(tmax=4, sample=np.arange(1), label="a")
     (section,) = sections_of(one, dataclasses.replace(one, provenance=origin_like(one, "b")))
     (table,) = [block for block in blocks(section, Tabled) if "difference (points)" in block.cells]
-    assert set(table.cells["difference (points)"]) == {"+0.00"} and "the same 1 sample]" in table.table.note
-    assert set(table.cells.iloc[:, -1]) == {"one sample has no interval"}
+    assert set(table.cells["difference (points)"]) == {"+0.00 [-92.39, +92.39]"}
+    assert "the same 1 sample]" in table.table.note
+    assert set(table.cells.iloc[:, -1]) == {"within the noise of 1 sample"}
 
 
 def test_a_threshold_that_stops_no_sample_is_never() -> None:
