@@ -145,11 +145,14 @@ def open_session(
     if precision:
         model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
+    data_settings = dataset.spec.to_dict()
+    if not (spec.normalise or normalise):  # as older files say it, so that a surface which they began goes on
+        data_settings.pop("normalise", None)
     provenance = dataclasses.replace(
         provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
         dataset=dataset.spec.name,
-        data_settings=dataset.spec.to_dict(),
+        data_settings=data_settings,
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),

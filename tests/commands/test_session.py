@@ -76,3 +76,12 @@ def test_what_does_not_fit_is_refused(path: Path, tmp_path: Path) -> None:
     spec = ModelSpec("snn5", 10, 3, 16, 0.0625)
     with refuses(DataError, "3 1 --data"):
         opened(Checkpoint(spec, build(spec).state_dict(), 4).save(tmp_path / "colour.pt"), data="digits")
+
+
+def test_a_checkpoint_from_before_normalisations_were_recorded_says_what_it_said(path: Path) -> None:
+    """So that a surface which that version began goes on."""
+    now = Checkpoint.load(path)
+    then = {name: value for name, value in now.data.items() if name != "normalise"}
+    older = dataclasses.replace(now, data=then).save(path.with_name("older.pt"))
+    assert opened(older).provenance.data_settings == then | {"frames": 0}
+    assert opened(path).provenance.data_settings == now.data | {"frames": 0}
