@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -140,9 +140,21 @@ def check_same(path: str | Path, wanted: Result) -> None:
     origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
     differ += [n for n in origin if getattr(then, n) != getattr(now, n)]
     raise ResultError(
-        f"{path}: holds another {wanted.kind}, with another {', '.join(differ) or 'network, data or batch size'}; "
-        "choose another name with -o, or replace it with --force"
+        f"{path}: holds another {wanted.kind}, with another {_listed(differ) or 'network, data or batch size'}, by "
+        f"`{then.command or 'no command'}`; choose another name with -o, or replace it with --force"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    plain = {
+        "sample": "choice of samples",
+        "timestep": "number of timesteps",
+        "x": "grid or range",
+        "y": "grid or range",
+        "checkpoint_sha256": "checkpoint",
+        "dataset": "data set",
+    }
+    return ", ".join(dict.fromkeys(plain.get(name, name.replace("_", " ")) for name in names))
 
 
 def coarse_to_fine(*sizes: int) -> Iterator[Point]:

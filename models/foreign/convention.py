@@ -81,7 +81,8 @@ class Calling:
                 raise ValueError("recover prefix takes runs of 1 to T steps, timesteps_by fixed allows T alone")
         if self.takes == "static" and not self.timesteps_by:
             raise ValueError(
-                "a network that takes static images has to be told T: say timesteps_by (fixed if T stands in its code)"
+                "a network that takes static images has to be told T: say by timesteps_by (--timesteps-by), such as "
+                "attribute:NAME, or fixed if T stands in its code"
             )
         if self.takes == "step" and self.timesteps_by:
             raise ValueError("a network that takes one step is called T times: leave out timesteps_by")
