@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import click
 import torch
 
+from tetviz import figures
 from tetviz.commands.console import note
 from tetviz.commands.measure import Job, point_by_point, run_measurement
 from tetviz.commands.session import Session, open_session
 from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
-from tetviz.figures import Choices, draw
 from tetviz.landscape import Evaluator, RandomPlanes, Store, find_range, grid_coordinates
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.gradient import random_parameters
@@ -186,8 +186,8 @@ def measure_on_planes(
         output_paths(checkpoints, output, name),
         sessions=lambda jobs: open_planes(jobs, timestep=timestep, **options),
         measure=point_by_point(compute, points),
-        draw={name: lambda results: draw(results, timestep=timestep)},
-        choices=Choices(timestep=timestep),
+        draw={name: lambda results: figures.draw(results, timestep=timestep)},
+        choices=figures.Choices(timestep=timestep),
         force=force,
         as_json=as_json,
     )

@@ -139,9 +139,11 @@ def check_same(path: str | Path, wanted: Result) -> None:
     differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
     origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
     differ += [n for n in origin if getattr(then, n) != getattr(now, n)]
+    other = _listed(differ) or "network, data or batch size"
+    measured = f", measured by `{then.command}`" if then.command else ""
     raise ResultError(
-        f"{path}: holds another {wanted.kind}, with another {_listed(differ) or 'network, data or batch size'}, by "
-        f"`{then.command or 'no command'}`; choose another name with -o, or replace it with --force"
+        f"{path}: holds another {wanted.kind}, with another {other}{measured}; "
+        "choose another name with -o, or replace it with --force"
     )
 
 
@@ -149,6 +151,7 @@ def _listed(names: Sequence[str]) -> str:
     plain = {
         "sample": "choice of samples",
         "timestep": "number of timesteps",
+        "t_train": "T of training",
         "x": "grid or range",
         "y": "grid or range",
         "checkpoint_sha256": "checkpoint",

@@ -109,7 +109,7 @@ def test_a_kind_of_result(copy: Path) -> None:
         "report tet.confidence.h5 -o report.html",
         "export tet.confidence.h5 --to csv",
     )
-    assert "accuracy overconfidence" in told
+    assert "accuracy  overconfidence" in told
     assert "the longest" in told
     assert "confidence" in table
     assert all(

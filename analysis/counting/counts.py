@@ -87,6 +87,19 @@ class SpikeStatistics:
         self.first[begin:end].clamp_(max=torch.where(count_N > 0, t, timesteps))
         self.silent[begin:end].clamp_(max=torch.where(count_N < len(fired_BN), t, timesteps))
 
+    def columns(self, leaks: bool) -> dict[str, IntArray]:
+        """What the neurons did at every step; those that leak multiply at each update."""
+        steps = np.arange(len(self.spikes))
+        columns = {
+            "neuron_add": self.updates,
+            "neuron_compare": self.updates,
+            "neuron_reset": self.spikes,
+            "spikes": self.spikes,
+            "never_fired": (self.first.numpy()[:, None] > steps).sum(0),
+            "always_fired": (self.silent.numpy()[:, None] > steps).sum(0),
+        }
+        return columns | ({"neuron_mul": self.updates} if leaks else {})
+
 
 class Counts:
     """Collects the counts of a run of any length, a stretch of time at a time.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
-from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics, within
+from tetviz.analysis.counting.counts import Counts, LayerCounts, within
 from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
@@ -345,7 +345,7 @@ def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
             for column in _OUTSIDE_NEURONS:
                 layer.columns.pop(column, None)
         if name in neurons:
-            layer.columns |= _updates(neurons[name], counts.leaks(name), timesteps)
+            layer.columns |= neurons[name].columns(counts.leaks(name))
         _fold_bias(layer, counts)
     kept = [name for name, layer in layers.items() if any(column.any() for column in layer.columns.values())]
     zeros = np.zeros(timesteps, np.int64)
@@ -388,17 +388,3 @@ def _fold_bias(layer: LayerCounts, counts: Counts) -> None:
         source = counts.layers[layer.source].columns
         if not source.get("bias_add", np.zeros(1)).any():
             layer.columns["bias_add"] = layer.columns["norm_mac"].copy()
-
-
-def _updates(statistics: SpikeStatistics, leaks: bool, timesteps: int) -> dict[str, IntArray]:
-    steps = np.arange(timesteps)
-    first, silent = statistics.first.numpy(), statistics.silent.numpy()
-    columns = {
-        "neuron_add": statistics.updates,
-        "neuron_compare": statistics.updates,
-        "neuron_reset": statistics.spikes,
-        "spikes": statistics.spikes,
-        "never_fired": (first[:, None] > steps).sum(0),
-        "always_fired": (silent[:, None] > steps).sum(0),
-    }
-    return columns | ({"neuron_mul": statistics.updates} if leaks else {})

@@ -95,15 +95,15 @@ STOPS: dict[str, tuple[tuple[int, ...], dict[tuple[Any, ...], str]]] = {
     "landscape": (
         (10, 30),
         {
-            ("--seed", 1): "plane_seed",
+            ("--seed", 1): "plane seed",
             ("--params", "bias=random"): "policy",
             ("--planes", 3): "plane",
         },
     ),
     "sharpness": ((15,), {("--rho", "0.01,0.2"): "rho"}),
-    "line": ((14,), {("--range", "-2:2"): "x", ("--samples", 19): "sample"}),
+    "line": ((14,), {("--range", "-2:2"): "range", ("--samples", 19): "samples"}),
     "interpolate": ((9,), {("--calibration", 19): "calibration"}),
-    "connect": ((4,), {("--samples", 19): "sample"}),
+    "connect": ((4,), {("--samples", 19): "samples"}),
     "trajectory": ((3, 12), {("--bn", "batch"): "bn"}),
     "curvature": ((20,), {("--radii", "0.03"): "radius"}),
 }

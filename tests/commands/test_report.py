@@ -284,4 +284,4 @@ def test_a_training_and_a_measurement_leave_what_a_report_shows(tmp_path: Path) 
     assert {"repeatable", "finite", "causal in t"} <= {check for check, _, _ in found}
     page = Watched(tmp_path, "A run").page().decode()
     assert "Over training" in page and "the network" in page
-    assert "not recorded" not in page and "What tetviz" in page
+    assert "doctor are not recorded" not in page and "What tetviz" in page

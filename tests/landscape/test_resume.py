@@ -171,7 +171,8 @@ def killed_over_and_over(folder, kind):
 def killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
+    support = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env=support)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -283,7 +284,7 @@ def test_another_training_length_is_refused(bn, trained, tmp_path):
     longer.timesteps = 4
     run("surface", model, data, path, bn=bn)
     before = path.read_bytes()
-    with refuses(ResultError, "t_train"):
+    with refuses(ResultError, "T of training"):
         run("surface", longer, data, path, bn=bn)
     assert path.read_bytes() == before
 

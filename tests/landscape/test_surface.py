@@ -21,12 +21,12 @@ from tetviz.results import load, open_result, save
 from tetviz.training import DataSpec, load_data
 
 DIFFERENCES = {
-    "plane": "another plane_seed;",
-    "weights": "another t_train;",
+    "plane": "another plane seed;",
+    "weights": "another T of training;",
     "leak": "another network, data or batch size;",
-    "data": "another sample;",
-    "grid": "another y, x;",
-    "timesteps": "another timestep;",
+    "data": "another choice of samples;",
+    "grid": "another grid or range;",
+    "timesteps": "another number of timesteps;",
     "loss": "another loss;",
 }
 FIELDS = ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se", "done")

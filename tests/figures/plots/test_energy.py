@@ -137,7 +137,7 @@ def deep(layers):
     rows = np.arange(layers) % 2 * 3  # conv1 and conv2, in turn
     picked = {
         name: getattr(counts, name)[rows]
-        for name, schema in results.schema.array_fields(type(counts)).items()
+        for name, schema in counts.held().items()
         if schema["dims"][0] == "layer" and name != "layer"
     }
     names = [f"blocks.{row}.shortcut.conv" for row in range(layers)]

@@ -186,7 +186,7 @@ HARD: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 def test_a_network_with_t_in_its_code_runs_for_that_alone(name: str) -> None:
     function, calling = HARD[name]
     if calling["takes"] != "static":
-        with refuses(ModelError, "4 5 timesteps_by"):
+        with refuses(ModelError, "T = 4 T = 5 --timesteps-by"):
             adapt(Net(function), images(), T, **calling)
     model = adapt(Net(function), images(), T, **calling, timesteps_by="fixed")
     torch.testing.assert_close(model(images(), T), Net().steps([images()] * T), rtol=0, atol=1e-5)
