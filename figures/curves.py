@@ -12,6 +12,7 @@ from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries import Interval
 
 GAP = "not evaluated yet or not finite"
+_MARGIN = 0.05  # of a range, so that a curve at its end is seen whole
 WIDE = 100.0  # a wider range than this is shown by its logarithm
 
 
@@ -84,7 +85,8 @@ class Axis:
         ticks: names of the places 0, 1, ... of an axis of things; empty for numbers.
         bold: the one of them that stands out.
         least: the range that it covers at least, so that a flat curve does not look like a wild one.
-        within: the values that it does not go beyond; None for any.
+        within: the values that there are, beyond which a linear axis goes by a margin only, too narrow for a tick; None
+            for any.
         lines: values that a line marks; the axis has them.
         at: the numbers that have ticks; empty to leave that to what draws it.
     """
@@ -104,11 +106,11 @@ class Axis:
         if high - low < self.least:
             low, high = (low + high - self.least) / 2, (low + high + self.least) / 2
         least, most = self.within or (low, high)
-        return max(low, least), min(high, most)
+        spare = _MARGIN * (high - low) if self.scale == "linear" else 0.0
+        return max(low, least - spare), min(high, most + spare)
 
 
-# Of counts, so that a curve of 100 % is seen whole.
-ACCURACY = Axis("accuracy (%)", least=2.0, within=(-1.0, 101.0))
+ACCURACY = Axis("accuracy (%)", least=2.0, within=(0.0, 100.0))
 
 
 @dataclass(frozen=True, eq=False)

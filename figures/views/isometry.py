@@ -106,7 +106,7 @@ def _rate_chart(results: Sequence[BlockIsometry], relative: bool) -> Curves:
         f"{what}, of {_listed(results)}, over depth.",
         tuple(_called(results)),
         _depth("block" if by_block else "layer of neurons", relative),
-        Axis("firing rate (% of steps)", within=(0.0, 101.0)),
+        Axis("firing rate (% of steps)", within=(0.0, 100.0)),
         tuple(series) if any(len(each.x) for each in series) else (),
         predicted=_PREDICTED,
         row=1,

@@ -39,7 +39,7 @@ def path_charts(results: Sequence[Lines], choices: Choices) -> list[Curves]:
     """
     (lines,) = results
     ways = _ways(lines, choices)
-    what = "BN statistics " if lines.path == "linear" else ""
+    what = "BN " if lines.path == "linear" else ""
     names = tuple(f"{what}{name}: barrier of {', of '.join(heights)}" for name, heights in ways.items())
     charts = [_chart(lines, each, choices) for each in (*_losses(choices), "accuracy")]
     return [dataclasses.replace(chart, networks=names, methods=tuple(ways)) for chart in charts]

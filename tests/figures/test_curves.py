@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tetviz.figures.curves import GAP, Axis, Curves, Mark, Series, gaps_of, marked, scale_of
+from tetviz.figures.curves import ACCURACY, GAP, Axis, Curves, Mark, Series, gaps_of, marked, scale_of
 from tetviz.figures.plots.curves import draw_charts
 from tetviz.figures.report.plotly import chart
 
@@ -55,12 +55,22 @@ def test_markers_of_lines_that_lie_on_one_another_are_apart():
 
 
 def test_an_axis_stays_within_its_bounds_in_both():
-    made = curves(Series(0, X, np.array([90, 95, 99, 100, 100.0])), y=Axis("accuracy (%)", within=(-1, 101)))
-    assert drawn(made).get_ylim()[1] <= 101
+    made = curves(Series(0, X, np.array([90, 95, 99, 100, 100.0])), y=ACCURACY)
+    assert 100 < drawn(made).get_ylim()[1] <= 101
     low, high = chart(made).figure["layout"]["yaxis"]["range"]
     assert low < 90 and 100 < high <= 101
     flat = curves(Series(0, X, np.full(5, 50.0)), y=Axis("y", least=2.0))
     assert chart(flat).figure["layout"]["yaxis"]["range"] == [49, 51] and np.ptp(drawn(flat).get_ylim()) >= 2
+
+
+@pytest.mark.parametrize("values", [[100.0] * 5, [0.0] * 5, [0, 25, 50, 75, 100.0], [99.7, 100, 100, 100, 100]])
+def test_no_tick_is_beyond_what_an_accuracy_can_be(values):
+    made = curves(Series(0, X, np.array(values)), y=ACCURACY)
+    axes = drawn(made)
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert len(ticks) > 1 and min(ticks) > -1e-6 and max(ticks) < 100 + 1e-6
+    assert low < min(values) and max(values) < high
 
 
 def test_a_marked_value_is_on_the_axis_in_both():

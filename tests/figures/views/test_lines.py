@@ -116,7 +116,7 @@ def test_a_path_shows_its_lines_ends_and_barriers():
         assert "own BN statistics" in chart.ring
     held = barrier(lines.x, lines.sdt_loss[0, :, -1], np.array([0.1, 0.3]))
     assert held == pytest.approx(0.1 + 0.2 * 0.5 + 1 - 0.2, abs=0.01)
-    assert found[0].networks[0] == "BN statistics held: barrier of L_SDT 1.00 nat, of L_TET 1.10 nat"
+    assert found[0].networks[0] == "BN held: barrier of L_SDT 1.00 nat, of L_TET 1.10 nat"
     assert found[0].methods == ("held", "interpolated", "recalibrated")
 
 
