@@ -61,6 +61,7 @@ $(VENV)/test.installed: EXTRA = [test]
 $(VENV)/docs.installed: EXTRA = [docs]
 $(VENV)/dev.installed: EXTRA = [dev]
 $(VENV)/%.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV), which takes some minutes"
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.$(EXTRA)'
 	touch $@
 

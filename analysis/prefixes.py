@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import CheckpointError, DataError
-from tetviz.models import ForeignNetwork
+from tetviz.models import only_length
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results.schema import IntArray
@@ -24,22 +24,31 @@ PREFIX_SAMPLES = 8
 
 
 def tested_batches(
-    model: nn.Module, data: Any, tmax: int, batch_size: int, indices: IntArray | None, name: str
+    model: nn.Module,
+    data: Any,
+    tmax: int,
+    batch_size: int,
+    indices: IntArray | None,
+    name: str,
+    every_t: bool = True,
 ) -> tuple[Iterator[Batch], str]:
     """The batches of a data set, and what :func:`check_prefixes` says on the first of them."""
     batches = iter(to_batches(data, batch_size, indices))
     first = next(batches, None)
     if first is None:
         raise DataError("no samples to measure on: the data set is empty")
-    tested = check_prefixes(model, first, tmax, name)
+    tested = check_prefixes(model, first, tmax, name, every_t)
     return chain([first], batches), tested
 
 
-def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") -> str:
+def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "", every_t: bool = True) -> str:
     """Tests on a few samples that the first t steps of a run are a run of t steps, up to T = 6.
 
     One long run can stand for all shorter ones only then. What the model holds is put back. Normalisation by
     statistics of the batch is refused without a run: on a few samples it may leave every spike where it was.
+
+    Args:
+        every_t: whether shorter runs are asked for also of a network that runs for tmax alone.
     """
     refused = f"{name or 'the network'}: one run cannot stand for the shorter ones: "
     by_batch = [part for part, module in model.named_modules() if _normalises_by_batch(module)]
@@ -52,18 +61,17 @@ def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "") ->
     x, labels_B = batch
     sequence = x.dim() == 5
     few = (x[:, :PREFIX_SAMPLES] if sequence else x[:PREFIX_SAMPLES]).to(weight.device, weight.dtype)
-    steps = min(tmax, PREFIX_STEPS, len(x) if sequence else tmax)
+    alone = only_length(model) is not None
+    steps = tmax if alone else min(tmax, PREFIX_STEPS, len(x) if sequence else tmax)
     with generators_kept(weight.device), state_kept(model):
         # Says what is wrong with outputs or labels.
-        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], tmax if _runs_for_one(model) else 1)
+        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], tmax if alone else 1)
         verdict, message = causality(model, few, steps)
-    if verdict == "failure":
+    if verdict != "failure":
+        return f"{verdict}: {message}"
+    if every_t or not alone:
         raise CheckpointError(refused + message)
-    return f"{verdict}: {message}"
-
-
-def _runs_for_one(model: nn.Module) -> bool:
-    return isinstance(model, ForeignNetwork) and model.calling.fixed
+    return f"warning: {message}"
 
 
 def _normalises_by_batch(module: nn.Module) -> bool:

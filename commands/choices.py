@@ -15,20 +15,21 @@ LAYER_NORMS = ("bn", "tdbn")
 
 DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
-    *("events", "nmnist", "cifar10-dvs", "dvs-gesture"),
+    *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture"),
 )
 LOSSES = ("sdt", "tet", "total")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
-AUGMENTATIONS = ("flip", "crop", "roll")
-TAKES = ("step", "time-major", "batch-major", "static")
-GIVES = ("step", "time-major", "batch-major", "mean", "sum")
+AUGMENTATIONS = ("flip", "crop", "roll", "cutout", "autoaugment", "autoaugment-imagenet")
+TAKES = ("step", "time-major", "batch-major", "batch-channel-time", "static")
+GIVES = ("step", "time-major", "batch-major", "batch-channel-time", "mean", "sum")
 STATES = ("modules", "passed")
 RECOVERIES = ("reduction", "prefix")
 LAYOUTS = (
     *("tet-resnet19", "tet-vggsnn", "tet-vggsnn-nopool", "stbp-resnet19"),
     *("sew-resnet", "spiking-resnet", "ms-resnet", "ms-resnet104"),
+    *("sj-sew-resnet", "sj-spiking-resnet", "sj-ms-resnet"),
 )
 
 DIRECTION_NORMS = ("filter", "layer", "weight", "none")
@@ -39,7 +40,7 @@ BN_POLICIES = ("frozen", "recalibrate", "batch")
 
 COSTS = ("45nm-fp32", "45nm-fp16", "45nm-int32", "45nm-int8", "45nm-int8-acc32")
 MEMORIES = ("flat", "sram")
-CONVENTIONS = ("tet", "strict")
+CONVENTIONS = ("tet", "strict", "ssa", "sdsa")
 EXIT_RULES = ("margin", "entropy")
 
 FIGURES = (
@@ -51,3 +52,4 @@ FIGURES = (
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")
+NETWORK_EXPORTS = ("nir",)

@@ -27,20 +27,17 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
     tetviz compare sdt.scale.h5 tet.scale.h5
     """
-    loaded: list[Any] = [tetviz.results.load(file) for file in files]
-    choices = tetviz.figures.Choices(timestep=timestep)
-    if all(isinstance(found, tetviz.results.ScalingCurve) for found in loaded):
-        tetviz.summaries.scaling.differences_from_first(loaded)  # refuses those that do not compare
-        print_results(loaded, as_json, choices, ["differences"])
-        return
-    results: list[tetviz.results.Lines] = []
-    for file, found in zip(files, loaded, strict=True):
-        along_lines = isinstance(found, tetviz.results.Lines) and found.path == "random"
-        if not along_lines and type(found) is not tetviz.results.Surface:
+    choices, results = tetviz.figures.Choices(timestep=timestep), list[Any]()
+    for file in files:
+        found: Any = tetviz.results.load(file)
+        comparison = tetviz.figures.registry.view_of([found]).comparison
+        if comparison is None:
             raise ResultError(
-                f"{file}: holds a result of kind {found.view!r}, expected sharpness, lines or surface, or scaling "
-                "alone; name what `tetviz sharpness`, `tetviz line`, `tetviz landscape` or `tetviz scale` wrote"
+                f"{file}: holds a result of kind {found.view!r}, of which nothing is compared; name what `tetviz "
+                "sharpness`, `tetviz line` and `tetviz landscape`, or what `tetviz scale` wrote"
             )
-        results.append(found if along_lines else tetviz.summaries.axis_lines(found))
-    tetviz.summaries.flatness.differences_from_first(results, timestep)  # refuses those that do not compare
-    print_results(results, as_json, choices)
+        results.append(comparison.of(found))
+    shared = tetviz.figures.registry.view_of(results).comparison
+    assert shared is not None  # as of each
+    shared.check(results, choices)
+    print_results(results, as_json, choices, shared.asked)

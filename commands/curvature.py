@@ -89,7 +89,9 @@ def curvature(
 
     def compute(each: "MovableSession", store: "Store") -> "Curvature":
         if store.path and (store.force or not Path(store.path).exists()):
-            products = directions + trace_probes + 2 * lanczos_steps + PRODUCTS_OF_EIGSH
+            products = (
+                directions + trace_probes + tetviz.landscape.curvature.REPEATS * lanczos_steps + PRODUCTS_OF_EIGSH
+            )
             seconds = tetviz.commands.movable.seconds_of_product(each.evaluator, loss, policy)
             note(
                 f"first the surrogate Hessian: some {products} products with a vector, {seconds:.2f} s each: about "

@@ -15,10 +15,10 @@ from tetviz.commands.session import Session, open_session
 from tetviz.figures import (
     Table,
     compare_surfaces,
+    draw,
     draw_energy,
     draw_named,
     draw_scaling,
-    draw_sharpness,
     draw_surface,
     save_figure,
     save_table,
@@ -64,7 +64,7 @@ def run(folder: Path, seed: int, force: bool) -> None:
         curves[loss] = in_one_go(_scaling)(everything, _job(path, "scale"))
         save_figure(draw_scaling([curves[loss]]), folder / f"{loss}.scale.png")
         counts[loss] = in_one_go(_operations)(everything, _job(path, "energy"))
-    save_figure(draw_sharpness(list(flatness.values())), folder / "sharpness.png")
+    save_figure(draw(list(flatness.values())), folder / "sharpness.png")
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")
     save_figure(draw_energy(list(counts.values())), folder / "figure4b.png")

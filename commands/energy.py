@@ -35,7 +35,7 @@ _pricing_options = combined(
         type=click.Choice(CONVENTIONS),
         default="tet",
         show_default=True,
-        help="What is an addition; tet: spikes behind poolings and sums too.",
+        help="What is an addition; tet: spikes behind poolings and sums too; ssa, sdsa: in products of activations.",
     ),
     click.option(
         "--first-layer",
@@ -68,6 +68,16 @@ _pricing_options = combined(
 @tmax_option("T of training, where networks are priced; events: their frames")
 @_pricing_options
 @click.option("--skip-zero-weights", is_flag=True, help="Weights that are 0 are no synapses.")
+@click.option(
+    "--input-spikes",
+    type=click.Choice(["yes", "no", "auto"]),
+    default="no",
+    show_default=True,
+    help="Whether the data are spikes, so that the first layer adds; auto: if the first batch is 0 and 1 alone.",
+)
+@click.option(
+    "--spiking", multiple=True, metavar="MODULE", help="Gives spikes, though no comparison is seen in it; repeatable."
+)
 @samples_option(0, "One pass gives the whole curve.")
 @data_options
 @run_options
@@ -82,6 +92,8 @@ def energy(
     norm: str,
     memory: str | None,
     skip_zero_weights: bool,
+    input_spikes: str,
+    spiking: tuple[str, ...],
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -111,6 +123,12 @@ def energy(
         "cost": tetviz.summaries.cost_text(prices),
     }
 
+    counting: dict[str, Any] = {
+        "skip_zero_weights": skip_zero_weights,
+        "input_spikes": input_spikes,
+        "spiking": spiking,
+    }
+
     def compute(session: "Session", **how: Any) -> "OperationCounts":
         trained, frames = session.checkpoint.timesteps, session.dataset.spec.frames
         counts = tetviz.analysis.compute_operations(
@@ -118,7 +136,7 @@ def energy(
             session.dataset,
             tmax or (min(trained, frames) if session.dataset.sequence else trained),
             t_train=trained,
-            skip_zero_weights=skip_zero_weights,
+            **counting,
             **how,
         )
         return dataclasses.replace(counts, **named)
@@ -128,7 +146,7 @@ def energy(
         checkpoints,
         output_paths(checkpoints, output, "energy"),
         sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
-        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, skip_zero_weights=skip_zero_weights, **named),
+        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, **counting, **named),
         draw={"energy": tetviz.figures.draw_energy},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "energy"),
@@ -141,5 +159,5 @@ def warnings(session: "Session", counts: "OperationCounts") -> Iterator[str]:
     """What has to be said of counts."""
     yield from at_chance(counts.sdt_loss[-1], session.checkpoint.spec.num_classes)
     yield from counts.warnings
-    for sentence in counts.not_counted:
-        yield f"the numbers are lower bounds, not counted: {sentence}"
+    if counts.not_counted:
+        yield f"the numbers are lower bounds, not counted: {'; '.join(counts.not_counted)}"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import tetviz
 from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
 from tetviz.commands.command import command
 from tetviz.commands.console import note
+from tetviz.commands.graphs import check_options, filled_in, is_graph, open_graph, step_option
 from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
 from tetviz.commands.values import REFERENCE, Parsed, parse_arguments
@@ -26,14 +28,19 @@ _calling_options = combined(
     click.option(
         "--takes",
         type=click.Choice(TAKES),
-        help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, or x_BCHW that it repeats itself.",
+        help="Its input: x_BCHW of one step, x_TBCHW, x_BTCHW, x_BCHWT, or x_BCHW that it repeats itself; "
+        "of vectors and the like with the axes that the data have.",
     ),
     click.option(
         "--gives",
         type=click.Choice(GIVES),
-        help="Its output: that of one step, T x B x K, B x T x K, or B x K over all steps.",
+        help="Its output: that of one step, T x B x K, B x T x K, B x K x T, or B x K over all steps.",
     ),
-    click.option("--item", help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key."),
+    click.option(
+        "--item",
+        help="Which item of a tuple or dictionary: spk (first), mem (last), a position, a key; a.b of one inside.",
+    ),
+    click.option("--integers", is_flag=True, help="Its input are whole numbers, such as tokens for an embedding."),
     click.option(
         "--timesteps-by",
         default="",
@@ -53,7 +60,11 @@ _calling_options = combined(
         help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
     ),
     click.option(
-        "--time-axis", type=click.IntRange(0, 1), default=0, show_default=True, help="Axis that it reduces inside."
+        "--time-axis",
+        type=click.IntRange(-1, 1),
+        default=0,
+        show_default=True,
+        help="Axis that it reduces inside; -1 is the last.",
     ),
 )
 
@@ -83,7 +94,26 @@ _calling_options = combined(
     help="Length of the run, T, that it was trained with.",
 )
 @_calling_options
-@click.option("--key", default="", help="Entry of the file that holds the state_dict, if it is not the whole file.")
+@click.option(
+    "--key",
+    default="",
+    metavar="ENTRY",
+    help="Entry of the file that holds the state_dict, or what stands before the names of its tensors.  "
+    "[default: the usual ones, such as model or state_dict]",
+)
+@click.option(
+    "--allow-missing",
+    multiple=True,
+    metavar="PATTERN",
+    help="With --factory: tensors that the file may lack, such as 'head.*'; the factory's stay. Repeat it for several.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="With --factory: tensors of the file to leave out. Repeat it for several.",
+)
+@step_option
 @data_options
 @click.option(
     "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
@@ -98,20 +128,33 @@ def import_weights(
     arguments: dict[str, Any],
     timesteps: int,
     key: str,
+    allow_missing: tuple[str, ...],
+    ignore: tuple[str, ...],
+    dt: float | None,
     device: str,
     batch_size: int,
     force: bool,
     output: Path,
     **options: Any,
 ) -> None:
-    """Make a checkpoint of WEIGHTS, a state_dict: published, or of a network of your own.
+    """Make a checkpoint of WEIGHTS: a state_dict, published or of a network of your own, or a graph of NIR.
 
-    Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet.
-    Their keys tell the layout, their shapes width and classes; neurons are the published ones. Every key must have
-    its place: an unknown, missing or mis-shaped one is named.
+    Without --factory, WEIGHTS are published ones of TET, STBP-simple, Spiking-ResNet, SEW-ResNet or MS-ResNet, or of
+    their like in SpikingJelly. Their keys tell the layout, their shapes width and classes; neurons are the published
+    ones. Every key must have its place: an unknown, missing or mis-shaped one is named.
+
+    WEIGHTS are of torch.save or safetensors. What Lightning, DataParallel, torch.compile or averages put before and
+    into the names comes off, as the names of the network say; what is left out or filled in is named.
 
     \b
     tetviz import weights.pth --model resnet19 --timesteps 4 --data cifar10 --data-root data -o tet.pt
+
+    A file that ends in .nir is a feed-forward graph of NIR (Affine, Linear, Conv1d, Conv2d, AvgPool2d, SumPool2d,
+    Flatten, Scale, Threshold, IF, LIF, CubaLIF), as snnTorch, SpikingJelly and others write it; it runs as these two
+    run it. Name the step of its training with --dt. It takes pip install 'tetviz[nir]'.
+
+    \b
+    tetviz import graph.nir --timesteps 8 --data digits -o graph.pt
 
     With --factory, the network is what that builds: any torch module, of SpikingJelly, snnTorch, norse or plain.
     With --trust the factory is imported (the current folder comes first) and called. How the network is called is
@@ -129,11 +172,22 @@ def import_weights(
     if output.suffix != ".pt":
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     published = take_published(options, factory=factory is not None)
+    if is_graph(weights):
+        check_options(published, factory=factory is not None, key=key)
+    elif dt is not None:
+        raise click.UsageError(f"--dt: is for graphs of NIR, files that end in .nir; {weights} is none")
     calling = _calling(options)
     tetviz.results.writable_target(output, force)
     where = tetviz.commands.session.pick_device(device)
     if factory is None:
-        _import_published(weights, output, key, timesteps, published, options, batch_size, where)
+        if allow_missing or ignore:
+            raise click.UsageError("--allow-missing, --ignore: only with --factory; published weights have to be whole")
+        size = options["image_size"]
+        if is_graph(weights):
+            opened = open_graph(weights, timesteps, size, dt, published)
+        else:
+            opened = open_published(weights, key, timesteps, size, published)
+        _import_known(weights, opened, output, options, batch_size, where)
         return
     tetviz.training.load_weights(weights, key)
     tetviz.commands.session.announce(factory, options["data"] or "", trust=options["trust"])
@@ -147,9 +201,13 @@ def import_weights(
         calling,
         arguments=arguments,
         key=key,
+        allow_missing=allow_missing,
+        ignore=ignore,
         trust=options["trust"],
         device=where,
     )
+    for line in checkpoint.training.get("adapted", ()):
+        note(line)
     profile = tetviz.training.measure(
         checkpoint.model(trust=True).to(where), tetviz.training.to_batches(data, batch_size), timesteps
     )
@@ -163,23 +221,27 @@ def import_weights(
     note(f"SHA-256 {'; '.join(digests)}")
 
 
-def _import_published(
+def _import_known(
     weights: Path,
+    checkpoint: "Checkpoint",
     output: Path,
-    key: str,
-    timesteps: int,
-    published: dict[str, Any],
     options: dict[str, Any],
     batch_size: int,
     where: "torch.device",
 ) -> None:
-    checkpoint = open_published(weights, key, timesteps, options["image_size"], published)
+    timesteps, size = checkpoint.timesteps, checkpoint.spec.image_size or options["image_size"]
+    if not options["data"] and not checkpoint.spec.image_size:
+        raise click.UsageError(f"{weights}: takes vectors; name the data set that it was trained on with --data")
     if not options["data"]:
         checkpoint.save(output)
         click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
     tetviz.commands.session.announce(options["data"], trust=options["trust"])
-    data = _data({**options, "image_size": checkpoint.spec.image_size}, timesteps)
+    published_loader = checkpoint.training.get("normalise", {})
+    data = _data({**options, "image_size": size}, timesteps, published_loader)
+    if data.spec.name in published_loader and not options["normalise"]:
+        note(f"images are normalised as the layout's code does it, --normalise {data.spec.normalise}")
+    checkpoint = filled_in(checkpoint, data)
     note(f"its input is {tetviz.training.importing.describe_input(data)}")
     tetviz.commands.session.check_fit(weights, checkpoint, data)
     checkpoint = dataclasses.replace(checkpoint, data=data.spec.to_dict())
@@ -195,7 +257,7 @@ def _import_published(
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
-    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis")
+    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis", "integers")
     stated = {name: options.pop(name) for name in names}
     if stated["takes"] is None and stated["gives"] is None:
         return None
@@ -209,10 +271,11 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
         raise click.UsageError(str(error)) from error
 
 
-def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
+def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] | None = None) -> "LabelledDataset":
     if not options["data"]:
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
+    normalise = options["normalise"] or (published or {}).get(options["data"], "")
     spec = tetviz.training.DataSpec(
         options["data"],
         root=str(root.expanduser().resolve()) if root else "",
@@ -220,8 +283,12 @@ def _data(options: dict[str, Any], timesteps: int) -> "LabelledDataset":
         frames=options["frames"] or timesteps,
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
+        axes=options["axes"] or "",
+        duration=options["duration"] or 0.0,
+        units=options["units"] or 0,
     )
-    data = tetviz.training.load_data(spec, split="test", download=options["download"], trust=options["trust"])
+    opening = {"download": options["download"], "trust": options["trust"]}
+    data = tetviz.training.load_data(spec, split="test", normalise=normalise, **opening)
     if not data.sequence:
         data.spec = dataclasses.replace(data.spec, frames=0)
     return data

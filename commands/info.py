@@ -91,7 +91,11 @@ def describe_result(file: Path) -> dict[str, Any]:
 def _checkpoint_lines(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "file", f"{found['file']}, {_WHAT[found['format']]}"
     yield "sha256", found["sha256"]
-    yield from ((f"model {name}", value) for name, value in found["model"].items())
+    for name, value in found["model"].items():
+        if name == "nodes":
+            yield from ((f"model node {node}", _described(settings)) for node, settings in value.items())
+        else:
+            yield f"model {name}", value
     if "called_with" in found:
         yield "model is called with", found["called_with"]
     yield "parameters", f"{found['parameters']:,}"
@@ -102,6 +106,11 @@ def _checkpoint_lines(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if found["measured"]:
         yield f"at epoch {found['epoch']}", ""
         yield from ((f"  {name}", value) for name, value in found["measured"].items() if name != "epoch")
+
+
+def _described(node: dict[str, Any]) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in node.items() if name not in ("kind", "inputs"))
+    return f"{node['kind']} of {' + '.join(node['inputs'])}: {settings}"
 
 
 def _result_lines(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -115,7 +115,7 @@ def isometry(
         measure=tetviz.commands.measure.in_one_go(
             compute, timesteps=timesteps, loss=loss, blocks=blocks, probes=probes, bn=bn
         ),
-        draw={"isometry": lambda results: tetviz.figures.draw_isometry(results, depth)},
+        draw={"isometry": lambda results: tetviz.figures.draw(results, depth=depth)},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "isometry"),
         force=force,

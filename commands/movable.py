@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import click
 import torch
 
+from tetviz import figures
 from tetviz.commands.console import note
 from tetviz.commands.measure import Job, point_by_point, run_measurement
 from tetviz.commands.session import Session, open_session
 from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
-from tetviz.figures import Choices, draw
 from tetviz.landscape import Evaluator, RandomPlanes, Store, find_range, grid_coordinates
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.gradient import random_parameters
@@ -154,7 +154,7 @@ def open_planes(
     opened = []
     for job in jobs:
         session = open_movable(job.path, finished=job.finished, **options)
-        _check_timestep(timestep, session.evaluator, options["bn"])
+        _check_timestep(timestep, session.evaluator)
         opened.append((session, RandomPlanes(session.model, options["seed"], planes, norm, policy, orthogonal)))
     axis = even_grid(grid, span if isinstance(span, tuple) else _common_span(opened, loss, span))
     return [PlanesSession(**vars(session), planes=through, axis=axis) for session, through in opened]
@@ -187,20 +187,19 @@ def measure_on_planes(
         output_paths(checkpoints, output, name),
         sessions=lambda jobs: open_planes(jobs, timestep=timestep, **options),
         measure=point_by_point(compute, points),
-        draw={name: lambda results: draw(results, timestep=timestep)},
-        choices=Choices(timestep=timestep),
+        draw={name: lambda results: figures.draw(results, timestep=timestep)},
+        choices=figures.Choices(timestep=timestep),
         force=force,
         as_json=as_json,
     )
 
 
-def _check_timestep(timestep: int | None, evaluator: Evaluator, bn: str) -> None:
+def _check_timestep(timestep: int | None, evaluator: Evaluator) -> None:
     if timestep and timestep > evaluator.timesteps:
         raise click.UsageError(f"--t {timestep}: the runs are shorter, T = {evaluator.timesteps}")
-    if timestep and bn == "batch" and timestep < evaluator.timesteps:
-        raise click.UsageError(
-            f"--t {timestep}: with --bn batch only the longest run, T = {evaluator.timesteps}, has a value"
-        )
+    if timestep and evaluator.only_longest and timestep < evaluator.timesteps:
+        why = "the network runs for that alone" if evaluator.bn != "batch" else "with --bn batch"
+        raise click.UsageError(f"--t {timestep}: only T = {evaluator.timesteps} has a value, {why}")
 
 
 def even_grid(points: int, span: tuple[float, float]) -> FloatArray:

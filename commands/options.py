@@ -8,7 +8,19 @@ import click
 
 from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
 from tetviz.commands.console import WAIT
-from tetviz.commands.values import COST, DATA, SEED, Name, Parsed, parse_policy, parse_sensor, parse_span
+from tetviz.commands.values import (
+    COST,
+    DATA,
+    POSITIVE,
+    SEED,
+    Name,
+    Parsed,
+    parse_axes,
+    parse_normalise,
+    parse_policy,
+    parse_sensor,
+    parse_span,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -152,6 +164,22 @@ data_options = combined(
     click.option("--frames", type=click.IntRange(1), help="Events: frames a recording is cut into.  [default: T]"),
     click.option("--framing", type=click.Choice(["time", "count"]), help="Events: by equal time or equal counts."),
     click.option("--sensor", metavar="HEIGHTxWIDTH", type=Parsed("sensor", parse_sensor), help="Events: sensor size."),
+    click.option("--duration", type=POSITIVE, help="Spike trains: seconds that frames cover.  [default: the longest]"),
+    click.option(
+        "--units", type=click.IntRange(1), help="Spike trains: input units that the recorded ones are added up to."
+    ),
+    click.option(
+        "--axes",
+        type=Parsed("AXES", parse_axes),
+        help="Data of your own: the axes of a sample, a letter each, T for time, such as TF, TCL or CHWT.  "
+        "[default: F, TF, CHW or TCHW]",
+    ),
+    click.option(
+        "--normalise",
+        type=Parsed("MEAN:STD|none", parse_normalise),
+        help="Images: (x - MEAN) / STD of x in [0, 1], by channel with commas between.  "
+        "[default: the checkpoint's, or the data set's own]",
+    ),
 )
 
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -23,6 +23,8 @@ def require_one_network(paths: tuple[Path, ...]) -> None:
     Surrogates and the gradient of the reset may differ, they do not show in outputs.
     """
     specs = [Checkpoint.load(path).spec.to_dict() for path in paths]
+    for spec in specs:
+        spec |= {f"node {name}": node for name, node in spec.pop("nodes", {}).items()}
     for spec in (each for each in specs if "surrogate" in each):
         smooth = spec["surrogate"] == "sigmoid"
         spec |= {"surrogate": smooth, "gamma": spec["gamma"] if smooth else 0, "detach_reset": False}

@@ -16,7 +16,7 @@ from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
     from tetviz.figures import Choices
-    from tetviz.results import Result, Surface
+    from tetviz.results import Result
 
 # Options that are a figure's name.
 _FLAGS = {"--scatter": "fig7", "--exits": "exits", "--per-class": "classes", "--all-t": "timesteps"}
@@ -218,13 +218,9 @@ def _check_groups(name: str | None, groups: Sequence[tuple[str, str]]) -> None:
         raise click.UsageError("--group: two groups have the same name")
 
 
-def _one_surface(results: "Sequence[Result]") -> "Surface":
+def _one_surface(results: "Sequence[Result]") -> Any:
     found: Any = results[0]
-    if (
-        len(results) == 1
-        and isinstance(found, tetviz.results.Surface)
-        and not isinstance(found, tetviz.results.Trajectory)
-    ):
+    if len(results) == 1 and tetviz.figures.registry.view_of(results).animated:
         return found
     what = f"{len(results)} results" if len(results) > 1 else f"one of kind {found.kind}"
     raise ResultError(f".gif: draws one surface, got {what}")

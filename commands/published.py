@@ -75,11 +75,9 @@ def open_published(
         raise click.UsageError(str(error)) from error
     for line in describe_published(published):
         note(line)
-    origin = {
-        "imported": weights.name,
-        "weights_sha256": tetviz.training.file_sha256(weights),
-        "layout": published.layout,
-    }
+    origin = tetviz.training.importing.imported_from(weights, published.notes) | {"layout": published.layout}
+    if normalise := dict(tetviz.training.LAYOUTS[published.layout].normalise):
+        origin["normalise"] = normalise
     return tetviz.training.Checkpoint(published.spec, published.state, timesteps, training=origin)
 
 
@@ -99,6 +97,7 @@ def describe_published(published: "Published") -> list[str]:
         f"{spec.neuron}: leak {spec.leak:g}, V_th {spec.threshold:g}, {reset}, surrogate {spec.surrogate} of width "
         f"{spec.gamma:g}, norm {spec.norm}: {origin}",
     ]
+    lines += published.notes
     if "connect" in layout.options:
         lines.append(f"connect={spec.options['connect']} is not in the weights; another is --model-option connect=AND")
     return lines

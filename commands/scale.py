@@ -73,7 +73,8 @@ def scale(
     wanted = {"scale": True, "exit": bool(rules), "classes": per_class}
 
     def compute(session: "Session", **how: Any) -> "ScalingCurve":
-        longest = tmax or (session.dataset.spec.frames if session.dataset.sequence else 64)
+        frames = session.dataset.spec.frames if session.dataset.sequence else 64
+        longest = tmax or tetviz.models.only_length(session.model) or frames
         return tetviz.analysis.compute_scaling(
             session.model, session.dataset, longest, keep_outputs=keep_outputs, **how
         )

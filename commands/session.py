@@ -99,12 +99,16 @@ def open_session(
     precision: str | None = None,
     seed: int | None = None,
     calibration: int = 0,
+    normalise: str | None = None,
+    axes: str | None = None,
     **events: Any,
 ) -> Session:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
 
     Args:
         samples: how many samples, 0 for all.
+        normalise: what is done to images; None for what the checkpoint records.
+        axes: those of a sample of someone else's data; None for what the checkpoint records of the same data.
         **events: frames, framing and sensor, None where the command line does not say.
     """
     where = pick_device(device)
@@ -113,31 +117,42 @@ def open_session(
         raise CheckpointError(f"{path}: records no data set; name one with --data and --data-root")
     recorded = DataSpec(**checkpoint.data) if checkpoint.data else None
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
+    spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
+    spec = dataclasses.replace(spec, axes=axes or spec.axes)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)
     model = checkpoint.model(trust=trust).to(where)
     opening: dict[str, Any] = {"frames": spec.frames or checkpoint.timesteps, "download": download, "trust": trust}
+    if normalise:
+        opening["normalise"] = normalise
     dataset = load_data(spec, split=split, **opening)
-    if not dataset.sequence:
-        dataset.spec = dataclasses.replace(dataset.spec, frames=0)
-        if given:
-            names = ", ".join(f"--{name}" for name in given)
-            raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
+    if given and not dataset.sequence:
+        names = ", ".join(f"--{name}" for name in given)
+        raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
     check_fit(path, checkpoint, dataset)
     if recorded and spec.name != recorded.name:
         note(f"{path} was made with {recorded.name}, measured on {spec.name}")
+        if dataset.normalisation and recorded.normalise and not (spec.normalise or normalise):
+            spec = dataclasses.replace(spec, normalise=recorded.normalise)
+            dataset = load_data(spec, split=split, **opening)
+            note(f"images are normalised as for {recorded.name}, --normalise {recorded.normalise}")
+    if not dataset.sequence:
+        dataset.spec = dataclasses.replace(dataset.spec, frames=0)
     if isinstance(model, ForeignNetwork):
         hold_to_contract(model, str(path), dataset)
     if precision:
         model.to(getattr(torch, precision))
     indices = select_balanced(dataset.labels, samples)
+    data_settings = dataset.spec.to_dict()
+    if not (spec.normalise or normalise):  # as older files say it, so that a surface which they began goes on
+        data_settings.pop("normalise", None)
     provenance = dataclasses.replace(
         provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
         dataset=dataset.spec.name,
-        data_settings=dataset.spec.to_dict(),
+        data_settings=data_settings,
         split=split,
         sample_order="balanced over classes, in data-set order" if samples else "data-set order",
         batch_size=str(batch_size),
@@ -148,6 +163,12 @@ def open_session(
     train = load_data(spec, split="train", **opening)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(session, calibration=train, calibration_indices=chosen)
+
+
+def _published(checkpoint: Checkpoint, name: str) -> str:
+    # How the code that published weights are from normalises a data set; "" where it is not recorded.
+    layouts = checkpoint.training.get("normalise")
+    return str(layouts.get(name, "")) if isinstance(layouts, Mapping) and not checkpoint.data else ""
 
 
 def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:
@@ -166,7 +187,7 @@ def provenance_of(path: Path, checkpoint: Checkpoint) -> Provenance:
 def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     """What decides the shapes of a network's weights, and with them the noise that a seed gives."""
     spec = checkpoint.spec.to_dict()
-    names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options")
+    names = ("name", "factory", "arguments", "num_classes", "in_channels", "image_size", "width", "options", "nodes")
     return {name: spec[name] for name in names if name in spec}
 
 

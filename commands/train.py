@@ -125,7 +125,7 @@ optimizer_options = combined(
         "--augment",
         multiple=True,
         type=Name(AUGMENTATIONS),
-        help="Repeat for several; flip and crop suit images, flip and roll events.",
+        help="Repeat for several, in their order; flip and roll suit events, all others images.",
     ),
     click.option("--val-fraction", type=FiniteRange(0, 0.5), default=0.1, show_default=True, help="Held out."),
     click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights, batches and what is held out."),
@@ -256,7 +256,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         raise click.UsageError("--stage says T and epochs: leave out --timesteps and --epochs")
     if not options["data"]:
         raise click.UsageError("name the data set with --data")
-    given = [f"--{name}" for name in ("frames", "framing", "sensor") if options[name]]
+    given = [f"--{name}" for name in ("frames", "framing", "sensor", "duration", "units") if options[name]]
     stages = stages or (tetviz.training.Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
     spec = tetviz.training.DataSpec(
@@ -268,9 +268,12 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         split_seed=options.pop("split_seed"),
         sensor=options.pop("sensor") or (),
     )
+    normalise = options.pop("normalise") or ""
+    added = {name: options.pop(name) for name in ("axes", "duration", "units")}
+    spec = dataclasses.replace(spec, **{name: value for name, value in added.items() if value})
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
     tetviz.commands.session.announce(spec.name, trust=opening["trust"])
-    train_set = tetviz.training.load_data(spec, split="train", **opening)
+    train_set = tetviz.training.load_data(spec, split="train", normalise=normalise, **opening)
     test_set = tetviz.training.load_data(train_set.spec, split="test", **opening)
     if not train_set.sequence:
         train_set.spec = dataclasses.replace(train_set.spec, frames=0)

@@ -174,6 +174,17 @@ def parse_sensor(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def parse_axes(text: str) -> str:
+    """Checks names of axes."""
+    tetviz.training.axes.check_axes(text)
+    return text
+
+
+def parse_normalise(text: str) -> str:
+    """Reads ``MEAN:STD`` or ``none``."""
+    return str(tetviz.training.data.normalise.Normalisation.parse(text))
+
+
 def parse_reference(text: str) -> str:
     """Checks what names a function; nothing is imported."""
     tetviz.models.split_reference(text)

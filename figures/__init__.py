@@ -3,18 +3,13 @@
 from tetviz.figures.output import save_with_caption
 from tetviz.figures.plots.animation import animate_timesteps, animation_caption
 from tetviz.figures.plots.classes import draw_classes
-from tetviz.figures.plots.curvature import draw_curvature
 from tetviz.figures.plots.energy import draw_accuracy_per_energy, draw_energy
 from tetviz.figures.plots.exits import draw_exits
 from tetviz.figures.plots.history import draw_history
-from tetviz.figures.plots.interpolation import draw_interpolation
-from tetviz.figures.plots.isometry import draw_isometry
-from tetviz.figures.plots.lines import draw_lines
 from tetviz.figures.plots.multiples import draw_planes, draw_timesteps
 from tetviz.figures.plots.relief import compare_reliefs
 from tetviz.figures.plots.scaling import draw_accuracy, draw_scaling
 from tetviz.figures.plots.scatter import draw_scatter
-from tetviz.figures.plots.sharpness import draw_sharpness
 from tetviz.figures.plots.style import paper_style, save_figure
 from tetviz.figures.plots.surface import compare_surfaces, draw_surface
 from tetviz.figures.plots.sweep import draw_sweep
@@ -37,18 +32,13 @@ __all__ = [
     "draw_accuracy",
     "draw_accuracy_per_energy",
     "draw_classes",
-    "draw_curvature",
     "draw_energy",
     "draw_exits",
     "draw_history",
-    "draw_interpolation",
-    "draw_isometry",
-    "draw_lines",
     "draw_named",
     "draw_planes",
     "draw_scaling",
     "draw_scatter",
-    "draw_sharpness",
     "draw_surface",
     "draw_sweep",
     "draw_timesteps",

@@ -118,8 +118,10 @@ def _neuron_words(provenance: Provenance) -> str:
         return ""
     if known.get("surrogate") == "sigmoid":
         return f"smooth neurons, k = {1 / known['gamma']:g}"
-    neuron, leak = str(known.get("neuron", "")).upper(), known.get("leak", float("nan"))
-    return f"{neuron} neurons, leak {leak:g}, {known.get('surrogate', '')} surrogate"
+    surrogate = f"{known.get('surrogate', '')} surrogate"
+    if "neuron" not in known:  # each layer of a graph has neurons of its own
+        return surrogate
+    return f"{str(known['neuron']).upper()} neurons, leak {known.get('leak', float('nan')):g}, {surrogate}"
 
 
 def _sentence(text: str) -> str:

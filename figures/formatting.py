@@ -1,4 +1,4 @@
-"""Numbers as texts, and what lists of texts have in common; a dash is where there is no number."""
+"""Numbers and axes as texts, and what lists of texts have in common; a dash is where there is no number."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 from tetviz.summaries import wilson
 
 NO_NUMBER = "-"
+_COORDINATES = {"unit": "L2 distance", "none": "", "": ""}
 _ENERGIES = ((1e12, "J"), (1e9, "mJ"), (1e6, "\N{MICRO SIGN}J"), (1e3, "nJ"), (1.0, "pJ"))
 
 
@@ -70,3 +71,9 @@ def energy_unit(pj: float) -> tuple[float, str]:
         pj: the energy in pJ.
     """
     return next((each for each in _ENERGIES if pj >= each[0]), _ENERGIES[-1])
+
+
+def axis_label(name: str, norm: str) -> str:
+    """A coordinate along directions with its unit, such as ``"x (filter norms)"``."""
+    unit = _COORDINATES.get(norm, f"{norm} norms")
+    return f"{name} ({unit})" if unit else name

@@ -9,13 +9,13 @@ import numpy as np
 
 from tetviz.errors import ResultError, unknown
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.curves import GAP, Curves
 from tetviz.figures.plots.curves import draw_charts, labels_and_title
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.table import Table
 from tetviz.figures.view import Choices, FigureOf, TableOf, View
 from tetviz.results import Result
-from tetviz.results.schema import array_fields
-from tetviz.summaries.names import network_name, network_names
+from tetviz.summaries.names import network_name
 
 LARGEST = 1e100  # of a number that is drawn: its square is one too
 
@@ -39,6 +39,7 @@ OPTIONS = {
     "loss": "--loss",
     "timestep": "--t",
     "plane": "--plane",
+    "depth": "--depth",
     "groups": "--group",
     "pricing": "--cost, --convention, --first-layer and --pool",
 }
@@ -75,6 +76,7 @@ def draw(
     timestep: int | None = None,
     plane: int | None = None,
     pricing: Mapping[str, Any] | None = None,
+    depth: str | None = None,
 ) -> Picture:
     """The picture that fits some results, of one kind.
 
@@ -84,6 +86,8 @@ def draw(
         timestep: number of timesteps; None takes the training T.
         plane: of a surface, position along the plane axis; None takes the first.
         pricing: of operation counts, as in :func:`tetviz.figures.draw_energy`.
+        depth: of isometries, ``"absolute"`` for the number of a block, ``"relative"`` for its share of all; None takes
+            the latter where networks have different numbers of blocks.
 
     Returns:
         The picture.
@@ -93,8 +97,8 @@ def draw(
     """
     view = view_of(results)
     require_drawable(results)
-    choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {})
-    _require_heeded(f"the figure of {view.takes}", view.heeds, choices)
+    choices = Choices(loss=loss, timestep=timestep, plane=plane, pricing=pricing or {}, depth=depth)
+    _require_heeded(f"a figure of {view.takes}", view.heeds, choices)
     if view.most is not None and len(results) > view.most:
         most = "one" if view.most == 1 else view.most
         raise ResultError(f"{len(results)} results of kind {results[0].view}: such a figure takes {most}")
@@ -178,7 +182,7 @@ def require_drawable(results: Sequence[Result]) -> None:
         ResultError: there is one.
     """
     for result in results:
-        for name in array_fields(type(result)):
+        for name in result.held():
             values = np.abs(np.asarray(getattr(result, name), np.float64))
             largest = values.max(initial=0, where=np.isfinite(values))
             if largest > LARGEST:
@@ -201,25 +205,37 @@ def _picture(of: View[Any] | FigureOf, drawer: str, results: Sequence[Result], c
 
 
 def _picture_of_curves(view: View[Any], results: Sequence[Result], choices: Choices) -> Picture:
+    view.together(results)
     charts = [chart for chart in view.curves(results, choices) if not chart.fold]
-    contexts = [view.context(result) for result in results]
-    picture = draw_charts(charts, *labels_and_title(network_names(results), contexts))
-    meanings = {
+    contexts = view.shown_contexts(results, choices)
+    labels, title = list(charts[0].networks), f"{network_name(results[0].provenance)}; {contexts[0]}"
+    if view.most != 1:  # else the colours tell no networks apart
+        labels, title = labels_and_title(labels, contexts)
+    picture = draw_charts(charts, labels, title)
+    about = view.caption(results, choices) if view.caption else ("; ".join(chart.title for chart in charts),)
+    picture.caption = compose_caption(about[0], results, contexts, *about[1:], *_meanings(charts))
+    return picture
+
+
+def _meanings(charts: Sequence[Curves]) -> list[str]:
+    # What the marks of charts mean.
+    kinds = {
         "Rings": "ring",
         "Bands": "band",
         "Thin lines": "thin",
+        "Lines with markers": "strong",
+        "Dotted lines": "predicted",
         "Dashed vertical lines": "dashed",
         "Dotted vertical lines": "dotted",
     }
-    notes = {
-        f"{what}: {getattr(chart, name)}" for what, name in meanings.items() for chart in charts if getattr(chart, name)
+    told = {
+        f"{what}: {getattr(chart, name)}" for what, name in kinds.items() for chart in charts if getattr(chart, name)
     }
-    picture.caption = compose_caption("; ".join(chart.title for chart in charts), results, contexts, *sorted(notes))
-    return picture
+    return [*sorted(told), *({f"Hatched: {GAP}"} if any(chart.gaps for chart in charts) else ())]
 
 
 def _require_heeded(name: str, heeds: Sequence[str], choices: Choices) -> None:
     ignored = [given for given in choices.given() if given not in heeds]
     if ignored:
-        heeded = " and ".join(heeds) or "nothing to choose"
-        raise ResultError(f"{name} takes no {' and no '.join(ignored)}; it takes {heeded}")
+        heeded = f"; it takes {' and '.join(heeds)}" if heeds else ": there is nothing to choose"
+        raise ResultError(f"{name} takes no {' and no '.join(ignored)}{heeded}")

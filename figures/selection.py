@@ -1,23 +1,25 @@
 """What to draw of a result: the number of timesteps, the losses, the values along lines."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from tetviz.errors import ResultError
-from tetviz.results import Curvature, Lines, Result, Surface, Trajectory, default_timestep
-from tetviz.results.schema import FloatArray
+from tetviz.results import Lines, Result, Surface, Trajectory, default_timestep
+from tetviz.results.schema import FloatArray, IntArray
+from tetviz.summaries.flatness import known_values
 from tetviz.summaries.names import LOSSES, network_name, network_names
 
 
-def chosen_timestep(result: Surface | Lines | Curvature, timestep: int | None) -> int:
+def chosen_timestep(result: Any, timestep: int | None) -> int:
     """The number of timesteps to draw.
 
     Args:
+        result: with a timestep axis and a T of training.
         timestep: the one asked for; None takes the training T, or the last where that was not measured.
     """
-    axis = result.timestep
+    axis: IntArray = result.timestep
     if timestep is None:
         return default_timestep(result)
     if timestep not in axis:
@@ -58,8 +60,7 @@ def known_loss(loss: str) -> str:
 
 def line_values(lines: Lines, name: str, timestep: int) -> FloatArray:
     """Values along lines, NaN at every point that is not done or not finite."""
-    values = cast(FloatArray, getattr(lines, name))[:, :, lines.timestep == timestep][..., 0]
-    values = np.where((lines.done == 1) & np.isfinite(values), values, np.nan)
+    values = known_values(lines, name, timestep)
     if np.isnan(values).all():
         named = network_name(lines.provenance)
         raise ResultError(f"the {lines.kind} of {named} has no finite value to draw; finish its measurement first")

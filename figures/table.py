@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tetviz.errors import OutputError, printable
+from tetviz.errors import printable
 from tetviz.figures.formatting import NO_NUMBER, told
 from tetviz.figures.latex import latex_table
-from tetviz.results import writable_target, write_whole
+from tetviz.results import known_suffix, writable_target, write_whole
 from tetviz.results.export import csv_text
 
 TABLE_SUFFIXES = (".tex", ".csv", ".md")
@@ -187,12 +187,7 @@ def save_table(table: Table, path: str | Path) -> Path:
         OutputError: the suffix is another one, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        raise OutputError(
-            f"{path}: a table is written as {', '.join(TABLE_SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another "
-            "name"
-        )
+    suffix = known_suffix(path, "a table", TABLE_SUFFIXES)
     if suffix == ".csv":
         text = csv_text(table.frame)
     elif suffix == ".md":

@@ -21,6 +21,7 @@ class Choices:
         loss: ``"sdt"`` or ``"tet"``.
         timestep: number of timesteps.
         plane: position along the plane axis.
+        depth: ``"absolute"`` for the number of a block, ``"relative"`` for its share of all.
         groups: of :func:`tetviz.figures.draw_scatter`.
         pricing: of :func:`tetviz.figures.draw_energy`.
     """
@@ -28,12 +29,13 @@ class Choices:
     loss: str | None = None
     timestep: int | None = None
     plane: int | None = None
+    depth: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     pricing: Pricing = field(default_factory=dict)
 
     def given(self) -> list[str]:
         """Which of them were made."""
-        plain = [name for name in ("loss", "timestep", "plane") if getattr(self, name) is not None]
+        plain = [name for name in ("loss", "timestep", "plane", "depth") if getattr(self, name) is not None]
         return plain + [name for name in ("groups", "pricing") if getattr(self, name)]
 
 
@@ -118,6 +120,11 @@ def no_doubts(result: Any) -> Sequence[str]:
     return ()
 
 
+def itself(result: Any) -> Any:
+    """The result."""
+    return result
+
+
 def any_results(results: Sequence[Any]) -> None:
     """All results of the kind compare."""
 
@@ -126,6 +133,21 @@ def require_same_data(results: Sequence[Any]) -> None:
     """Results on one split of one data set compare."""
     if len({(each.provenance.dataset, each.provenance.split) for each in results}) > 1:
         raise ResultError("accuracies on different data do not compare")
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[R]):
+    """How results of several networks are compared.
+
+    Attributes:
+        check: raises a ``ResultError`` for those that do not compare.
+        of: what of a result is compared; itself by default.
+        asked: options that ask for the tables of it.
+    """
+
+    check: Callable[[Sequence[R], Choices], object]
+    of: Callable[[Any], R] = itself
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,12 +168,16 @@ class View(Generic[R]):
         heeds: the choices that the picture heeds.
         most: number of results that the picture, and a section of a page, takes at most; None for any.
         words: sentences about results that compare: differences, warnings, what may not be concluded.
-        curves: charts to point at; a page has them instead of the picture.
+        curves: charts to point at; a page has them, and the picture is made of them where there is no other.
+        curves_context: what the curves of a result rest on, where that is more than its context: T, what is missing.
+        caption: what a picture of the curves shows, and notes to it; by default the titles of the charts.
         page: ``module:function`` of the block that a page has instead of both; it takes results.
         record: the numbers of results as plain values, for ``--json``.
         doubts: what has to be said against the numbers of a result, such as losses that are not finite.
         examined: whether what measures it examines the network first, as ``tetviz doctor`` does.
         together: raises a ``ResultError`` for results that do not compare.
+        comparison: how ``tetviz compare`` compares results, those of other kinds perhaps; None where it does not.
+        animated: whether ``tetviz plot`` draws one of its results as a .gif.
     """
 
     title: str
@@ -168,7 +194,16 @@ class View(Generic[R]):
     most: int | None = None
     words: Callable[[Sequence[R], Choices], Words] = no_words
     curves: Callable[[Sequence[R], Choices], Sequence[Curves]] = no_curves
+    curves_context: Callable[[R, Choices], str] | None = None
+    caption: Callable[[Sequence[R], Choices], Sequence[str]] | None = None
     page: str = ""
     doubts: Callable[[R], Sequence[str]] = no_doubts
     examined: bool = False
     together: Callable[[Sequence[R]], None] = any_results
+    comparison: Comparison[Any] | None = None
+    animated: bool = False
+
+    def shown_contexts(self, results: Sequence[R], choices: Choices) -> list[str]:
+        """What the curves of results rest on."""
+        of = self.curves_context
+        return [of(result, choices) if of else self.context(result) for result in results]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RADII = (0.01, 0.03, 0.1, 0.3)
 BASES = 2
+REPEATS = 4  # random starts of the density
 NO_CURVATURE = "the surrogate Hessian is zero along every direction that was tried"
 NOT_FINITE = "the double backward pass through the surrogates is not finite: there is no surrogate Hessian"
 
@@ -103,6 +104,8 @@ def compute_curvature(
         trace_estimate=np.full(trace_probes, np.nan),
         bin=np.arange(bins, dtype=np.float64),
         density=np.full(bins, np.nan),
+        repeat=np.arange(REPEATS),
+        repeat_density=np.full((REPEATS, bins), np.nan),
         direction=np.arange(directions),
         direction_seed=words[:, 0],
         slope=np.full(directions, np.nan),
@@ -193,7 +196,8 @@ def _surrogate(
         return fields | zero | {"eigenvalue_residual": np.zeros(ranks), "note": NO_CURVATURE}
     try:
         values, residuals = top_eigenvalues(hessian, ranks, seed)
-        places, density = spectral_density(hessian, min(lanczos_steps, hessian.shape[0]), len(wanted.bin), seed)
+        steps = min(lanczos_steps, hessian.shape[0])
+        places, densities = spectral_density(hessian, steps, len(wanted.bin), REPEATS, seed)
     except ArpackError as error:
         return fields | {"note": f"the eigenvalues of the surrogate Hessian were not found: {error}"}
     return fields | {
@@ -201,7 +205,8 @@ def _surrogate(
         "eigenvalue_residual": residuals,
         "trace_estimate": trace_estimates(hessian, trace_probes, seed),
         "bin": places,
-        "density": density,
+        "density": densities.mean(0),
+        "repeat_density": densities,
     }
 
 

@@ -1,7 +1,6 @@
 """A network that is measured at other weights than its own: a copy, so that the network itself is never touched."""
 
 import copy
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 from tetviz.errors import CheckpointError, DataError
 from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, use_batch_statistics
 from tetviz.landscape.directions import displaced
-from tetviz.results import MEASURED
+from tetviz.models import only_length
 from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
 from tetviz.training.batches import Batch
-from tetviz.training.profile import a_parameter, uses_batch_statistics
+from tetviz.training.profile import a_parameter, of_the_longest, uses_batch_statistics
 
 
 class Evaluator:
@@ -106,6 +105,11 @@ class Evaluator:
         return min(self.t_train, self.timesteps)
 
     @property
+    def only_longest(self) -> bool:
+        """Whether the first steps of a run are no shorter run: with statistics of the batch, and of one T alone."""
+        return uses_batch_statistics(self.model) or only_length(self.model) is not None
+
+    @property
     def dtype(self) -> str:
         """The precision that it runs in."""
         return str(a_parameter(self.model).dtype).removeprefix("torch.")
@@ -120,7 +124,8 @@ class Evaluator:
             The profile.
         """
         _load(self._plain, self.origin, self.buffers, state)
-        return measure(self._plain, self.batches, self.timesteps)
+        profile = measure(self._plain, self.batches, self.timesteps)
+        return of_the_longest(profile) if only_length(self._plain) else profile
 
     def measure(
         self,
@@ -141,12 +146,8 @@ class Evaluator:
         """
         self.place(weights, statistics, calibrated)
         profile = measure(self.model, self.batches, self.timesteps)
-        if not uses_batch_statistics(self.model):
-            return profile
-        # A shorter run would have other statistics.
-        shorter = np.arange(1, self.timesteps + 1) < self.timesteps
-        only_last: dict[str, Any] = {name: np.where(shorter, np.nan, getattr(profile, name)) for name in MEASURED}
-        return dataclasses.replace(profile, **only_last)
+        # A shorter run would have other statistics, or there is none.
+        return of_the_longest(profile) if self.only_longest else profile
 
     def measure_along(self, *terms: tuple[float, Mapping[str, Tensor]]) -> TemporalProfile:
         """Measures at the checkpoint's weights moved along directions, w + a d + b e + ...

@@ -22,7 +22,6 @@ from tetviz.training.profile import exact_kernels
 _TOLERANCE = 1e-3
 _ROUGH = 1e-2  # of the ends of the spectrum, which get a margin
 DENSE_ROWS = 256  # up to which a matrix is decomposed whole
-_REPEATS = 2
 _MARGIN = 0.1
 
 
@@ -90,10 +89,15 @@ def trace_estimates(hessian: SurrogateHessian, probes: int, seed: int = 0) -> Fl
     return np.array([float(z @ (hessian @ z)) for z in signs])
 
 
-def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
+def spectral_density(
+    hessian: SurrogateHessian, steps: int, bins: int, repeats: int, seed: int = 0
+) -> tuple[FloatArray, FloatArray]:
     """The density of eigenvalues, by stochastic Lanczos quadrature (Papyan 2020, algorithm 2), by curvlinops.
 
     Of a matrix of up to 256 rows all eigenvalues are taken, with the same Gaussian bumps.
+
+    Returns:
+        The places, and the density there from each of the random starts, repeat x bin.
     """
     if hessian.shape[0] <= DENSE_ROWS:
         values, _ = _eigenpairs(hessian, hessian.shape[0], "LA", seed)
@@ -103,14 +107,17 @@ def spectral_density(hessian: SurrogateHessian, steps: int, bins: int, seed: int
         iteration = torch.from_numpy(values).double(), even
         span = (low, high) if high > low else (low - abs(low) - 1, high + abs(high) + 1)
         places, density = lanczos_approximate_spectrum_from_iter(iteration, span, bins, 3.0, _MARGIN)
+        densities = density.expand(repeats, -1)
     else:
         # Given, because curvlinops would look for them from a start that no seed reaches.
         low, high = (float(_eigenpairs(hessian, 1, end, seed, _ROUGH)[0][0]) for end in ("SA", "LA"))
         with seeded(seed):
-            places, density = lanczos_approximate_spectrum(
-                hessian, steps, num_points=bins, num_repeats=_REPEATS, boundaries=(low, high), margin=_MARGIN
-            )
-    return places.double().cpu().numpy(), density.double().cpu().numpy()
+            runs = [
+                lanczos_approximate_spectrum(hessian, steps, num_points=bins, boundaries=(low, high), margin=_MARGIN)
+                for _ in range(repeats)
+            ]
+        places, densities = runs[0][0], torch.stack([density for _, density in runs])
+    return places.double().cpu().numpy(), densities.double().cpu().numpy()
 
 
 def _eigenpairs(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,7 +22,7 @@ _R = TypeVar("_R", bound=Result)
 # What is stored of a checkpoint itself, beside the points around it.
 AT_CHECKPOINTS = ("sdt_loss", "tet_loss", "accuracy")
 # Coordinates and attributes that a measurement finds, and so does not ask for.
-_FOUND_OUT = ("bin", "gradient_norm", "note")
+_FOUND_OUT = ("bin", "repeat", "gradient_norm", "note")
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,25 @@ def check_same(path: str | Path, wanted: Result) -> None:
     differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
     origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
     differ += [n for n in origin if getattr(then, n) != getattr(now, n)]
+    other = _listed(differ) or "network, data or batch size"
+    measured = f", measured by `{then.command}`" if then.command else ""
     raise ResultError(
-        f"{path}: holds another {wanted.kind}, with another {', '.join(differ) or 'network, data or batch size'}; "
+        f"{path}: holds another {wanted.kind}, with another {other}{measured}; "
         "choose another name with -o, or replace it with --force"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    plain = {
+        "sample": "choice of samples",
+        "timestep": "number of timesteps",
+        "t_train": "T of training",
+        "x": "grid or range",
+        "y": "grid or range",
+        "checkpoint_sha256": "checkpoint",
+        "dataset": "data set",
+    }
+    return ", ".join(dict.fromkeys(plain.get(name, name.replace("_", " ")) for name in names))
 
 
 def coarse_to_fine(*sizes: int) -> Iterator[Point]:

@@ -7,14 +7,16 @@ from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.foreign.check import adapt, check_contract
 from tetviz.models.foreign.convention import Calling, ForeignSpec, split_reference
 from tetviz.models.foreign.detect import propose
-from tetviz.models.foreign.network import ForeignNetwork
+from tetviz.models.foreign.network import ForeignNetwork, only_length
+from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import SpikingNetwork
-from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, streaming
+from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, CubaLIF, streaming
 from tetviz.models.norm import ConvNorm, TdBN, fold
 from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
 from tetviz.models.spec import MODELS, ModelSpec, build
 from tetviz.models.surrogate import SURROGATES
+from tetviz.models.tracing import trace_graph
 
 __all__ = [
     "IF",
@@ -29,8 +31,11 @@ __all__ = [
     "CIFARResNet",
     "Calling",
     "ConvNorm",
+    "CubaLIF",
     "ForeignNetwork",
     "ForeignSpec",
+    "GraphNetwork",
+    "GraphSpec",
     "ImageNetResNet",
     "ModelSpec",
     "ResNet19",
@@ -40,7 +45,9 @@ __all__ = [
     "build",
     "check_contract",
     "fold",
+    "only_length",
     "propose",
     "split_reference",
     "streaming",
+    "trace_graph",
 ]

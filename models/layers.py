@@ -48,6 +48,9 @@ def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
             module.training = training
 
 
+SAMPLE_AXES = 3  # C x H x W
+
+
 def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
     """Applies a linear layer to one timestep after the other.
 
@@ -55,6 +58,11 @@ def step_by_step(module: nn.Module, x_TB: Tensor) -> Tensor:
     of step t the same bits however long the run is.
     """
     return torch.stack([module(x_B) for x_B in x_TB])
+
+
+def filled(x: Tensor, axes: int) -> Tensor:
+    """Gives samples of so many axes those of C x H x W that they lack, of length 1, at the end."""
+    return x.reshape(*x.shape, *[1] * (SAMPLE_AXES - axes))
 
 
 def time_major(x: Tensor, timesteps: int | None) -> Tensor:

@@ -40,7 +40,8 @@ class LIF(nn.Module):
 
     The comparison is strict. The gradient flows through the reset as well unless ``detach_reset``. The potential is
     kept in float32 at least, also under autocast. Every call starts from rest, except inside :func:`streaming`.
-    A neuron with another rule is a subclass with other :meth:`steps`.
+    A neuron with another rule is a subclass with other :meth:`steps`. leak, threshold and gamma are a number for the
+    whole layer, or a tensor with one for every neuron, shaped like the input behind T x B, which becomes a buffer.
 
     Args:
         leak: share of the potential that is left after one step (tau in the paper).
@@ -51,12 +52,16 @@ class LIF(nn.Module):
         reset: ``hard`` or ``soft``.
     """
 
+    _leak: float | Tensor
+    threshold: float | Tensor
+    gamma: float | Tensor
+
     def __init__(
         self,
-        leak: float = 0.5,
-        threshold: float = 1.0,
+        leak: float | Tensor = 0.5,
+        threshold: float | Tensor = 1.0,
         surrogate: str = "triangle",
-        gamma: float = 1.0,
+        gamma: float | Tensor = 1.0,
         detach_reset: bool = False,
         reset: str = "hard",
     ) -> None:
@@ -65,18 +70,31 @@ class LIF(nn.Module):
             raise ValueError(unknown("surrogate", surrogate, SURROGATES))
         if reset not in RESETS:
             raise ValueError(unknown("reset", reset, RESETS))
-        if not gamma > 0:
+        if not isinstance(gamma, Tensor) and not gamma > 0:
             raise ValueError(f"the surrogate's width gamma must be positive, got {gamma}")
-        self._leak, self.threshold = leak, threshold
-        self.surrogate, self.gamma = surrogate, gamma
-        self.reset, self.detach_reset = reset, detach_reset
+        self._set_constants(_leak=leak, threshold=threshold, gamma=gamma)
+        self.surrogate, self.reset, self.detach_reset = surrogate, reset, detach_reset
         self.carry = False
         self.membrane: Tensor | None = None
+
+    def _set_constants(self, **constants: float | Tensor) -> None:
+        for name, value in constants.items():
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
 
     @property
     def leak(self) -> float | Tensor:
         """Share of the potential that is left after one step."""
         return self._leak
+
+    def rest(self, current_TB: Tensor) -> Tensor:
+        """The state that a run starts from, in float32 at least."""
+        if len(current_TB) == 0:
+            raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
+        dtype = torch.promote_types(current_TB.dtype, torch.float32)
+        return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
 
     def after_reset(self, u: Tensor, s: Tensor) -> Tensor:
         """The potential v that neurons are left with, of u before the reset and their spikes s."""
@@ -109,10 +127,10 @@ class LIF(nn.Module):
 
         Args:
             current_TB: synaptic input, typed like v.
-            v: potential that the step before left.
+            v: state that the step before left, the potential.
 
         Yields:
-            Of every step u(t), s(t) and v(t).
+            Of every step u(t), s(t) and the state v(t).
         """
         spike, leak = SURROGATES[self.surrogate], self.leak
         for current in current_TB:
@@ -134,7 +152,7 @@ class LIF(nn.Module):
         Raises:
             ValueError: no timesteps.
         """
-        rest = _rest(current_TB)
+        rest = self.rest(current_TB)
         seen = [
             (u, surrogate_slope(u, self.surrogate, self.threshold, self.gamma), s)
             for u, s, _ in self.steps(current_TB.to(rest.dtype), rest)
@@ -160,11 +178,11 @@ class LIF(nn.Module):
             if self.reset == "hard":
                 u.addcmul_(u, s, value=-1)
             else:
-                u.sub_(s, alpha=self.threshold)
+                u.sub_(s.to(u.dtype) * self.threshold)
         return spikes_TB, u
 
     def _membrane_before(self, current_TB: Tensor) -> Tensor:
-        rest = _rest(current_TB)
+        rest = self.rest(current_TB)
         if self.membrane is None:
             return rest
         kept, new = (tuple(self.membrane.shape), self.membrane.dtype), (tuple(rest.shape), rest.dtype)
@@ -181,9 +199,9 @@ class LIF(nn.Module):
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
-        surrogate = f"surrogate={self.surrogate}, gamma={self.gamma}"
+        surrogate = f"surrogate={self.surrogate}, gamma={_shown(self.gamma)}"
         reset = f"reset={self.reset}" + (", detach_reset" if self.detach_reset else "")
-        return f"leak={self._leak}, threshold={self.threshold}, {surrogate}, {reset}"
+        return f"leak={_shown(self._leak)}, threshold={_shown(self.threshold)}, {surrogate}, {reset}"
 
 
 class IF(LIF):
@@ -247,11 +265,50 @@ class PLIF(LIF):
         return f"learned {super().extra_repr()}"
 
 
-def _rest(current_TB: Tensor) -> Tensor:
-    if len(current_TB) == 0:
-        raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
-    dtype = torch.promote_types(current_TB.dtype, torch.float32)
-    return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
+class CubaLIF(LIF):
+    """Current-based leaky integrate-and-fire neurons: the synaptic current leaks as well.
+
+    For every step t, from u(0) = i(0) = 0, with the spikes and the reset of :class:`LIF`::
+
+        i(t) = synaptic_leak * i(t-1) + current(t)
+        u(t) = leak * v(t-1) + i(t)
+
+    The state of a step is the pair of v and i.
+
+    Args:
+        synaptic_leak: share of the synaptic current that is left after one step.
+        leak: share of the potential that is left after one step.
+        **constants: the others of :class:`LIF`.
+    """
+
+    synaptic_leak: float | Tensor
+
+    def __init__(self, synaptic_leak: float | Tensor, leak: float | Tensor, **constants: Any) -> None:
+        super().__init__(leak, **constants)
+        self._set_constants(synaptic_leak=synaptic_leak)
+
+    def rest(self, current_TB: Tensor) -> Tensor:
+        """No potential and no current."""
+        return super().rest(current_TB).expand(2, *current_TB.shape[1:])
+
+    def steps(self, current_TB: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """The rule of the neurons, step by step."""
+        spike, leak = SURROGATES[self.surrogate], self.leak
+        potential, current = v.unbind()
+        for x in current_TB:
+            current = self.synaptic_leak * current + x
+            u = leak * potential + current
+            s = spike(u, self.threshold, self.gamma)
+            potential = self.after_reset(u, s)
+            yield u, s, torch.stack([potential, current])
+
+    def extra_repr(self) -> str:
+        """The constants, for print(model)."""
+        return f"synaptic_leak={_shown(self.synaptic_leak)}, {super().extra_repr()}"
+
+
+def _shown(constant: float | Tensor) -> str:
+    return "by neuron" if isinstance(constant, Tensor) else str(constant)
 
 
 NEURONS: dict[str, type[LIF]] = {"lif": LIF, "if": IF, "plif": PLIF}

@@ -9,6 +9,7 @@ from typing import Any
 
 from tetviz.errors import unknown
 from tetviz.models.convnets import SNN5, VGGSNN
+from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import Parts, SpikingNetwork
 from tetviz.models.neuron import LIF, NEURONS
 from tetviz.models.residual import CIFARResNet, ImageNetResNet
@@ -85,7 +86,7 @@ class ModelSpec:
         return {**asdict(self), "options": dict(self.options)}
 
 
-def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
+def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
     """Builds a network with fresh weights.
 
     Args:
@@ -102,7 +103,11 @@ def build(spec: ModelSpec | str, **settings: Any) -> SpikingNetwork:
         known = {key: settings.pop(key) for key in list(settings) if key in ModelSpec.__dataclass_fields__}
         spec = ModelSpec(spec, **{"options": settings, **known})
     elif settings:
-        raise ValueError("a ModelSpec is complete: change it with dataclasses.replace, not with further settings")
+        raise ValueError(
+            f"a {type(spec).__name__} is complete: change it with dataclasses.replace, not with further settings"
+        )
+    if isinstance(spec, GraphSpec):
+        return GraphNetwork(spec)
     if spec.name not in MODELS:
         raise ValueError(unknown("model", spec.name, MODELS))
     if spec.norm not in LAYER_NORMS:

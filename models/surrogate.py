@@ -13,26 +13,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Kernel = Callable[[Tensor, float], Tensor]
-SpikeFunction = Callable[[Tensor, float, float], Tensor]
+Constant = float | Tensor  # of a layer, or one for every neuron
+Kernel = Callable[[Tensor, Constant], Tensor]
+SpikeFunction = Callable[[Tensor, Constant, Constant], Tensor]
 
 
-def triangle_kernel(x: Tensor, gamma: float) -> Tensor:
+def triangle_kernel(x: Tensor, gamma: Constant) -> Tensor:
     """max(0, gamma - |x|) / gamma^2 (Deng et al. 2022, eq. 5)."""
     return (gamma - x.abs()).clamp(min=0) / gamma**2
 
 
-def rectangle_kernel(x: Tensor, gamma: float) -> Tensor:
+def rectangle_kernel(x: Tensor, gamma: Constant) -> Tensor:
     """1 / gamma where |x| < gamma / 2, else 0 (Wu et al. 2018, eq. 24 with a = gamma)."""
     return (x.abs() < gamma / 2).to(x.dtype) / gamma
 
 
-def exponential_kernel(x: Tensor, gamma: float) -> Tensor:
+def exponential_kernel(x: Tensor, gamma: Constant) -> Tensor:
     """exp(-|x| / gamma) / (2 gamma), the exponential of Shrestha and Orchard 2018 at unit area."""
     return torch.exp(-x.abs() / gamma) / (2 * gamma)
 
 
-def arctan_kernel(x: Tensor, gamma: float) -> Tensor:
+def arctan_kernel(x: Tensor, gamma: Constant) -> Tensor:
     """1 / (gamma (1 + (pi x / gamma)^2)) (Fang et al. 2021, eq. 12 with alpha = 2 / gamma)."""
     return 1 / (gamma * (1 + (math.pi * x / gamma) ** 2))
 
@@ -41,7 +42,7 @@ class _Spike(torch.autograd.Function):
     """1 where u > threshold, else 0, with a kernel in place of its derivative."""
 
     @staticmethod
-    def forward(u: Tensor, threshold: float, gamma: float, kernel: Kernel) -> Tensor:
+    def forward(u: Tensor, threshold: Constant, gamma: Constant, kernel: Kernel) -> Tensor:
         return (u > threshold).to(u.dtype)
 
     @staticmethod
@@ -56,13 +57,13 @@ class _Spike(torch.autograd.Function):
 
 
 def _hard(kernel: Kernel) -> SpikeFunction:
-    def spike(u: Tensor, threshold: float, gamma: float) -> Tensor:
+    def spike(u: Tensor, threshold: Constant, gamma: Constant) -> Tensor:
         return _Spike.apply(u, threshold, gamma, kernel)  # type: ignore[no-untyped-call, no-any-return]
 
     return spike
 
 
-def smooth_spike(u: Tensor, threshold: float, gamma: float) -> Tensor:
+def smooth_spike(u: Tensor, threshold: Constant, gamma: Constant) -> Tensor:
     """sigmoid(k (u - threshold)) with k = 1 / gamma, forward and backward (Deng et al. 2022, section 5.1)."""
     return torch.sigmoid((u - threshold) / gamma)
 
@@ -76,7 +77,7 @@ SURROGATES: dict[str, SpikeFunction] = {
 }
 
 
-def surrogate_slope(u: Tensor, surrogate: str, threshold: float, gamma: float) -> Tensor:
+def surrogate_slope(u: Tensor, surrogate: str, threshold: Constant, gamma: Constant) -> Tensor:
     """The derivative that a backward pass takes for that of a spike."""
     with torch.enable_grad():
         u = u.detach().requires_grad_()

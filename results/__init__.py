@@ -1,7 +1,7 @@
 """What tetviz measured: result types and the HDF5 files that hold them. Needs no torch."""
 
 from tetviz.results.export import EXPORTS, choose_cut, export_result
-from tetviz.results.files import writable_target, write_whole
+from tetviz.results.files import known_suffix, writable_target, write_whole
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
 from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
@@ -42,6 +42,7 @@ __all__ = [
     "default_timestep",
     "export_result",
     "holding",
+    "known_suffix",
     "load",
     "load_any",
     "looks_like_result",

@@ -260,11 +260,30 @@ def _places(arrays: Mapping[str, Any], packed: bytes) -> Iterator[tuple[str, Pla
         at += size
 
 
-def _foreign_description(path: Path, size: int, wanted: frozenset[str]) -> tuple[Any, bytes]:
+def check_foreign(path: str | Path) -> None:
+    """Checks that all of an HDF5 file of another layout can be read, in a process of its own, which reads all of it.
+
+    Raises:
+        OSError: there is no such file, or it is no regular one.
+        ValueError: it cannot be read, leads out of itself, or takes too long or too much memory.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+    found, _ = _ask(Path(path), size, None)
+    if "error" in found:
+        raise ValueError(found["error"])
+
+
+def _ask(path: Path, size: int, wanted: frozenset[str] | None) -> tuple[Any, bytes]:
     seconds = SECONDS + SECONDS_PER_MIB * size / hdf5_reader.MIB
     most = MOST_UNPACKED + UNPACKED_PER_BYTE * size
-    request = {"path": str(path.absolute()), "wanted": sorted(wanted), "most": most, "seconds": math.ceil(seconds)}
-    found, packed = READER.ask(request, seconds)
+    names = None if wanted is None else sorted(wanted)
+    request = {"path": str(path.absolute()), "wanted": names, "most": most, "seconds": math.ceil(seconds)}
+    return READER.ask(request, seconds)
+
+
+def _foreign_description(path: Path, size: int, wanted: frozenset[str]) -> tuple[Any, bytes]:
+    found, packed = _ask(path, size, wanted)
     if "error" in found:
         raise ResultError(f"{path}: cannot be read as HDF5, cut short or damaged ({found['error']}); measure again")
     return found, packed

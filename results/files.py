@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,23 @@ from tetviz.errors import OutputError
 
 LONGEST_NAME = 255  # bytes, where a file system does not say
 BESIDE = 10  # bytes that the names of files beside an output are longer by, such as that of .epochs.h5
+
+
+def known_suffix(path: Path, what: str, known: Sequence[str]) -> str:
+    """The suffix of an output, in small letters.
+
+    Args:
+        what: what is written, with its article.
+        known: the suffixes that it may have.
+
+    Raises:
+        OutputError: it has another one.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        found = suffix or "no suffix"
+        raise OutputError(f"{path}: {what} is written as {', '.join(known)}, got {found!r}; choose another name")
+    return suffix
 
 
 def writable_target(path: str | Path, force: bool) -> Path:

@@ -128,7 +128,7 @@ def open_result(path: str | Path) -> Iterator[Result]:
 
 
 def _write(file: h5py.File, result: Result) -> None:
-    fields = array_fields(type(result))
+    fields = result.held()
     file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, kind=result.kind, Conventions="CF-1.11")
     for name in attribute_fields(type(result)):
         file.attrs[name] = stored(getattr(result, name))
@@ -194,7 +194,8 @@ def _kind(contents: Contents) -> type[Result]:
 
 
 def _arrays(contents: Contents, kind: type[Result]) -> list[str]:
-    names = list(array_fields(kind))
+    there = {*contents.places, *contents.texts, *contents.others}
+    names = [name for name, schema in array_fields(kind).items() if not schema["optional"] or name in there]
     missing = [name for name in names if name not in contents.places]
     missing += [name for name in attribute_fields(kind) if name not in contents.attributes]
     missing += [] if contents.provenance is not None else ["provenance"]

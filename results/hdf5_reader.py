@@ -98,19 +98,59 @@ def _blocks(file: h5py.File, arrays: dict[str, Any], wanted: set[str], most: int
             yield np.ascontiguousarray(data[...]).data
 
 
-def answer(path: str, wanted: set[str], most: int) -> list[Any]:
+def read_all(file: h5py.File, most: int) -> None:
+    """Reads all that a file holds, piece by piece, so that whoever reads it after that comes to an end.
+
+    Args:
+        file: of any layout, without links to other files.
+        most: bytes that a data set may take.
+    """
+    waiting: list[Any] = [file]
+    met = {_address(file)}
+    while waiting:
+        node = waiting.pop()
+        _attributes(node)
+        if isinstance(node, h5py.Group):
+            inside = [each for each in _members(node) if _address(each) not in met]
+            met.update(map(_address, inside))
+            waiting += inside
+        elif isinstance(node, h5py.Dataset):
+            if node.shape is not None and (not _is_inside(node) or node.nbytes > most):
+                raise ValueError(f"its {node.name} of shape {node.shape} is kept elsewhere or larger than the file")
+            node[()]
+
+
+def _members(group: h5py.Group) -> list[Any]:
+    if len(group) > MOST_MEMBERS:
+        raise ValueError(f"its {group.name} has {len(group)} members")
+    links = {name: group.get(name, getlink=True) for name in group}
+    leading_out = [name for name, link in links.items() if isinstance(link, h5py.ExternalLink)]
+    if leading_out:
+        raise ValueError(f"its {leading_out[0]} leads to another file")
+    return [group[name] for name, link in links.items() if isinstance(link, h5py.HardLink)]
+
+
+def _address(node: Any) -> int:
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
+def answer(path: str, wanted: set[str] | None, most: int) -> list[Any]:
     """A description as a line of JSON, and behind it the arrays that are not stored in one piece.
 
     Args:
         path: the file.
-        wanted: names of arrays.
+        wanted: names of arrays; None reads all there is and says nothing of it.
         most: bytes that these may take.
     """
     blocks: list[Any] = []
     try:
         with h5py.File(path, "r", locking=False) as file:
-            found = describe(file)
-            blocks += _blocks(file, found["arrays"], wanted, most)
+            if wanted is None:
+                read_all(file, most)
+                found: dict[str, Any] = {"arrays": {}}
+            else:
+                found = describe(file)
+                blocks += _blocks(file, found["arrays"], wanted, most)
     except DAMAGED as error:
         found, blocks = {"error": next(iter(str(error).splitlines()), "") or type(error).__name__}, []
     return [json.dumps(found).encode() + b"\n", *blocks]
@@ -118,8 +158,9 @@ def answer(path: str, wanted: set[str], most: int) -> list[Any]:
 
 def _answer_within(request: dict[str, Any], out: BinaryIO) -> int:
     # In a process of its own, so that what one file does to libhdf5 does nothing to the next; how it ended.
+    wanted = None if request["wanted"] is None else set(request["wanted"])
     if not hasattr(os, "fork"):
-        out.writelines(answer(request["path"], set(request["wanted"]), request["most"]))
+        out.writelines(answer(request["path"], wanted, request["most"]))
         return 0
     pid = os.fork()
     if pid:
@@ -127,7 +168,7 @@ def _answer_within(request: dict[str, Any], out: BinaryIO) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (request["seconds"], request["seconds"]))
     allow_memory(_PARSED + 2 * request["most"])
-    out.writelines(answer(request["path"], set(request["wanted"]), request["most"]))
+    out.writelines(answer(request["path"], wanted, request["most"]))
     out.flush()
     os._exit(0)  # what libhdf5 has not given back is no concern of anybody
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tetviz.results import fields
 from tetviz.results.plain import MOST_TIMESTEPS
-from tetviz.results.schema import FloatArray, IntArray, Result, array
+from tetviz.results.schema import FloatArray, IntArray, Result, array, array_fields
 
 _nat = partial(array, ("epoch",), "nat")
 _share = partial(array, ("epoch",), "1")
@@ -65,6 +65,21 @@ class TrainingHistory(Result):
         frame = super().to_frame()
         frame.insert(0, "loss", self.trained_on())
         return frame
+
+    @property
+    def of_training(self) -> bool:
+        """Always."""
+        return True
+
+    def begins(self, other: Result) -> bool:
+        """Whether another one has the epochs of this one, and perhaps more, of the same training."""
+        if not isinstance(other, TrainingHistory) or self.provenance.training != other.provenance.training:
+            return False
+        epochs = len(self.epoch)
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name)[:epochs], equal_nan=True)
+            for name in array_fields(TrainingHistory)
+        )
 
     def trained_on(self) -> list[str]:
         """The loss that each epoch was trained on.

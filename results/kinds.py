@@ -93,6 +93,11 @@ class Trajectory(Surface):
     names: tuple[str, ...] = ()
     path: str = attribute("training", among=("training", "checkpoints"))
 
+    @property
+    def of_training(self) -> bool:
+        """Whether the checkpoints are those of one training."""
+        return self.path == "training"
+
 
 @dataclass(frozen=True, eq=False)
 class Lines(Result):
@@ -217,6 +222,12 @@ class Curvature(Result):
     shifted_done: IntArray = fields.done(("direction", "base", "radius", "side"))
     center_sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     center_tet_loss: FloatArray = fields.tet_loss(("timestep",))
+    repeat: IntArray | None = fields.index(
+        ("repeat",), long_name="index of the random start of a density", least=0, rising=True, optional=True
+    )
+    repeat_density: FloatArray | None = array(
+        ("repeat", "bin"), "nat-1", "density from each random start alone; density is their mean", optional=True
+    )
     loss: str = fields.asked_loss("sdt")
     policy: str = ""
     parameters: int = 0

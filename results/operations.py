@@ -17,15 +17,17 @@ _of_layers = partial(attribute, (), along="layer")
 class OperationCounts(Result):
     """Exact operation counts of a run, for every layer and step, summed over the samples.
 
-    A layer is a module that computes, in order of first execution. A pair is an input element and an output that
-    a weight joins; padding makes none. A count at t is of step t alone, so the cumulated counts up to t are those
-    of a run of t steps. What is counted as what depends on a convention only in :mod:`tetviz.summaries.energy`:
-    ``mac`` holds all non-zero pairs of inputs that are no spikes, ``unit_ac`` what ``unit_mac`` of them are as
-    additions.
+    A layer is a module that computes, in order of first execution, or the products of two activations in one. A pair
+    is an input element and an output that a weight joins, padding making none, or two elements that are multiplied. A
+    count at t is of step t alone, so the cumulated counts up to t are those of a run of t steps. What is counted as
+    what depends on a convention only in :mod:`tetviz.summaries.energy`: ``mac`` holds all non-zero pairs of inputs that
+    are no spikes, ``unit_ac`` what ``unit_mac`` of them are as additions.
 
     ``names``, ``modules`` and ``inputs`` have an entry for each layer: its name in the network, its type,
     and what enters it: ``binary`` (0 or 1), ``scaled`` (0 or a constant), ``ternary`` (-1, 0, 1), ``graded`` (sums of
-    spikes), ``pooled`` (means of spikes), ``data``, ``analog``, or nothing where no weights are applied.
+    spikes), ``pooled`` (means of spikes), ``data``, ``analog``, or nothing where no weights are applied. Of products of
+    two activations the type is ``matmul``, ``mul`` (element by element) or ``mul, summed`` (a sum follows), and both
+    kinds are named, such as ``binary x analog``; ``ac`` holds them where one is spikes, else ``mac``.
     ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds.
     """
 
@@ -66,6 +68,10 @@ class OperationCounts(Result):
     step_accuracy: FloatArray = fields.step_accuracy(("timestep",))
     sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     tet_loss: FloatArray = fields.tet_loss(("timestep",))
+    active_inputs: IntArray | None = _count(
+        long_name="input elements that are not 0; of a product those of its spikes", optional=True
+    )
+    input_elements: IntArray | None = _count(long_name="input elements that active_inputs are of", optional=True)
     names: tuple[str, ...] = _of_layers()
     modules: tuple[str, ...] = _of_layers()
     inputs: tuple[str, ...] = _of_layers()

@@ -34,6 +34,7 @@ def array(
     least: float = -math.inf,
     most: float = math.inf,
     rising: bool = False,
+    optional: bool = False,
 ) -> Any:
     """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
 
@@ -41,9 +42,11 @@ def array(
         least: the smallest value that it may hold; NaN is none.
         most: the largest.
         rising: whether its values are finite and rise strictly, as those of an axis do.
+        optional: whether older files lack it; it is None then.
     """
-    limits = {"least": least, "most": most, "rising": rising}
-    return field(metadata={"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, **limits})
+    metadata = {"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "optional": optional}
+    metadata |= {"least": least, "most": most, "rising": rising}
+    return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
 
 def attribute(
@@ -155,11 +158,11 @@ class Result:
 
     def __post_init__(self) -> None:
         """Checks that every array has the shape that its dimensions say, and every value the type and its limits."""
-        title = type(self).__name__
-        for name, schema in array_fields(type(self)).items():
+        fields, title = self.held(), type(self).__name__
+        for name, schema in fields.items():
             object.__setattr__(self, name, _checked_array(f"{title}.{name}", getattr(self, name), schema))
         sizes = self.sizes()
-        for name, schema in array_fields(type(self)).items():
+        for name, schema in fields.items():
             shape, expected_shape = getattr(self, name).shape, tuple(sizes[dim] for dim in schema["dims"])
             if shape != expected_shape:
                 raise ValueError(f"{title}.{name}: expected {expected_shape} over {schema['dims']}, got {shape}")
@@ -172,18 +175,32 @@ class Result:
                 if along and len(value) != sizes[along]:
                     raise ValueError(f"{title}.{each.name}: expected {sizes[along]} entries, got {len(value)}")
 
+    def held(self) -> dict[str, dict[str, Any]]:
+        """The schema of the arrays that it has: all but those that an older file lacks."""
+        fields = array_fields(type(self))
+        return {name: schema for name, schema in fields.items() if getattr(self, name) is not None}
+
     def sizes(self) -> dict[str, int]:
         """Length of every dimension, read off the coordinates.
 
         Returns:
             Dimension name to length.
         """
-        return {n: len(getattr(self, n)) for n, s in array_fields(type(self)).items() if s["dims"] == (n,)}
+        return {name: len(getattr(self, name)) for name, schema in self.held().items() if schema["dims"] == (name,)}
 
     @property
     def view(self) -> str:
         """The name of what shows it: its kind, unless results of the kind are shown in several ways."""
         return self.kind
+
+    @property
+    def of_training(self) -> bool:
+        """Whether it is about a whole training, not about one checkpoint of it."""
+        return False
+
+    def begins(self, other: "Result") -> bool:
+        """Whether another result holds all of this one, and perhaps more."""
+        return False
 
     def progress(self) -> tuple[int, int]:
         """How much of it is measured.
@@ -216,7 +233,7 @@ class Result:
             A frame indexed by the coordinates of that variable, with a column for every variable that varies
             along some of them.
         """
-        fields = array_fields(type(self))
+        fields = self.held()
         dims = max((schema["dims"] for schema in fields.values()), key=len)
         shape = tuple(self.sizes()[dim] for dim in dims)
         index = pd.MultiIndex.from_product([getattr(self, dim) for dim in dims], names=dims)

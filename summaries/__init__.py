@@ -13,7 +13,7 @@ from tetviz.summaries.costs import (
     load_cost,
     with_memory,
 )
-from tetviz.summaries.curvature import finite_curvature, slope_agreement
+from tetviz.summaries.curvature import finite_curvature, outlying_eigenvalues, slope_agreement
 from tetviz.summaries.energy import EnergyReport, estimate_energy
 from tetviz.summaries.energy_tables import (
     baselines,
@@ -25,7 +25,7 @@ from tetviz.summaries.energy_tables import (
 )
 from tetviz.summaries.exits import ExitCurve, exit_curve, exit_timesteps
 from tetviz.summaries.flatness import Difference, axis_lines, compare_sharpness, plane_values, sharpness_table
-from tetviz.summaries.intervals import Interval, bootstrap_mean
+from tetviz.summaries.intervals import Interval, mean_interval
 from tetviz.summaries.paths import barrier, barriers, mean_along
 from tetviz.summaries.scaling import AccuracyDifference, class_accuracy, compare_scaling, step_accuracy_table, wilson
 from tetviz.summaries.training import densities, phase_energy, run_energy, schedule_cost, training_table
@@ -47,7 +47,6 @@ __all__ = [
     "barrier",
     "barriers",
     "baselines",
-    "bootstrap_mean",
     "break_even",
     "class_accuracy",
     "compare_scaling",
@@ -65,6 +64,8 @@ __all__ = [
     "layer_table",
     "load_cost",
     "mean_along",
+    "mean_interval",
+    "outlying_eigenvalues",
     "phase_energy",
     "plane_values",
     "run_energy",

@@ -27,6 +27,7 @@ CHOICES = {
     "pool": ("fold", "mac"),
     "graded": ("repeat", "mac"),
     "norm": ("fold", "charge"),
+    "products": ("ssa", "sdsa", "strict"),
 }
 
 
@@ -43,6 +44,10 @@ class Convention:
         graded: ``repeat``: a sum of n spikes is n accumulates; ``mac``: it is a MAC.
         norm: ``fold``: batch norm is merged into the weights before it, and only its bias is added; ``charge``: it
             multiplies and adds.
+        products: of two activations. ``ssa``: a pair is an accumulate where one of both is spikes, of whatever height,
+            else a MAC, as Spikformer counts Q K^T V. ``sdsa``: the same, but spikes that are multiplied element by
+            element, with no sum behind, are a mask, which computes nothing, as in the spike-driven transformer.
+            ``strict``: by values, a pair is an accumulate where one of both is 0, 1 or -1, else a MAC.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Convention:
     pool: str
     graded: str
     norm: str
+    products: str = "ssa"
 
     def __post_init__(self) -> None:
         """Checks the choices."""
@@ -61,14 +67,17 @@ class Convention:
     def label(self) -> str:
         """Such as ``tet, once``: the preset and its first layer, then what differs from the preset."""
         preset = CONVENTIONS.get(self.name, self)
-        other = [n for n in ("pool", "graded", "norm") if getattr(self, n) != getattr(preset, n)]
+        other = [n for n in ("pool", "graded", "norm", "products") if getattr(self, n) != getattr(preset, n)]
         return ", ".join([self.name, self.first_layer, *(f"{n} {getattr(self, n)}" for n in other)])
 
 
 CONVENTIONS = {
     # TET section 5.1: "the first layer has multiplication, the other layers only additions"; batch norm folded (eq. 6).
     "tet": Convention("tet", first_layer="per-step", pool="fold", graded="repeat", norm="fold"),
-    "strict": Convention("strict", first_layer="per-step", pool="mac", graded="mac", norm="fold"),
+    "strict": Convention("strict", first_layer="per-step", pool="mac", graded="mac", norm="fold", products="strict"),
+    # Zhou et al. 2023 and Yao et al. 2023 differ from it, and from each other, in products of activations alone.
+    "ssa": Convention("ssa", first_layer="per-step", pool="fold", graded="repeat", norm="fold", products="ssa"),
+    "sdsa": Convention("sdsa", first_layer="per-step", pool="fold", graded="repeat", norm="fold", products="sdsa"),
 }
 
 
@@ -79,15 +88,17 @@ def convention(
     pool: str | None = None,
     graded: str | None = None,
     norm: str | None = None,
+    products: str | None = None,
 ) -> Convention:
     """A preset, with some choices changed.
 
     Args:
-        name: ``tet`` or ``strict``.
+        name: ``tet``, ``strict``, ``ssa`` or ``sdsa``.
         first_layer: ``per-step`` or ``once``; None for that of the preset, as below.
         pool: ``fold`` or ``mac``.
         graded: ``repeat`` or ``mac``.
         norm: ``fold`` or ``charge``.
+        products: ``ssa``, ``sdsa`` or ``strict``.
 
     Returns:
         The convention.
@@ -97,7 +108,7 @@ def convention(
     """
     if name not in CONVENTIONS:
         raise ValueError(unknown("convention", name, CONVENTIONS))
-    choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm}
+    choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm, "products": products}
     return _changed(CONVENTIONS[name], choices)
 
 
@@ -120,8 +131,8 @@ class Operations:
 
 def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
     """Counts under a convention."""
-    notes = [f"incomplete: {sentence}" for sentence in counts.not_counted]
-    mac, ac = _spikes_of(counts, chosen, notes)
+    notes = incomplete(counts)
+    mac, ac = _products_of(counts, chosen, *_spikes_of(counts, chosen, notes))
     once = _once(counts, chosen, notes)
     return Operations(
         mac=_first_step(mac, once),
@@ -129,6 +140,17 @@ def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
         side={name: _first_step(column, once) for name, column in _side(counts, chosen, notes).items()},
         notes=tuple(notes),
     )
+
+
+def incomplete(counts: OperationCounts) -> list[str]:
+    """What is missing, as one sentence, or nothing; totals are lower bounds then, and stand in no ratio."""
+    return [f"incomplete: {'; '.join(counts.not_counted)}"] if counts.not_counted else []
+
+
+def factors(counts: OperationCounts) -> dict[int, tuple[str, str]]:
+    """The kinds of both factors, of the layers that are products of two activations."""
+    kinds = {layer: entry.split(" x ") for layer, entry in enumerate(counts.inputs)}
+    return {layer: (found[0], found[1]) for layer, found in kinds.items() if len(found) == 2}
 
 
 def _changed(preset: Convention, choices: dict[str, str | None]) -> Convention:
@@ -153,6 +175,16 @@ def _spikes_of(counts: OperationCounts, chosen: Convention, notes: list[str]) ->
             )
     columns = rows[:, None].astype(np.int64)
     return counts.mac - columns * counts.unit_mac, counts.ac + columns * counts.unit_ac
+
+
+def _products_of(counts: OperationCounts, chosen: Convention, mac: IntArray, ac: IntArray) -> tuple[IntArray, IntArray]:
+    mac, ac = mac.copy(), ac.copy()
+    for layer, kinds in factors(counts).items():
+        if chosen.products == "strict" and not {"binary", "ternary"} & set(kinds):
+            mac[layer], ac[layer] = mac[layer] + ac[layer], 0
+        elif chosen.products == "sdsa" and counts.modules[layer] == "mul":
+            ac[layer] = 0
+    return mac, ac
 
 
 def _once(counts: OperationCounts, chosen: Convention, notes: list[str]) -> IntArray:
@@ -188,6 +220,7 @@ def _side(counts: OperationCounts, chosen: Convention, notes: list[str]) -> dict
         side["bias_add"] = np.where(norms[:, None], 0, counts.bias_add)  # it is in the multiply-add
         return side
     for layer in np.flatnonzero(norms & (counts.foldable == 0)):
-        notes.append(f"{counts.names[layer]}: stands behind no weights to fold it into, so it is charged")
+        name, kind = counts.names[layer], counts.modules[layer]
+        notes.append(f"{name} ({kind}): cannot be folded into weights before it, so it is charged")
     side["norm_mac"] = np.where((norms & (counts.foldable == 1))[:, None], 0, counts.norm_mac)
     return side

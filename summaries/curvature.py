@@ -1,10 +1,12 @@
 """What finite steps say of the curvature of the measured loss, and of the surrogate gradient."""
 
 import numpy as np
+from scipy import stats
+from scipy.integrate import trapezoid
 
 from tetviz.results import Curvature, default_timestep
 from tetviz.results.schema import FloatArray
-from tetviz.summaries.intervals import tail
+from tetviz.summaries.intervals import Interval, mean_interval, student
 
 FEWEST = 8
 RESAMPLES = 2000
@@ -27,6 +29,24 @@ def finite_curvature(curvature: Curvature, timestep: int) -> FloatArray:
     return np.asarray((values.sum(2) - 2 * centre) / (curvature.radius * curvature.weight_norm) ** 2)
 
 
+def outlying_eigenvalues(curvature: Curvature) -> Interval:
+    """How many eigenvalues of the surrogate Hessian lie above half of the largest.
+
+    The number of parameters times the integral of the density from there on, from each random start; one start meets
+    such an eigenvalue by chance, so that they differ by far more than the density in its bulk.
+
+    Returns:
+        The mean over random starts with its interval; NaN where eigenvalues or density are not known.
+    """
+    known = curvature.eigenvalue[np.isfinite(curvature.eigenvalue)]
+    if curvature.repeat_density is None or not len(known) or known.max() <= 0:
+        return mean_interval(np.array([np.nan]))
+    above = curvature.bin >= known.max() / 2
+    return mean_interval(
+        curvature.parameters * trapezoid(curvature.repeat_density[:, above], curvature.bin[above], axis=1)
+    )
+
+
 def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
     """The cosine between the surrogate gradient g and the gradient G of the loss smoothed over a radius.
 
@@ -44,9 +64,9 @@ def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
         curvature: the measurement; the slopes are at the timesteps that the gradient was taken at.
 
     Returns:
-        ``cosine`` with ``low`` and ``high``, its 95 % expanded percentile bootstrap interval (NaN where too many
-        resamples are not resolved), and ``correlation``; each has a value for every radius, from the directions
-        measured so far. NaN with fewer than eight directions.
+        ``cosine`` with ``low`` and ``high``, its 95 % expanded percentile bootstrap interval (Hesterberg 2015,
+        section 4.2; NaN where too many resamples are not resolved), and ``correlation``; each has a value for every
+        radius, from the directions measured so far. NaN with fewer than eight directions.
     """
     timestep = default_timestep(curvature)
     steps = 2 * curvature.radius * curvature.weight_norm
@@ -63,15 +83,30 @@ def slope_agreement(curvature: Curvature) -> dict[str, FloatArray]:
         if len(b) < FEWEST:
             continue
         found["cosine"][radius] = _cosine(a[None], b[None])[0]
-        rows = generator.integers(0, len(b), (RESAMPLES, len(b)))
-        draws = _cosine(a[rows], b[rows])
-        beyond = tail(len(b))
-        # An interval of the draws that are resolved alone would be too narrow.
-        if np.isfinite(draws).mean() > 1 - beyond:
-            found["low"][radius], found["high"][radius] = np.nanquantile(draws, [beyond, 1 - beyond])
+        found["low"][radius], found["high"][radius] = resampled_cosine(a, b, generator)
         size = np.sqrt((plain @ plain) * (b @ b))
         found["correlation"][radius] = plain @ b / size if size > 0 else np.nan
     return found
+
+
+def resampled_cosine(a: FloatArray, b: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
+    """The 95 % expanded percentile bootstrap interval of the cosine (Hesterberg 2015, section 4.2).
+
+    Args:
+        a: slopes, direction x 2.
+        b: surrogate gradient along each direction.
+
+    Returns:
+        Its ends; NaN where so many resamples are not resolved that one of the ends is not.
+    """
+    beyond = stats.norm.cdf(-np.sqrt(len(b) / (len(b) - 1)) * student(len(b)))
+    rows = generator.integers(0, len(b), (RESAMPLES, len(b)))
+    draws = _cosine(a[rows], b[rows])
+    # An interval of the draws that are resolved alone would be too narrow.
+    if np.isfinite(draws).mean() <= 1 - beyond:
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [beyond, 1 - beyond])
+    return float(low), float(high)
 
 
 def _cosine(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -54,6 +54,11 @@ class EnergyReport:
         return len(self.counts.sample)
 
     @property
+    def complete(self) -> bool:
+        """Whether everything was counted; else totals are lower bounds, and stand in no ratio."""
+        return not self.counts.not_counted
+
+    @property
     def total_mac(self) -> FloatArray:
         """Multiply-accumulates per sample of a run of t steps (timestep,)."""
         return np.asarray(self.mac.sum(0).cumsum() / self.samples)
@@ -85,10 +90,10 @@ class EnergyReport:
 
     @property
     def accuracy_per_joule(self) -> FloatArray:
-        """Right answers per joule of the headline at each T (timestep,); NaN where that is 0 J."""
+        """Right answers per joule of the headline at each T (timestep,); NaN where that is 0 J, or incomplete."""
         joule = self.total_pj * 1e-12
         missing = np.full(len(joule), np.nan)
-        return np.asarray(np.divide(self.counts.accuracy, joule, out=missing, where=joule > 0))
+        return np.asarray(np.divide(self.counts.accuracy, joule, out=missing, where=(joule > 0) & self.complete))
 
     def _cumulated(self, pj: FloatArray) -> FloatArray:
         # cumsum adds in order, sum does not: a shorter run must give the same bits.
@@ -104,6 +109,7 @@ def estimate_energy(
     pool: str | None = None,
     graded: str | None = None,
     norm: str | None = None,
+    products: str | None = None,
     memory: str | None = None,
 ) -> EnergyReport:
     """Prices operation counts.
@@ -117,6 +123,7 @@ def estimate_energy(
         pool: likewise.
         graded: likewise.
         norm: likewise.
+        products: likewise.
         memory: ``flat``, ``sram`` or ``none``; by default that of the cost model.
 
     Returns:
@@ -126,7 +133,7 @@ def estimate_energy(
         ValueError: an unknown convention or choice.
         TetvizError: an unknown cost or memory model, a file that is none, or counts that name an unknown convention.
     """
-    choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm}
+    choices = {"first_layer": first_layer, "pool": pool, "graded": graded, "norm": norm, "products": products}
     chosen = replace(_preset(counts, convention), **{k: v for k, v in choices.items() if v is not None})
     model = cost if isinstance(cost, CostModel) else cost_of(counts) if cost is None else load_cost(cost)
     model = model if memory is None else with_memory(model, memory)

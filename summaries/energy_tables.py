@@ -11,7 +11,7 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.results import OperationCounts, default_timestep
 from tetviz.results.schema import FloatArray, IntArray
-from tetviz.summaries.conventions import CONVENTIONS, SIDE_COSTS
+from tetviz.summaries.conventions import SIDE_COSTS, factors, incomplete
 from tetviz.summaries.costs import COSTS, CostModel, quantised_bits, quantised_mac
 from tetviz.summaries.energy import EnergyReport, estimate_energy
 
@@ -26,6 +26,9 @@ _SIDE_NAMES = {
     "neuron_compare": "compare",
     "neuron_reset": "reset",
 }
+
+
+_ESTIMATE = "rate x FLOPs x T, an estimate"
 
 
 def energy_table(report: EnergyReport) -> pd.DataFrame:
@@ -73,7 +76,7 @@ def layer_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     rows = np.flatnonzero((counts.dense_mac + report.mac + report.ac > 0).any(1))
     taken = (report.mac, report.ac, counts.inbounds_mac, counts.dense_mac)
     mac, ac, pairs, dense = (_until(column, t)[rows] for column in taken)
-    spiking = mac == 0
+    spiking = (mac == 0) & (counts.weights[rows] > 0)
     fed, fired = _with_total(pairs * spiking), _with_total(ac * spiking)
     mac, ac = _with_total(mac), _with_total(ac)
     energy = mac * report.cost.mac + ac * report.cost.ac
@@ -109,7 +112,7 @@ def side_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFram
     frame = pd.DataFrame(taken, index=pd.Index(report.counts.names, name="layer"))
     frame = frame[(frame[list(_SIDE_NAMES.values())] > 0).any(axis=1)]
     frame.loc["total"] = frame.sum()
-    return _captioned(frame, _caption(report, t))
+    return _captioned(frame, _caption(report, t, "operations beside synaptic ones"))
 
 
 def off_headline_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame:
@@ -171,8 +174,7 @@ def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.Data
         },
         index=pd.Index([*(names[row] for row in rows), "total"], name="layer"),
     )
-    incomplete = [f"incomplete: {sentence}" for sentence in counts.not_counted]
-    return _captioned(frame, "; ".join([f"Spikes per inference over steps 1..T, T = {t}", *incomplete]))
+    return _captioned(frame, "; ".join([f"Spikes per inference over steps 1..T, T = {t}", *incomplete(counts)]))
 
 
 def convention_table(
@@ -180,21 +182,21 @@ def convention_table(
 ) -> pd.DataFrame:
     """The same spikes under each convention: strict and tet, first layer per-step and once.
 
+    Of networks that multiply activations also ssa and sdsa.
+
     Args:
         counts: exact counts.
         cost: a cost model, or what :func:`tetviz.summaries.load_cost` takes; by default the one that the counts name.
         timestep: T; by default that of training.
 
     Returns:
-        Four rows, such as ``tet, once``, with columns ``MAC``, ``AC`` and ``energy (nJ)``, per sample, summed over
-        steps 1..T.
+        Four rows, or six, such as ``tet, once``, with columns ``MAC``, ``AC`` and ``energy (nJ)``, per sample, summed
+        over steps 1..T.
     """
     t = _at(counts, timestep)
-    reports = [
-        estimate_energy(counts, cost, name, first_layer=first)
-        for name in reversed(CONVENTIONS)
-        for first in ("per-step", "once")
-    ]
+    presets = [(name, first) for name in ("strict", "tet") for first in ("per-step", "once")]
+    presets += [(name, "per-step") for name in ("ssa", "sdsa") if factors(counts)]
+    reports = [estimate_energy(counts, cost, name, first_layer=first) for name, first in presets]
     frame = pd.DataFrame(
         {
             "MAC": [report.total_mac[t - 1] for report in reports],
@@ -221,11 +223,12 @@ def baselines(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame
 
     Returns:
         A row for each ANN, with columns ``MAC``, ``pJ/MAC``, ``energy (nJ)``, ``SNN (nJ)`` at the constants of that
-        row, and ``ANN/SNN``, above 1 where the SNN needs less; per sample.
+        row, and ``ANN/SNN``, above 1 where the SNN needs less, NaN where not all was counted; per sample.
     """
     counts = report.counts
     t = _at(counts, timestep)
-    padded, inbounds = (column[:, 0].sum() / report.samples for column in (counts.dense_mac, counts.inbounds_mac))
+    # Of recurrent weights, which have nothing to do at step 1, those of a later one.
+    padded, inbounds = (column.max(1).sum() / report.samples for column in (counts.dense_mac, counts.inbounds_mac))
     bits, integer = quantised_bits(t), COSTS["45nm-int8-acc32"]
     rows = {
         "ANN, padded": (padded, report.cost.mac, report.cost),
@@ -240,7 +243,7 @@ def baselines(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame
         columns=["MAC", "pJ/MAC", "energy (nJ)", "SNN (nJ)"],
         index=pd.Index(list(rows), name="baseline"),
     )
-    frame["ANN/SNN"] = _ratio(frame["energy (nJ)"].to_numpy(), frame["SNN (nJ)"].to_numpy())
+    frame["ANN/SNN"] = _ratio(frame["energy (nJ)"].to_numpy(), frame["SNN (nJ)"].to_numpy() * report.complete)
     return _captioned(frame, _caption(report, t))
 
 
@@ -248,29 +251,55 @@ def beside_anns(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     """The same spikes under each convention, beside dense ANNs of the same shapes in the same arithmetic.
 
     Returns:
-        The rows of :func:`convention_table`, one for the convention of the report if it is another, and those of
-        :func:`baselines` but for the quantised ANN; columns ``MAC``, ``AC``, ``energy (nJ)``, ``of the ANN (%)`` (of
-        the energy of the one without padding) and ``headline``, a flag.
+        The rows of :func:`convention_table`, one for the convention of the report if it is another, what
+        :func:`rate_estimate` makes of it, and the rows of :func:`baselines` but for the quantised ANN; columns ``MAC``,
+        ``AC``, ``energy (nJ)``, ``of the ANN (%)`` (of the energy of the one without padding; NaN where not all was
+        counted) and ``headline``, a flag.
     """
     t = _at(report.counts, timestep)
     table = convention_table(report.counts, report.cost, t)
     headline = replace(report.convention, norm="fold").label  # batch norm is not in the headline
     table.loc[headline] = [report.total_mac[t - 1], report.total_ac[t - 1], report.total_pj[t - 1] / 1e3]
     anns = baselines(report, t).iloc[:-1].assign(AC=0.0)
+    papers = rate_estimate(report, t)
+    if papers is not None:
+        table.loc[_ESTIMATE] = papers
     whole: pd.DataFrame = pd.concat([table, anns[table.columns]]).rename_axis("convention, first layer")
     energy = whole["energy (nJ)"].to_numpy()
-    whole["of the ANN (%)"] = 100 * _ratio(energy, np.full(len(energy), energy[-1]))
+    whole["of the ANN (%)"] = 100 * _ratio(energy, np.full(len(energy), energy[-1] * report.complete))
     return _captioned(whole.assign(headline=whole.index == headline), str(table.attrs["caption"]))
 
 
-def _heading(cost: CostModel, timestep: int | None = None) -> str:
+def rate_estimate(report: EnergyReport, timestep: int | None = None) -> list[float] | None:
+    """What papers estimate in place of counts: firing rate x FLOPs x T.
+
+    Each step of a layer costs dense MACs x the part of its input that is not 0, as ACs, where the convention makes ACs
+    of it; where it makes MACs, all of its dense MACs. It takes padding for inputs, and every input to reach as many
+    outputs.
+
+    Returns:
+        MACs, ACs and energy in nJ, per sample, summed over steps 1..T; None where the file does not hold the rates.
+    """
+    counts, t = report.counts, _at(report.counts, timestep)
+    if counts.active_inputs is None or counts.input_elements is None:
+        return None
+    rate = np.nan_to_num(_ratio(counts.active_inputs, counts.input_elements))
+    spiking = (report.mac.sum(1) == 0)[:, None]
+    masks = [[counts.modules[row] == "mul" and report.convention.products == "sdsa"] for row in counts.layer]
+    ac = _until(np.where(spiking & ~np.array(masks, dtype=bool).reshape(-1, 1), rate * counts.dense_mac, 0), t).sum()
+    mac = _until(np.where(spiking, 0, counts.dense_mac), t).sum()
+    ac, mac = ac / report.samples, mac / report.samples
+    return [mac, ac, (mac * report.cost.mac + ac * report.cost.ac) / 1e3]
+
+
+def _heading(cost: CostModel, timestep: int | None = None, what: str = "synaptic operations only") -> str:
     until = "T" if timestep is None else f"T = {timestep}"
-    heading = f"Per sample, summed over steps 1..{until}; {cost.constants()}, synaptic operations only"
+    heading = f"Per sample, summed over steps 1..{until}; {cost.constants()}, {what}"
     return heading if cost.memory is None else f"{heading}; memory {cost.memory.name}"
 
 
-def _caption(report: EnergyReport, timestep: int | None = None) -> str:
-    return "; ".join([_heading(report.cost, timestep), f"convention {report.convention.label}", *report.notes])
+def _caption(report: EnergyReport, timestep: int | None = None, what: str = "synaptic operations only") -> str:
+    return "; ".join([_heading(report.cost, timestep, what), f"convention {report.convention.label}", *report.notes])
 
 
 def _captioned(frame: pd.DataFrame, caption: str) -> pd.DataFrame:

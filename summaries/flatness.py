@@ -11,8 +11,8 @@ import pandas as pd
 from tetviz.errors import ResultError
 from tetviz.results import Lines, Provenance, Sharpness, Surface, default_timestep
 from tetviz.results.schema import FloatArray, IntArray, attribute_fields
-from tetviz.summaries.intervals import bootstrap_mean
-from tetviz.summaries.names import LOSSES, network_names
+from tetviz.summaries.intervals import mean_interval
+from tetviz.summaries.names import LOSSES, network_name, network_names
 
 RADII = (0.1, 0.25, 0.5, 1.0)
 WIDTH_RISE = 0.1
@@ -32,6 +32,7 @@ class Difference:
         mean: mean over planes of second minus first.
         low: lower end of its 95 % interval; NaN for a single plane.
         high: upper end.
+        p: two-sided p-value of a difference of 0; NaN for a single plane.
         planes: number of planes.
         timesteps: T of the first and of the second.
     """
@@ -43,6 +44,7 @@ class Difference:
     mean: float
     low: float
     high: float
+    p: float
     planes: int
     timesteps: tuple[int, int]
 
@@ -53,7 +55,7 @@ class Difference:
 
     @property
     def is_resolved(self) -> bool:
-        """Whether the interval leaves out 0, and rests on five planes or more; of fewer it is too narrow."""
+        """Whether the interval leaves out 0, and rests on five planes or more; few tell nothing of their shape."""
         return self.leaves_out_zero and self.planes >= FEW_PLANES
 
     def sentence(self) -> str:
@@ -167,8 +169,7 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
         raise ResultError(f"a sharpness table takes random lines through a checkpoint, not a {lines.path} path")
     if timestep not in lines.timestep:
         raise ResultError(f"timestep {timestep}: the lines hold 1 to {lines.timestep[-1]}")
-    values = getattr(lines, f"{loss}_loss")[:, :, timestep - 1]
-    values = np.where((lines.done == 1) & np.isfinite(values), values, np.nan)
+    values = known_values(lines, f"{loss}_loss", timestep)
     centre = np.flatnonzero(lines.x == 0)
     if not len(centre):
         raise ResultError("the lines have no point at 0, the checkpoint itself")
@@ -190,14 +191,14 @@ def plane_values(lines: Lines, loss: str, timestep: int, radii: Sequence[float] 
         for name, column in columns.items()
     }
     if isinstance(lines, Sharpness):
-        by_plane |= _steps(lines, loss, timestep, float(values[0, centre[0]]))
+        by_plane |= _steps(lines, *step_rises(lines, loss, timestep, float(values[0, centre[0]])))
     return pd.DataFrame(by_plane, index=pd.Index(range(1, len(rises) // 2 + 1), name="plane"))
 
 
 def sharpness_table(
     results: Sequence[Lines], loss: str, timestep: int, radii: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """Flatness of several checkpoints, each number with its 95 % bootstrap interval over planes.
+    """Flatness of several checkpoints, each number with its 95 % interval over planes.
 
     Args:
         results: random lines of each checkpoint.
@@ -211,7 +212,7 @@ def sharpness_table(
     tables = {}
     for name, lines in zip(network_names(results), results, strict=True):
         values = plane_values(lines, loss, timestep, radii)
-        interval = bootstrap_mean(values.to_numpy())
+        interval = mean_interval(values.to_numpy())
         one = values.nunique(dropna=False).to_numpy() == 1
         bounds = (np.where(one, np.nan, end) for end in (interval.low, interval.high))
         columns = dict(zip(("mean", "low", "high"), (interval.mean, *bounds), strict=True))
@@ -264,9 +265,12 @@ def compare_sharpness(
     single = (AT_CHECKPOINT, "SAM")
     shared = [column for column in before.columns if column in after.columns and not column.startswith(single)]
     gaps = (after[shared] - before[shared]).to_numpy()
-    interval = bootstrap_mean(gaps)
-    rows = zip(shared, interval.mean.tolist(), interval.low.tolist(), interval.high.tolist(), strict=True)
-    return [Difference(name, one, other, loss, mean, low, high, len(gaps), steps) for name, mean, low, high in rows]
+    interval = mean_interval(gaps)
+    columns = (each.tolist() for each in (interval.mean, interval.low, interval.high, interval.p))
+    return [
+        Difference(name, one, other, loss, mean, low, high, p, len(gaps), steps)
+        for name, mean, low, high, p in zip(shared, *columns, strict=True)
+    ]
 
 
 def differences_from_first(results: Sequence[Lines], timestep: int | None = None) -> list[Difference]:
@@ -279,9 +283,76 @@ def differences_from_first(results: Sequence[Lines], timestep: int | None = None
     ]
 
 
+def known_values(lines: Lines, name: str, timestep: int) -> FloatArray:
+    """Values along lines (line, x), NaN at every point that is not done or not finite."""
+    values = getattr(lines, name)[:, :, timestep - 1]
+    return np.where((lines.done == 1) & np.isfinite(values), values, np.nan)
+
+
+def of_planes(values: FloatArray) -> FloatArray:
+    """Means over the two lines of each plane, which are not independent draws."""
+    return np.stack([values[start : start + 2].mean(0) for start in range(0, len(values), 2)])
+
+
+def mean_rises(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
+    """Rise of the loss from the centre of each plane: (L(-r) + L(+r)) / 2 - L(0), averaged over its two lines.
+
+    Returns:
+        Distances r that are on the grid on both sides, from 0 on, and rises (plane, r), NaN where one is missing.
+    """
+    rises = of_planes(known_values(lines, f"{loss}_loss", timestep)) - centre_loss(lines, loss, timestep)
+    pairs = {r: pair for r in lines.x[lines.x >= 0].tolist() if (pair := _pair(lines.x, r))}
+    return np.array(list(pairs)), np.stack([rises[:, pair].mean(1) for pair in pairs.values()], axis=1)
+
+
+def worst_rises(lines: Lines, loss: str, timestep: int) -> tuple[FloatArray, FloatArray]:
+    """The largest rise of the loss within a distance, on both lines of each plane.
+
+    Returns:
+        Distances r, from 0 on, and rises (plane, r), NaN from the first point that is missing or not finite.
+    """
+    rises = known_values(lines, f"{loss}_loss", timestep) - centre_loss(lines, loss, timestep)
+    distance = np.abs(lines.x).round(9)
+    r = np.unique(distance)
+    by_plane = rises.reshape(-1, 2, len(lines.x))
+    at_distance = np.stack([by_plane[:, :, distance == each].max((1, 2)) for each in r], axis=1)
+    return r, np.maximum.accumulate(at_distance, axis=1)
+
+
+def step_rises(result: Sharpness, loss: str, timestep: int, centre: float) -> tuple[FloatArray, FloatArray]:
+    """Rises of the loss from ``centre`` after one step of each length, NaN where it is not done or not finite.
+
+    Returns:
+        Up the surrogate gradient (rho), and in random directions (draw, rho).
+    """
+
+    def known(name: str, done: IntArray) -> FloatArray:
+        values = getattr(result, f"{name}_{loss}_loss")[..., timestep - 1]
+        return np.where((done == 1) & np.isfinite(values), values, np.nan) - centre
+
+    return known("sam", result.sam_done), known("average", result.average_done)
+
+
+def centre_loss(lines: Lines, loss: str, timestep: int) -> float:
+    """The loss at the centre of all lines, which is the checkpoint itself.
+
+    Raises:
+        ResultError: it is not measured yet.
+    """
+    values = known_values(lines, f"{loss}_loss", timestep)[:, lines.x == 0]
+    found = values[np.isfinite(values)]
+    if not len(found):
+        name = network_name(lines.provenance)
+        raise ResultError(f"the sharpness of {name} has no loss at its centre yet; finish its measurement first")
+    return float(found[0])
+
+
 def data_settings(origin: Provenance) -> dict[str, Any]:
-    """What decides the samples of a data set, besides its name and split; the same data may lie in another folder."""
-    return {name: value for name, value in origin.data_settings.items() if name != "root"}
+    """What decides the samples of a data set, besides its name and split.
+
+    The same data may lie in another folder; how they are normalised belongs to the weights.
+    """
+    return {name: value for name, value in origin.data_settings.items() if name not in ("root", "normalise")}
 
 
 def _pair(x: FloatArray, radius: float) -> list[int]:
@@ -317,11 +388,6 @@ def _roughness(x: FloatArray, values: FloatArray) -> float:
     return float(steps.max()) / median if median > 0 else math.nan
 
 
-def _steps(result: Sharpness, loss: str, timestep: int, centre: float) -> dict[str, FloatArray]:
-    def known(name: str, done: IntArray) -> FloatArray:
-        values = getattr(result, f"{name}_{loss}_loss")[..., timestep - 1]
-        return np.where((done == 1) & np.isfinite(values), values, np.nan) - centre
-
-    sam, average = known("sam", result.sam_done), known("average", result.average_done)
+def _steps(result: Sharpness, sam: FloatArray, average: FloatArray) -> dict[str, FloatArray]:
     columns = {f"SAM at rho = {rho:g}": np.full(len(average), sam[i]) for i, rho in enumerate(result.rho)}
     return columns | {f"average at rho = {rho:g}": average[:, i] for i, rho in enumerate(result.rho)}

@@ -5,6 +5,7 @@ import pandas as pd
 
 from tetviz.results import BlockIsometry
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.intervals import student
 
 
 def running_product(result: BlockIsometry) -> FloatArray:
@@ -15,6 +16,12 @@ def running_product(result: BlockIsometry) -> FloatArray:
     """
     product: FloatArray = np.cumprod(result.run_phi[::-1]).astype(np.float64)
     return product[::-1]
+
+
+def phi_reach(result: BlockIsometry) -> FloatArray:
+    """How far the 95 % t interval of phi within a step reaches to either side: over samples, of a single one probes."""
+    draws = len(result.sample) if len(result.sample) > 1 else result.probes
+    return np.asarray(student(draws) * result.step_phi_se)
 
 
 def gradient_norm(by_step: FloatArray) -> FloatArray:

@@ -12,10 +12,11 @@ from tetviz.errors import ResultError
 from tetviz.results import OperationCounts, ScalingCurve, default_timestep
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.flatness import data_settings
-from tetviz.summaries.intervals import CONFIDENCE, RESAMPLES, tail
-from tetviz.summaries.names import network_names
+from tetviz.summaries.intervals import CONFIDENCE
+from tetviz.summaries.names import counted, network_names
 
 FEW_SPLIT = 6
+_Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 _STEPS = 8
 
 
@@ -37,7 +38,7 @@ def wilson(accuracy: npt.ArrayLike, samples: npt.ArrayLike) -> tuple[FloatArray,
     """
     p, n = np.asarray(accuracy, float), np.asarray(samples, float)
     n = np.where(n > 0, n, np.nan)
-    z2 = stats.norm.ppf(0.5 + CONFIDENCE / 2) ** 2
+    z2 = _Z**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2))) / (1 + z2 / n)
     return np.where((p == 0) & (n > 0), 0.0, centre - half), np.where((p == 1) & (n > 0), 1.0, centre + half)
@@ -121,7 +122,7 @@ class AccuracyDifference:
         first_accuracy: accuracy of its mean output, a fraction.
         second_accuracy: of the second.
         mean: second minus first.
-        low: lower end of the 95 % interval over samples; NaN for a single sample.
+        low: lower end of the 95 % interval over samples.
         high: upper end.
         split: number of samples that exactly one of the two gets right.
         samples: number of samples N.
@@ -146,7 +147,7 @@ class AccuracyDifference:
 
     @property
     def is_resolved(self) -> npt.NDArray[np.bool_]:
-        """At which T it does, and rests on six samples or more that split the two; of fewer it is too narrow."""
+        """At which T it does, and six samples or more split the two; with fewer, chance alone may do it too often."""
         return self.leaves_out_zero & (self.split >= FEW_SPLIT)
 
     def words(self, timestep: int) -> str:
@@ -159,12 +160,10 @@ class AccuracyDifference:
             A few words; empty where the checkpoints differ.
         """
         at = timestep - 1
-        if np.isnan(self.low[at]):
-            return "one sample has no interval"
         if self.leaves_out_zero[at] and not self.is_resolved[at]:
             count = int(self.split[at])
             return f"only {count} sample{'s' * (count != 1)} tell them apart, too few"
-        return "" if self.is_resolved[at] else f"within the noise of {self.samples:,} samples"
+        return "" if self.is_resolved[at] else f"within the noise of {counted(self.samples, 'sample')}"
 
     def sentence(self, timestep: int | None = None) -> str:
         """The difference in words.
@@ -179,7 +178,7 @@ class AccuracyDifference:
         mean, low, high = (100 * float(each[t - 1]) for each in (self.mean, self.low, self.high))
         words = self.words(t)
         if words:
-            size = f"{mean:+.2f} points" + f" [{low:+.2f}, {high:+.2f}]" * bool(np.isfinite(low))
+            size = f"{mean:+.2f} points [{low:+.2f}, {high:+.2f}]"
             return f"T = {t}: accuracy of {self.second} minus {self.first}: {size}, {words}"
         better, worse = (self.second, self.first) if mean > 0 else (self.first, self.second)
         low, high = sorted((abs(low), abs(high)))
@@ -187,18 +186,20 @@ class AccuracyDifference:
         return f"T = {t}: {better} is more accurate than {worse} by {size} over {self.samples:,} samples"
 
 
-def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) -> AccuracyDifference:
+def compare_scaling(first: ScalingCurve, second: ScalingCurve) -> AccuracyDifference:
     """The difference of two checkpoints' accuracies at every T, with its 95 % interval over samples (paired).
 
-    Each sample's difference d (one if only the second gets it right, minus one if only the first does, else zero)
-    is resampled, and the interval is the expanded percentile one of :func:`tetviz.summaries.bootstrap_mean`.
-    A resample of N values out of -1, 0 and 1 is a multinomial draw of N with their shares, so that is what is
-    drawn. The interval is about these checkpoints and other samples, not about other training seeds.
+    The interval is the adjusted Wald one of Bonett, Price 2012. With b of N samples that only the first gets right and
+    c that only the second does, p = (b + 1) / (N + 2), q = (c + 1) / (N + 2) and z the 97.5 % quantile of the normal
+    distribution,
+
+        q - p -+ z sqrt((p + q - (q - p)^2) / (N + 2))
+
+    within [-1, 1]. It is about these checkpoints and other samples, not about other training seeds.
 
     Args:
         first: the baseline.
         second: another checkpoint, on the same samples.
-        seed: of the resampling.
 
     Returns:
         Second minus first, at every T that both were measured at.
@@ -210,14 +211,8 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) ->
     last = min(len(first.timestep), len(second.timestep))
     samples = len(first.sample)
     gaps = is_right(second)[:, :last].astype(int) - is_right(first)[:, :last]
-    counts = np.stack([(gaps == value).sum(0) for value in (-1, 0, 1)], 1)
-    low, high = np.full((2, last), np.nan)
-    if samples > 1:
-        levels = tail(samples), 1 - tail(samples)
-        generator = np.random.default_rng(seed)
-        for t, shares in enumerate(counts / samples):
-            drawn = generator.multinomial(samples, shares, size=RESAMPLES)
-            low[t], high[t] = np.quantile((drawn[:, 2] - drawn[:, 0]) / samples, levels)
+    only_first, only_second = (gaps == -1).sum(0), (gaps == 1).sum(0)
+    low, high = paired_interval(only_first, only_second, samples)
     one, other = network_names([first, second])
     return AccuracyDifference(
         first=one,
@@ -227,10 +222,17 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve, seed: int = 0) ->
         mean=gaps.mean(0),
         low=low,
         high=high,
-        split=counts[:, 0] + counts[:, 2],
+        split=only_first + only_second,
         samples=samples,
         timestep=min(default_timestep(first), last),
     )
+
+
+def paired_interval(only_first: IntArray, only_second: IntArray, samples: int) -> tuple[FloatArray, FloatArray]:
+    """The 95 % interval of :func:`compare_scaling`, of the numbers of samples that one of two alone gets right."""
+    p, q = (only_first + 1) / (samples + 2), (only_second + 1) / (samples + 2)
+    half = _Z * np.sqrt((p + q - (q - p) ** 2) / (samples + 2))
+    return np.maximum(q - p - half, -1.0), np.minimum(q - p + half, 1.0)
 
 
 def differences_from_first(curves: Sequence[ScalingCurve]) -> list[AccuracyDifference]:

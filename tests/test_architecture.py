@@ -143,10 +143,22 @@ PRINTERS = [
     ),
     *(f"figures/report/{name}.py" for name in ["blocks", "colours", "origins", "page", "plotly", "sections", "svg"]),
 ]
-# In how many files a kind is named at most: 11 where it has one picture, a file a layer, which is results, computation,
-# summaries, view, picture and command, and the two lines of registry, two lists of exports, and the list of commands.
-# Those of more have more pictures and computations; early exit of scaling curves has modules of its own.
-FILES_OF = {"surface": 24, "lines": 21, "scaling": 20, "energy": 16, "trajectory": 13, "sharpness": 12, "history": 12}
+# In how many files a kind is named at most: 9 or 10 where it has no picture of its own, which is results, computation,
+# summaries, view and command, the two lines of registry, the list of exports of its results and of its computation,
+# and the list of commands. A word counts wherever it stands in quotes: lines is a mode of plotly and a local name,
+# curvature a quantity of flatness. Those of more have pictures of their own (surface, scaling, energy, history,
+# trajectory, training-energy) and more computations; early exit and runs of scaling curves have their own modules.
+FILES_OF = {
+    "surface": 22,
+    "scaling": 19,
+    "lines": 16,
+    "energy": 16,
+    "trajectory": 11,
+    "sharpness": 11,
+    "history": 11,
+    "training-energy": 11,
+    "isometry": 10,
+}
 
 
 @pytest.mark.parametrize("name", PRINTERS)
@@ -164,7 +176,7 @@ def test_printers_know_no_kind(name: str) -> None:
 def test_a_kind_is_named_in_few_files(kind: str) -> None:
     word = re.compile(rf"\b{KINDS[kind].__name__}\b|[\"']{kind}[\"']")
     named = [str(path.relative_to(ROOT)) for path in FILES if word.search(path.read_text(encoding="utf-8"))]
-    assert len(named) <= FILES_OF.get(kind, 11), named
+    assert len(named) <= FILES_OF.get(kind, 9), named
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,6 +5,7 @@ from tetviz.training.checkpoint import Checkpoint, file_sha256, load_weights
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
 from tetviz.training.doctor import examine
+from tetviz.training.from_nir import read_nir
 from tetviz.training.history import training_history
 from tetviz.training.importing import import_foreign
 from tetviz.training.layouts import LAYOUTS
@@ -14,6 +15,7 @@ from tetviz.training.monitor import Monitor, TensorBoardMonitor
 from tetviz.training.profile import TemporalProfile, evaluating, measure
 from tetviz.training.published import read_published
 from tetviz.training.schedule import Stage, Switch
+from tetviz.training.to_nir import write_nir
 
 __all__ = [
     "DATASETS",
@@ -37,6 +39,7 @@ __all__ = [
     "load_weights",
     "measure",
     "mse_regulariser",
+    "read_nir",
     "read_published",
     "sdt_loss",
     "select_balanced",
@@ -45,4 +48,5 @@ __all__ = [
     "to_batches",
     "total_loss",
     "training_history",
+    "write_nir",
 ]

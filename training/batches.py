@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
+from tetviz.training.axes import batch_time_first, time_first
 
 Batch = tuple[Tensor, Tensor]
 
@@ -20,7 +21,8 @@ def to_batches(
 
     Args:
         data: a Dataset of (x_CHW or x_TCHW, label), or batches (x_BCHW or x_TBCHW, labels_B) such as a DataLoader
-            gives, or a single such batch. What comes third in a sample or batch is left out.
+            gives, or a single such batch; of vectors x_F or x_TF, and x_BF or x_TBF. Labels are classes, or rows of one
+            1 among zeros. What comes third in a sample or batch is left out.
         batch_size: samples a batch, of a Dataset.
         indices: of a Dataset: which samples, in which order; all by default.
         workers: processes that load a Dataset.
@@ -51,25 +53,51 @@ class _Batches:
 
 def collate(samples: Sequence[Sequence[Any]]) -> Batch:
     """Stacks samples into a batch, sequences time first."""
-    x = torch.stack([torch.as_tensor(sample[0]) for sample in samples])
-    labels_B = torch.tensor([int(sample[1]) for sample in samples])
+    x = torch.stack([_time_first(torch.as_tensor(sample[0])) for sample in samples])
+    labels_B = torch.tensor([int(class_of(sample[1])) for sample in samples])
     return (x.transpose(0, 1).contiguous() if x.dim() == 5 else x), labels_B
 
 
-def normal_batches(batches: Iterable[Any]) -> Iterator[Batch]:
-    """Batches as pairs of tensors."""
+def _time_first(x: Tensor) -> Tensor:
+    try:
+        return time_first(x, "")
+    except ValueError as error:
+        raise DataError(f"a sample {error}") from error
+
+
+def class_of(labels: Any) -> Any:
+    """Labels as they are, rows of one 1 among zeros as the classes that these stand for."""
+    one_hot = torch.as_tensor(labels)
+    if one_hot.dim() == 0 or one_hot.shape[-1] < 2:
+        return labels
+    ones = (one_hot == 1).sum(-1) == 1
+    zeros = (one_hot == 0).sum(-1) == one_hot.shape[-1] - 1
+    return one_hot.int().argmax(-1) if bool((ones & zeros).all()) else labels
+
+
+def normal_batches(batches: Iterable[Any], axes: str = "") -> Iterator[Batch]:
+    """Batches as pairs of tensors.
+
+    Args:
+        axes: those of a sample, as :func:`tetviz.training.axes.batch_time_first` takes them.
+    """
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
             raise DataError(f"expected batches (x, labels) or (x, labels, more), got {type(batch).__name__}")
         x, labels_B = torch.as_tensor(batch[0]), torch.as_tensor(batch[1])
+        labels_B = class_of(labels_B) if labels_B.dim() == 2 else labels_B
         if labels_B.dim() != 1 or labels_B.is_floating_point():
             raise DataError(
                 f"labels must be one integer for each sample, got {str(labels_B.dtype)[6:]} of shape "
                 f"{tuple(labels_B.shape)}; tetviz measures classification"
             )
-        if x.dim() == 5 and x.shape[1] != len(labels_B) == len(x):
+        try:
+            time_first_x = batch_time_first(x, axes)
+        except ValueError as error:
+            raise DataError(f"a batch {error}; give the Dataset itself, or batches of that shape") from error
+        if time_first_x.dim() == 5 and time_first_x.shape[1] != len(labels_B) == len(time_first_x):
             raise DataError(
-                f"a batch of {len(labels_B)} sequences is {tuple(x.shape)}, expected time first, x_TBCHW; transpose it "
-                "(x.transpose(0, 1)), or give the Dataset itself"
+                f"a batch of {len(labels_B)} sequences is {tuple(x.shape)}, expected time first, x_TBCHW or x_TBF; "
+                "transpose it (x.transpose(0, 1)), or give the Dataset itself"
             )
-        yield x, labels_B
+        yield time_first_x, labels_B

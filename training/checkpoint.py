@@ -16,21 +16,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tetviz.errors import UNREADABLE, CheckpointError, reason
-from tetviz.models import ForeignNetwork, ForeignSpec, ModelSpec, SpikingNetwork, build
+from tetviz.models import ForeignNetwork, ForeignSpec, GraphSpec, ModelSpec, SpikingNetwork, build
+from tetviz.models.graph import GraphNetwork
 from tetviz.results import looks_like_result, write_whole
 from tetviz.results.contents import digest_of
 from tetviz.results.plain import MOST_TIMESTEPS, check_plain, fits
 from tetviz.results.schema import check_settings
 from tetviz.training.data.dataset import DataSpec
 from tetviz.training.factory import build_foreign
+from tetviz.training.safetensors import is_safetensors, read_safetensors
+from tetviz.training.weights import find_state_dict, listed
 
 FORMAT = "tetviz-checkpoint"
 FORMAT_VERSION = 1
 _PRECISIONS = (torch.float32, torch.float64)  # of weights that networks run in
+
+# Classes that other people's files may hold beside tensors, and that run no code: settings, and numbers of numpy.
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")),
+    *((np.float64().__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Checkpoint:
         resume: what a run needs to go on, in checkpoints of the last epoch.
     """
 
-    spec: ModelSpec | ForeignSpec
+    spec: ModelSpec | GraphSpec | ForeignSpec
     state: dict[str, Tensor]
     timesteps: int
     training: dict[str, Any] = field(default_factory=dict)
@@ -130,21 +142,25 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Any:
-    """Reads what somebody else wrote with torch.save; no code in the file is run.
+    """Reads what somebody else wrote with torch.save or safetensors; no code in the file is run.
 
-    Beside tensors and plain values it may hold an ``argparse.Namespace``, a bag of values in which training scripts
-    keep their settings. Files of torch before 1.6, which are not zip files, are read too.
+    Beside tensors and plain values it may hold numbers of numpy, and an ``argparse.Namespace``, a bag of values in
+    which training scripts keep their settings. Files of torch before 1.6, which are not zip files, are read too.
     """
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return _read(Path(path), legacy=True)
+    path = Path(path)
+    if path.is_file() and is_safetensors(path):
+        return read_safetensors(path)
+    with torch.serialization.safe_globals(_HARMLESS):
+        return _read(path, legacy=True)
 
 
 def load_weights(path: str | Path, key: str = "") -> dict[str, Tensor]:
     """Reads the weights of a network of someone else's; no code in the file is run.
 
     Args:
-        path: a file of ``torch.save(network.state_dict(), path)``.
-        key: the entry that holds the state_dict, where the file is a dictionary of more than that.
+        path: a file of ``torch.save(network.state_dict(), path)``, or of safetensors.
+        key: the entry that holds the state_dict, where the file is a dictionary of more than that and it has no usual
+            name.
 
     Returns:
         The state_dict, on the CPU.
@@ -152,28 +168,26 @@ def load_weights(path: str | Path, key: str = "") -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing or damaged, holds code, or no state_dict.
     """
+    return find_weights(path, key)[0]
+
+
+def find_weights(path: str | Path, key: str = "") -> tuple[dict[str, Tensor], list[str]]:
+    """The weights as :func:`load_weights` reads them, and what their user should know, in sentences."""
     content = read_weights(path)
-    if key and (not isinstance(content, dict) or key not in content):
-        raise CheckpointError(f"{path}: has no entry {key!r} (--key), it is {_described(content)}")
-    state = content[key] if key else content
     if isinstance(content, dict) and content.get("format") == FORMAT:
-        raise CheckpointError(f"{path}: is a tetviz checkpoint already")
-    if not isinstance(state, dict) or not state or not all(isinstance(t, Tensor) for t in state.values()):
-        parts = [name for name, part in state.items() if isinstance(part, dict)] if isinstance(state, dict) else []
-        cure = f"; name the entry that is one with --key, such as {parts[0]}" if parts else ""
-        raise CheckpointError(f"{path}: expected a state_dict, names and tensors; it is {_described(state)}{cure}")
-    return {str(name): tensor for name, tensor in state.items()}
+        raise CheckpointError(f"{path}: is a tetviz checkpoint already, there is nothing to import")
+    try:
+        return find_state_dict(content, key)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
-def _described(content: Any) -> str:
-    if isinstance(content, dict):
-        return f"a dictionary of {', '.join(map(repr, list(content)[:4])) or 'nothing'}"
-    return f"of type {type(content).__name__}"
-
-
-def _expected(spec: ModelSpec) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        return build(spec).state_dict()
+def _expected(spec: ModelSpec | GraphSpec) -> dict[str, Tensor]:
+    with torch.device("meta"), torch.no_grad():
+        model = build(spec)
+        if isinstance(model, GraphNetwork):
+            model.check()
+    return model.state_dict()
 
 
 def _precision(state: dict[str, Tensor]) -> torch.dtype:
@@ -269,10 +283,11 @@ def _canonical(value: Any, texts: dict[str, str]) -> Any:
     return texts.setdefault(value, value) if type(value) is str else value
 
 
-def _spec_of(values: dict[str, Any]) -> ModelSpec | ForeignSpec:
-    if "factory" not in values:
-        return ModelSpec(**_typed(ModelSpec, values))
-    return ForeignSpec.from_dict({**_typed(ForeignSpec, values, but=("calling",)), "calling": values["calling"]})
+def _spec_of(values: dict[str, Any]) -> ModelSpec | GraphSpec | ForeignSpec:
+    if "factory" in values:
+        return ForeignSpec.from_dict({**_typed(ForeignSpec, values, but=("calling",)), "calling": values["calling"]})
+    kind = GraphSpec if "nodes" in values else ModelSpec
+    return kind(**_typed(kind, values))
 
 
 def _typed(kind: type[Any], values: dict[str, Any], but: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -326,8 +341,8 @@ def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> No
     _check_named(path, state)
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
-        lacks = f"lacks {', '.join(missing[:3])}" if missing else ""
-        has = f"has unknown {', '.join(unknown[:3])}" if unknown else ""
+        lacks = f"lacks {listed(missing)}" if missing else ""
+        has = f"has unknown {listed(unknown)}" if unknown else ""
         raise CheckpointError(
             f"{path}: the weights do not fit the network: it {' and '.join(filter(None, (lacks, has)))}"
         )

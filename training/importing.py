@@ -1,7 +1,7 @@
 """Weights of someone else's become a checkpoint."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.errors import DataError, ModelError
+from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
 from tetviz.models.foreign.check import SAMPLES
 from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
 from tetviz.training.batches import to_batches
-from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, load_weights
+from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, find_weights
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
 from tetviz.training.profile import a_parameter, check_length, exact_kernels
+from tetviz.training.weights import complete, rename
 
 
 def import_foreign(
@@ -32,6 +33,8 @@ def import_foreign(
     *,
     arguments: Mapping[str, Any] | None = None,
     key: str = "",
+    allow_missing: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     trust: bool = False,
     device: torch.device | str = "cpu",
 ) -> Checkpoint:
@@ -45,13 +48,17 @@ def import_foreign(
         calling: how it is called; None to be told what fits.
         arguments: what the factory is called with.
         key: entry of the file that holds the state_dict.
+        allow_missing: names of tensors that the file may lack, with ``*`` for any text, or of modules; the network
+            keeps its own.
+        ignore: likewise, those of the file that are left out.
         trust: whether the factory may be imported and run.
         device: where the contract is tested.
 
     Returns:
-        The checkpoint.
+        The checkpoint; ``training["adapted"]`` says what was done to the names of the weights, in sentences.
 
     Raises:
+        CheckpointError: the weights cannot be read, or do not fit the network.
         DataError: the data do not fit the network.
         ModelError: the factory or the network fails, or breaks the contract; or no convention is stated.
     """
@@ -59,14 +66,16 @@ def import_foreign(
     spec = ForeignSpec(
         factory, calling or Calling("step", "step"), 1, data.in_channels, data.image_size, dict(arguments or {})
     )
-    state = load_weights(weights, key)
-    network = _built(spec, weights, state, trust, device)
+    network = build_foreign(spec, trust=trust)
+    state, adapted = _fitted(weights, key, network, allow_missing, ignore)
+    network = _loaded(network, state, factory, device)
     check_length(_some_samples(data, network), timesteps)
     if calling is None:
         raise ModelError(
             f"{factory}: state how the network is called (--takes, --gives; see `tetviz import --help`). "
             + _proposed(network, data, timesteps)
         )
+    calling = replace(calling, sample_axes=data.sample_axes)
     model = ForeignNetwork(network, calling, timesteps)
     classes = hold_to_contract(model, factory, data)
     if classes != data.num_classes if data.states_classes else classes < data.num_classes:
@@ -78,48 +87,49 @@ def import_foreign(
         torch.default_generator.manual_seed(1)
         np.random.seed(1)
         random.seed(1)
-        twin = _built(spec, weights, state, trust, device)
+        twin = _loaded(build_foreign(spec, trust=trust), state, factory, device)
     _same_network(model, ForeignNetwork(twin, calling, timesteps), factory, data)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Checkpoint(
         replace(spec, calling=calling, num_classes=classes, parameters=parameters),
         {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
         timesteps,
-        training={"imported": Path(weights).name, "weights_sha256": file_sha256(weights)},
+        training=imported_from(weights, adapted),
         data=data.spec.to_dict(),
     )
 
 
-def _built(
-    spec: ForeignSpec, weights: str | Path, state: dict[str, Tensor], trust: bool, device: torch.device | str
-) -> nn.Module:
-    network = build_foreign(spec, trust=trust)
-    state = without_prefix(state, network)
-    check_state(weights, network.state_dict(), state)
-    precision = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
-    with Isolation(f"{spec.factory}: loading the weights raised"):
-        network.to(precision).load_state_dict(state)
+def imported_from(weights: str | Path, adapted: Sequence[str]) -> dict[str, Any]:
+    """What a checkpoint records of the file that its weights are from, and of what was done to their names."""
+    origin: dict[str, Any] = {"imported": Path(weights).name, "weights_sha256": file_sha256(weights)}
+    return origin | ({"adapted": list(adapted)} if adapted else {})
+
+
+def _loaded(network: nn.Module, state: dict[str, Tensor], factory: str, device: torch.device | str) -> nn.Module:
+    first = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.float32)
+    with Isolation(f"{factory}: loading the weights raised"):
+        network.to(torch.promote_types(first, torch.float32)).load_state_dict(state)
         return network.to(device).eval()
 
 
-def without_prefix(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Names of weights without what a wrapper put before all of them.
-
-    DataParallel writes ``module.``, torch.compile ``_orig_mod.``, Lightning the name of the network in its module.
-    """
-    expected, names = network.state_dict().keys(), list(state)
-    while not expected & set(names):
-        heads = {name.partition(".")[0] for name in names}
-        if len(heads) > 1 or not all("." in name for name in names):
-            return state
-        names = [name.partition(".")[2] for name in names]
-    return dict(zip(names, state.values(), strict=True))
+def _fitted(
+    weights: str | Path, key: str, network: nn.Module, allow_missing: Sequence[str], ignore: Sequence[str]
+) -> tuple[dict[str, Tensor], list[str]]:
+    # The weights under the network's names, and what was done for that.
+    found, notes = find_weights(weights, key)
+    expected = network.state_dict()
+    try:
+        state, done = complete(rename(found, expected), network, allow_missing, ignore)
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from error
+    check_state(weights, expected, state)
+    return state, notes + done
 
 
 def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     try:
         with exact_kernels():
-            fitting = propose(network, _some_samples(data, network), timesteps)
+            fitting = _fitting(network, _some_samples(data, network), timesteps, data.sample_axes)
     except ModelError as error:
         return f"No convention that tetviz knows fits; what came furthest, {error}{_cure(error, data)}"
     shown = "; or ".join(each.options() for each in fitting)
@@ -131,6 +141,15 @@ def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     }
     words = " and ".join(word for word, needed in believed.items() if needed)
     return f"It keeps the contract with {shown}" + (f" (taken at your word: {words})" if words else "")
+
+
+def _fitting(network: nn.Module, x: Tensor, timesteps: int, axes: int) -> list[Calling]:
+    try:
+        return propose(network, x, timesteps, sample_axes=axes)
+    except NetworkError:
+        if not bool((x == x.round()).all()):
+            raise
+    return propose(network, x, timesteps, sample_axes=axes, integers=True)
 
 
 def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:
@@ -181,8 +200,10 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
         Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.
     """
     x = _first_batch(data, samples).double()
-    shape = " x ".join(map(str, (*x.shape[: x.dim() - 4], *x.shape[-3:])))
-    axes = "T x C x H x W" if data.sequence else "C x H x W"
+    sizes = [*x.shape[: x.dim() - 4], *x.shape[-3:]][: data.sequence + data.sample_axes]
+    shape = " x ".join(map(str, sizes))
+    own = data.spec.axes.replace("T", "") or {1: "F"}.get(data.sample_axes, "CHW")
+    axes = " x ".join(["T"] * data.sequence + list(own))
     by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
     means, deviations = (
         ", ".join(f"{float(value):.3g}" for value in values)

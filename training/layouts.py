@@ -36,13 +36,16 @@ class Layout:
 
     Attributes:
         source: whose code.
-        mark: a key that no other layout has.
+        mark: a key that no other layout has; where two codes name theirs alike, the network has to be named.
         networks: the networks that have this layout.
         table: module of tetviz -> its published names, the first of them canonical.
         constants: the published neurons and normalisation, fields of :class:`tetviz.models.ModelSpec`.
         options: options of the architecture, likewise.
         image_size: side of the published input.
         first_stage: what the published code calls the first stage.
+        normalise: data set -> what its code does to the images, as :class:`tetviz.training.DataSpec` takes it, where
+            that is not what tetviz does.
+        other: networks and values of ``connect`` that the code computes otherwise than tetviz, though their keys fit.
     """
 
     source: str
@@ -53,6 +56,8 @@ class Layout:
     options: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 32
     first_stage: int = 1
+    normalise: Mapping[str, str] = field(default_factory=dict)
+    other: tuple[tuple[str, str], ...] = ()
 
     def published(self, network: PublishedNetwork, key: str) -> tuple[str, ...]:
         """The published keys of a tensor."""
@@ -81,10 +86,27 @@ def _resnets(name: str, block: str) -> tuple[PublishedNetwork, ...]:
     return tuple(PublishedNetwork(f"{name}{depth}", counts) for depth, counts in DEPTHS[block].items())
 
 
+def _jelly_blocks(*places: str) -> Names:
+    # SpikingJelly names convolutions and norms of a block by their number.
+    rows: dict[str, tuple[str, ...]] = {}
+    for number, place in enumerate(places, 1):
+        rows[f"blocks.*.{place}.conv"] = (f"layer{{s}}.{{b}}.conv{number}",)
+        rows[f"blocks.*.{place}.norm"] = (f"layer{{s}}.{{b}}.bn{number}",)
+    return rows
+
+
 _TET = {"neuron": "lif", "leak": 0.5, "threshold": 1.0, "surrogate": "triangle", "norm": "bn"}
 _STBP = {"neuron": "lif", "leak": 0.25, "threshold": 0.2, "surrogate": "rectangle", "norm": "tdbn"}
 _FANG = {"neuron": "if", "leak": 1.0, "threshold": 1.0, "surrogate": "arctan", "detach_reset": True, "norm": "bn"}
 _MS = {"neuron": "lif", "leak": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True, "norm": "bn"}
+
+# What the published loaders do. Those of ImageNet are the same everywhere.
+_TET_NORMALISE = {
+    "cifar10": "0.4914,0.4822,0.4465:0.2023,0.1994,0.2010",
+    "cifar100": "0.5071,0.4867,0.4408:0.2675,0.2565,0.2761",
+    "mnist": "none",
+}
+_STBP_NORMALISE = {"cifar10": "0.4914,0.4822,0.4465:0.247,0.243,0.261"}
 
 _RESNET19 = (PublishedNetwork("resnet19", (3, 3, 2)), PublishedNetwork("resnet19", (3, 3, 2), {"stem": 128}))
 
@@ -102,6 +124,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="layer2.0.downsample.layer.module.weight",
         networks=_RESNET19,
         constants=_TET,
+        normalise=_TET_NORMALISE,
         table={
             "stem.conv": ("conv1", "conv1_s.layer.module"),
             "stem.norm": ("bn1.bn", "bn1.seqbn.module", "conv1_s.bn.bn", "conv1_s.bn.seqbn.module"),
@@ -130,6 +153,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="features.10.fwd.module.0.weight",
         networks=(PublishedNetwork("vggsnn"),),
         constants=_TET,
+        normalise=_TET_NORMALISE,
         image_size=48,
         table=_vggsnn((0, 2, 5, 7, 10, 12, 15, 17), (0, 1, 3, 4, 6, 7, 9, 10)),
     ),
@@ -138,6 +162,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="features.2.fwd.module.0.weight",
         networks=(PublishedNetwork("vggsnn-nopool"),),
         constants=_TET,
+        normalise=_TET_NORMALISE,
         image_size=48,
         table=_vggsnn((0, 2, 4, 6, 8, 10, 12, 14), (0, 1, 2, 3, 4, 5, 6, 7)),
     ),
@@ -146,6 +171,7 @@ LAYOUTS: dict[str, Layout] = {
         mark="layer2.0.downsample.layer.weight",
         networks=_RESNET19,
         constants=_STBP,
+        normalise=_STBP_NORMALISE,
         options={"spiking_readout": True},
         table={
             "stem.conv": ("conv1", "conv1_s.layer"),
@@ -229,6 +255,54 @@ LAYOUTS: dict[str, Layout] = {
             "stem.2.norm": ("conv1.3.bn",),
             "blocks.*.shortcut.1.conv": ("conv{s}_x.{b}.shortcut.1",),
             "blocks.*.shortcut.1.norm": ("conv{s}_x.{b}.shortcut.2.bn",),
+        },
+    ),
+    "sj-sew-resnet": Layout(
+        source="SpikingJelly, activation_based.model.sew_resnet",
+        mark="layer2.0.downsample.0.weight",
+        networks=_resnets("sew-resnet", "sew"),
+        constants=_FANG,
+        options={"connect": "ADD"},
+        image_size=224,
+        # SpikingJelly 2.0 has branch * (1 - shortcut) there, and shortcut * (1 - branch) in 18 and 34.
+        other=tuple((f"sew-resnet{depth}", "IAND") for depth in (50, 101, 152)),
+        table={
+            "stem.0.conv": ("conv1",),
+            "stem.0.norm": ("bn1",),
+            **_jelly_blocks("branch.0", "branch.2", "branch.4"),
+            "blocks.*.shortcut.0.conv": ("layer{s}.{b}.downsample.0",),
+            "blocks.*.shortcut.0.norm": ("layer{s}.{b}.downsample.1",),
+            "fc": ("fc",),
+        },
+    ),
+    "sj-spiking-resnet": Layout(
+        source="SpikingJelly, activation_based.model.spiking_resnet",
+        mark="layer2.0.downsample.0.weight",
+        networks=_resnets("spiking-resnet", "plain"),
+        constants=_FANG,
+        image_size=224,
+        table={
+            "stem.0.conv": ("conv1",),
+            "stem.0.norm": ("bn1",),
+            **_jelly_blocks("conv1", "conv2"),
+            "blocks.*.shortcut.conv": ("layer{s}.{b}.downsample.0",),
+            "blocks.*.shortcut.norm": ("layer{s}.{b}.downsample.1",),
+            "fc": ("fc",),
+        },
+    ),
+    "sj-ms-resnet": Layout(
+        source="SpikingJelly, activation_based.model.ms_resnet",
+        mark="stem.0.weight",
+        networks=_resnets("ms-resnet", "ms")[:2],
+        constants=_MS,
+        image_size=224,
+        table={
+            "stem.conv": ("stem.0",),
+            "stem.norm": ("stem.1",),
+            **_jelly_blocks("conv1", "conv2"),
+            "blocks.*.shortcut.conv": ("layer{s}.{b}.downsample.0",),
+            "blocks.*.shortcut.norm": ("layer{s}.{b}.downsample.1",),
+            "fc": ("head",),
         },
     ),
 }

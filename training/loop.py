@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import build
@@ -24,6 +24,7 @@ from tetviz.training.batches import collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
+from tetviz.training.data.normalise import Normalisation
 from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
@@ -112,11 +113,14 @@ def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[s
         (checkpoint.training, config.to_dict()),
         (checkpoint.data, config.data.to_dict()),
     ]
+    may_differ = {"root"}
+    if "normalise" not in checkpoint.data and "crop" not in config.augment:
+        may_differ.add("normalise")  # older runs did not record it; their crops padded with the mean
     return sorted(
         f"{name} (was {then.get(name)!r}, now {now.get(name)!r})"
         for then, now in pairs
         for name in then.keys() | now.keys()
-        if name != "root" and then.get(name) != now.get(name)
+        if name not in may_differ and then.get(name) != now.get(name)
     )
 
 
@@ -213,7 +217,7 @@ class _Run:
     def train_epoch(
         self,
         plan: EpochPlan,
-        train: Dataset[Any],
+        train: LabelledDataset,
         indices: IntArray,
         workers: int,
         monitors: Sequence[Monitor],
@@ -237,7 +241,7 @@ class _Run:
             self.model.train()
             for batch, (x, labels_B) in enumerate(loader, 1):
                 for name in self.config.augment:
-                    x = AUGMENTATIONS[name](x, generator)
+                    x = AUGMENTATIONS[name](x, generator, train.normalisation or Normalisation())
                 loss = self._step(plan, x.to(self.device, self.dtype), labels_B.to(self.device))
                 if not math.isfinite(loss):
                     raise TrainingError(

@@ -155,6 +155,15 @@ def measure(
     return totals.profile()
 
 
+def of_the_longest(profile: TemporalProfile) -> TemporalProfile:
+    """The profile of a network whose outputs at t < T are no runs of t steps: NaN there."""
+    shorter = np.arange(len(profile.accuracy)) < len(profile.accuracy) - 1
+    values: dict[str, Any] = {
+        name: np.where(shorter, np.nan, each) for name, each in vars(profile).items() if isinstance(each, np.ndarray)
+    }
+    return dataclasses.replace(profile, **values)
+
+
 class _Totals:
     """Sums over samples, T long, of every quantity of a profile and of the squares of both losses."""
 

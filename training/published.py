@@ -6,7 +6,7 @@ is filled in: every key has its place, and the names of one tensor agree.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,14 +18,11 @@ from torch import Tensor
 from tetviz.errors import CheckpointError, unknown
 from tetviz.models import ModelSpec, build
 from tetviz.models.layers import scaled
-from tetviz.training.checkpoint import FORMAT, load_weights, read_weights
+from tetviz.training.checkpoint import FORMAT, read_weights
 from tetviz.training.layouts import LAYOUTS, Layout, PublishedNetwork
+from tetviz.training.weights import StateDict, find_state_dict, left_out, listed, rename
 
-WRAPPERS = ("model", "state_dict", "model_state_dict", "net")
-PARALLEL = "module."
-SHOWN = 3
-
-StateDict = dict[str, Tensor]
+COUNTER = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,14 @@ class Published:
         spec: what builds the network.
         state: its state_dict.
         keys: number of keys in the file; those above the number of tensors are aliases, which agree.
+        notes: what came off the names, what was left out and what was filled in, in sentences.
     """
 
     layout: str
     spec: ModelSpec
     state: StateDict
     keys: int
+    notes: tuple[str, ...] = ()
 
 
 def read_published(
@@ -63,78 +62,74 @@ def read_published(
     Raises:
         CheckpointError: the file is missing or damaged, needs code, or holds something else.
     """
-    if Path(path).suffix == ".safetensors":
-        raise CheckpointError(
-            f"{path}: is of safetensors, expected a file of torch.save; make one with "
-            'torch.save(safetensors.torch.load_file("...safetensors"), "weights.pth")'
-        )
-    content = load_weights(path, key) if key else read_weights(path)
+    content = read_weights(path)
     try:
-        return convert(content, model, layout=layout, **settings)
+        return convert(content, model, key=key, layout=layout, **settings)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def convert(content: Any, model: str | None = None, *, layout: str | None = None, **settings: Any) -> Published:
+def convert(
+    content: Any, model: str | None = None, *, key: str = "", layout: str | None = None, **settings: Any
+) -> Published:
     """Turns published weights into a network of tetviz.
 
     Args:
         model: the network that it should hold; None for the one that fits.
+        key: entry that holds the state_dict, as in :func:`tetviz.training.weights.find_state_dict`.
         layout: key of :data:`tetviz.training.layouts.LAYOUTS`; None for the one whose mark is among the keys.
     """
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(unknown("layout", layout, LAYOUTS))
-    published = state_dict_of(content)
-    name = layout or detect_layout(published)
-    network = _choose_network(published, name, model)
-    state = _renamed(published, LAYOUTS[name], network)
-    spec = _spec(state, LAYOUTS[name], network, settings)
-    _check_shapes(state, LAYOUTS[name], network, spec)
-    return Published(name, spec, _one_precision(state), len(published))
-
-
-def state_dict_of(content: Any) -> StateDict:
-    """The state_dict in what somebody saved."""
     if isinstance(content, Mapping) and content.get("format") == FORMAT:
         raise CheckpointError("is a tetviz checkpoint already, there is nothing to import")
-    state = content
-    while isinstance(state, Mapping) and not all(isinstance(value, Tensor) for value in state.values()):
-        held = [name for name in WRAPPERS if isinstance(state.get(name), Mapping)]
-        if len(held) > 1:
-            raise CheckpointError(f"holds several dictionaries of weights ({', '.join(held)}); save one of them alone")
-        others = [
-            f"{key!r} of type {type(value).__name__}" for key, value in state.items() if not isinstance(value, Tensor)
-        ]
-        if not held and len(others) < len(state):
-            raise CheckpointError(f"holds {_first(others)} beside tensors; save the state_dict alone")
-        if not held:
-            keys = _first([repr(key) for key in state])
-            raise CheckpointError(f"is a dictionary of {keys}, expected tensors, alone or under {', '.join(WRAPPERS)}")
-        state = state[held[0]]
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"holds {type(state).__name__}, expected a state_dict: names and tensors")
-    if not state:
-        raise CheckpointError("holds an empty dictionary, expected the tensors of a network")
-    if not all(isinstance(name, str) and name.isprintable() for name in state):
-        raise CheckpointError("is a dictionary whose keys are not all printable strings, expected the names of tensors")
-    while all(name.startswith(PARALLEL) for name in state):
-        state = {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
-    for name, tensor in state.items():
+    found, notes = find_state_dict(content, key)
+    name = layout or detect_layout(found, model)
+    tables = [_names(name, at).values() for at in range(len(LAYOUTS[name].networks))]
+    named = rename(found, {key for table in tables for keys in table for key in keys})
+    published = _checked(named.state | {key: found[key] for key in named.unknown})
+    network = _choose_network(published, name, model)
+    state, filled = _renamed(published, LAYOUTS[name], network)
+    spec = _spec(state, LAYOUTS[name], network, settings)
+    _check_shapes(state, LAYOUTS[name], network, spec)
+    if (spec.name, spec.options.get("connect")) in LAYOUTS[name].other:
+        raise CheckpointError(
+            f"{LAYOUTS[name].source} joins the branches of {spec.name} with {spec.options['connect']} in another way "
+            "than tetviz; import the network itself, with --factory"
+        )
+    notes = [*notes, *named.notes, *filled, *left_out(named.beside)]
+    return Published(name, spec, _one_precision(state), len(published), tuple(notes))
+
+
+def _checked(published: StateDict) -> StateDict:
+    if not published:
+        raise CheckpointError("holds no tensors, expected those of a network")
+    for name, tensor in published.items():
         _check_tensor(name, tensor)
-    return dict(state)
+    return published
 
 
-def detect_layout(published: Mapping[str, Tensor]) -> str:
-    """The layout of a state_dict: the one whose mark, a key that no other layout has, is among the keys."""
-    found = [name for name, layout in LAYOUTS.items() if layout.mark in published]
+def detect_layout(published: Mapping[str, Tensor], model: str | None = None) -> str:
+    """The layout of a state_dict: the one whose mark, a key that few others have, is among the keys.
+
+    Args:
+        model: the network that it should hold, which decides where the layouts of several codes have the same keys.
+    """
+    marks = [
+        name for name, layout in LAYOUTS.items() if any(f".{key}".endswith(f".{layout.mark}") for key in published)
+    ]
+    fitting = [name for name in marks if model in {network.model for network in LAYOUTS[name].networks}]
+    found = fitting if len(marks) > 1 and fitting else marks
     if len(found) == 1:
         return found[0]
     if found:
-        marks = " and ".join(f"{LAYOUTS[name].mark} ({name})" for name in found)
-        raise CheckpointError(f"has keys of several layouts, {marks}; name one with --layout")
+        several = " and ".join(f"{LAYOUTS[name].mark} ({name})" for name in found)
+        raise CheckpointError(
+            f"has keys of several layouts, {several}; name one with --layout, or the network with --model"
+        )
     raise CheckpointError(
         f"is of no published layout that tetviz knows ({', '.join(LAYOUTS)}): its {len(published)} keys begin with "
-        f"{_first(published)}; name the layout with --layout to see what differs, or the code that builds the network "
+        f"{listed(published)}; name the layout with --layout to see what differs, or the code that builds the network "
         "with --factory"
     )
 
@@ -173,16 +168,20 @@ def _choose_network(published: StateDict, name: str, model: str | None) -> Publi
     return networks[next(index for index in order if model in (None, networks[index].model))]
 
 
-def _renamed(published: StateDict, layout: Layout, network: PublishedNetwork) -> StateDict:
+def _renamed(published: StateDict, layout: Layout, network: PublishedNetwork) -> tuple[StateDict, list[str]]:
     names = {key: layout.published(network, key) for key in _fresh(_plain_spec(network))}
     canonical, every = {n[0] for n in names.values()}, {key for n in names.values() for key in n}
+    # Torch before 0.4.1 kept no counters of batches, and evaluation reads none.
+    counted = any(key.endswith(COUNTER) for key in published)
+    counters = [] if counted else [key for key in names if key.endswith(COUNTER)]
+    published = published | {spelling: torch.tensor(0) for key in counters for spelling in names[key]}
     # Either all names of a tensor are there, or the first of each alone.
     wanted = every if published.keys() & (every - canonical) else canonical
     missing = [key for key in sorted(wanted) if key not in published]
     strange = [key for key in published if key not in every]
     if missing or strange:
-        parts = [f"lacks {_first(missing)}"] if missing else []
-        parts += [f"has unknown keys {_first(strange)}"] if strange else []
+        parts = [f"lacks {listed(missing)}"] if missing else []
+        parts += [f"has unknown keys {listed(strange)}"] if strange else []
         raise CheckpointError(f"does not fit {network.model}, layout of {layout.source}: {' and '.join(parts)}")
     state = {}
     for key, spellings in names.items():
@@ -193,7 +192,8 @@ def _renamed(published: StateDict, layout: Layout, network: PublishedNetwork) ->
                     f"{spellings[0]} and {alias} are one tensor in the published network, here they differ; "
                     "export the weights again, it cannot be known which is right"
                 )
-    return state
+    filled = [f"not in the file, set to 0: {listed(counters)} (counters of batch norm)"] if counters else []
+    return state, filled
 
 
 def _spec(state: StateDict, layout: Layout, network: PublishedNetwork, settings: Mapping[str, Any]) -> ModelSpec:
@@ -232,14 +232,14 @@ def _check_shapes(state: StateDict, layout: Layout, network: PublishedNetwork, s
     expected = _fresh(spec)
     differ = sorted(expected.keys() ^ state.keys())
     if differ:
-        raise CheckpointError(f"{spec.name} with these options has other tensors than the file: {_first(differ)}")
+        raise CheckpointError(f"{spec.name} with these options has other tensors than the file: {listed(differ)}")
     wrong = [
         f"{layout.published(network, key)[0]} is {tuple(state[key].shape)}, expected {tuple(tensor.shape)}"
         for key, tensor in expected.items()
         if state[key].shape != tensor.shape
     ]
     if wrong:
-        raise CheckpointError(f"the shapes do not fit {spec.name} of width {spec.width:g}: {_first(wrong, '; ')}")
+        raise CheckpointError(f"the shapes do not fit {spec.name} of width {spec.width:g}: {listed(wrong, '; ')}")
     for key, tensor in expected.items():
         if state[key].is_floating_point() != tensor.is_floating_point():
             name = layout.published(network, key)[0]
@@ -268,9 +268,3 @@ def _one_precision(state: StateDict) -> StateDict:
         if tensor.is_floating_point():
             dtype = torch.promote_types(dtype, tensor.dtype)
     return {name: t.to(dtype if t.is_floating_point() else torch.int64).clone() for name, t in state.items()}
-
-
-def _first(names: Iterable[str], between: str = ", ") -> str:
-    listed = list(names)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return f"{between.join(listed[:SHOWN])}{more}"

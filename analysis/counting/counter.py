@@ -15,16 +15,17 @@ from tetviz.analysis.counting.operands import (
     ANALOG,
     SPIKE_KINDS,
     WEIGHTS,
-    ZERO,
     Operand,
     constant,
     derive,
+    follow,
     joined,
     keeps,
     place,
     times,
 )
-from tetviz.analysis.counting.rules import Operation, Rules
+from tetviz.analysis.counting.operation import Operation
+from tetviz.analysis.counting.rules import Rules
 
 
 class _Signature(NamedTuple):
@@ -44,6 +45,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.model, self.spiking = model, spiking
         self._operands: dict[int, Operand] = {}
         self._running: list[str] = [""]
+        self._sums = 0
         self._signatures: dict[Any, _Signature] = {}
         self._types = {name: type(module).__name__ for name, module in model.named_modules(remove_duplicate=False)}
         self._names = _names(model)
@@ -60,6 +62,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for module, names in self._names.items():
                 stack.callback(module.register_forward_pre_hook(self._entering(names)).remove)
                 stack.callback(module.register_forward_hook(self._leaving(names), always_call=True).remove)
+            stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+            torch.backends.mha.set_fastpath_enabled(False)  # one kernel for a whole layer of attention
             self._hooks = stack.pop_all()
         return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
 
@@ -68,9 +72,9 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._running = [""]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
-    def feed(self, x: Tensor, static: bool) -> None:
+    def feed(self, x: Tensor, static: bool, spikes: bool = False) -> None:
         """Says what the input of the network is."""
-        self._operands[place(x)] = Operand("data", static=static)
+        self._operands[place(x)] = Operand("binary", 1.0, static=static) if spikes else Operand("data", static=static)
 
     def neuron_name(self, module: str) -> str:
         """The layer of neurons that a module which returns spikes belongs to."""
@@ -86,6 +90,9 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def type_of(self, layer: str) -> str:
         """The type of the module that a layer is."""
+        entry = self.counts.layers.get(layer)
+        if entry is not None and entry.product:
+            return f"{entry.product}, summed" if entry.summed else entry.product
         return self._types.get(layer) or self._types[layer.rpartition(".")[0]]
 
     def remarks(self) -> list[str]:
@@ -141,17 +148,18 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return output
         given = list(_flat(args, kwargs))
         if any(isinstance(value, Tensor) and value.layout is not torch.strided for value in given):
-            self.counts.not_counted(f"{self._running[-1] or 'network'}: {signature.name} of sparse tensors")
+            self.counts.not_counted(f"{signature.name} of sparse tensors", self._running[-1])
             return output
         operands = [self._operand(value) for value in given]
         if "alpha" in kwargs:  # a + alpha b
             operands[1] = times(operands[1], float(kwargs["alpha"]))
         name, module = signature.name, self._running[-1]
-        layer = self.rules.count(Operation(name, args, given, operands, output, module))
+        marks = self.rules.count(Operation(name, func, args, kwargs, given, operands, output, module))
         if keeps(name):  # the numbers among its arguments are places and sizes
             operands = [operand for value, operand in zip(given, operands, strict=True) if isinstance(value, Tensor)]
-        made = derive(name, operands, args, output, module)
-        self._keep(signature, args, kwargs, given, output, replace(made, layer=layer) if layer else made)
+        self._sums += 1
+        made = follow(name, derive(name, operands, args, output, module), operands, self._sums)
+        self._keep(signature, args, kwargs, given, output, replace(made, **marks) if any(marks.values()) else made)
         return output
 
     def _learn(self, func: Any) -> _Signature:
@@ -177,8 +185,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for index, name in signature.written:
             for tensor in _tensors([args[index] if index < len(args) else kwargs.get(name)]):
                 whole = tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes()
-                before = ZERO if whole else self._operands.get(place(tensor), ANALOG)
-                self._operands[place(tensor)] = joined([before, made])
+                before = self._operands.get(place(tensor), ANALOG)
+                self._operands[place(tensor)] = made if whole else joined([before, made])
         shared = {place(value) for value in given if isinstance(value, Tensor)}
         for tensor in _tensors([output]):
             if place(tensor) not in shared:  # else a view, or written to above

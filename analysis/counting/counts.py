@@ -1,7 +1,6 @@
 """What each layer of a run did, sorted into steps."""
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,11 +8,12 @@ import torch
 from torch import Tensor
 
 from tetviz.analysis.counting.operands import Operand
-from tetviz.analysis.counting.row_order import RowOrder, arrange, rows_of
+from tetviz.analysis.counting.placement import Glimpse, Place, Site
 from tetviz.analysis.counting.spike_check import Signs
 from tetviz.results.schema import IntArray
 
-_ONCE = "once"  # the order of rows that are samples, of no step
+_SPIKES = "spikes"  # what a module returns, beside the operations in it
+_CANNOT_TELL = "which step their operations belong to cannot be told"
 
 
 @dataclass
@@ -28,6 +28,9 @@ class LayerCounts:
         static: whether its input was always the same at every step.
         source: the layer whose output it normalises.
         early: whether it first ran before any neuron.
+        product: the operation that multiplies two activations; empty where weights are applied, or nothing is.
+        inside: the module that multiplies them.
+        summed: whether a sum follows that product of elements.
     """
 
     columns: dict[str, IntArray] = field(default_factory=dict)
@@ -37,23 +40,24 @@ class LayerCounts:
     static: bool = True
     source: str | None = None
     early: bool = False
+    product: str = ""
+    inside: str = ""
+    summed: bool = False
 
 
 @dataclass
-class LayerCall:
-    """One call of a layer, before its rows are sorted into steps.
+class _Calls:
+    """What one operation of a layer did in the stretch at hand.
 
     Attributes:
-        shape: of a tensor whose first axes are time and samples, or both in one.
-        columns: counts of each kind: in all, for each row, or for each place of the first two axes.
-        rows: number of rows, where they are the first axis.
-        x: the input, where it may be the same at every step.
+        number: of calls.
+        sorted: counts of each kind, (step,), of calls whose place is known.
+        totals: counts of each kind, of all calls.
     """
 
-    shape: tuple[int, ...]
-    columns: dict[str, int | Tensor]
-    rows: int = 0
-    x: Tensor | None = None
+    number: int = 0
+    sorted: dict[str, IntArray] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
 
 
 class SpikeStatistics:
@@ -83,74 +87,146 @@ class SpikeStatistics:
         self.first[begin:end].clamp_(max=torch.where(count_N > 0, t, timesteps))
         self.silent[begin:end].clamp_(max=torch.where(count_N < len(fired_BN), t, timesteps))
 
+    def columns(self, leaks: bool) -> dict[str, IntArray]:
+        """What the neurons did at every step; those that leak multiply at each update."""
+        steps = np.arange(len(self.spikes))
+        columns = {
+            "neuron_add": self.updates,
+            "neuron_compare": self.updates,
+            "neuron_reset": self.spikes,
+            "spikes": self.spikes,
+            "never_fired": (self.first.numpy()[:, None] > steps).sum(0),
+            "always_fired": (self.silent.numpy()[:, None] > steps).sum(0),
+        }
+        return columns | ({"neuron_mul": self.updates} if leaks else {})
+
 
 class Counts:
     """Collects the counts of a run of any length, a stretch of time at a time.
 
     Attributes:
         layers: what is known of each layer.
-        calls: those of the stretch at hand, by layer.
+        glimpses: of a run that is only looked at: what passed at each call; None where a run is counted.
         spikes: those that modules have returned, by module.
         returned_by: module whose comparison made spikes, to the innermost one that returned them.
         fed_by: modules whose comparisons made spikes that entered a layer with weights.
         seen: layers and modules that return spikes, in order of their first call.
         leaking: modules that multiply what they have summed up.
         gains: (module, owner of the weights, operation) of products with weights, element by element.
-        unsorted: layer to rows, steps and samples where the step of a row cannot be told.
-        missing: what else could not be counted.
+        pending: operations of the last stretch whose steps no rule told, with their totals.
+        lost: layers of which something could not be sorted, with its dense pairs.
+        missing: what else could not be counted, with the modules in which it is.
     """
 
     def __init__(self) -> None:
         self.signs = Signs()
         self.layers: dict[str, LayerCounts] = {}
+        self.glimpses: dict[Site, list[Glimpse]] | None = None
         self.spikes: dict[str, SpikeStatistics] = {}
         self.leaking: set[str] = set()
         self.warnings: dict[str, None] = {}
-        self.missing: dict[str, None] = {}
+        self.missing: dict[str, dict[str, None]] = {}
+        self.lost: dict[str, int] = {}
         self.fed_by: set[str] = set()
         self.seen: dict[str, None] = {}
-        self.unsorted: dict[str, tuple[int, int, int]] = {}
         self.gains: dict[tuple[str, str, str], None] = {}
         self.returned_by: dict[str, str] = {}
+        self.pending: dict[Site, dict[str, int]] = {}
         self.timesteps = 0
         self.samples = 0
-        self.calls: dict[str, list[LayerCall]] = defaultdict(list)
-        self._fired: dict[str, list[Tensor]] = defaultdict(list)
-        self._first_input: dict[str, Tensor] = {}
-        self._counted: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._calls: dict[Site, _Calls] = {}
+        self._places: Mapping[Site, Sequence[Place]] = {}
+        self._fired: dict[str, list[Tensor]] = {}
+        self._first_input: dict[tuple[Site, int], Tensor] = {}
+        self._inputs: dict[tuple[Site, int], int] = {}
+        self._counted: dict[tuple[str, int], int] = {}
         self._start, self._steps = 0, 1
 
-    def begin(self, timesteps: int, start: int, steps: int, samples: int) -> None:
-        """Starts a stretch of time."""
+    def begin(
+        self, timesteps: int, start: int, steps: int, samples: int, places: Mapping[Site, Sequence[Place]] | None = None
+    ) -> None:
+        """Starts a stretch of time.
+
+        Args:
+            places: of the calls of each operation, where it holds several steps.
+        """
         self.timesteps, self.samples = timesteps, samples
         self._start, self._steps = start, steps
+        self._places = places or {}
         self._counted.clear()
+        self._inputs.clear()
         if start == 0:
             self._first_input.clear()
 
-    def add_call(self, layer: str, shape: Sequence[int], rows: int = 0, **columns: int | Tensor) -> LayerCall:
+    def begin_glimpse(self, steps: int, samples: int) -> None:
+        """Starts a run that is only looked at."""
+        self.begin(steps, 0, steps, samples)
+        self.glimpses = {}
+
+    def needs_elements(self, site: Site, shape: Sequence[int]) -> bool:
+        """Whether the counts of a call are to be told for each element of its input, not for each of its rows."""
+        if self._steps == 1 or not shape:
+            return self.glimpses is not None
+        place, elements = self._place(site), int(torch.Size(shape).numel())
+        if place is None or place.step is not None:
+            return self.glimpses is not None
+        return bool(place.stride(self.samples) % max(elements // shape[0], 1))
+
+    def add(
+        self, layer: str, operation: str, passing: Tensor, x: Tensor | None = None, **columns: int | Tensor
+    ) -> None:
         """Notes a call.
 
         Args:
-            shape: of a tensor whose first axes are time and samples, or both in one.
+            passing: what passes, in whose elements steps and samples lie.
+            x: the input, where it may be the same at every step.
+            columns: counts of each kind: in all, or of as many neighbouring elements each.
         """
         self.seen[layer] = None
         if layer not in self.layers:
             self.layers[layer] = LayerCounts(early=not (self.spikes or self._fired or self.fed_by))
-        columns = {name: _reduced(value, self._steps) for name, value in columns.items()}
-        self.calls[layer].append(LayerCall(tuple(shape), columns, rows))
-        return self.calls[layer][-1]
+        site = (layer, operation)
+        if self.glimpses is not None:
+            self._glimpse(site, passing, columns)
+            return
+        place, elements = self._place(site), passing.numel()
+        calls = self._calls.setdefault(site, _Calls())
+        calls.number += 1
+        for name, value in columns.items():
+            total = int(value.sum(dtype=torch.float64)) if isinstance(value, Tensor) else value
+            calls.totals[name] = calls.totals.get(name, 0) + total
+            sums = calls.sorted.setdefault(name, np.zeros(self._steps, np.int64))
+            if place is None or not place.fits(elements, self._steps, self.samples):
+                calls.number = -1 << 30  # no rule fits
+            elif place.step is not None:
+                sums[place.step] += total
+            elif isinstance(value, Tensor):
+                by_step = place.sums(value, elements, self._steps, self.samples)
+                calls.number = -1 << 30 if by_step is None else calls.number
+                sums += 0 if by_step is None else by_step.round().long().numpy()
+            else:
+                sums += value // self._steps
+                calls.number = -1 << 30 if value % self._steps else calls.number
+        if x is not None and place is not None and calls.number > 0:
+            self._check_static(site, place, x)
 
-    def describe(self, layer: str, call: LayerCall, x: Tensor, weights: int, operand: Operand, foldable: bool) -> None:
-        """Notes what a layer with weights is."""
-        entry = self.layers[layer]
-        entry.kinds[operand.kind] = None
+    def describe(self, layer: str, weights: int, operand: Operand, foldable: bool) -> bool:
+        """Notes what a layer with weights is, and says whether its input may be the same at every step."""
+        entry = self.layers.setdefault(layer, LayerCounts(early=not (self.spikes or self._fired or self.fed_by)))
         entry.weights = weights
+        if operand.kind == "zero":  # a state before the first step
+            return False
+        entry.kinds[operand.kind] = None
         entry.foldable &= foldable or operand.kind not in ("pooled", "graded")
-        entry.static &= operand.static if operand.kind == "data" else operand.kind == "analog" and entry.early
-        if entry.static:
-            call.x = x
+        entry.static &= operand.static or (operand.kind == "analog" and entry.early)
         self.fed_by |= operand.makers
+        return entry.static
+
+    def describe_product(self, row: str, inside: str, kinds: str, product: str) -> None:
+        """Notes that a row holds products of two activations."""
+        entry = self.layers.setdefault(row, LayerCounts(static=False))
+        entry.kinds[kinds] = None
+        entry.product, entry.inside = product, inside
 
     def normalises(self, layer: str, source: str) -> None:
         """Notes that a normalisation stands behind a layer."""
@@ -161,121 +237,130 @@ class Counts:
         if any(self.returned_by.setdefault(maker, module) != module for maker in operand.makers):
             return  # a module inside this one has returned them
         self.seen[module] = None
-        if self._steps == 1:
+        if self.glimpses is not None:
+            self._fired[module] = []
+            self._glimpse((module, _SPIKES), tensor, {})
+        elif self._steps == 1:
             self._add_spikes_of_step(module, self.signs.active(tensor, operand).reshape(self.samples, -1), self._start)
         else:
-            self._fired[module].append(self.signs.of(tensor)[1])
+            self._fired.setdefault(module, []).append(self.signs.of(tensor)[1])
 
-    def sort_into_steps(self, row_order: RowOrder) -> None:
+    def end(self) -> None:
         """Sorts what a stretch of time has brought into its steps."""
-        for layer, calls in self.calls.items():
-            rows_C = self.rows_of_calls(calls)
-            order = row_order.of(layer, rows_C, self._steps, self.samples)
-            entry = self.layers[layer]
-            if order is None and sum(rows_C) == self.samples and entry.early and {"data", "analog"} >= set(entry.kinds):
-                order = _ONCE
-                self.warn(
-                    f"{layer or 'network'}: runs once for all steps, before any neuron; counted at the first step"
-                )
-            if order is None:
-                self.unsorted[layer] = sum(rows_C), self._steps, self.samples
-                continue
-            self._sort(entry, calls, rows_C, order)
-            if order != _ONCE and entry.static and any(call.x is not None for call in calls):
-                self._check_static(layer, calls, order)
+        for site, calls in self._calls.items():
+            layer, known = site[0], self._places.get(site, ())
+            if self._steps == 1 or calls.number == len(known):
+                self.commit(layer, calls.sorted)
+                if self._steps > 1 and all(place == Place(0, 0, place.sample) for place in known):
+                    self._warn_once(layer)
+            else:
+                self.pending[site] = calls.totals
         for module, fired in self._fired.items():
-            self._sort_spikes(module, fired, row_order)
-        self.calls.clear()
+            self._sort_spikes(module, fired)
+        self._calls.clear()
         self._fired.clear()
 
-    def rows_of_calls(self, calls: Sequence[LayerCall]) -> list[int]:
-        """How many rows each call of a layer held.
+    def totals(self) -> dict[Site, dict[str, int]]:
+        """What every operation has done in the stretch at hand."""
+        return {site: calls.totals for site, calls in self._calls.items()}
 
-        Returns:
-            Steps times samples, samples, or 0 where a shape fits neither.
-        """
-        return [call.rows or rows_of(call.shape, self._steps, self.samples, len(calls)) for call in calls]
-
-    def _sort(self, entry: LayerCounts, calls: list[LayerCall], rows_C: list[int], order: str) -> None:
-        start = self._start
-        for name in dict.fromkeys(name for call in calls for name in call.columns):
+    def commit(self, layer: str, columns: Mapping[str, IntArray]) -> None:
+        """Adds the counts of each step of the stretch."""
+        entry = self.layers[layer]
+        for name, sums in columns.items():
             total = entry.columns.setdefault(name, np.zeros(self.timesteps, np.int64))
-            parts = [call.columns.get(name, 0) for call in calls]
-            if self._steps == 1 or order == _ONCE:
-                total[start] += sum(int(part.sum()) if isinstance(part, Tensor) else part for part in parts)
-                continue
-            rows = torch.cat([_spread(part, rows) for part, rows in zip(parts, rows_C, strict=True)])
-            total[start : start + self._steps] += arrange(rows, order, self._steps, self.samples).sum((1, 2)).numpy()
+            total[self._start : self._start + len(sums)] += sums
 
-    def _check_static(self, layer: str, calls: list[LayerCall], order: str) -> None:
-        inputs = [call.x for call in calls if call.x is not None]
-        frames_TCB = arrange(torch.cat(inputs), order, self._steps, self.samples)
-        first = self._first_input.setdefault(layer, frames_TCB[0].clone())
-        self.layers[layer].static = all(torch.equal(frame, first) for frame in frames_TCB)
+    def lose(self, layer: str, totals: Mapping[str, int]) -> None:
+        """Gives up what no run can sort into steps."""
+        self.lost[layer] = self.lost.get(layer, 0) + totals.get("dense_mac", 0)
 
-    def _sort_spikes(self, module: str, fired: list[Tensor], row_order: RowOrder) -> None:
-        rows_C = [rows_of(tensor.shape, self._steps, self.samples, len(fired)) for tensor in fired]
-        order = row_order.of(module, rows_C, self._steps, self.samples)
-        if order is None:
+    def _warn_once(self, layer: str) -> None:
+        entry = self.layers[layer]
+        if entry.weights and entry.early and {"data", "analog"} >= set(entry.kinds):
+            self.warn(f"{layer or 'network'}: runs once for all steps, before any neuron; counted at the first step")
+
+    def _place(self, site: Site) -> Place | None:
+        if self._steps == 1:
+            return Place(0)
+        known, calls = self._places.get(site, ()), self._calls.get(site)
+        number = calls.number if calls is not None else 0
+        return known[number] if 0 <= number < len(known) else None
+
+    def _glimpse(self, site: Site, passing: Tensor, columns: Mapping[str, int | Tensor]) -> None:
+        assert self.glimpses is not None
+        counts = next((value for value in columns.values() if isinstance(value, Tensor)), None)
+        self.glimpses.setdefault(site, []).append(Glimpse.of(passing, counts, self._steps))
+
+    def _check_static(self, site: Site, place: Place, x: Tensor) -> None:
+        frames_TBN = place.arrange(x, self._steps, self.samples)
+        first_step = self._start if place.step is None else self._start + place.step
+        number = self._inputs[site, first_step] = self._inputs.get((site, first_step), -1) + 1
+        first = self._first_input.setdefault((site, number), frames_TBN[0].clone())
+        self.layers[site[0]].static &= all(torch.equal(frame, first) for frame in frames_TBN)
+
+    def _sort_spikes(self, module: str, fired: list[Tensor]) -> None:
+        places = self._places.get((module, _SPIKES), ())
+        fits = [place.fits(each.numel(), self._steps, self.samples) for place, each in zip(places, fired, strict=False)]
+        if len(places) != len(fired) or not all(fits):
             self.warn(f"{module}: which step its spikes belong to cannot be told; they are left out")
             return
-        rows = [tensor.reshape(number, -1) for tensor, number in zip(fired, rows_C, strict=True)]
-        if rows_C[0] == self.samples and self._steps > 1:
-            places_TC = arrange(torch.arange(len(rows)), order, self._steps, 1)[..., 0]
-            by_step = [[rows[call] for call in places_C] for places_C in places_TC.tolist()]
-        else:
-            sorted_TB = [arrange(each, order, self._steps, self.samples)[:, 0] for each in rows]
-            by_step = [[each_TB[t] for each_TB in sorted_TB] for t in range(self._steps)]
-        for t, calls_of_step in enumerate(by_step, self._start):
-            for fired_BN in calls_of_step:
-                self._add_spikes_of_step(module, fired_BN, t)
+        for place, each in zip(places, fired, strict=True):
+            for t, fired_BN in enumerate(place.arrange(each, self._steps, self.samples), place.step or 0):
+                self._add_spikes_of_step(module, fired_BN, self._start + t)
 
     def _add_spikes_of_step(self, module: str, fired_BN: Tensor, t: int) -> None:
         # Each call of a step is that of other neurons: a module without memory may serve several layers.
-        begin = self._counted[module, t]
-        self._counted[module, t] += fired_BN.shape[1]
+        begin = self._counted.get((module, t), 0)
+        self._counted[module, t] = begin + fired_BN.shape[1]
         if module not in self.spikes:
             self.spikes[module] = SpikeStatistics(self.timesteps)
         self.spikes[module].add(fired_BN, t, begin)
 
-    def add_readout(self, logits_TBK: Tensor) -> None:
-        """Notes that the outputs of a stretch are added up over time, as additions of the last layer with weights."""
-        if logits_TBK.dim() != 3 or tuple(logits_TBK.shape[:2]) != (self._steps, self.samples):
+    def add_readout(self, logits_TBK: Tensor, steps: int) -> None:
+        """Notes that outputs are added up over time, as additions of the last layer with weights."""
+        if logits_TBK.dim() != 3 or tuple(logits_TBK.shape[:2]) != (steps, self.samples):
             raise ValueError(
-                f"expected outputs {self._steps} x {self.samples} x K, got {tuple(logits_TBK.shape)}: the model must "
+                f"expected outputs {steps} x {self.samples} x K, got {tuple(logits_TBK.shape)}: the model must "
                 "return its output at every timestep, time first"
             )
         weighted = [layer for layer, entry in self.layers.items() if entry.weights]
         if weighted:
             total = self.layers[weighted[-1]].columns.setdefault("readout_add", np.zeros(self.timesteps, np.int64))
-            total[self._start : self._start + self._steps] += logits_TBK[0].numel()
-
-    def row_counts(self) -> dict[str, tuple[Tensor, bool]]:
-        """What the rows of the stretch so far hold."""
-        found = {}
-        for layer, calls in self.calls.items():
-            rows_C = self.rows_of_calls(calls)
-            pairs = [call.columns.get("ac", call.columns.get("mac")) for call in calls]
-            rows = [_spread(part, count) for part, count in zip(pairs, rows_C, strict=True) if isinstance(part, Tensor)]
-            if len(rows) == len(rows_C):
-                found[layer] = torch.cat(rows), all(count == self.samples for count in rows_C)
-        return found
+            end = self._start + self._steps
+            total[end - steps : end] += logits_TBK[0].numel()
 
     def not_counted_outside(self, neurons: Collection[str]) -> list[str]:
         """What could not be counted, but for what neurons do inside."""
-        texts = list(self.missing)
-        for layer, (rows, steps, samples) in self.unsorted.items():
-            if self.layers[layer].weights or not within(layer, neurons):
-                texts.append(
-                    f"{layer or 'network'}: {rows} rows for {steps} steps of {samples} samples; which step each "
-                    "belongs to cannot be told"
-                )
-        holding = [layer for layer, entry in self.layers.items() if entry.weights]
-        pure = [neuron for neuron in neurons if not any(within(layer, [neuron]) for layer in holding)]
+        pure = self.pure(neurons)
+        missing = {
+            what: [place for place in places if not within(place, pure)] for what, places in self.missing.items()
+        }
         for module, layer, name in self.gains:
             if not within(module, pure):
-                texts.append(f"{layer}: {name} with an activation, element by element, in {module or 'network'}")
-        return texts
+                missing.setdefault(f"{name} of a weight and an activation, element by element", []).append(
+                    f"{layer} in {module or 'network'}"
+                )
+        lost = [
+            layer for layer in self.lost if self.layers[layer].weights or not within(self.module_of(layer), neurons)
+        ]
+        dense = sum(
+            int(each.columns["dense_mac"].sum()) for each in self.layers.values() if "dense_mac" in each.columns
+        )
+        part = sum(self.lost[layer] for layer in lost)
+        missing |= {f"{_CANNOT_TELL} ({100 * part / max(dense + part, 1):.3g} % of the dense MACs)": lost}
+        return [
+            f"{what}: {', '.join(place or 'network' for place in places)}" for what, places in missing.items() if places
+        ]
+
+    def module_of(self, layer: str) -> str:
+        """The module that a layer, or a row of products, is in."""
+        return self.layers[layer].inside or layer
+
+    def pure(self, neurons: Collection[str]) -> list[str]:
+        """Those modules of neurons that hold no layer with weights."""
+        holding = [self.module_of(layer) for layer, entry in self.layers.items() if entry.weights]
+        return [neuron for neuron in neurons if not any(within(layer, [neuron]) for layer in holding)]
 
     def leaks(self, neuron: str) -> bool:
         """Whether a neuron multiplies its potential."""
@@ -285,24 +370,11 @@ class Counts:
         """Keeps a warning, once."""
         self.warnings[text] = None
 
-    def not_counted(self, text: str) -> None:
-        """Keeps what could not be counted, once."""
-        self.missing[text] = None
+    def not_counted(self, what: str, module: str) -> None:
+        """Keeps what could not be counted, once for each module."""
+        self.missing.setdefault(what, {})[module] = None
 
 
 def within(name: str, modules: Collection[str]) -> bool:
     """Whether a module is one of some modules, or inside one."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
-
-
-def _reduced(value: int | Tensor, steps: int) -> int | Tensor:
-    if not isinstance(value, Tensor) or value.dim() == 1:
-        return value
-    places = value.flatten(2).sum(2) if value.dim() > 2 else value  # whole numbers, exact in float32 below 2^24
-    return int(places.sum(dtype=torch.float64)) if steps == 1 else places.long()
-
-
-def _spread(value: int | Tensor, rows: int) -> Tensor:
-    if not isinstance(value, Tensor):
-        return torch.full((rows,), value // rows, dtype=torch.int64)
-    return value.reshape(rows, -1).sum(1).cpu()

@@ -30,6 +30,9 @@ class Operand:
         padding: zero margins that an explicit padding has just added, last axis first, as torch orders them.
         padded: sizes of the axes with these margins; a view of other sizes has them no more.
         layer: the layer whose output this is, unchanged but for its shape.
+        product: the product of elements that this is, unchanged but for its shape and scale.
+        root: number of the sum that this is, times or plus what is fixed; 0 where that is not followed.
+        potentials: of spikes, the roots of what was compared to make them.
     """
 
     kind: str
@@ -39,6 +42,13 @@ class Operand:
     padding: tuple[int, ...] = ()
     padded: tuple[int, ...] = ()
     layer: str = ""
+    product: str = ""
+    root: int = 0
+    potentials: frozenset[int] = frozenset()
+
+    def resets(self, other: "Operand") -> bool:
+        """Whether one of two factors is a potential, and the other the spikes that it made."""
+        return self.root in other.potentials or other.root in self.potentials
 
 
 ZERO, CONSTANT, WEIGHTS, ANALOG = Operand("zero", 0.0), Operand("constant"), Operand("weights"), Operand("analog")
@@ -61,7 +71,8 @@ def constant(value: float) -> Operand:
 
 def joined(operands: Sequence[Operand]) -> Operand:
     """What holds parts of several tensors, as a concatenation does."""
-    parts = [operand for operand in dict.fromkeys(operands) if operand.kind != "zero"]
+    alike = (replace(operand, root=0, potentials=frozenset()) for operand in operands)
+    parts = [operand for operand in dict.fromkeys(alike) if operand.kind != "zero"]
     if len(parts) < 2:
         return parts[0] if parts else ZERO
     kinds = {part.kind for part in parts}
@@ -102,9 +113,32 @@ def derive(name: str, operands: Sequence[Operand], args: Sequence[Any], output: 
     return ANALOG
 
 
+def follow(name: str, made: Operand, operands: Sequence[Operand], new: int) -> Operand:
+    """What an operation has made, with the potential that it is or comes from.
+
+    Args:
+        new: a number that no other sum has.
+    """
+    moving = [operand for operand in operands if operand.kind not in FIXED_KINDS]
+    if made.kind in FIXED_KINDS or not moving:
+        return made
+    if made.kind in SPIKE_KINDS:
+        roots = frozenset(operand.root for operand in moving if name in _COMPARE) - {0}
+        return replace(made, potentials=roots.union(*(operand.potentials for operand in moving)))
+    if made.kind == "data" and name not in ("add", "sub"):
+        return made
+    same = len(moving) == 1 and (name in _LINEAR or keeps(name))
+    return replace(made, root=moving[0].root if same and moving[0].root else new)
+
+
 def keeps(name: str) -> bool:
     """Whether an operation only moves or chooses values."""
     return name in _KEEP or name in _CREATED
+
+
+def only_moves(name: str) -> bool:
+    """Whether an operation adds and multiplies nothing: it makes, moves, chooses, orders, draws or reads values."""
+    return keeps(name) or name in _RULES or name in _COMPARE or name in _CHOOSES
 
 
 def _product(operands: Sequence[Operand], args: Sequence[Any], output: Any) -> Operand:
@@ -135,7 +169,9 @@ def times(operand: Operand, factor: float | None) -> Operand:
     if operand.kind in COUNTABLE_KINDS:
         unit = None if factor is None or operand.unit is None else operand.unit * factor
         return replace(operand, kind="scaled" if operand.kind in SPIKE_KINDS else operand.kind, unit=unit, padding=())
-    return replace(operand, padding=(), layer="") if operand.kind == "data" else ANALOG
+    if operand.kind == "data":
+        return replace(operand, padding=(), layer="")
+    return replace(ANALOG, product=operand.product)
 
 
 def _quotient(operands: Sequence[Operand], args: Sequence[Any], output: Any) -> Operand:
@@ -207,7 +243,8 @@ def _average_pool(operands: Sequence[Operand], args: Sequence[Any], output: Any)
 
 
 def _adaptive_pool(operands: Sequence[Operand], args: Sequence[Any], output: Any) -> Operand:
-    sizes = list(zip(args[0].shape[-2:], output.shape[-2:], strict=True))
+    axes = len(_sizes(args[1]))
+    sizes = list(zip(args[0].shape[-axes:], output.shape[-axes:], strict=True))
     return _averaged(operands[0], math.prod(a // b for a, b in sizes) if not any(a % b for a, b in sizes) else None)
 
 
@@ -224,6 +261,8 @@ def _averaged(operand: Operand, window: int | None) -> Operand:
 
 def _total(operands: Sequence[Operand], args: Sequence[Any], output: Any) -> Operand:
     operand = operands[0]
+    if operand.product:
+        return ANALOG  # as of a product of matrices
     if operand.kind not in COUNTABLE_KINDS:
         return times(operand, None)
     return Operand("pooled" if operand.kind == "pooled" else "graded", operand.unit, operand.makers)
@@ -301,6 +340,20 @@ _KEEP = names_in(
     pixel_shuffle pixel_unshuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d
     _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d channel_shuffle native_dropout"""
 )
+_CHOOSES = names_in(
+    """max min argmax argmin any all topk sort argsort kthvalue median nanmedian mode cummax cummin _cummax_helper
+    _cummin_helper nonzero unique _unique2 unique_consecutive unique_dim searchsorted bucketize count_nonzero
+    max_pool1d_with_indices max_pool2d max_pool3d fractional_max_pool2d max_unpool2d adaptive_max_pool1d amin aminmax
+    item _local_scalar_dense equal is_nonzero isclose allclose _assert_async _assert_scalar rand_like randn_like
+    randint_like uniform normal random exponential geometric cauchy log_normal multinomial randperm one_hot
+    constant_pad_nd index_fill masked_select masked_scatter select_scatter slice_scatter diagonal_scatter select_copy
+    slice_copy view_copy permute_copy transpose_copy expand_copy squeeze_copy unsqueeze_copy diag_embed diagonal rot90
+    repeat_interleave set resize resize_as swapaxes unsafe_split _pin_memory is_pinned
+    _nested_tensor_from_mask empty_permuted arange linspace eye tril_indices triu_indices complex view_as_real
+    view_as_complex real imag conj _conj resolve_conj resolve_neg unfold_copy native_channel_shuffle
+    channel_shuffle bernoulli dropout native_dropout alpha_dropout feature_dropout combinations"""
+)
+_LINEAR = names_in("add sub rsub mul div neg")
 _RULES: dict[str, _Rule] = {
     "mul": _product,
     "div": _quotient,
@@ -312,6 +365,7 @@ _RULES: dict[str, _Rule] = {
     "avg_pool2d": _average_pool,
     "avg_pool3d": _average_pool,
     "_adaptive_avg_pool2d": _adaptive_pool,
+    "_adaptive_avg_pool3d": _adaptive_pool,
     "mean": _mean,
     "sum": _total,
     "sign": _sign,

@@ -9,22 +9,32 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
-from tetviz.analysis.counting.counts import Counts, LayerCounts, SpikeStatistics, within
-from tetviz.analysis.counting.row_order import RowOrder, tell_order
+from tetviz.analysis.counting.counts import Counts, LayerCounts, within
+from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
-from tetviz.errors import CheckpointError
-from tetviz.models import ForeignNetwork
+from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
+from tetviz.models import ForeignNetwork, only_length
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure
 from tetviz.training.doctor.runs import CANNOT_RUN
-from tetviz.training.profile import a_parameter, check_length, evaluating, measured_on, outputs, streams
+from tetviz.training.profile import (
+    a_parameter,
+    check_length,
+    evaluating,
+    measured_on,
+    of_the_longest,
+    outputs,
+    streams,
+)
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.
 _OUTSIDE_NEURONS = ("bias_add", "residual_add")
+_INPUT_SPIKES: dict[str | bool, bool | None] = {"yes": True, "no": False, "auto": None, True: True, False: False}
+_LOOKS = 4  # at pairs of samples, at most, while some are silent where others would tell
 
 
 def count_operations(
@@ -33,6 +43,7 @@ def count_operations(
     timesteps: int,
     *,
     spiking: Collection[str] = (),
+    input_spikes: str | bool = "no",
     skip_zero_weights: bool = False,
 ) -> OperationCounts:
     """Counts what a network computes on some samples, exactly, for every layer and step.
@@ -48,6 +59,8 @@ def count_operations(
         timesteps: T.
         spiking: names or types of modules whose outputs are spikes although no comparison can be seen in them, such
             as kernels of their own.
+        input_spikes: whether the input is spikes, so that the first layer adds: ``yes`` (or True), ``no`` (or False),
+            or ``auto``: where its first batch is 0 and 1 alone.
         skip_zero_weights: whether weights that are 0 are no synapses.
 
     Returns:
@@ -55,14 +68,14 @@ def count_operations(
 
     Raises:
         CheckpointError: a network whose O(t) is recovered from runs of 1 to T steps.
-        DataError: a sequence that is too short.
-        TetvizError: NaN at the input of a layer.
-        ValueError: timesteps below 1, or outputs that are not logits_TBK.
+        DataError: a sequence that is too short, or input that is stated to be spikes and is none.
+        TetvizError: NaN at the input of a layer, or a name in ``spiking`` that the network does not have.
+        ValueError: timesteps below 1, another ``input_spikes``, or outputs that are not logits_TBK.
     """
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    counted = CountedRuns(model, timesteps, spiking, skip_zero_weights)
+    counted = CountedRuns(model, timesteps, spiking, skip_zero_weights, input_spikes)
     with state_kept(model), evaluating(model):
         for _ in counted.run(model, x.to(weight.device, weight.dtype), timesteps):
             pass
@@ -78,6 +91,7 @@ def compute_operations(
     indices: IntArray | None = None,
     batch_size: int = 256,
     spiking: Collection[str] = (),
+    input_spikes: str | bool = "no",
     skip_zero_weights: bool = False,
     provenance: Provenance | None = None,
     progress: Callable[[int], None] | None = None,
@@ -94,6 +108,7 @@ def compute_operations(
         indices: which samples of a Dataset, in which order; all by default.
         batch_size: samples a batch.
         spiking: as in :func:`count_operations`.
+        input_spikes: likewise.
         skip_zero_weights: likewise.
         provenance: what the caller knows of the origin; device and precision are filled in.
         progress: called with the number of samples of each finished batch.
@@ -103,17 +118,20 @@ def compute_operations(
 
     Raises:
         CheckpointError: a shorter run is not the beginning of a longer one.
-        DataError: no samples, a label out of range, a sequence that is too short.
-        TetvizError: NaN at the input of a layer.
-        ValueError: tmax below 1, or outputs that are not logits_TBK.
+        DataError: no samples, a label out of range, a sequence that is too short, or input that is stated to be spikes
+            and is none.
+        TetvizError: NaN at the input of a layer, or a name in ``spiking`` that the network does not have.
+        ValueError: tmax below 1, another ``input_spikes``, or outputs that are not logits_TBK.
     """
     if tmax < 1:
         raise ValueError(f"tmax must be at least 1, got {tmax}")
     known = measured_on(model, provenance)
-    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
-    counted = CountedRuns(model, tmax, spiking, skip_zero_weights)
+    batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint, every_t=False)
+    counted = CountedRuns(model, tmax, spiking, skip_zero_weights, input_spikes)
     with state_kept(model):
         profile = measure(model, batches, tmax, progress=progress, run=counted.run)
+    if only_length(model):
+        profile = of_the_longest(profile)
     counts = counted.counts()
     remarks = [f"the first steps of a run: {tested}"] if tested.startswith("warning") else []
     return dataclasses.replace(
@@ -133,17 +151,27 @@ class CountedRuns:
     """Runs one network on any number of batches and counts what it computes."""
 
     def __init__(
-        self, model: nn.Module, timesteps: int, spiking: Collection[str] = (), skip_zero_weights: bool = False
+        self,
+        model: nn.Module,
+        timesteps: int,
+        spiking: Collection[str] = (),
+        skip_zero_weights: bool = False,
+        input_spikes: str | bool = "no",
     ) -> None:
         if isinstance(model, ForeignNetwork) and model.calling.recover == "prefix":
             raise CheckpointError(
                 "operations cannot be counted where O(t) is recovered from runs of 1 to T steps (recover prefix): they "
                 "are those of all the runs; have the network give its output at every step, or recover reduction"
             )
+        if input_spikes not in _INPUT_SPIKES:
+            raise ValueError(unknown("choice of input_spikes", str(input_spikes), ["yes", "no", "auto"]))
         self.timesteps, self.samples = timesteps, 0
-        self._settings = spiking, skip_zero_weights
-        self._counter = Counter(model, spiking, skip_zero_weights)
-        self._row_order: RowOrder | None = None
+        self._input_spikes = _INPUT_SPIKES[input_spikes]
+        self._settings = _named(model, spiking), skip_zero_weights
+        self._counter = Counter(model, *self._settings)
+        self._places: dict[Site, tuple[Place, ...]] = {}
+        self._unsure: set[Site] | None = None
+        self._looks = 0
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -151,62 +179,149 @@ class CountedRuns:
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
-        samples = _samples(x)
-        self.samples += samples
-        if self._row_order is None:
-            self._row_order = RowOrder() if streams(model) else self._tell_row_order(model, x, timesteps)
-        if not self._row_order.open or samples == 1:
-            yield from self._stretches(model, x, timesteps, samples)
-            return
-        # No layer has told the order of its rows: a sample alone has them in the order of its steps.
-        alone = [list(self._stretches(model, _pick(x, [at]), timesteps, 1)) for at in range(samples)]
-        yield torch.cat([torch.cat(stretches) for stretches in alone], 1)
+        self.samples += _samples(x)
+        if self._input_spikes is not False:
+            self._check_input(x)
+        if _by_steps(model):
+            yield self._step_by_step(model, x, timesteps)
+        elif streams(model):
+            yield from self._streamed(model, x, timesteps)
+        else:
+            yield self._at_once(model, x, timesteps)
 
-    def _stretches(self, model: nn.Module, x: Tensor, timesteps: int, samples: int) -> Iterator[Tensor]:
-        counts, steps = self._counter.counts, 1 if streams(model) else timesteps
-        self._counter.feed(x, static=x.dim() == 4)
-        stretches = outputs(model, x, timesteps)
-        for start in range(0, timesteps, steps):
-            counts.begin(self.timesteps, start, steps, samples)
+    def _check_input(self, x: Tensor) -> None:
+        binary = bool(((x == 0) | (x == 1)).all())
+        if self._input_spikes and not binary:
+            raise DataError(
+                f"the input is stated to be spikes, but holds values besides 0 and 1, between {float(x.min()):g} and "
+                f"{float(x.max()):g}; say input_spikes no (--input-spikes no)"
+            )
+        self._input_spikes = binary
+
+    def _streamed(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+        counts, stretches = self._counter.counts, outputs(model, x, timesteps)
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
+        for t in range(timesteps):
+            counts.begin(self.timesteps, t, 1, _samples(x))
             with self._counter:
                 logits_TBK = next(stretches)
-            counts.sort_into_steps(self._row_order or RowOrder())
-            counts.add_readout(logits_TBK)
+            counts.end()
+            counts.add_readout(logits_TBK, 1)
             yield logits_TBK
         yield from stretches  # nothing; it leaves streaming()
 
-    def _tell_row_order(self, model: nn.Module, x: Tensor, timesteps: int) -> RowOrder:
-        samples = _samples(x)
-        if timesteps == 1 or samples == 1:
-            return RowOrder(open=timesteps > 1)
-        pair = _pick(x, [0, samples - 1])
-        together = self._rows(model, pair, timesteps)
-        alone = [self._rows(model, _pick(pair, [at]), timesteps) for at in range(2)]
-        try:
-            first = self._rows(model, _pick(pair, [0]), 1)
-        except CANNOT_RUN:  # it runs for one T only
-            first = {}
-        known: dict[str, str] = {}
-        merged = False
-        for layer, (rows, single) in together.items():
-            merged |= not single
-            if all(layer in run for run in alone):
-                first_step = first[layer][0] if layer in first else None
-                order = tell_order(rows, [run[layer][0] for run in alone], first_step, single, timesteps)
-                known |= {layer: order} if order else {}
-        return RowOrder(known, open=merged and not known)
+    def _step_by_step(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+        counts, begun = self._counter.counts, iter(range(timesteps))
 
-    def _rows(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[str, tuple[Tensor, bool]]:
-        # Counts of the rows of every layer with weights, unsorted, and whether each call held one step.
+        def begin(*_: Any) -> None:
+            counts.end()
+            counts.begin(self.timesteps, next(begun), 1, _samples(x))
+
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
+        handle = model.get_submodule("network").register_forward_pre_hook(begin)
+        try:
+            with self._counter:
+                (logits_TBK,) = outputs(model, x, timesteps)
+        finally:
+            handle.remove()
+        counts.end()
+        counts.add_readout(logits_TBK, timesteps)
+        return logits_TBK
+
+    def _at_once(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+        counts, samples = self._counter.counts, _samples(x)
+        self._learn_places(model, x, timesteps)
+        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
+        counts.begin(self.timesteps, 0, timesteps, samples, self._places)
+        with self._counter:
+            (logits_TBK,) = outputs(model, x, timesteps)
+        counts.end()
+        counts.add_readout(logits_TBK, timesteps)
+        self._sort_by_shorter_runs(model, x, timesteps)
+        return logits_TBK
+
+    def _learn_places(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        samples = _samples(x)
+        for at in range((samples + 1) // 2 if timesteps > 1 else 0):
+            if self._unsure == set() or self._looks == _LOOKS:
+                return
+            self._looks += 1
+            told, unsure = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps).places()
+            for site, places in told.items():
+                if site not in self._places or (site in (self._unsure or ()) and site not in unsure):
+                    self._places[site] = places
+            self._unsure = unsure if self._unsure is None else self._unsure & unsure
+
+    def _look(self, model: nn.Module, x: Tensor, timesteps: int) -> Glimpses:
+        samples = [_pick(x, [at]) for at in range(_samples(x))]
+        alone = [self._glimpses(model, each, timesteps) for each in samples]
+        together = self._glimpses(model, x, timesteps) if len(samples) > 1 else None
+        try:
+            shorter = {t: self._glimpses(model, samples[0], t) for t in {1, 2, timesteps - 1} if t < timesteps}
+        except CANNOT_RUN:  # it runs for one T only
+            shorter = {}
+        return Glimpses(timesteps, alone, together, shorter)
+
+    def _glimpses(self, model: nn.Module, x: Tensor, timesteps: int) -> Run:
+        counter = Counter(model, *self._settings)
+        counter.counts.begin_glimpse(timesteps, _samples(x))
+        self._run_aside(counter, model, x, timesteps)
+        return counter.counts.glimpses or {}
+
+    def _sort_by_shorter_runs(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        # What no rule has told: step t costs what a run of t steps costs more than one of t - 1.
+        counts = self._counter.counts
+        pending, counts.pending = counts.pending, {}
+        self._places = {site: places for site, places in self._places.items() if site not in pending}
+        updating = counts.pure([self._counter.updating_module(module) for module in counts.spikes])
+        pending = {site: totals for site, totals in pending.items() if not within(counts.module_of(site[0]), updating)}
+        try:
+            runs = [self._totals(model, x, t) for t in range(1, timesteps)] if pending else []
+        except CANNOT_RUN:  # it runs for one T only
+            runs = None
+        for layer in dict.fromkeys(layer for layer, _ in pending):
+            until = [self._of_layer(layer, run) for run in [*(runs or []), pending]]
+            steps = {name: np.diff([each.get(name, 0) for each in until], prepend=0) for name in until[-1]}
+            if runs is None or any((each < 0).any() for each in steps.values()):
+                counts.lose(layer, until[-1])
+            else:
+                counts.commit(layer, steps)
+
+    def _of_layer(self, layer: str, run: dict[Site, dict[str, int]]) -> dict[str, int]:
+        # Kernels for one row and for many may be other operations, so they are added up.
+        parts = [totals for site, totals in run.items() if site[0] == layer and site not in self._places]
+        return {name: sum(part.get(name, 0) for part in parts) for part in parts for name in part}
+
+    def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
         counter = Counter(model, *self._settings)
         counter.counts.begin(timesteps, 0, timesteps, _samples(x))
+        self._run_aside(counter, model, x, timesteps)
+        return counter.counts.totals()
+
+    def _run_aside(self, counter: Counter, model: nn.Module, x: Tensor, timesteps: int) -> None:
+        x = (x[:timesteps] if x.dim() == 5 else x).clone()
+        counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         with generators_kept(x.device), state_kept(model), counter:
-            model(x[:timesteps].clone() if x.dim() == 5 else x.clone(), timesteps)
-        return counter.counts.row_counts()
+            model(x, timesteps)
 
     def counts(self) -> OperationCounts:
         """What has been counted so far."""
         return _result(self._counter, self.timesteps, self.samples)
+
+
+def _named(model: nn.Module, spiking: Collection[str]) -> list[str]:
+    # Modules of a network of someone else's may be named as they are called in it.
+    names = {name for name, _ in model.named_modules(remove_duplicate=False) if name}
+    types = {type(module).__name__ for module in model.modules()}
+    inner = {name.removeprefix("network."): name for name in names}
+    for name in spiking:
+        if name not in names | types and name not in inner:
+            raise TetvizError(unknown("module or type in spiking", name, sorted({*inner, *types})))
+    return [name if name in names | types else inner[name] for name in spiking]
+
+
+def _by_steps(model: nn.Module) -> bool:
+    return isinstance(model, ForeignNetwork) and model.calling.takes == "step"
 
 
 def _samples(x: Tensor) -> int:
@@ -223,12 +338,14 @@ def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
     rows = dict.fromkeys(counter.neuron_name(name) if name in counts.spikes else name for name in counts.seen)
     layers = {name: counts.layers.get(name, LayerCounts()) for name in rows}
     updating = {counter.updating_module(module) for module in counts.spikes}
+    pure = counts.pure(updating)
+    layers = {name: layer for name, layer in layers.items() if not (layer.product and within(layer.inside, pure))}
     for name, layer in layers.items():
         if within(name, updating) and not layer.weights and "norm_mac" not in layer.columns:
             for column in _OUTSIDE_NEURONS:
                 layer.columns.pop(column, None)
         if name in neurons:
-            layer.columns |= _updates(neurons[name], counts.leaks(name), timesteps)
+            layer.columns |= neurons[name].columns(counts.leaks(name))
         _fold_bias(layer, counts)
     kept = [name for name, layer in layers.items() if any(column.any() for column in layer.columns.values())]
     zeros = np.zeros(timesteps, np.int64)
@@ -271,17 +388,3 @@ def _fold_bias(layer: LayerCounts, counts: Counts) -> None:
         source = counts.layers[layer.source].columns
         if not source.get("bias_add", np.zeros(1)).any():
             layer.columns["bias_add"] = layer.columns["norm_mac"].copy()
-
-
-def _updates(statistics: SpikeStatistics, leaks: bool, timesteps: int) -> dict[str, IntArray]:
-    steps = np.arange(timesteps)
-    first, silent = statistics.first.numpy(), statistics.silent.numpy()
-    columns = {
-        "neuron_add": statistics.updates,
-        "neuron_compare": statistics.updates,
-        "neuron_reset": statistics.spikes,
-        "spikes": statistics.spikes,
-        "never_fired": (first[:, None] > steps).sum(0),
-        "always_fired": (silent[:, None] > steps).sum(0),
-    }
-    return columns | ({"neuron_mul": statistics.updates} if leaks else {})

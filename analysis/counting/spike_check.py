@@ -61,8 +61,10 @@ def check_spikes(x: Tensor, operand: Operand, known: Signs) -> LayerInput:
         return _countable(x, active, operand)
     few = x.flatten()[:64]  # looks at all only where these could be spikes
     binary = torch.equal(few, few.sign().abs()) and torch.equal(x, active) and bool(active.any())
-    made = "are data and" if operand.kind == "data" else "come from no comparison but"
-    text = f"has values that {made} only 0 and 1, counted as analog; if they are spikes, say so with spiking"
+    made, named = "come from no comparison but", "spiking (--spiking MODULE)"
+    if operand.kind == "data":
+        made, named = "are data and", "input_spikes (--input-spikes yes)"
+    text = f"has values that {made} only 0 and 1, counted as analog; if they are spikes, say so with {named}"
     return LayerInput(active, None, text if binary else "")
 
 

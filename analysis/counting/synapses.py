@@ -117,18 +117,23 @@ def active_pairs(marks: Tensor, fan_out: Tensor, largest: float = 1.0) -> Tensor
     return places.reshape(len(marks), -1).double() @ fan_out.to(marks.device).flatten()
 
 
+def active_elements(marks: Tensor, fan_out: Tensor) -> Tensor:
+    """The same for each element alone; float64, shaped like the marks."""
+    return marks.double() * fan_out.to(marks.device)
+
+
 def windows_of(name: str, args: Sequence[Any], output: Tensor) -> Tensor | None:
     """The number of windows of a pooling that each place belongs to.
 
     Returns:
-        Counts over the pooled axes; None for means and sums, where it is 1 everywhere.
+        Counts over the pooled axes; None for means and sums, which add each value once.
     """
-    if name in ("mean", "sum"):
+    if "pool" not in name:
         return None
-    axes = output.dim() - 2
+    axes = int(name[-2])
     counts: list[Tensor] = []
     for axis in range(axes):
-        size, outputs = args[0].shape[2 + axis], output.shape[2 + axis]
+        size, outputs = args[0].shape[axis - axes], output.shape[axis - axes]
         o = torch.arange(outputs)
         if name.startswith("_adaptive"):
             first, last = o * size // outputs, -(-(o + 1) * size // outputs)

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tetviz.errors import OutputError
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.contours import (
     center_text,
     hole_key,
@@ -25,10 +25,10 @@ from tetviz.figures.plots.contours import (
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.multiples import draw_panel, shared_scale
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import inches, points, text_lines
 from tetviz.figures.views.surface import surface_context
-from tetviz.results import Surface, writable_target, write_whole
+from tetviz.results import Surface, known_suffix, writable_target, write_whole
 from tetviz.results.schema import FloatArray
 from tetviz.summaries.names import network_name
 
@@ -56,8 +56,7 @@ def animate_timesteps(surface: Surface, path: str | Path, loss: str | None = Non
         OutputError: the suffix is another one, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise OutputError(f"{path}: an animation is written as .gif; choose another name")
+    known_suffix(path, "an animation", (".gif",))
     loss = surface.loss if loss is None else loss
     steps: list[int] = surface.timestep.tolist()
     panels = [plane_values(surface, loss, t, plane) for t in steps]

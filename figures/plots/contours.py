@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.interpolate import PchipInterpolator
 
 from tetviz.errors import ResultError
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.levels import Scale
-from tetviz.figures.plots.text import axis_label
 from tetviz.figures.plots.venues import points
 from tetviz.figures.selection import known_loss
 from tetviz.results import Surface, Trajectory
@@ -220,14 +220,16 @@ def _outside_contours(values: FloatArray) -> BoolArray:
 
 
 def scale_words(scale: Scale, surfaces: Sequence[Surface]) -> str:
-    """How the maps of a figure are to be read: levels, coordinates, the mark at (0, 0)."""
+    """How the maps of a figure are to be read: points, levels, coordinates, the mark at (0, 0)."""
+    points = " and ".join(dict.fromkeys(f"{len(surface.x)} x {len(surface.y)}" for surface in surfaces))
     spacing = "spaced by logarithm" if scale.is_log else "evenly spaced"
     unit = axis_label("x", surfaces[0].norm).partition(" ")[2].strip("()")
     coordinates = f"; x and y in {unit}" if unit else ""
     levels = f"{scale.levels[0]:g} to {scale.levels[-1]:g} nat"
     marked = list(filter(shows_origin, surfaces))
     cross = f"; the cross at (0, 0) is {_at_the_cross(marked[0])}" if marked else ""
-    return f"Levels from {levels}, {spacing}{coordinates}{cross}"
+    measured = f"measured at {points} points, interpolated between them"
+    return f"Levels from {levels}, {spacing}; {measured}{coordinates}{cross}"
 
 
 def holes_words(keys: Sequence[Patch]) -> str:

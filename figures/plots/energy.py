@@ -174,6 +174,8 @@ def _draw_anns(
     tables = [baselines(report, t)["energy (nJ)"] * 1e3 / factor for report, t in zip(reports, steps, strict=True)]
     handles = []
     for kind, dashes in _ANN_LINES.items():
+        if not all(report.complete for report in reports):  # beside what is missing, an ANN would look dear
+            break
         same = len({float(table[kind]) for table in tables}) == 1
         for table, style in list(zip(tables, styles, strict=True))[: 1 if same else None]:
             if table[kind] > 0:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.figures.captions import compose_caption
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.contours import (
     LABELLED,
     center_text,
@@ -22,7 +23,7 @@ from tetviz.figures.plots.contours import (
 from tetviz.figures.plots.levels import Scale, choose_scale, colors_of, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.figures.selection import chosen_timestep
 from tetviz.figures.views.surface import surface_context

@@ -10,12 +10,13 @@ from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
 from tetviz.figures.captions import compose_caption, directions_words, steps_words
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.contours import hole_key, scale_words, set_ticks
 from tetviz.figures.plots.levels import Scale, colors_of, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.side_by_side import compare, grid_shape, panels_words
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines
 from tetviz.results import Surface
 from tetviz.results.schema import FloatArray

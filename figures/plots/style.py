@@ -12,9 +12,8 @@ import matplotlib
 import seaborn
 from matplotlib.figure import Figure
 
-from tetviz.errors import OutputError
 from tetviz.figures.plots.venues import venue
-from tetviz.results import writable_target, write_whole
+from tetviz.results import known_suffix, writable_target, write_whole
 
 DPI = 200
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -112,11 +111,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         OutputError: the suffix is another one, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise OutputError(
-            f"{path}: a figure is written as {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}; choose another name"
-        )
+    suffix = known_suffix(path, "a figure", SUFFIXES)
     target, drawn = writable_target(path, force=True), io.BytesIO()
     with paper_style():
         figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])

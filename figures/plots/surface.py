@@ -8,6 +8,7 @@ from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
 from tetviz.figures.captions import compose_caption, directions_words, steps_words
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.contours import (
     HOLE,
     LABELLED,
@@ -26,7 +27,7 @@ from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.relief import draw_relief
 from tetviz.figures.plots.side_by_side import compare, grid_shape, panels_words
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import VENUES, WIDTH, characters, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
 from tetviz.figures.views.surface import surface_context

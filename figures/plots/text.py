@@ -1,4 +1,4 @@
-"""Text on pictures: losses as symbols, axes with units, lines that fit."""
+"""Text on pictures: losses as symbols, lines that fit."""
 
 import re
 import textwrap
@@ -7,18 +7,11 @@ from tetviz.figures.plots.venues import characters
 
 _PLAIN_LOSS = re.compile(r"\bL_(SDT|TET|TOTAL)\b")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_UNITS = {"unit": "L2 distance", "none": "", "": ""}
 
 
 def loss_symbol(loss: str) -> str:
     """A loss as the papers write it, but that L is italic: the calligraphic one is no character of an SVG's text."""
     return rf"$L_{{\mathrm{{{loss.upper()}}}}}$"
-
-
-def axis_label(name: str, norm: str) -> str:
-    """A coordinate with its unit, such as ``"x (filter norms)"``."""
-    unit = _UNITS.get(norm, f"{norm} norms")
-    return f"{name} ({unit})" if unit else name
 
 
 def wrap(text: str, width: float, *, narrow: bool = False) -> str:
@@ -32,14 +25,15 @@ def wrap_evenly(text: str, width: float, *, narrow: bool = False) -> str:
     fit = characters(width, narrow=narrow)
     text = _held(text, fit)
     lines = len(_broken(text, fit))
-    while fit > 20 and len(_broken(text, fit - 1)) == lines:
+    held = max(map(len, text.split(" ")))
+    while fit > max(20, held) and len(_broken(text, fit - 1)) == lines:
         fit -= 1
     return _lines(text, fit)
 
 
 def _lines(text: str, fit: int) -> str:
     shown = "\n".join(_broken(text, fit) or [""]).replace("$", r"\$").replace(_NO_BREAK, " ")
-    return _PLAIN_LOSS.sub(lambda found: loss_symbol(found[1]), shown)
+    return _PLAIN_LOSS.sub(lambda found: loss_symbol(found[1]), shown).replace("phi(JJ^T)", r"$\phi(JJ^T)$")
 
 
 def _broken(text: str, fit: int) -> list[str]:

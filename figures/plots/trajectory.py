@@ -10,7 +10,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tetviz.figures.captions import compose_caption
-from tetviz.figures.plots.axes import finish, marked, scale_values
+from tetviz.figures.curves import scale_of
+from tetviz.figures.formatting import axis_label
+from tetviz.figures.plots.axes import finish
 from tetviz.figures.plots.contours import (
     draw_map,
     hole_key,
@@ -23,7 +25,7 @@ from tetviz.figures.plots.contours import (
 from tetviz.figures.plots.levels import choose_scale, label_colorbar
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import paper_style
-from tetviz.figures.plots.text import axis_label, loss_symbol, wrap, wrap_evenly
+from tetviz.figures.plots.text import loss_symbol, wrap, wrap_evenly
 from tetviz.figures.plots.venues import WIDTH, figure_title, inches, points, text_lines, venue
 from tetviz.figures.selection import chosen_timestep
 from tetviz.figures.views.surface import surface_context
@@ -151,11 +153,11 @@ def _draw_losses(axes: Axes, trajectory: Trajectory, loss: str, timestep: int) -
         cast(FloatArray, getattr(trajectory, f"{name}_{loss}_loss"))[:, at][:, 0] for name in ("true", "projected")
     )
     where = _positions(trajectory)
-    sparse: dict[str, Any] = {"markersize": 3.5, "markevery": 1 if len(where) <= _MANY else marked(len(where), 12)}
+    sparse: dict[str, Any] = {"markersize": 3.5, "markevery": max(1, len(where) // 12) if len(where) > _MANY else 1}
     axes.plot(where, true, color="black", marker="o", **sparse, label="of the checkpoint", gid="true")
     style: dict[str, Any] = {"color": "0.45", "linestyle": "--", "marker": "s", "markerfacecolor": "white"}
     axes.plot(where, projected, **style, **sparse, label="at its projection", gid="projected")
-    scale_values(axes, [true, projected])
+    axes.set_yscale(scale_of([true, projected])[0])
     axes.set_ylabel(f"{loss_symbol(loss)} (nat)")
     axes.legend(loc="best", fontsize=points(7))
 

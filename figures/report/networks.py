@@ -3,13 +3,10 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from tetviz.figures.report.blocks import Source
-from tetviz.results import Provenance, TrainingHistory, Trajectory
-from tetviz.results.schema import array_fields
+from tetviz.results import Provenance
 from tetviz.summaries.names import network_name
 
 # A name and the checkpoint's SHA-256, which is empty where none is recorded.
@@ -22,12 +19,11 @@ def whole_trainings(sources: Sequence[Source]) -> list[Source]:
 
     A training leaves its epochs so far in one file, and ``tetviz history`` writes the same numbers to another.
     """
-    histories = [source for source in sources if isinstance(source.result, TrainingHistory)]
     shown: list[Source] = []
-    for source in sorted(histories, key=_completeness, reverse=True):
+    for source in sorted(sources, key=_completeness, reverse=True):
         if not any(_begins(source, other) for other in shown):
             shown.append(source)
-    return [source for source in sources if source in shown or not isinstance(source.result, TrainingHistory)]
+    return [source for source in sources if source in shown]
 
 
 def told_apart(sources: Sequence[Source]) -> list[Source]:
@@ -58,14 +54,14 @@ def _about(sources: Sequence[Source]) -> list[list[Network]]:
     # A history is read from the last checkpoint, of which nothing else is measured: it goes with the chosen one.
     measured: dict[tuple[str, str], dict[str, Network]] = {}
     for source in sources:
-        if not _is_training(source):
+        if not source.result.of_training:
             networks, origin = _networks(source), _origin(source)
             for network in networks:
                 folders = measured.setdefault((network[0], origin.texts()["training"]), {})
                 folders.setdefault(str(source.path.parent), network)
     return [
         [_chosen(source, measured) or network for network in _networks(source)]
-        if _is_training(source)
+        if source.result.of_training
         else _networks(source)
         for source in sources
     ]
@@ -85,11 +81,6 @@ def _networks(source: Source) -> list[Network]:
     return list(zip(names, digests, strict=True)) if len(names) == len(digests) else [(name, digest)]
 
 
-def _is_training(source: Source) -> bool:
-    result = source.result
-    return isinstance(result, TrainingHistory) or (isinstance(result, Trajectory) and result.path == "training")
-
-
 def _origin(source: Source) -> Provenance:
     result: Any = source.result
     origin: Provenance = result.provenance
@@ -105,16 +96,8 @@ def _labelled(source: Source, label: str) -> Source:
 
 
 def _completeness(source: Source) -> tuple[int, bool]:
-    result: Any = source.result
-    return len(result.epoch), not source.path.stem.endswith(".epochs")
+    return max(source.result.sizes().values()), not source.path.stem.endswith(".epochs")
 
 
 def _begins(source: Source, other: Source) -> bool:
-    one, whole = _origin(source), _origin(other)
-    if (network_name(one), one.training) != (network_name(whole), whole.training):
-        return False
-    epochs = len(cast(TrainingHistory, source.result).epoch)
-    return all(
-        np.array_equal(getattr(source.result, name), getattr(other.result, name)[:epochs], equal_nan=True)
-        for name in array_fields(TrainingHistory)
-    )
+    return network_name(_origin(source)) == network_name(_origin(other)) and source.result.begins(other.result)

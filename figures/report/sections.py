@@ -78,7 +78,7 @@ def _section(view: View[Any], sources: Sequence[Source], *, apart: bool = False)
     blocks += _gathered([*_attempt(lambda: _pictures(view, results, names)), *_tables(view, results, names)])
     blocks += [block for block in words if not block.warning]
     blocks += [Sentences((_APART,))] if apart else []
-    contexts = told([view.context(result) for result in results], names)
+    contexts = told(view.shown_contexts(results, Choices()), names)
     return Section(view.title, contexts, tuple(blocks), tuple(sources), tuple(names))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tetviz.errors import ResultError
+from tetviz.figures.formatting import axis_label
 from tetviz.figures.plots.levels import choose_scale
 from tetviz.figures.plots.style import COLORMAP
-from tetviz.figures.plots.text import axis_label
 from tetviz.figures.report.blocks import Surfaces
 from tetviz.results import Surface, default_timestep
 from tetviz.results.schema import FloatArray

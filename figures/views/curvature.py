@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tetviz.errors import ResultError
+from tetviz.figures.curves import Axis, Curves, Mark, Series, gaps_of, interval_texts, scale_of
 from tetviz.figures.doubts import losses_of, not_finite
+from tetviz.figures.formatting import number
+from tetviz.figures.selection import known_loss
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View
 from tetviz.results import Curvature, default_timestep
-from tetviz.summaries import bootstrap_mean, finite_curvature, slope_agreement
+from tetviz.summaries import finite_curvature, outlying_eigenvalues, slope_agreement
+from tetviz.summaries.intervals import METHOD, mean_interval, mean_of_complete
 from tetviz.summaries.names import FROZEN, LOSS_WORDS, counted, data_context, network_names, policy_words
 
 _COLUMNS = (
@@ -22,6 +27,127 @@ _COLUMNS = (
     ),
     Column("correlation of slopes", of="correlation", form=".4f"),
 )
+
+
+_TRUE, _SURROGATE, _COSINE, _SLOPES = range(4)
+_CALLED = (
+    "true loss: second difference, mean",
+    "surrogate Hessian",
+    "cosine with the gradient smoothed over the radius",
+    "correlation of slopes at the checkpoint",
+)
+_DECADES = 6  # of the density: between eigenvalues it falls to the tails of its kernel, which mean nothing
+_FEW_RADII = 6
+_BAND = f"{METHOD} over directions"
+_BARS = "95 % expanded percentile bootstrap intervals over directions"
+
+
+def curvature_charts(results: Sequence[Curvature], choices: Choices) -> list[Curves]:
+    """Spectrum of the surrogate Hessian, curvature of the true loss, and how far surrogate slopes hold."""
+    (result,) = results
+    loss = known_loss(result.loss if choices.loss is None else choices.loss)
+    if loss != result.loss:
+        raise ResultError(f"loss {loss!r}: the curvature was measured for {result.loss!r}; measure it for {loss!r}")
+    return [_spectrum(result), _bend(result), _agreement(result)]
+
+
+def _radius(result: Curvature) -> Axis:
+    few = tuple(result.radius.tolist()) if len(result.radius) <= _FEW_RADII else ()
+    return Axis("radius (share of weight norm)", "log", at=few)
+
+
+def _spectrum(result: Curvature) -> Curves:
+    word, known = LOSS_WORDS[result.loss], np.isfinite(result.density)
+    shown = known.any() and not result.note
+    at, density = result.bin[known], result.density[known]
+    values = sorted(result.eigenvalue[np.isfinite(result.eigenvalue)].tolist(), reverse=True)
+    texts = tuple(f"eigenvalue {value:.4g}\ndensity {height:.4g}" for value, height in zip(at, density, strict=True))
+    top = float(density.max(initial=0))
+    within = (max(top / 10**_DECADES, float(density[density > 0].min()) / 2), 3 * top) if top > 0 else None
+    each_start = result.repeat_density[:, known] if result.repeat_density is not None else ()
+    starts = [Series(_SURROGATE, at, each, thin=True) for each in each_start]
+    return Curves(
+        f"Spectral density of the surrogate Hessian of {word}",
+        f"Density of the eigenvalues of the surrogate Hessian of {word}; a table below has the largest.",
+        _CALLED,
+        Axis("eigenvalue"),
+        Axis(f"density, surrogate Hessian of {word}", "log" if top > 0 else "linear", within=within),
+        (*starts, Series(_SURROGATE, at, density, texts=texts)) if shown else (),
+        thin="a random start" if starts and shown else "",
+        marks=tuple(Mark(value, None, text=f"{value:.3g}" if value == values[0] else "") for value in values if shown),
+        dotted="largest eigenvalues" if values and shown else "",
+        note="" if shown else result.note or "no density: not computed yet or not finite",
+    )
+
+
+def _bend(result: Curvature) -> Curves:
+    word, values = LOSS_WORDS[result.loss], finite_curvature(result, default_timestep(result))
+    mean = mean_of_complete(values)
+    series = [Series(_TRUE, result.radius, line, thin=True) for line in values]
+    texts = interval_texts(result.radius, mean, "radius", "curvature", "nat")
+    series.append(Series(_TRUE, result.radius, mean.mean, mean.low, mean.high, texts))
+    surrogate = result.surrogate_curvature[np.isfinite(result.surrogate_curvature)]
+    if len(surrogate):
+        flat = np.full(len(result.radius), surrogate.mean())
+        series.append(Series(_SURROGATE, result.radius, flat, texts=(f"curvature {flat[0]:.4g} nat",) * len(flat)))
+    return Curves(
+        f"Curvature of the true {word} by second differences at finite radii",
+        f"Curvature of {word} at every radius, beside the mean of the surrogate Hessian.",
+        _CALLED,
+        _radius(result),
+        Axis(f"curvature of the true {word} (nat)", *scale_of([each.y for each in series], from_median=True)),
+        tuple(series),
+        thin="a direction",
+        band=_BAND if mean.draws > 1 else "",
+        gaps=gaps_of(result.radius, [mean.mean]),
+    )
+
+
+def _agreement(result: Curvature) -> Curves:
+    found = slope_agreement(result)
+    cosine, low, high = (found[name] for name in ("cosine", "low", "high"))
+    known = bool(np.isfinite(cosine).any())
+    told = _texts(result.radius, "cosine", cosine), _texts(result.radius, "correlation", found["correlation"])
+    return Curves(
+        "Cosine between the surrogate gradient and the gradient smoothed over the radius",
+        "Cosine between the surrogate gradient and the smoothed gradient, and the correlation of slopes, by radius.",
+        _CALLED,
+        _radius(result),
+        Axis("cosine, correlation", within=(-1.25, 1.55), lines=(0.0, 1.0)),
+        (
+            Series(_COSINE, result.radius, cosine, low, high, told[0]),
+            Series(_SLOPES, result.radius, found["correlation"], texts=told[1]),
+        ),
+        band=_BARS if np.isfinite(low).any() else "",
+        gaps=gaps_of(result.radius, [cosine, found["correlation"]]) if known else (),
+        note="" if known else "not resolved: take more directions",
+    )
+
+
+def _texts(radii: Any, what: str, values: Any) -> tuple[str, ...]:
+    return tuple(f"radius = {radius:g}\n{what} {number(value)}" for radius, value in zip(radii, values, strict=True))
+
+
+def _curves_context(result: Curvature, choices: Choices) -> str:
+    count, done = len(result.direction), result.done
+    parts = [
+        f"T = {default_timestep(result)}",
+        curvature_context(result),
+        f"{counted(count, 'random direction')}{', no interval' if count == 1 else ''}",
+        "" if done.all() else f"{int(done.sum()):,} of {done.size:,} points",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _caption(results: Sequence[Curvature], choices: Choices) -> list[str]:
+    (result,) = results
+    return [
+        f"Spectral density of the surrogate Hessian of {LOSS_WORDS[result.loss]}, curvature of the true loss by second "
+        "differences at finite radii, and cosine between the surrogate gradient and the gradient smoothed over the "
+        "radius",
+        "Radii are shares of the L2 norm of the weights",
+        result.note,
+    ]
 
 
 def curvature_context(curvature: Curvature) -> str:
@@ -36,7 +162,7 @@ def curvature_table(results: Sequence[Curvature], choices: Choices) -> Table:
 
 def _radii(result: Curvature) -> Table:
     step = default_timestep(result)
-    bend, slopes = bootstrap_mean(finite_curvature(result, step)), slope_agreement(result)
+    bend, slopes = mean_interval(finite_curvature(result, step)), slope_agreement(result)
     columns = {
         "curvature": bend.mean,
         "curvature low": bend.low,
@@ -56,7 +182,7 @@ def _radii(result: Curvature) -> Table:
         "surrogate Hessian; cosine between the surrogate gradient and the gradient smoothed over the radius; "
         "correlation of slopes at the checkpoint",
         note=f"{LOSS_WORDS[result.loss]} at T = {step}, radii in units of |w| = {result.weight_norm:.4g}, in brackets "
-        f"95 % bootstrap intervals over {counted(len(result.direction), 'direction')}",
+        f"{METHOD} over {counted(len(result.direction), 'direction')}",
         feet=_feet(result, f"surrogate Hessian of {LOSS_WORDS[result.loss]} at T = {step}"),
         key=Column("radius", form="g"),
         label="curvature",
@@ -75,6 +201,17 @@ def _feet(result: Curvature, name: str) -> tuple[str, ...]:
         f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: "
         + (found if values else "its eigenvalues are not recorded"),
         per_parameter if math.isfinite(trace) else "its trace is not recorded",
+        *_outliers(result),
+    )
+
+
+def _outliers(result: Curvature) -> tuple[str, ...]:
+    found = outlying_eigenvalues(result)
+    if result.repeat is None or not math.isfinite(found.mean):
+        return ()
+    return (
+        f"its density has {found.mean:.2g} [{found.low:.2g}, {found.high:.2g}] eigenvalues above half of the largest, "
+        f"over {counted(len(result.repeat), 'random start')}",
     )
 
 
@@ -96,7 +233,7 @@ def record(results: Sequence[Curvature], choices: Choices) -> list[dict[str, Any
 
 def _records(result: Curvature) -> list[dict[str, Any]]:
     step = default_timestep(result)
-    bend, slopes = bootstrap_mean(finite_curvature(result, step)), slope_agreement(result)
+    bend, slopes = mean_interval(finite_curvature(result, step)), slope_agreement(result)
     trace, error = _trace(result)
     head = {"checkpoint": result.provenance.checkpoint, "loss": result.loss, "timesteps": step}
     hessian = {
@@ -139,8 +276,9 @@ VIEW = View[Curvature](
         )
     },
     record=record,
-    figure="tetviz.figures.plots.curvature:draw_curvature",
-    alt="Curvature of the loss of {}",
+    curves=curvature_charts,
+    curves_context=_curves_context,
+    caption=_caption,
     heeds=("loss",),
     most=1,
 )

@@ -182,7 +182,9 @@ def _conventions(report: EnergyReport, timestep: int | None, unit: Unit) -> Tabl
         about="Operations and energy of a sample under each convention, by exact counts, beside dense ANNs of the same "
         "shapes",
         note=frame.attrs["caption"],
-        feet=(
+        feet=()
+        if not report.complete
+        else (
             f"{anns.index[-1]}: {ann}, the SNN in its arithmetic (45nm-int8-acc32) {snn}; an ANN is another network, "
             "of another accuracy",
             f"spikes per synapse per inference: {number(overall)} in the {spiking} of {counted(len(each), 'layer')} "
@@ -267,7 +269,9 @@ def _spikes(report: EnergyReport, timestep: int | None, unit: Unit) -> Table:
 
 def _shown_rows(counts: OperationCounts) -> list[int]:
     steps = counts.timestep.tolist()
-    return list(range(len(steps))) if len(steps) <= _EVERY_T else [steps.index(t) for t in table_timesteps(counts)]
+    rows = list(range(len(steps))) if len(steps) <= _EVERY_T else [steps.index(t) for t in table_timesteps(counts)]
+    known = np.isfinite(counts.accuracy)  # of a network that runs for one T alone that T
+    return [row for row in rows if known[row]] if known.any() else rows
 
 
 def _price_words(report: EnergyReport) -> str:

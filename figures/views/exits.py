@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tetviz.figures.curves import Axis, Curves, Series, position
+from tetviz.figures.curves import ACCURACY, Axis, Curves, Series, position
 from tetviz.figures.formatting import number, shares
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf
@@ -16,7 +16,6 @@ from tetviz.summaries import exit_curve
 from tetviz.summaries.exits import table_points
 from tetviz.summaries.names import network_names
 
-ACCURACY = Axis("accuracy (%)", least=2.0, within=(-1.0, 101.0))
 WILSON = "95 % Wilson interval over samples"
 _SURE = {"margin": "the softmax margin is large", "entropy": "the entropy of the softmax is small"}
 _EXITS = "Early exit: each sample stops as soon as the network is sure of it"

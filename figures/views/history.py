@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.figures.curves import Axis, Curves, Mark, Series, position
+from tetviz.figures.curves import ACCURACY, Axis, Curves, Mark, Series, position, scale_of
 from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import number
 from tetviz.figures.table import Column, Table, stacked
@@ -51,7 +51,7 @@ def _chart(histories: Sequence[TrainingHistory], what: str) -> Curves:
         "new stage.",
         tuple(names),
         Axis("epoch", "whole"),
-        Axis(f"{word} ({unit})", "log" if is_loss and _is_wide(series) else "linear"),
+        Axis(f"{word} ({unit})", *scale_of([each.y for each in series], wide=_WIDE)) if is_loss else ACCURACY,
         tuple(series),
         ring="chosen epoch" if any(each.ringed for each in series) else "",
         thin="training loss, of the loss trained on" if any(each.thin for each in series) else "",
@@ -65,12 +65,6 @@ def _chart(histories: Sequence[TrainingHistory], what: str) -> Curves:
 def _switch(run: TrainingHistory, end: int) -> str:
     (at,) = position(run.epoch, end)
     return " \N{RIGHTWARDS ARROW} ".join(run.trained_on()[at : at + 2]).upper()
-
-
-def _is_wide(series: Sequence[Series]) -> bool:
-    values = np.concatenate([each.y for each in series])
-    known = values[np.isfinite(values)]
-    return len(known) > 0 and known.min() > 0 and known.max() > _WIDE * known.min()
 
 
 def history_table(histories: Sequence[TrainingHistory], choices: Choices) -> Table:

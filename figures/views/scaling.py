@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from tetviz.errors import ResultError
-from tetviz.figures.curves import Axis, Curves, Series, position
+from tetviz.figures.curves import ACCURACY, Axis, Curves, Series, position
 from tetviz.figures.doubts import losses_of, not_finite
 from tetviz.figures.formatting import NO_NUMBER, number, shares
 from tetviz.figures.table import Column, Table, stacked
-from tetviz.figures.view import Choices, FigureOf, TableOf, View, require_same_data
-from tetviz.figures.views.exits import ACCURACY, EXIT_TABLES, WILSON, exit_chart
+from tetviz.figures.view import Choices, Comparison, FigureOf, TableOf, View, require_same_data
+from tetviz.figures.views.exits import EXIT_TABLES, WILSON, exit_chart
 from tetviz.figures.views.runs import RUN_TABLES, RUNS
 from tetviz.results import ScalingCurve
 from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
@@ -75,7 +75,7 @@ def growth_chart(curves: Sequence[ScalingCurve]) -> Curves:
         f"Accuracy of {', '.join(names)} over that at the training T, minus 1, against the number of timesteps.",
         tuple(names),
         _T,
-        Axis("relative growth of accuracy (%)", least=1.0, zero=True),
+        Axis("relative growth of accuracy (%)", least=1.0, lines=(0.0,)),
         series,
         ring="training T" if any(each.ringed for each in series) else "",
     )
@@ -172,7 +172,7 @@ def difference_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     ]
     return dataclasses.replace(
         stacked([each.second for each in found], tables),
-        about=f"Accuracy, {others} minus {found[0].first}, in points [95 % paired bootstrap over the same "
+        about=f"Accuracy, {others} minus {found[0].first}, in points [95 % paired interval over the same "
         f"{counted(found[0].samples, 'sample')}]",
         feet=(*(each.sentence(choices.timestep) for each in found), _NOT_SEEDS),
     )
@@ -316,4 +316,5 @@ VIEW = View[ScalingCurve](
     },
     curves=scaling_charts,
     together=require_same_data,
+    comparison=Comparison(lambda curves, choices: differences_from_first(curves), asked=("differences",)),
 )

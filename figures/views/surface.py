@@ -1,5 +1,6 @@
 """What a loss surface shows: the loss around the network, in numbers, as a map and in 3-D."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,15 @@ from tetviz.figures.view import Choices, FigureOf, TableOf, View, Words
 from tetviz.figures.views import sharpness
 from tetviz.results import Surface, Trajectory
 from tetviz.summaries import axis_lines
-from tetviz.summaries.names import LOSS_WORDS, bn_words, counted, data_context, network_names, policy_words
+from tetviz.summaries.names import (
+    LOSS_WORDS,
+    bn_words,
+    counted,
+    data_context,
+    network_name,
+    network_names,
+    policy_words,
+)
 from tetviz.summaries.surfaces import extremes
 
 _ALIKE = "surfaces of tetviz landscape, directions of the same seed"
@@ -84,12 +93,27 @@ def words(results: Sequence[Surface], choices: Choices) -> Words:
     warned: tuple[str, ...] = (directions_words(results),)
     if len({bn_words(surface) for surface in results}) > 1:
         warned += ("The surfaces differ in their batch-norm statistics",)
+    if not isinstance(results[0], Trajectory):
+        warned += tuple(_off_centre(surface, choices.timestep) for surface in results)
     if all(map(_has_intervals, results)):
         flatness = sharpness.words([axis_lines(surface) for surface in results], choices)
         said, warned = flatness.said, warned + flatness.warned
     elif all(len(surface.plane) == 1 for surface in results):
         said = (_ONE_PLANE,)
     return Words(said, tuple(dict.fromkeys(filter(None, warned))))
+
+
+def _off_centre(surface: Surface, timestep: int | None) -> str:
+    # The same samples are at both points, so that two standard errors of one are far beyond the noise of a difference.
+    found = extremes(surface, f"{surface.loss}_loss", chosen_timestep(surface, timestep))
+    if not found["centre"] - found["lowest"] > 2 * found["se"]:
+        return ""
+    advice = {"frozen": "; with stale batch-norm statistics it is one with --bn recalibrate, see tetviz doctor"}
+    return (
+        f"{network_name(surface.provenance)} is no minimum on its plane: {LOSS_WORDS[surface.loss]} is "
+        f"{found['centre']:.4g} at (0, 0) and {found['lowest']:.4g} at ({found['lowest_x']:.3g}, "
+        f"{found['lowest_y']:.3g}){advice.get(surface.bn, '')}"
+    )
 
 
 def record(results: Sequence[Surface], choices: Choices) -> list[dict[str, Any]]:
@@ -170,4 +194,6 @@ VIEW = View[Surface](
     words=words,
     page="tetviz.figures.report.surfaces:surface_block",
     together=require_same_directions,
+    comparison=dataclasses.replace(sharpness.COMPARISON, of=axis_lines),
+    animated=True,
 )

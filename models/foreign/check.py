@@ -9,9 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
 from tetviz.models.foreign.isolation import Isolation, generators_kept
-from tetviz.models.foreign.network import ForeignNetwork, NetworkError
+from tetviz.models.foreign.network import ForeignNetwork, NetworkError, full
 from tetviz.models.foreign.state import changed, close, reset, state_of, tensors_in
-from tetviz.models.layers import eval_mode
+from tetviz.models.layers import SAMPLE_AXES, eval_mode
 
 SAMPLES = 8
 ROUNDING = 1e-5  # relative to the largest output; sums of another length round differently
@@ -22,9 +22,11 @@ def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> Fore
 
     Args:
         network: any module. It is not copied, and left as it was.
-        x: a real batch of at least 5 samples, x_BCHW, or x_TBCHW.
+        x: a real batch of at least 5 samples, x_BCHW, or x_TBCHW; of vectors x_BF, or x_TBF. Sequences may be stacked
+            samples, B before T, where T tells.
         timesteps: T that the network was trained with.
-        **calling: fields of :class:`tetviz.models.Calling`; ``takes`` and ``gives`` have to be stated.
+        **calling: fields of :class:`tetviz.models.Calling`; ``takes`` and ``gives`` have to be stated, ``sample_axes``
+            is 1 for x_BF and x_TBF, else 3.
 
     Returns:
         The network, to be called as ``model(x, timesteps)``, in the mode that it was in.
@@ -34,6 +36,9 @@ def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> Fore
     """
     if not {"takes", "gives"} <= calling.keys():
         raise ValueError("state how the network is called: takes=... and gives=..., see tetviz.models.Calling")
+    if x.dim() in (3, 5) and x.shape[1] == timesteps != len(x):
+        x = x.transpose(0, 1)
+    calling = {"sample_axes": 1 if x.dim() in (2, 3) else SAMPLE_AXES} | calling
     model = ForeignNetwork(network, Calling(**calling), timesteps)
     check_contract(model, x, timesteps)
     return model
@@ -59,6 +64,7 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
         ModelError: the first that fails, with its cure.
         ValueError: there are fewer than 5 samples, or a sequence is too short.
     """
+    x = full(x)
     sequence = x.dim() == 5
     samples = x.shape[1] if sequence else len(x)
     other = timesteps + 1 if not sequence or len(x) > timesteps else max(1, timesteps - 1)
@@ -160,27 +166,39 @@ def _at_other_length(model: ForeignNetwork, x: Tensor, timesteps: int, other: in
     except ModelError as error:
         raise ModelError(
             f"it runs for T = {timesteps}, but not for T = {other}: {error}. If T stands in its code, let forward take "
-            f"it from its input, or state timesteps_by fixed: then all can be measured that needs T = {timesteps} alone"
+            f"it from its input, or state --timesteps-by fixed: then all is measured that needs T = {timesteps} alone"
         ) from error
     return outputs
 
 
 def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
     half = outputs.shape[1] // 2
-    for factor in (1, 10, -10):  # small networks of spikes forget a sample soon, unless it was far out
-        others = x.clone()
-        first = others[:, :half] if x.dim() == 5 else others[:half]
-        first.copy_(factor * (x.max() + x.min() - first))
+    for at, other in enumerate(other_values(x)):
+        kept = (slice(None), slice(half, None)) if x.dim() == 5 else slice(half, None)
+        other[kept] = x[kept]
         try:
-            found = model(others, timesteps)
+            found = model(other, timesteps)
         except NetworkError:
-            if factor == 1:
+            if at == 0:
                 raise
             continue  # it takes nothing that is out of range
         if not close(found[:, half:], outputs[:, half:], ROUNDING):
             raise ModelError(
                 "the outputs of a sample change with the other samples of the batch: " + _mixing(model.network)
             )
+
+
+def other_values(x: Tensor) -> list[Tensor]:
+    """Inputs that differ from one everywhere, as far as they can.
+
+    Whole numbers may be places in a table, and have no meaning outside of it: they stay between those of the data. Of
+    others some are far out, since small networks of spikes forget an input soon.
+    """
+    low, high = x.min(), x.max()
+    mirrored = high + low - x
+    if bool((x == x.round()).all()):
+        return [mirrored, torch.full_like(x, float(low)), torch.full_like(x, float(high))]
+    return [mirrored, 10 * mirrored, -10 * mirrored]
 
 
 def _mixing(network: nn.Module) -> str:

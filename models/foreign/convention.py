@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tetviz.errors import unknown
+from tetviz.models.layers import SAMPLE_AXES
 
-TAKES = ("step", "time-major", "batch-major", "static")
-GIVES = ("step", "time-major", "batch-major", "mean", "sum")
+TAKES = ("step", "time-major", "batch-major", "batch-channel-time", "static")
+GIVES = ("step", "time-major", "batch-major", "batch-channel-time", "mean", "sum")
 STATES = ("modules", "passed")
 RECOVERIES = ("reduction", "prefix")
 TELLERS = ("argument", "attribute", "fixed")
@@ -21,11 +22,13 @@ class Calling:
 
     Args:
         takes: ``step``: x_BCHW of one step, called T times. ``time-major``: x_TBCHW. ``batch-major``: x_BTCHW.
-            ``static``: x_BCHW, which the network repeats itself.
+            ``batch-channel-time``: x_BCHWT, time last. ``static``: x_BCHW, which the network repeats itself.
         gives: ``step``: the output of that step, B x K. ``time-major``: T x B x K, or a list of T outputs.
-            ``batch-major``: B x T x K. ``mean`` or ``sum``: B x K, the outputs of all steps averaged or added up.
+            ``batch-major``: B x T x K. ``batch-channel-time``: B x K x T. ``mean`` or
+            ``sum``: B x K, the outputs of all steps averaged or added up.
         item: which item of a tuple or dictionary the output is: ``spk`` for the first, ``mem`` for the last (as
-            snnTorch orders them), a position, or a key; None where the output is no tuple.
+            snnTorch orders them), a position, or a key; of one inside another, such as ``out.logits``, all with dots
+            between; None where the output is no tuple.
         timesteps_by: how the network is told T, where the length of its input does not tell it: ``argument`` (the
             second of forward), ``argument:NAME``, or ``attribute:PATH`` from the network, such as ``encoder.T``;
             ``attribute:*.T`` is the T of every module that has one. ``fixed``: it runs for the T alone that it was
@@ -35,7 +38,10 @@ class Calling:
         recover: how O(t) is found where ``gives`` is ``mean`` or ``sum``. ``reduction``: the one call of mean or sum
             over time inside the network is skipped. ``prefix``: O(t) = t M(t) - (t - 1) M(t - 1) from runs of 1 to
             T steps.
-        time_axis: which axis that call reduces, 0 or 1.
+        time_axis: which axis that call reduces, 0, 1 or -1, the last.
+        sample_axes: how many axes a sample has at one step, at most 3: C x H x W. With 1 the network gets x_TBF, or
+            x_BF of one step.
+        integers: whether the network gets whole numbers, such as tokens for an embedding.
 
     Raises:
         ValueError: an unknown value, or two that exclude each other.
@@ -48,6 +54,8 @@ class Calling:
     state: str = "modules"
     recover: str = ""
     time_axis: int = 0
+    sample_axes: int = SAMPLE_AXES
+    integers: bool = False
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -73,14 +81,17 @@ class Calling:
                 raise ValueError("recover prefix takes runs of 1 to T steps, timesteps_by fixed allows T alone")
         if self.takes == "static" and not self.timesteps_by:
             raise ValueError(
-                "a network that takes static images has to be told T: say timesteps_by (fixed if T stands in its code)"
+                "a network that takes static images has to be told T: say by timesteps_by (--timesteps-by), such as "
+                "attribute:NAME, or fixed if T stands in its code"
             )
         if self.takes == "step" and self.timesteps_by:
             raise ValueError("a network that takes one step is called T times: leave out timesteps_by")
         if self.state == "passed" and self.takes != "step":
             raise ValueError("a state is passed from step to step: state passed needs takes step")
-        if self.time_axis not in (0, 1):
-            raise ValueError(f"time_axis must be 0 or 1, got {self.time_axis!r}")
+        if self.time_axis not in (0, 1, -1):
+            raise ValueError(f"time_axis must be 0, 1 or -1, got {self.time_axis!r}")
+        if self.sample_axes not in range(SAMPLE_AXES + 1) or not isinstance(self.integers, bool):
+            raise ValueError(f"sample_axes must be 0 to {SAMPLE_AXES}, integers true or false")
         if not isinstance(self.item, int | str | None) or isinstance(self.item, bool):
             raise ValueError(f"item must be a position or a name, got {self.item!r}")
 
@@ -97,7 +108,11 @@ class Calling:
     def options(self) -> str:
         """The convention as options of ``tetviz import``, such as ``--takes step --gives step``, quoted for a shell."""
         stated = {name: value for name, value in asdict(self).items() if value != getattr(type(self), name, "")}
-        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in stated.items())
+        stated.pop("sample_axes", None)  # the data say it
+        return " ".join(
+            f"--{name.replace('_', '-')}" + (f" {shlex.quote(str(value))}" if value is not True else "")
+            for name, value in stated.items()
+        )
 
 
 @dataclass(frozen=True)

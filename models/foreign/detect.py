@@ -14,7 +14,7 @@ from tetviz.models.foreign.convention import Calling
 from tetviz.models.foreign.network import ForeignNetwork, NetworkError
 
 
-def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:
+def propose(network: nn.Module, x: Tensor, timesteps: int, **given: Any) -> list[Calling]:
     """The conventions that a network keeps the contract under, found by trying.
 
     Several may fit: whether O(t) is spikes or membranes, or a single output a mean or a sum, no run can tell. So
@@ -24,6 +24,7 @@ def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:
         network: any module, left as it was.
         x: a real batch, as for :func:`tetviz.models.adapt`.
         timesteps: T that it was trained with.
+        **given: fields of :class:`tetviz.models.Calling` that are known, such as ``sample_axes``.
 
     Returns:
         The conventions that fit, at least one.
@@ -31,8 +32,8 @@ def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:
     Raises:
         ModelError: none fits; with the reason of what came furthest.
     """
-    attempts = _Attempts(network, x, timesteps)
-    whole = ["time-major", "batch-major", *(["static"] if x.dim() == 4 else [])]
+    attempts = _Attempts(network, x, timesteps, given)
+    whole = ["time-major", "batch-major", "batch-channel-time", *(["static"] if x.dim() == 4 else [])]
     for takes in whole:
         for by in _tellers(network, timesteps) if takes == "static" else ("",):
             attempts.whole_runs(Calling(takes, "time-major", timesteps_by=by))
@@ -49,8 +50,8 @@ def propose(network: nn.Module, x: Tensor, timesteps: int) -> list[Calling]:
 class _Attempts:
     """Conventions that were tried, those that fit, and why the others do not."""
 
-    def __init__(self, network: nn.Module, x: Tensor, timesteps: int) -> None:
-        self.network, self.x, self.timesteps = network, x, timesteps
+    def __init__(self, network: nn.Module, x: Tensor, timesteps: int, given: dict[str, Any]) -> None:
+        self.network, self.x, self.timesteps, self.given = network, x, timesteps, given
         self.fitting: list[Calling] = []
         self.failures: list[tuple[int, Calling, ModelError]] = []
 
@@ -58,12 +59,12 @@ class _Attempts:
         """Tries all that one call of a whole run may give."""
         for item in self._items(calling):
             stated = replace(calling, item=item)
-            for gives in ("time-major", "batch-major"):
+            for gives in ("time-major", "batch-major", "batch-channel-time"):
                 self._fits(replace(stated, gives=gives))
             reductions = [
                 self._fits(replace(stated, gives=gives, recover="reduction", time_axis=axis))
                 for gives in ("mean", "sum")
-                for axis in (0, 1)
+                for axis in (0, 1, -1)
             ]
             if not any(reductions) and not calling.fixed:
                 for gives in ("mean", "sum"):
@@ -85,20 +86,17 @@ class _Attempts:
 
     def _items(self, calling: Calling) -> list[int | str | None]:
         try:
-            result = ForeignNetwork(self.network, calling, self.timesteps).result(self.x, self.timesteps)
+            told = replace(calling, **self.given)
+            result = ForeignNetwork(self.network, told, self.timesteps).result(self.x, self.timesteps)
         except ModelError as error:
             self.failures.append((-1, calling, error))
             return []
-        if isinstance(result, dict):
-            named = [key for key, value in result.items() if isinstance(key, str) and isinstance(value, Tensor | list)]
-            return [*named] or [None]
-        if not isinstance(result, tuple | list) or not result:
-            return [None]
-        between: list[int | str | None] = [*range(1, len(result) - 1)]
-        items = ["spk", *between, *(["mem"] if len(result) > 1 else [])]
-        return [None] if isinstance(result, list) and calling.takes != "step" else items
+        if isinstance(result, list) and calling.takes != "step":
+            return [None]  # of the steps
+        return [*_items_of(result)] or [None]
 
     def _fits(self, calling: Calling) -> bool:
+        calling = replace(calling, **self.given)
         model, runs = ForeignNetwork(self.network, calling, self.timesteps), []
         model.register_forward_hook(lambda *_: runs.append(1))
         try:
@@ -109,6 +107,22 @@ class _Attempts:
             return False
         self.fitting.append(calling)
         return True
+
+
+def _items_of(result: Any) -> list[int | str]:
+    # The outputs in a tuple or dictionary, and in those inside it, as --item names them.
+    if isinstance(result, dict):
+        parts: list[tuple[int | str, Any]] = [(key, part) for key, part in result.items() if isinstance(key, str)]
+    elif isinstance(result, tuple | list) and result:
+        names = ["spk", *range(1, len(result) - 1), *(["mem"] if len(result) > 1 else [])]
+        parts = list(zip(names, result, strict=True))
+    else:
+        return []
+    found: list[int | str] = []
+    for name, part in parts:
+        nested = isinstance(part, dict) or (isinstance(part, tuple) and isinstance(result, dict))
+        found += [f"{name}.{inner}" for inner in _items_of(part)] if nested else [name]
+    return found
 
 
 def _tellers(network: nn.Module, timesteps: int) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The outputs O(t) of a network of someone else's: SpikingJelly's, snnTorch's, norse's, or a plain module."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
 from tetviz.models.foreign.isolation import Isolation
 from tetviz.models.foreign.state import at_rest
-from tetviz.models.layers import time_major
+from tetviz.models.layers import filled, time_major
 
 _MEANS: tuple[Any, ...] = (torch.mean, Tensor.mean)
 _SUMS: tuple[Any, ...] = (torch.sum, Tensor.sum)
@@ -59,7 +59,7 @@ class ForeignNetwork(nn.Module):
         """The output O(t) of every step.
 
         Args:
-            x: x_BCHW, or x_TBCHW for a sequence.
+            x: x_BCHW, or x_TBCHW for a sequence; of vectors x_BF or x_TBF too.
             timesteps: number of steps T.
 
         Returns:
@@ -91,20 +91,33 @@ class ForeignNetwork(nn.Module):
                 return self.network(x_TB[0].clone(), *([None] if self.calling.state == "passed" else []))
 
     def _timed(self, x: Tensor, timesteps: int | None) -> Tensor:
+        x = full(x)
         if timesteps is None and (x.dim() == 4 or self.calling.fixed):
             timesteps = self.timesteps
         x_TB = time_major(x, timesteps)
         if self.calling.fixed and len(x_TB) != self.timesteps:
             raise ModelError(
-                f"the network runs for T = {self.timesteps} alone (timesteps_by fixed), a run of {len(x_TB)} steps was "
-                f"asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward take T"
+                f"the network runs for T = {self.timesteps} alone (--timesteps-by fixed), a run of {len(x_TB)} steps "
+                f"was asked for; ask for {self.timesteps} (--timesteps, of scale and energy --tmax), or have forward "
+                "take T"
             )
         if self.calling.takes == "static" and x.dim() == 5:
             raise ModelError(
                 "the network takes static images and repeats them itself (takes static), the data are sequences; state "
                 "time-major or batch-major for a network that takes sequences"
             )
-        return x_TB
+        return self._of_samples(x_TB)
+
+    def _of_samples(self, x_TB: Tensor) -> Tensor:
+        # With the axes that the network's samples have, in the type that it takes.
+        axes = 2 + self.calling.sample_axes
+        if any(size > 1 for size in x_TB.shape[axes:]):
+            raise ModelError(
+                f"the network takes samples of {self.calling.sample_axes} axes at a step, the data have "
+                f"{' x '.join(map(str, x_TB.shape[2:]))}; name data of its shape, or say with --axes what theirs is"
+            )
+        x_TB = x_TB.reshape(x_TB.shape[:axes])
+        return x_TB.long() if self.calling.integers else x_TB
 
     def _isolated(self) -> Isolation:
         weight = next(self.network.parameters(), None)
@@ -119,7 +132,7 @@ class ForeignNetwork(nn.Module):
                     if not isinstance(result, tuple) or len(result) != 2:
                         raise ModelError(f"expected (output, state) of each step, got {_described(result)}")
                     result, state = result
-                outputs.append(self._checked(self._picked(result), (x_TB.shape[1],)))
+                outputs.append(self._checked(self._picked(result), x_TB.shape[:2], "step"))
         return torch.stack(outputs)
 
     def _by_prefixes(self, x_TB: Tensor) -> Tensor:
@@ -133,7 +146,7 @@ class ForeignNetwork(nn.Module):
         timesteps, samples, axis = *x_TB.shape[:2], self.calling.time_axis
         if not self.calling.reduced:
             outputs = self._run(x_TB)
-            return outputs.transpose(0, 1) if self.calling.gives == "batch-major" else outputs
+            return _time_first(outputs, self.calling.gives)
         with TimeKept(timesteps, axis, self.calling.gives) as kept:
             outputs = self._picked(self._call(x_TB))
         if kept.skipped != 1:
@@ -141,16 +154,15 @@ class ForeignNetwork(nn.Module):
                 f"the network calls mean or sum over axis {axis} of length T = {timesteps} {kept.skipped} times, "
                 "expected once; state another time_axis, or recover prefix"
             )
-        outputs = self._checked(outputs, (timesteps, samples) if axis == 0 else (samples, timesteps))
-        return outputs.transpose(0, 1) if axis else outputs
+        given = {0: "time-major", 1: "batch-major", -1: "batch-channel-time"}[axis]
+        return _time_first(self._checked(outputs, (timesteps, samples), given), given)
 
     def _run(self, x_TB: Tensor) -> Tensor:
-        timesteps, samples = x_TB.shape[:2]
-        expected = {"time-major": (timesteps, samples), "batch-major": (samples, timesteps)}
-        return self._checked(self._picked(self._call(x_TB)), expected.get(self.calling.gives, (samples,)))
+        return self._checked(self._picked(self._call(x_TB)), x_TB.shape[:2], self.calling.gives)
 
     def _call(self, x_TB: Tensor) -> Any:
-        x = {"static": x_TB[0], "batch-major": x_TB.transpose(0, 1)}.get(self.calling.takes, x_TB)
+        other = {"static": x_TB[0], "batch-major": x_TB.transpose(0, 1), "batch-channel-time": x_TB.movedim(0, -1)}
+        x = other.get(self.calling.takes, x_TB)
         kind, _, name = self.calling.timesteps_by.partition(":")
         arguments: dict[str, Any] = {name: len(x_TB)} if kind == "argument" and name else {}
         positional = (len(x_TB),) if kind == "argument" and not name else ()
@@ -161,33 +173,67 @@ class ForeignNetwork(nn.Module):
     def _picked(self, result: Any) -> Tensor:
         item = self.calling.item
         if item is not None:
-            if not isinstance(result, tuple | list | dict):
-                raise ModelError(f"item {item} of the output is stated, the output is {_described(result)}")
-            key: Any = item if isinstance(result, dict) else {"spk": 0, "mem": -1}.get(str(item), item)
-            try:
-                result = result[key]
-            except (LookupError, TypeError):
-                raise ModelError(f"the output has no item {item!r}: it is {_described(result)}") from None
+            result = _item(result, item)
         if self.calling.gives == "time-major" and isinstance(result, list) and _of_steps(result):
             return torch.stack(result)
         if not isinstance(result, Tensor):
             raise ModelError(f"the output is {_described(result)}, expected a tensor; state which item of it is O(t)")
         return result
 
-    def _checked(self, outputs: Tensor, leading: tuple[int, ...]) -> Tensor:
-        if outputs.dim() == len(leading) + 1 and outputs.shape[:-1] == leading and outputs.is_floating_point():
+    def _checked(self, outputs: Tensor, time_batch: Sequence[int], gives: str) -> Tensor:
+        timesteps, samples = time_batch
+        names, leading, trailing = {
+            "time-major": ("T x B x K", [timesteps, samples], []),
+            "batch-major": ("B x T x K", [samples, timesteps], []),
+            "batch-channel-time": ("B x K x T", [samples], [timesteps]),
+        }.get(gives, ("B x K", [samples], []))
+        shape, axes = [*outputs.shape], len(leading) + 1 + len(trailing)
+        fits = shape[: len(leading)] == leading and shape[axes - len(trailing) :] == trailing
+        if len(shape) == axes and fits and outputs.is_floating_point():
             return outputs
-        axes = {"time-major": "T x B", "batch-major": "B x T"}.get(self.calling.gives, "B")
         hint = ""
-        if self.calling.gives in ("time-major", "batch-major"):
-            if outputs.shape[:-1] == leading[::-1]:
-                hint = ": time and samples are swapped, state the other of time-major and batch-major"
-            elif outputs.dim() == 2:
-                hint = ": if that is a mean or a sum over time, state gives mean or sum"
+        if len(leading) == 2 and shape[:-1] == leading[::-1]:
+            hint = ": time and samples are swapped, state the other of time-major and batch-major"
+        elif axes == 3 and len(shape) == 2:
+            hint = ": if that is a mean or a sum over time, state gives mean or sum"
+        expected = " x ".join(map(str, [*leading, "K", *trailing]))
         raise ModelError(
-            f"expected outputs {axes} x K = {' x '.join(map(str, leading))} x K of floating point, as gives "
-            f"{self.calling.gives} says, got {_described(outputs)}{hint}"
+            f"expected outputs {names} = {expected} of floating point, as gives {gives} says, got "
+            f"{_described(outputs)}{hint}"
         )
+
+
+def full(x: Tensor) -> Tensor:
+    """Vectors as images of one pixel, x_BF or x_TBF as x_BCHW or x_TBCHW; what has their axes stays as it is."""
+    return filled(x, 1) if x.dim() in (2, 3) else x
+
+
+def _time_first(outputs: Tensor, gives: str) -> Tensor:
+    other = {"batch-major": (1, 0, 2), "batch-channel-time": (2, 0, 1)}
+    return outputs.permute(other[gives]) if gives in other else outputs
+
+
+def _item(result: Any, item: int | str) -> Any:
+    # One item, or one inside another with dots between; a key may have dots itself.
+    if not isinstance(result, tuple | list | dict):
+        raise ModelError(f"item {item} of the output is stated, the output is {_described(result)}")
+    if isinstance(result, dict) and item in result:
+        return result[item]
+    if isinstance(item, str) and "." in item:
+        head, _, tail = item.partition(".")
+        return _item(_item(result, head), tail)
+    key: Any = item if isinstance(result, dict) else {"spk": 0, "mem": -1}.get(str(item), item)
+    if isinstance(key, str) and key.removeprefix("-").isdecimal():
+        key = int(key)
+    try:
+        return result[key]
+    except (LookupError, TypeError):
+        raise ModelError(f"the output has no item {item!r}: it is {_described(result)}") from None
+
+
+def only_length(model: nn.Module) -> int | None:
+    """The one T that a network runs for (``timesteps_by="fixed"``); None where it takes any."""
+    return model.timesteps if isinstance(model, ForeignNetwork) and model.calling.fixed else None
 
 
 @contextmanager
@@ -270,4 +316,5 @@ class TimeKept(TorchFunctionMode):
             dim = dim[0] if len(dim) == 1 else None
         if not isinstance(dim, int) or isinstance(dim, bool) or input.dim() < 3:
             return False
-        return dim % input.dim() == self.axis and input.shape[self.axis] == self.timesteps
+        axis = self.axis % input.dim()
+        return bool(dim % input.dim() == axis and input.shape[axis] == self.timesteps)

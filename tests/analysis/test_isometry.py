@@ -11,6 +11,7 @@ from depth_networks import Carry, Over, Scale, theory_network
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from wording import refuses
 
 from tetviz.analysis import compute_isometry, gaussian_phi
 from tetviz.analysis.isometry import standard_error
@@ -420,7 +421,7 @@ def test_the_blocks_of_spikingjelly_stretch_as_ours():
     functional.set_step_mode(net, "m")
     foreign = ForeignNetwork(net.double(), Calling("time-major", "time-major"), 2)
     data = [(batch(2, 3, 16)[0][0].double(), torch.arange(2))]
-    with pytest.raises(ModelError, match=r"what repeats: BasicBlock 8 times, network\\.layer\\d\+\\.\\d\+;"):
+    with refuses(ModelError, "8 network\\.layer\\d+\\.\\d+"):
         compute_isometry(foreign, data, probes=1)
     found = compute_isometry(foreign, data, probes=1, blocks=r"network\.layer\d+\.\d+")
     expected = compute_isometry(ours.double(), data, 2, probes=1)
@@ -443,7 +444,7 @@ def test_neurons_without_a_surrogate_are_named():
         def forward(self, x):
             return (x > 0).to(x.dtype)
 
-    with pytest.raises(ModelError, match=r"block blocks\.1: .* no surrogate derivative"):
+    with refuses(ModelError, "blocks.1"):
         compute_isometry(
             Over(Scale(1.0), Hard(), ConvNorm(nn.Conv2d(4, 4, 1), nn.Identity())), batch(), 2, blocks=BLOCKS
         )
@@ -461,7 +462,7 @@ class Skipping(nn.Module):
 
 def test_neurons_that_are_no_chain_need_blocks():
     data = [(batch(scale=2.0)[0][0], torch.arange(8) % 2)]
-    with pytest.raises(ModelError, match=r"gradient at a does not all come through b.*--blocks"):
+    with refuses(ModelError, "--blocks"):
         compute_isometry(Skipping(), data, 2)
     assert compute_isometry(Skipping(), data, 2, blocks="b").bypass[0] > 0.1
 
@@ -469,7 +470,7 @@ def test_neurons_that_are_no_chain_need_blocks():
 def test_a_silent_branch_and_a_silent_network_are_told_apart():
     # No gradient goes either way, but only one of them is a chain.
     data = [(batch(scale=2.0)[0][0], torch.arange(8) % 2)]
-    with pytest.raises(ModelError, match=r"gradient at a does not all come through b"):
+    with refuses(ModelError, "gradient through"):
         compute_isometry(Skipping(0.0), data, 2)
     silent = seeded(lambda: SNN5(2, 4, 16, 0.125, Parts(lambda: LIF(threshold=50.0))))
     result = compute_isometry(silent, batch(4, 4, 16), 2)
@@ -488,7 +489,7 @@ def test_a_silent_normalisation_is_no_layer_of_neurons():
 
     net = nn.Sequential(nn.Flatten(), Branch(), Branch(), nn.Linear(16, 2))
     model = ForeignNetwork(net, Calling("step", "step"), 2)
-    with pytest.raises(ModelError, match=r"no chain; .*what repeats: Branch 2 times|what repeats: .*network"):
+    with refuses(ModelError, "repeats 2"):
         compute_isometry(model, batch(5, 1, 4))
     result = compute_isometry(model, batch(5, 1, 4), blocks=r"network\.[12]")
     assert list(result.neuron_names) == ["network.1.fire", "network.2.fire"]
@@ -498,37 +499,37 @@ def test_a_silent_normalisation_is_no_layer_of_neurons():
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("nothing", r"match no module's whole name; what repeats: Scale 2 times, blocks\\.\\d\+$"),
-        (r"blocks|blocks\.0", "match blocks and blocks.0 inside it"),
+        ("nothing", "2 blocks\\.\\d+"),
+        (r"blocks|blocks\.0", "blocks.0"),
     ],
 )
 def test_patterns_that_name_no_blocks(pattern, message):
-    with pytest.raises(ModelError, match=message):
+    with refuses(ModelError, message):
         compute_isometry(Over(Scale(1), Scale(1)), batch(), 2, blocks=pattern)
-    with pytest.raises(ValueError, match="no regular expression"):
+    with refuses(ValueError, "regular expression"):
         compute_isometry(Over(Scale(1)), batch(), 2, blocks="(")
 
 
 def test_a_block_that_is_never_called_is_named():
     model = SNN5(2, 1, 16, 0.125)  # its features are a list
-    with pytest.raises(ModelError, match=r"block features: was not called .*--blocks; what repeats: ConvNorm 5 times"):
+    with refuses(ModelError, "--blocks 5"):
         compute_isometry(model, batch(4, 1, 16), 2, blocks="features")
 
 
 def test_what_cannot_be_measured_is_said():
-    with pytest.raises(ModelError, match="there is none; name modules with --blocks"):
+    with refuses(ModelError, "--blocks"):
         compute_isometry(Over(Scale(1)), batch(), 2)
-    with pytest.raises(DataError, match="one sample"):
+    with refuses(DataError, "one sample"):
         compute_isometry(Over(Scale(1)), batch(1), 2, blocks=BLOCKS)
-    with pytest.raises(DataError, match="empty"):
+    with refuses(DataError, "empty"):
         compute_isometry(Over(Scale(1)), [], 2, blocks=BLOCKS)
-    with pytest.raises(TrainingError, match="nan"):
+    with refuses(TrainingError, "nan"):
         compute_isometry(Over(Scale(math.nan)), batch(), 2, blocks=BLOCKS)
-    with pytest.raises(ValueError, match="policy"):
+    with refuses(ValueError, "policy"):
         compute_isometry(Over(Scale(1)), batch(), 2, blocks=BLOCKS, bn="recalibrate")
-    with pytest.raises(ValueError, match="probes"):
+    with refuses(ValueError, "probes"):
         compute_isometry(Over(Scale(1)), batch(), 2, blocks=BLOCKS, probes=0)
-    with pytest.raises(ValueError, match="timesteps"):
+    with refuses(ValueError, "timesteps"):
         compute_isometry(Over(Scale(1)), batch(), blocks=BLOCKS)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from wording import refuses
 
 import reference
 from tetviz.analysis import compute_scaling, temporal_variance
@@ -69,7 +70,7 @@ def test_temporal_variance_is_the_sample_variance_beyond_training():
 def test_without_any_t_train_it_says_so(network):
     _, batches = network
     bare = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=3)
-    with pytest.raises(ValueError, match="t_train"):
+    with refuses(ValueError, "t_train"):
         compute_scaling(bare, batches, 4)
 
 
@@ -175,12 +176,12 @@ LOOKING_AHEAD = {
 @pytest.mark.parametrize("name", LOOKING_AHEAD)
 def test_a_network_that_looks_ahead_is_refused_with_its_layer(name, network):
     model = Foreign(Calls(LOOKING_AHEAD[name]))
-    with pytest.raises(CheckpointError, match=r"front \(Calls\) lets later timesteps into earlier outputs"):
+    with refuses(CheckpointError, "timesteps earlier"):
         compute_scaling(model, network[1], 12)
 
 
 def test_a_network_of_batch_statistics_is_refused_with_its_layer(network):
-    with pytest.raises(CheckpointError, match=r"x\.pt: .*front\.norm \(BatchNorm1d\) normalises by statistics of all"):
+    with refuses(CheckpointError, "x.pt front.norm BatchNorm1d"):
         compute_scaling(Foreign(BatchStatistics()), network[1], 12, provenance=Provenance(checkpoint="x.pt"))
 
 
@@ -215,21 +216,21 @@ def test_sequences_are_tested_as_far_as_they_go():
     x, y = torch.randn(3, 10, 1, 16, 16), torch.arange(10) % 3
     curve = compute_scaling(Foreign(Calls(lambda x: x.cumsum(0))), [(x, y)], 3)
     assert curve.prefix_test.startswith("ok: a run of 3 steps")
-    with pytest.raises(DataError, match="3 frames, 4 timesteps"):
+    with refuses(DataError, "3 4 timesteps"):
         compute_scaling(Foreign(Calls(lambda x: x.cumsum(0))), [(x, y)], 4)
 
 
 @pytest.mark.parametrize(
     ("front", "labels", "error", "words"),
     [
-        (lambda x: x[0], 3, ValueError, "expected outputs T x 8 x K"),
-        (lambda x: x.repeat(2, 1, 1), 3, ValueError, "2 timesteps of output, 1 were asked for"),
-        (lambda x: x, 9, DataError, "label 7 is out of range"),
+        (lambda x: x[0], 3, ValueError, "outputs 8"),
+        (lambda x: x.repeat(2, 1, 1), 3, ValueError, "2 timesteps 1"),
+        (lambda x: x, 9, DataError, "label 7"),
     ],
 )
 def test_what_is_no_output_is_said_before_anything_is_measured(front, labels, error, words):
     batch = torch.randn(10, 1, 16, 16), torch.arange(10) % labels
-    with pytest.raises(error, match=words):
+    with refuses(error, words):
         compute_scaling(Foreign(Calls(front)), [batch], 4)
 
 
@@ -241,9 +242,9 @@ def test_outputs_that_are_nan_predict_no_class_and_are_never_sure(network):
 
 def test_nothing_to_measure_is_said(network):
     model, batches = network
-    with pytest.raises(DataError, match="no samples"):
+    with refuses(DataError, "no samples"):
         compute_scaling(model, [], 4)
-    with pytest.raises(ValueError, match="at least 1"):
+    with refuses(ValueError, "least 1"):
         compute_scaling(model, batches, 0)
 
 

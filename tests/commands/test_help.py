@@ -74,7 +74,7 @@ def test_every_command_is_listed_in_full() -> None:
 
 
 def test_a_command_that_is_misspelt_is_guessed() -> None:
-    assert "unknown command 'landscpe'; did you mean 'landscape'?" in tetviz("landscpe", "tet.pt", code=2).stderr
+    assert "'landscape'" in tetviz("landscpe", "tet.pt", code=2).stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -95,7 +95,7 @@ def test_a_command_has_the_name_that_it_is_listed_under(name: str) -> None:
         (("plot", "a.h5", "--cost", "45nm-int8"), ("45nm-int8", "45nm-int8-acc32")),
         (("training-energy", "tet.pt", "--cost", ""), choices.COSTS),
         (("line", "tet.pt", "--bn", ""), choices.BN_POLICIES),
-        (("export", "a.h5", "--to", ""), choices.EXPORTS),
+        (("export", "a.h5", "--to", ""), (*choices.EXPORTS, *choices.NETWORK_EXPORTS)),
     ],
 )
 def test_values_complete(words: tuple[str, ...], names: tuple[str, ...]) -> None:

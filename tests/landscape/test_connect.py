@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
+from wording import refuses
 
 from tetviz.errors import TrainingError
 from tetviz.landscape import Evaluator, bezier, compute_curve, train_curve
@@ -191,7 +192,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     first, second = ring()
     start, end = states(first, second)
     end["weight"][0, 0] = torch.nan
-    with pytest.raises(TrainingError, match="nan in epoch 1; lower the learning rate"):
+    with refuses(TrainingError, "1 learning"):
         train_curve(first, start, end, blank(), 2, epochs=3)
 
 
@@ -205,6 +206,6 @@ def test_the_modes_are_restored_after_an_error():
             raise RuntimeError("broken")
 
     model = Broken().eval()
-    with pytest.raises(RuntimeError, match="broken"):
+    with refuses(RuntimeError, "broken"):
         train_curve(model, *states(model, model), blank(), 2)
     assert not model.training

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
+from wording import refuses
 
 from reference import filter_normalise, filter_normalise_by_masks
 from tetviz.landscape import (
@@ -168,7 +169,7 @@ def test_policy_random_hold_scale():
 
 @pytest.mark.parametrize(("norm", "policy"), [("filters", None), ("filter", {"weight": "random"})])
 def test_misuse_is_named(norm, policy):
-    with pytest.raises(ValueError, match=r"known: filter|a policy maps"):
+    with refuses(ValueError):
         random_direction(nn.Linear(2, 2), 0, norm, *([policy] if policy else []))
 
 

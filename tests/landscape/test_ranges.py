@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Evaluator, Plane, find_range
@@ -86,7 +87,7 @@ def test_ten_times_is_the_default_and_the_loss_counts():
 
 @pytest.mark.parametrize("loss", [lambda w: 0.5 + 0 * w[0], lambda w: 0.5 / (1 + (w**2).sum())], ids=["flat", "falls"])
 def test_a_loss_that_never_rises_is_an_error(loss):
-    with pytest.raises(DataError, match="not 10 times as much"):
+    with refuses(DataError, "10 times"):
         find_range(evaluator_of(loss), plane())
 
 
@@ -94,7 +95,7 @@ def test_the_last_distance_is_sixteen():
     """Just within reach, and just beyond it."""
     within = evaluator_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 15.9**2)
     assert find_range(within, plane()) == 16.0
-    with pytest.raises(DataError, match="at a distance of 16"):
+    with refuses(DataError, "distance 16"):
         find_range(evaluator_of(lambda w: 0.1 + 0.9 * (w**2).sum() / 16.1**2), plane())
 
 
@@ -105,7 +106,7 @@ def test_a_loss_that_is_not_finite_is_an_error(where, value):
     evaluator = evaluator_of(
         lambda w: 0.5 + 0.001 * w[0] ** 2 if w.abs().max() < where else torch.tensor(value).double()
     )
-    with pytest.raises(DataError, match="is not finite"):
+    with refuses(DataError, "not finite"):
         find_range(evaluator, plane())
 
 
@@ -130,7 +131,7 @@ def test_a_loss_of_zero_at_the_checkpoint_has_no_multiple(start):
     if start:  # tiny, but a multiple of it is found: 10 times at r = sqrt(ln(10) / 100)
         assert_found(find_range(evaluator, plane()), math.sqrt(math.log(10) / 100))
     else:
-        with pytest.raises(DataError, match=r"zero|0 at the checkpoint"):
+        with refuses(DataError, "0 checkpoint"):
             find_range(evaluator, plane())
 
 
@@ -145,7 +146,7 @@ def test_a_factor_that_is_no_rise_is_refused(factor):
         return 0.1 + (w**2).sum()
 
     calls = []
-    with pytest.raises(ValueError, match="factor"):
+    with refuses(ValueError, "factor"):
         find_range(evaluator_of(loss), plane(), "sdt", factor)
 
 

@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
+from wording import refuses
 
 from tetviz.errors import ResultError
 from tetviz.landscape import (
@@ -170,7 +171,8 @@ def killed_over_and_over(folder, kind):
 def killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
+    support = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env=support)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -247,7 +249,7 @@ def test_another_request_in_the_same_file_is_refused_and_changes_no_byte(kind, f
     path, changes = tmp_path / "r.h5", CHANGES | ({"rho": {"rho": (0.01, 0.2)}} if kind == "sharpness" else {})
     path.write_bytes(files[kind, finished])
     for change, other in changes.items():
-        with pytest.raises(ResultError, match="another"):
+        with refuses(ResultError, "another"):
             run(kind, *trained, path, **other)
         assert path.read_bytes() == files[kind, finished], change
         assert [p.name for p in tmp_path.iterdir()] == ["r.h5"]
@@ -259,7 +261,7 @@ def test_other_calibration_samples_are_refused_where_they_count(kind, trained, t
     run(kind, *trained, path, bn="recalibrate")
     before = path.read_bytes()
     for other in (np.arange(7, 11), np.array([9, 8, 10, 11]), np.arange(8, 11)):
-        with pytest.raises(ResultError, match="another"):
+        with refuses(ResultError, "another"):
             run(kind, *trained, path, bn="recalibrate", calibration_indices=other)
     assert path.read_bytes() == before
 
@@ -269,7 +271,7 @@ def test_another_kind_of_result_is_refused(kind, trained, tmp_path):
     path = tmp_path / "r.h5"
     run(KINDS[KINDS.index(kind) - 1], *trained, path)
     before = path.read_bytes()
-    with pytest.raises(ResultError, match=f"expected '{kind}'"):
+    with refuses(ResultError, kind):
         run(kind, *trained, path)
     assert path.read_bytes() == before
 
@@ -282,7 +284,7 @@ def test_another_training_length_is_refused(bn, trained, tmp_path):
     longer.timesteps = 4
     run("surface", model, data, path, bn=bn)
     before = path.read_bytes()
-    with pytest.raises(ResultError, match="another t_train"):
+    with refuses(ResultError, "T of training"):
         run("surface", longer, data, path, bn=bn)
     assert path.read_bytes() == before
 
@@ -297,7 +299,7 @@ def test_samples_and_calibration_samples_are_not_taken_for_each_other(trained, t
     second = compute_surface(model, [a], plane, 3, 2, bn="recalibrate", calibration=[b, c])
     assert (first.sdt_loss != second.sdt_loss).any()
     assert first.provenance.request != second.provenance.request
-    with pytest.raises(ResultError, match="another"):
+    with refuses(ResultError, "another"):
         compute_surface(model, [a], plane, 3, 2, bn="recalibrate", calibration=[b, c], path=path)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from analytic_models import NoSecond, PerStep, Quadratic, batches, spd, vector
 from torch import nn
+from wording import refuses
 
 from tetviz.errors import CheckpointError, ResultError
 from tetviz.landscape import HOLD_ALL_BUT_WEIGHTS, Evaluator, RandomPlanes, Store, compute_sharpness
@@ -155,17 +156,17 @@ def test_other_step_lengths_in_the_same_file_are_refused(tmp_path):
     evaluator = Evaluator(quadratic(), batches(), 3)
     planes = RandomPlanes(evaluator.model, 7, 2)
     compute_sharpness(evaluator, planes, X, (0.1,), store=Store(tmp_path / "s.h5"))
-    with pytest.raises(ResultError, match="another rho"):
+    with refuses(ResultError, "another rho"):
         compute_sharpness(evaluator, planes, X, (0.2,), store=Store(tmp_path / "s.h5"))
 
 
 def test_a_gradient_of_zero_is_refused_in_words():
-    with pytest.raises(CheckpointError, match=r"L_SDT is 0.0 .* no way up"):
+    with refuses(CheckpointError, "L_SDT 0.0"):
         sharpness(Quadratic(spd(SIZE), np.ones(SIZE), minimum=np.ones(SIZE)))
 
 
 def test_a_gradient_that_is_not_finite_is_refused_in_words():
-    with pytest.raises(CheckpointError, match="no way up"):
+    with refuses(CheckpointError, "no way"):
         sharpness(Quadratic(spd(SIZE), np.ones(SIZE), floor=np.nan))
 
 

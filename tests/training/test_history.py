@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from wording import refuses
 
 from tetviz.errors import CheckpointError
 from tetviz.models import ModelSpec, build
@@ -116,18 +117,18 @@ def test_a_run_and_its_history_agree_on_the_chosen_epoch(tmp_path):
 @pytest.mark.parametrize(
     ("records", "training", "message"),
     [
-        ([], TRAINING, "records no epoch; give the OUTPUT.last.pt"),
-        ([record(1), record(3)], TRAINING, "its epochs are not 1 to 2"),
-        ([record(epoch) for epoch in range(1, 8)], TRAINING, "7 epochs, its stages 6"),
-        ([{"epoch": 1}], TRAINING, "KeyError: 'loss'"),
-        ([record(1, lr="fast")], TRAINING, "could not convert"),
+        ([], TRAINING, "OUTPUT.last.pt"),
+        ([record(1), record(3)], TRAINING, "are 1 2"),
+        ([record(epoch) for epoch in range(1, 8)], TRAINING, "7 epochs 6"),
+        ([{"epoch": 1}], TRAINING, "'loss'"),
+        ([record(1, lr="fast")], TRAINING, "could convert"),
         ([record(1, timesteps=2.5)], TRAINING, "timesteps"),
-        ([record(1)], {}, "KeyError: 'stages'"),
+        ([record(1)], {}, "'stages'"),
         ([record(1)], {"stages": []}, "IndexError"),
         ([record(1)], {"stages": [3]}, "AttributeError"),
     ],
 )
 def test_a_history_that_no_training_writes_is_refused(records, training, message):
-    with pytest.raises(CheckpointError, match=message) as caught:
+    with refuses(CheckpointError, message) as caught:
         training_history(checkpoint(records, training), Provenance(checkpoint="runs/x.pt"))
     assert str(caught.value).startswith("runs/x.pt: ") and "\n" not in str(caught.value)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from wording import heard, refuses
 
 from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.models import Calling
 from tetviz.training import Checkpoint, import_foreign, load_data, measure
-from tetviz.training.importing import describe_input, hold_to_contract, without_prefix
+from tetviz.training.importing import describe_input, hold_to_contract
 
 MODULE = """
 import torch
@@ -95,14 +95,12 @@ def test_a_common_beginning_is_taken_off(prefix: str) -> None:
 
 def test_names_that_share_no_beginning_are_named_as_they_are() -> None:
     state = {f"module.{name}": tensor for name, tensor in weights().items()}
-    with pytest.raises(CheckpointError, match=r"lacks first.bias$"):
+    with pytest.raises(CheckpointError, match=r"lacks first.bias \(--allow-missing\)$"):
         imported({name: tensor for name, tensor in state.items() if "first.bias" not in name})
     with pytest.raises(
-        CheckpointError, match=r"lacks first.bias, .* and has unknown a.first.weight, a.last.weight, b.first.bias"
+        CheckpointError, match=r"lacks first.bias, last.bias .* and has unknown b.first.bias, b.last.bias \(--ignore\)$"
     ):
         imported({f"{'ab'[at % 2]}.{name}": tensor for at, (name, tensor) in enumerate(weights().items())})
-    own = nn.Sequential(nn.Linear(2, 2))
-    assert without_prefix(own.state_dict(), own).keys() == own.state_dict().keys()
 
 
 def test_the_precision_is_that_of_the_weights() -> None:
@@ -118,9 +116,7 @@ def test_the_precision_is_that_of_the_weights() -> None:
 
 def test_what_the_state_dict_does_not_hold_is_noticed() -> None:
     imported()
-    with pytest.raises(
-        ModelError, match=r"does not build the same network twice: .*\(\(Net\).drawn\); make .* a buffer"
-    ):
+    with refuses(ModelError, "network Net).drawn"):
         imported(kind="drawn")
 
 
@@ -138,7 +134,7 @@ def test_a_fixed_t_is_recorded() -> None:
     data = load_data("my_data:images", split="test", trust=True)
     assert hold_to_contract(model, "c.pt", data) == 3  # type: ignore[arg-type]
     assert measure(model, data, 4).samples == 12
-    with pytest.raises(ModelError, match="runs for T = 4 alone"):
+    with refuses(ModelError, "4 alone"):
         measure(model, data, 3)
 
 
@@ -165,37 +161,35 @@ def test_where_the_network_raises_the_cure_is_named(calling: Calling | None) -> 
     with pytest.raises(ModelError) as caught:
         imported(data="larger", calling=calling)
     text = str(caught.value)
-    assert "the network raised: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in text
-    assert "its input was my_data:larger, samples of 2 x 8 x 4" in text
+    heard(text, "mat1 mat2")
+    heard(text, "my_data:larger 2 8 4")
     assert "--image-size" in text
-    assert "--data MODULE:FUNCTION" in text
+    heard(text, "--data MODULE:FUNCTION")
     assert "\n" not in text
 
 
 def test_no_cure_of_the_data_where_they_are_not_to_blame() -> None:
-    with pytest.raises(ModelError, match="expected outputs B x T") as caught:
+    with refuses(ModelError, "expected outputs") as caught:
         imported(calling=Calling("time-major", "batch-major"))
     assert "--image-size" not in str(caught.value)
 
 
 def test_what_fits_is_told_with_what_is_taken_at_ones_word() -> None:
-    with pytest.raises(ModelError, match=r"It keeps the contract with --takes time-major --gives time-major$"):
+    with refuses(ModelError, "--takes --gives"):
         imported(calling=None)
-    with pytest.raises(
-        ModelError, match=r"--gives mean --recover prefix; or .*at your word: that its output is a mean"
-    ):
+    with refuses(ModelError, "--gives --recover"):
         imported(calling=None, factory="nets:Last")
-    with pytest.raises(ModelError, match=r"--takes step --gives step \(taken at your word: that a call is one step"):
+    with refuses(ModelError, "--takes --gives"):
         imported(calling=None, factory="nets:Step")
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("few", "has 4 samples, a network is tested on at least 5"), ("frames", "have 3 frames, 4 timesteps were asked")],
+    [("few", "4 samples 5"), ("frames", "3 4 timesteps")],
 )
 @pytest.mark.parametrize("calling", [TIME_MAJOR, None])
 def test_too_few_samples_or_frames(data: str, message: str, calling: Calling | None) -> None:
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, message):
         imported(data=data, calling=calling)
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from wording import refuses
 
 from tetviz.errors import TrainingError
 from tetviz.models import ModelSpec
@@ -118,7 +119,7 @@ def test_other_settings_cannot_resume(uninterrupted, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, monitors=[StopAfter(5)])
     other = dataclasses.replace(CONFIG, lr=1e-3, spec=dataclasses.replace(SPEC, leak=0.9))
-    with pytest.raises(TrainingError, match=r"leak \(was 0.5, now 0.9\), lr \(was 0.005, now 0.001\)"):
+    with refuses(TrainingError, "leak 0.5 0.9 0.005 0.001"):
         run(tmp_path, other, resume=True)
 
 
@@ -129,7 +130,7 @@ def test_a_seed_decides(uninterrupted, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     config = dataclasses.replace(CONFIG, lr=1e30, optimizer="sgd", momentum=0.0)
-    with pytest.raises(TrainingError, match=r"lower the learning rate \(--lr\)"):
+    with refuses(TrainingError, "--lr"):
         run(tmp_path, config)
     assert Checkpoint.load(tmp_path / "last.pt").epoch == 0
 
@@ -144,7 +145,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         {"optimizer": "adamw", "lr_schedule": "constant"},
         {"precision": "float64"},
         {"precision": "bfloat16"},
-        {"augment": ("flip", "crop")},
+        {"augment": ("flip", "crop", "cutout")},
         {"spec": dataclasses.replace(SPEC, norm="tdbn", surrogate="arctan", detach_reset=True)},
         {"spec": dataclasses.replace(SPEC, surrogate="sigmoid", gamma=0.1)},
         {"val_fraction": 0.0},
@@ -175,7 +176,7 @@ def test_tensorboard_has_every_epoch(tmp_path):
 def test_other_samples_under_the_same_name_cannot_resume(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, monitors=[StopAfter(8)])
-    with pytest.raises(TrainingError, match="samples of the data set"):
+    with refuses(TrainingError, "samples data"):
         paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
         fit(CONFIG, Stripes(90, 7), TEST, resume=True, **paths)
 
@@ -184,13 +185,13 @@ def test_a_lost_best_checkpoint_is_named(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, monitors=[StopAfter(8)])
     (tmp_path / "best.pt").unlink()
-    with pytest.raises(TrainingError, match=r"best\.pt: no such file"):
+    with refuses(TrainingError, "best.pt"):
         run(tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("change", [{"optimizer": "sdg"}, {"loss": "mse"}, {"augment": ("spin",)}, {"lr": 0.0}])
 def test_unknown_settings_are_refused(change):
-    with pytest.raises(ValueError, match=r"unknown|expected"):
+    with refuses(ValueError):
         dataclasses.replace(CONFIG, **change)
 
 

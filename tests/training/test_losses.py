@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from wording import refuses
 
 import reference
 from tetviz.training import mse_regulariser, sdt_loss, tet_loss, total_loss
@@ -64,5 +65,5 @@ def test_losses_by_name():
     logits, labels = torch.randn(3, 2, 4), torch.tensor([0, 3])
     assert make_loss("total", 0.3, 2.0)(logits, labels) == total_loss(logits, labels, 0.3, 2.0)
     assert all(make_loss(name)(logits, labels) == LOSSES[name](logits, labels) for name in LOSSES)
-    with pytest.raises(ValueError, match="known: sdt, tet, total"):
+    with refuses(ValueError, "known total"):
         make_loss("mse")

@@ -13,7 +13,8 @@ from torch import Tensor
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
 from tetviz.training.data import npy
-from tetviz.training.data.dataset import DataSpec, LabelledDataset, resize, split_validation
+from tetviz.training.data.dataset import DataSpec, LabelledDataset, chosen_normalisation, resize, split_validation
+from tetviz.training.data.normalise import Normalisation
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 1_000_000
@@ -21,10 +22,9 @@ DIGITS_SEED = 0
 
 
 class ArrayImages(LabelledDataset):
-    """Images kept in memory as bytes: scaled to [0, 1], resized and normalised when asked for.
+    """Images kept in memory as bytes: scaled to [0, 1], resized and normalised when asked for."""
 
-    Normalised is (x - mean) / std for each channel.
-    """
+    normalisation: Normalisation
 
     def __init__(
         self,
@@ -32,8 +32,7 @@ class ArrayImages(LabelledDataset):
         images_NCHW: Tensor,
         labels: npt.ArrayLike,
         classes: Sequence[str],
-        mean: Sequence[float],
-        std: Sequence[float],
+        own: Normalisation,
         white: int = 255,
     ) -> None:
         self.images_NCHW = images_NCHW
@@ -41,14 +40,13 @@ class ArrayImages(LabelledDataset):
         self.classes = list(classes)
         self.in_channels = images_NCHW.shape[1]
         self.image_size = spec.image_size or images_NCHW.shape[-1]
-        self.spec = replace(spec, image_size=self.image_size)
+        self.normalisation = chosen_normalisation(spec, own, self.in_channels)
+        self.spec = replace(spec, image_size=self.image_size, normalise=str(self.normalisation))
         self.white = white
-        self.mean_C11 = torch.tensor(mean, dtype=torch.float32)[:, None, None]
-        self.std_C11 = torch.tensor([s or 1.0 for s in std], dtype=torch.float32)[:, None, None]
 
     def _decode(self, images: Tensor) -> Tensor:
         x = resize(images.float() / self.white, (self.image_size, self.image_size))
-        return (x - self.mean_C11) / self.std_C11
+        return self.normalisation(x)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One image."""
@@ -70,11 +68,11 @@ def load_digits(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     digits = bundled()
     images_N1HW = torch.from_numpy(digits.images.astype(np.uint8))[:, None]
     parts = dict(zip(("train", "test"), split_validation(digits.target, 0.2, DIGITS_SEED), strict=True))
-    mean, std = channel_statistics(images_N1HW[parts["train"]].numpy(), white=16)
+    own = Normalisation.of(*channel_statistics(images_N1HW[parts["train"]].numpy(), white=16))
     chosen = parts[split]
     spec = replace(spec, image_size=spec.image_size or 16)
     classes = [str(name) for name in digits.target_names]
-    return ArrayImages(spec, images_N1HW[chosen], digits.target[chosen], classes, mean, std, white=16)
+    return ArrayImages(spec, images_N1HW[chosen], digits.target[chosen], classes, own, white=16)
 
 
 def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
@@ -94,8 +92,8 @@ def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     if names is not None and (names.ndim != 1 or len(names) <= most):
         raise DataError(f"{path}: classes has shape {names.shape}, but there are labels up to {most}")
     classes = [str(k) for k in range(most + 1)] if names is None else [_text(name) for name in names.tolist()]
-    statistics = channel_statistics(images["train"])
-    return ArrayImages(spec, torch.from_numpy(images[split]), labels[split], classes, *statistics)
+    own = Normalisation.of(*channel_statistics(images["train"]))
+    return ArrayImages(spec, torch.from_numpy(images[split]), labels[split], classes, own)
 
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:

@@ -1,6 +1,6 @@
 """What every data set is: its description, its base class, the choice and the split of its samples."""
 
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
-from tetviz.errors import reason as reason
+from tetviz.models.layers import SAMPLE_AXES
 from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.results.schema import IntArray
+from tetviz.training.axes import check_axes
+from tetviz.training.data.normalise import Normalisation
 
 FRAMINGS = ("time", "count")
 MOST_PIXELS = 16_384  # of a side
+MOST_UNITS = 1_000_000
 DOWNLOAD = "run the same command with --download"
 
 
@@ -34,9 +37,16 @@ class DataSpec:
         framing: events: ``time`` for windows of equal length, ``count`` for windows of equal event counts.
         split_seed: seed of the 9:1 split of event data that have no official one.
         sensor: events: height and width of the sensor in pixels; ``()`` finds them by scanning the arrays.
+        normalise: images: ``MEAN:STD`` or ``none``, as :class:`tetviz.training.data.normalise.Normalisation` reads it;
+            ``""`` is the data set's own.
+        axes: data of someone else's: the axes of a sample, such as ``TF`` or ``CHWT``, as
+            :mod:`tetviz.training.axes` reads them; ``""`` takes them for F, T F, C H W or T C H W.
+        duration: spike trains: seconds that the frames cover; 0 is the longest recording of both splits.
+        units: spike trains: input units, to which neighbours are added up; 0 is all that were recorded.
 
     Raises:
-        ValueError: a number is negative, the framing is unknown or the sensor is not two positive numbers.
+        ValueError: a number is negative, the framing is unknown, the sensor is not two positive numbers, or
+            normalisation or axes are of another form.
     """
 
     name: str
@@ -46,22 +56,37 @@ class DataSpec:
     framing: str = "time"
     split_seed: int = 0
     sensor: Sequence[int] = ()
+    normalise: str = ""
+    axes: str = ""
+    duration: float = 0.0
+    units: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values and makes the sensor a tuple of plain integers."""
+        """Checks the values; the sensor becomes a tuple of plain integers, the normalisation is written one way."""
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "sensor", tuple(int(side) for side in self.sensor))
-        for field, most in (("image_size", MOST_PIXELS), ("frames", MOST_TIMESTEPS), ("split_seed", math.inf)):
+        limits = {"image_size": MOST_PIXELS, "frames": MOST_TIMESTEPS, "units": MOST_UNITS}
+        for field in ("image_size", "frames", "split_seed", "duration", "units"):
+            most = limits.get(field, sys.float_info.max)
             if not 0 <= getattr(self, field) <= most:
                 raise ValueError(f"{field} must be from 0 to {most}, got {getattr(self, field)}")
         if self.framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
         if self.sensor and (len(self.sensor) != 2 or not 1 <= min(self.sensor) <= max(self.sensor) <= MOST_PIXELS):
             raise ValueError(f"sensor must be a height and a width, up to {MOST_PIXELS} pixels, got {self.sensor}")
+        if self.normalise:
+            object.__setattr__(self, "normalise", str(Normalisation.parse(self.normalise)))
+        if self.axes:
+            check_axes(self.axes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain values, which ``DataSpec(**it)`` takes back."""
-        return asdict(self) | {"sensor": list(self.sensor)}
+        """The description as plain values, which ``DataSpec(**it)`` takes back.
+
+        What later versions added is left out where it says nothing, so that it compares with what older ones wrote.
+        """
+        added = ("normalise", "axes", "duration", "units")
+        values = {name: value for name, value in asdict(self).items() if value or name not in added}
+        return values | {"sensor": list(self.sensor)}
 
     def located(self, cure: str = "give --data-root the place where they are") -> Path:
         """The root as a path, with ``~`` filled in.
@@ -91,6 +116,8 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         image_size: side H = W of a sample in pixels.
         sequence: whether a sample has a time axis.
         states_classes: whether the classes are known, not told by the labels that are there.
+        sample_axes: how many axes a sample has at one step, as it was given; what is 1 long behind them was added.
+        normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
     """
 
     spec: DataSpec
@@ -100,6 +127,8 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     image_size: int
     sequence: bool = False
     states_classes: bool = True
+    sample_axes: int = SAMPLE_AXES
+    normalisation: Normalisation | None = None
 
     @property
     def num_classes(self) -> int:
@@ -112,6 +141,13 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One sample."""
         raise NotImplementedError
+
+
+def chosen_normalisation(spec: DataSpec, own: Normalisation, channels: int) -> Normalisation:
+    """The normalisation that is asked for, or else a data set's own."""
+    chosen = Normalisation.parse(spec.normalise) if spec.normalise else own
+    chosen.check(spec.name, channels)
+    return chosen
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,8 @@ from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
 from tetviz.training.data.dataset import FRAMINGS, DataSpec, LabelledDataset, resize, split_validation
 from tetviz.training.data.folders import class_names, find_samples
-from tetviz.training.data.npy import read_npy
+from tetviz.training.data.recordings import READERS, EventArray, check_fields, holds_frames, read_events, read_frames
 
-EventArray = npt.NDArray[Any]
-
-FIELDS = ("x", "y", "t", "p")
 MOST_TIME = 2**62
 TEST_SHARE = 0.1
 MOST_PIXELS = 4096
@@ -49,7 +45,7 @@ def events_to_frames(
         raise ValueError(f"expected polarities 0 and 1, or -1 and 1, got {np.unique(events['p'])[:5].tolist()}")
     if not np.isfinite(events["t"]).all():
         raise ValueError("its times are not all finite")
-    frame = _windows(events["t"], frames) if framing == "time" else _shares(events["t"], frames)
+    frame = _windows(events["t"], frames) if framing == "time" else equal_shares(events["t"], frames)
     cell = ((frame * 2 + (events["p"] > 0)) * height + y) * width + x
     counts = np.bincount(cell, minlength=frames * 2 * height * width)
     return counts.reshape(frames, 2, height, width).astype(np.float32)
@@ -70,24 +66,12 @@ def _windows(t: EventArray, frames: int) -> IntArray:
     return np.minimum(passed * frames // int(passed.max()), frames - 1)
 
 
-def _shares(t: EventArray, frames: int) -> IntArray:
+def equal_shares(t: EventArray, frames: int) -> IntArray:
+    """The frame of every event where all frames hold as many, up to one."""
     order = np.argsort(t, kind="stable")
     share = np.empty(len(t), dtype=np.int64)
     share[order] = np.arange(len(t), dtype=np.int64) * frames // max(1, len(t))
     return share
-
-
-def check_fields(events: EventArray) -> None:
-    """Checks that an array holds events."""
-    names = events.dtype.names or ()
-    if events.ndim != 1 or not set(FIELDS) <= set(names):
-        found = f"the fields {', '.join(names)}" if names else f"plain {events.dtype}"
-        raise ValueError(
-            f"expected a structured array (N,) with fields x, y, t, p, got {found} of shape {events.shape}"
-        )
-    for name, kinds in (("x", "iu"), ("y", "iu"), ("t", "iuf"), ("p", "iufb")):
-        if events.dtype[name].kind not in kinds:
-            raise ValueError(f"expected numbers in the fields x, y, t, p, got {events.dtype[name]} in {name}")
 
 
 def resize_frames(frames_TCHW: npt.NDArray[np.float32], size: int) -> Tensor:
@@ -138,7 +122,7 @@ class EventDataset(LabelledDataset):
 
 
 class EventFolder(EventDataset):
-    """Recordings in .npy files of structured arrays with the fields x, y, t, p."""
+    """Recordings in files that :func:`tetviz.training.data.recordings.read_events` reads."""
 
     def __init__(self, spec: DataSpec, paths: Sequence[Path], labels: npt.ArrayLike, classes: Sequence[str]) -> None:
         super().__init__(spec, labels, classes)
@@ -153,14 +137,34 @@ class EventFolder(EventDataset):
         return self.paths[index]
 
 
-def read_events(path: str | Path) -> EventArray:
-    """Reads a recording, without running pickles."""
-    events: EventArray = read_npy(path, "not a recording of events", "save one with numpy.save")
-    try:
-        check_fields(events)
-    except ValueError as error:
-        raise DataError(f"{path}: not a recording of events ({error}): save one with numpy.save") from error
-    return events
+class FrameFolder(LabelledDataset):
+    """Frames that somebody made of recordings already, in .npz files with an array ``frames``, T x C x H x W."""
+
+    sequence = True
+
+    def __init__(self, spec: DataSpec, paths: Sequence[Path], labels: npt.ArrayLike, classes: Sequence[str]) -> None:
+        self.paths = [str(path) for path in paths]
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.classes = list(classes)
+        self.shape = read_frames(self.paths[0]).shape
+        frames, self.in_channels, height, width = self.shape
+        if height != width and not spec.image_size:
+            raise DataError(
+                f"data set {spec.name!r}: its frames are not square ({height} x {width} pixels): say with --image-size "
+                "what to make of them"
+            )
+        self.image_size = spec.image_size or height
+        self.spec = replace(spec, image_size=self.image_size, frames=frames, sensor=(height, width))
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One recording as frames."""
+        frames_TCHW = read_frames(self.paths[index])
+        if frames_TCHW.shape != self.shape:
+            raise DataError(
+                f"{self.paths[index]}: its frames are {frames_TCHW.shape}, those of {self.paths[0]} {self.shape}; "
+                "integrate all into as many frames"
+            )
+        return resize_frames(frames_TCHW, self.image_size), int(self.labels[index])
 
 
 def scan_sensor(paths: Sequence[Path]) -> tuple[int, int]:
@@ -183,14 +187,16 @@ def load_events(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     root = spec.located()
     if (root / "train").is_dir() or (root / "test").is_dir():
         classes = class_names(root / "train")
-        found = {part: find_samples(root / part, classes, (".npy",)) for part in ("train", "test")}
+        found = {part: find_samples(root / part, classes, READERS) for part in ("train", "test")}
         paths, labels = found[split]
         every = [path for part in found.values() for path in part[0]]
     else:
         classes = class_names(root)
-        every, every_label = find_samples(root, classes, (".npy",))
+        every, every_label = find_samples(root, classes, READERS)
         parts = split_validation(every_label, TEST_SHARE, spec.split_seed)
         chosen = parts[0] if split == "train" else parts[1]
         paths, labels = [every[i] for i in chosen], every_label[chosen]
+    if every and holds_frames(every[0]):
+        return FrameFolder(spec, paths, labels, classes)
     spec = replace(spec, sensor=spec.sensor or scan_sensor(every))
     return EventFolder(spec, paths, labels, classes)

@@ -21,7 +21,8 @@ from torch.utils.data import (
 from tetviz.errors import DataError
 from tetviz.models.foreign.isolation import Isolation
 from tetviz.results.schema import IntArray
-from tetviz.training.batches import normal_batches
+from tetviz.training.axes import default_axes, time_first
+from tetviz.training.batches import class_of, normal_batches
 from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.factory import import_function, run_from_here
 
@@ -29,15 +30,19 @@ from tetviz.training.factory import import_function, run_from_here
 class ForeignDataset(LabelledDataset):
     """Samples of someone else's, with what tetviz has to know about them."""
 
-    def __init__(self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None) -> None:
-        self.samples = samples
+    def __init__(
+        self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None, time_first_axes: str = ""
+    ) -> None:
+        # With time_first_axes samples are time first and full already, and these are the axes that they had.
+        self.spec = spec
+        self.samples, self._axes = samples, "" if time_first_axes else spec.axes
         with Isolation(f"{spec.name}: reading its samples raised", DataError):
             count = len(samples)
             if not count:
                 raise DataError(f"{spec.name}: the data set is empty")
-            first, _ = _sample(spec.name, samples[0])
+            first, _ = self._sample(0)
             known = _known_labels(samples, count)
-            found = [_sample(spec.name, samples[at])[1] for at in range(count)] if known is None else known
+            found = [self._sample(at)[1] for at in range(count)] if known is None else known
             self.labels = _label_array(spec.name, found)
         if self.labels.min() < 0:
             raise DataError(f"{spec.name}: a label is {self.labels.min()}, expected 0 or more")
@@ -50,6 +55,8 @@ class ForeignDataset(LabelledDataset):
             )
         self.shape, self.sequence = first.shape, first.dim() == 4
         self.in_channels, self.image_size = int(first.shape[-3]), int(first.shape[-2])
+        axes = time_first_axes or spec.axes or default_axes(torch.as_tensor(samples[0][0]).dim())
+        self.sample_axes = len(axes.replace("T", ""))
         if spec.image_size not in (0, self.image_size):
             raise DataError(
                 f"{spec.name}: its samples are {self.image_size} pixels high, {spec.image_size} are asked for; have "
@@ -57,12 +64,15 @@ class ForeignDataset(LabelledDataset):
             )
         self.spec = replace(spec, image_size=self.image_size, frames=len(first) if self.sequence else 0)
 
+    def _sample(self, index: int) -> tuple[Tensor, Any]:
+        return _sample(self.spec.name, self.samples[index], self._axes)
+
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One sample."""
         name, expected = self.spec.name, int(self.labels[index])
         with Isolation(f"{name}: sample {index} raised", DataError):
-            x, label = _sample(name, self.samples[index])
-            x, label = x.float(), int(label)
+            x, label = self._sample(index)
+            x, label = x.float(), int(class_of(label))
         if label != expected:
             raise DataError(
                 f"{name}: sample {index} has the label {label}, its data set's labels say {expected}; have both say "
@@ -83,7 +93,8 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
     Args:
         spec: its name is ``module:function``. The function gets ``split``, and of ``root``, ``frames`` and
             ``image_size`` those that it has parameters for. It returns a Dataset or a list of (x_CHW or x_TCHW, label,
-            ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order.
+            ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order; the axes of x
+            may be others, which ``axes`` of the description says. Labels are classes, or rows of one 1 among zeros.
     """
     name = spec.name
     try:
@@ -97,7 +108,7 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
         data = _samples_of(name, data) if isinstance(data, DataLoader) else data
     if isinstance(data, Iterable) and not _positions(data) and not isinstance(data, str | bytes | Tensor | dict):
         classes = _classes(data) or _classes(getattr(data, "dataset", None))
-        return ForeignDataset(spec, _unbatched(name, data), classes)
+        return _unbatched(spec, data, classes)
     if not _positions(data):
         raise DataError(
             f"{name}: gave something of type {type(data).__name__}, expected a Dataset, a DataLoader or batches"
@@ -108,7 +119,8 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
 def _positions(data: Any) -> bool:
     # Whether it gives samples by their positions; a list may hold samples or batches.
     if isinstance(data, tuple | list):
-        return bool(data) and isinstance(data[0], tuple | list) and len(data[0]) > 1 and np.ndim(data[0][1]) == 0
+        pair = bool(data) and isinstance(data[0], tuple | list) and len(data[0]) > 1
+        return pair and (np.ndim(data[0][1]) == 0 or np.ndim(class_of(data[0][1])) == 0)
     both = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     return both and not isinstance(data, Tensor | str | bytes | dict | IterableDataset)
 
@@ -153,17 +165,21 @@ def _array(labels: Any) -> Any:
     return np.asarray(torch.stack(labels) if tensors else labels)
 
 
-def _unbatched(name: str, batches: Iterable[Any]) -> list[tuple[Tensor, Any]]:
-    samples: list[tuple[Tensor, Any]] = []
-    with Isolation(f"{name}: reading its batches raised", DataError):
-        if isinstance(batches, Dataset):
-            return [_sample(name, sample) for sample in batches]  # an IterableDataset
-        for x, labels_B in normal_batches(batches):
+def _unbatched(spec: DataSpec, batches: Iterable[Any], classes: Any) -> ForeignDataset:
+    if isinstance(batches, Dataset):
+        with Isolation(f"{spec.name}: reading its samples raised", DataError):
+            return ForeignDataset(spec, list(batches), classes)  # an IterableDataset
+    samples: list[tuple[Tensor, int]] = []
+    axes = spec.axes
+    with Isolation(f"{spec.name}: reading its batches raised", DataError):
+        for batch in batches:
+            x, labels_B = next(normal_batches([batch], axes))
             samples += zip(x.transpose(0, 1) if x.dim() == 5 else x, labels_B.tolist(), strict=True)
-    return samples
+            axes = axes or default_axes(torch.as_tensor(batch[0]).dim() - 1)
+    return ForeignDataset(spec, samples, classes, time_first_axes=axes)
 
 
-def _sample(name: str, sample: Any) -> tuple[Tensor, Any]:
+def _sample(name: str, sample: Any, axes: str) -> tuple[Tensor, Any]:
     if not isinstance(sample, tuple | list) or len(sample) not in (2, 3):
         raise DataError(f"{name}: expected samples (x, label) or (x, label, more), got {type(sample).__name__}")
     if not isinstance(sample[0], Tensor | np.ndarray | list | tuple):
@@ -172,16 +188,15 @@ def _sample(name: str, sample: Any) -> tuple[Tensor, Any]:
             "transform them with torchvision's ToTensor"
         )
     x = torch.as_tensor(sample[0])
-    if x.dim() not in (3, 4):
-        raise DataError(
-            f"{name}: a sample has {x.dim()} axes {tuple(x.shape)}, expected x_CHW or x_TCHW; shape F features as "
-            "F x 1 x 1"
-        )
-    return x, sample[1]
+    try:
+        return time_first(x, axes), sample[1]
+    except ValueError as error:
+        raise DataError(f"{name}: a sample {error}") from error
 
 
 def _label_array(name: str, labels: Any) -> IntArray:
     array = _array(labels)
+    array = np.asarray(class_of(array)) if array.ndim == 2 else array
     if not _are_labels(array, len(array) if array.ndim else 0):
         raise DataError(
             f"{name}: labels must be one integer for each sample, got {array.dtype} of shape {array.shape}; tetviz "

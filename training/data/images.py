@@ -12,20 +12,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tetviz.errors import UNREADABLE, DataError, reading
+from tetviz.errors import UNREADABLE, DataError, reading, reason
 from tetviz.results.contents import open_regular
 from tetviz.training.data.arrays import ArrayImages
-from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, resize
+from tetviz.training.data.dataset import (
+    DOWNLOAD,
+    DataSpec,
+    LabelledDataset,
+    chosen_normalisation,
+    resize,
+)
 from tetviz.training.data.folders import class_names, find_samples
+from tetviz.training.data.normalise import Normalisation
 from tetviz.training.data.torchvision import import_torchvision
 
 # Mean and standard deviation of each channel over the training images scaled to [0, 1], as published.
 PUBLISHED = {
-    "mnist": ((0.1307,), (0.3081,)),
-    "fashion-mnist": ((0.2860,), (0.3530,)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "mnist": Normalisation((0.1307,), (0.3081,)),
+    "fashion-mnist": Normalisation((0.2860,), (0.3530,)),
+    "cifar10": Normalisation((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": Normalisation((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 TORCHVISION = {
     "mnist": ("MNIST", "MNIST/raw"),
@@ -38,6 +45,8 @@ TORCHVISION = {
 class FolderImages(LabelledDataset):
     """Image files, decoded to RGB when asked for: shorter side to 256/224 of the size, then the centre."""
 
+    normalisation: Normalisation
+
     def __init__(
         self, spec: DataSpec, paths: Sequence[str | Path], labels: npt.ArrayLike, classes: Sequence[str]
     ) -> None:
@@ -46,9 +55,8 @@ class FolderImages(LabelledDataset):
         self.classes = list(classes)
         self.in_channels = 3
         self.image_size = spec.image_size or 224
-        self.spec = replace(spec, image_size=self.image_size)
-        mean, std = PUBLISHED["imagenet"]
-        self.mean_C11, self.std_C11 = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
+        self.normalisation = chosen_normalisation(spec, PUBLISHED["imagenet"], self.in_channels)
+        self.spec = replace(spec, image_size=self.image_size, normalise=str(self.normalisation))
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """One image."""
@@ -63,7 +71,7 @@ class FolderImages(LabelledDataset):
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: cannot be read as an image ({reason(error)}): replace it") from error
         x_CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1).float() / 255
-        return (centred(x_CHW, self.image_size) - self.mean_C11) / self.std_C11, int(self.labels[index])
+        return self.normalisation(centred(x_CHW, self.image_size)), int(self.labels[index])
 
 
 def centred(x_CHW: Tensor, size: int) -> Tensor:
@@ -92,7 +100,7 @@ def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledData
             f"it anew, {DOWNLOAD}"
         )
     images_NCHW = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
-    return ArrayImages(spec, images_NCHW, found.targets, found.classes, *PUBLISHED[spec.name])
+    return ArrayImages(spec, images_NCHW, found.targets, found.classes, PUBLISHED[spec.name])
 
 
 def load_imagenet(spec: DataSpec, split: str, download: bool) -> LabelledDataset:

@@ -10,6 +10,7 @@ from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.data.events import load_events
 from tetviz.training.data.foreign import load_foreign
 from tetviz.training.data.images import load_imagefolder, load_imagenet, load_torchvision
+from tetviz.training.data.spike_trains import load_spike_trains
 from tetviz.training.data.tonic import load_tonic
 
 Loader = Callable[[DataSpec, str, bool], LabelledDataset]
@@ -24,6 +25,7 @@ DATASETS: dict[str, Loader] = {
     "imagefolder": load_imagefolder,
     "npz": load_npz,
     "events": load_events,
+    "hdf5-spikes": load_spike_trains,
     "nmnist": load_tonic,
     "cifar10-dvs": load_tonic,
     "dvs-gesture": load_tonic,
@@ -57,9 +59,11 @@ def load_data(
     if spec.name not in DATASETS and ":" not in spec.name:
         raise DataError(unknown("data set", spec.name, DATASETS))
     spec = replace(spec, root=root or spec.root, **settings)
-    if ":" in spec.name:
-        return load_foreign(spec, split, trust)
-    dataset = DATASETS[spec.name](spec, split, download)
+    dataset = load_foreign(spec, split, trust) if ":" in spec.name else DATASETS[spec.name](spec, split, download)
     if not len(dataset):
         raise DataError(f"data set {spec.name!r}: its {split} split in {spec.root} has no samples")
+    if dataset.normalisation is None:
+        if settings.get("normalise"):
+            raise DataError(f"--normalise: {spec.name!r} holds no images that tetviz normalises; leave it out")
+        dataset.spec = replace(dataset.spec, normalise="")
     return dataset

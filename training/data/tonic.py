@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.errors import UNREADABLE, DataError
+from tetviz.errors import UNREADABLE, DataError, reason
 from tetviz.results.schema import IntArray
-from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, reason, split_validation
-from tetviz.training.data.events import TEST_SHARE, EventArray, EventDataset
+from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, split_validation
+from tetviz.training.data.events import TEST_SHARE, EventDataset
+from tetviz.training.data.recordings import EventArray
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Whether the first t steps of a run are a run of t steps, and which module breaks it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tetviz.models import ForeignNetwork, SpikingNetwork
+from tetviz.models import ForeignNetwork, SpikingNetwork, only_length
 from tetviz.models.foreign.check import ROUNDING
 from tetviz.models.foreign.state import clone, close, state_kept
-from tetviz.training.doctor.runs import CANNOT_RUN, listed, logits, watching
+from tetviz.training.doctor.runs import CANNOT_RUN, Attempt, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
 
 _Run = Callable[[Tensor, int], Tensor]
@@ -23,17 +23,16 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     """Tests the prefix property for every t, and that no output depends on a later frame.
 
     Networks of tetviz must give the same bits, run step by step and in whole; other modules to 1e-5 of the
-    largest output. What float64 mends is rounding, which flips spikes.
+    largest output. What float64 mends is rounding, which flips spikes. Of a network that runs for one T alone there are
+    no shorter runs, but its outputs may depend on later frames all the same.
     """
-    if isinstance(model, ForeignNetwork) and model.calling.fixed:
-        return "warning", f"not tested: a run takes T = {model.timesteps} alone, of which fewer steps are the first"
     x = x[:, :8] if x.dim() == 5 else x[:8]
     whole = partial(_whole, model)
     reference = whole(x, timesteps)
     if not close(reference, whole(x, timesteps)):
         return "warning", "not tested: two equal runs differ already, see repeatable"
-    ours = isinstance(model, SpikingNetwork)
-    runs: list[_Run] = [lambda x, t: logits(model, x, t), whole] if ours else [whole]
+    ours, alone = isinstance(model, SpikingNetwork), only_length(model)
+    runs: list[_Run] = [lambda x, t: logits(model, x, t), whole] if ours else [] if alone else [whole]
     rounded = False
     for run in runs:
         t = first_difference(run, x, timesteps, 0.0 if ours else ROUNDING)
@@ -45,20 +44,50 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
             continue
         module = find_breaking_module(exact, (x_exact, timesteps), (x_exact, t), t)
         found = f"a run of {timesteps} steps does not begin like one of {t}"
-        return "failure", f"{found}: {_cause(model, module)}; {_WHY}"
-    sequence = _sequence(model, x, timesteps, reference)
+        return "failure", f"{found}: {_cause(model, module)}; {_why(model)}"
+    sequence, looked = _sequence(model, x, timesteps, reference), False
     if sequence is not None:
-        other = sequence.clone()
-        noise = torch.randn(other.shape[1:], generator=torch.Generator().manual_seed(0))
-        other[-1] += noise.to(other.device, other.dtype)
-        before, after = whole(sequence, timesteps)[:-1], whole(other, timesteps)[:-1]
-        if not close(before, after, 0.0 if ours else ROUNDING):
-            module = find_breaking_module(model, (sequence, timesteps), (other, timesteps), timesteps - 1)
-            return "failure", f"outputs depend on a later frame: {_cause(model, module)}; {_WHY}"
-    return _verdict(timesteps, rounded, sequence is not None)
+        before = whole(sequence, timesteps)
+        for step, other in _with_another_frame(sequence, thorough=alone is not None):
+            with Attempt() as attempt:  # a frame may lie outside of what the network takes
+                after = whole(other, timesteps)
+            looked |= not attempt.error
+            if not attempt.error and not close(before[:step], after[:step], 0.0 if ours else ROUNDING):
+                module = find_breaking_module(model, (sequence, timesteps), (other, timesteps), step)
+                return "failure", f"outputs depend on a later frame: {_cause(model, module)}; {_why(model)}"
+    return _verdict(timesteps, rounded, looked, alone is not None)
 
 
-def _verdict(timesteps: int, rounded: bool, looked: bool) -> tuple[str, str]:
+def _with_another_frame(sequence: Tensor, thorough: bool) -> Iterator[tuple[int, Tensor]]:
+    # With the number of steps before the frame. Without shorter runs to compare with every frame is tried, brighter,
+    # darker and another sample's: attention over time may heed a change to one side alone. Whole numbers may be tokens:
+    # they stay between those of the data.
+    low, high = sequence.min(), sequence.max()
+    noise = torch.randn(sequence.shape[1:], generator=torch.Generator().manual_seed(0))
+    noise = noise.to(sequence.device, sequence.dtype)
+    whole_numbers = bool((sequence == sequence.round()).all())
+    for step in range(len(sequence) - 1, 0 if thorough else len(sequence) - 2, -1):
+        frame = sequence[step]
+        if whole_numbers:
+            changed = [low + high - frame, frame.roll(1, 0)]
+            changed += [torch.zeros_like(frame) + low, torch.zeros_like(frame) + high] if thorough else []
+        else:
+            changed = [frame + noise, frame.roll(1, 0)]
+            changed += [torch.zeros_like(frame), frame + 3 * noise, -frame] if thorough else []
+        for another in changed:
+            other = sequence.clone()
+            other[step] = another
+            yield step, other
+
+
+def _why(model: nn.Module) -> str:
+    if alone := only_length(model):
+        return f"a run of it is one of T = {alone} alone, its outputs at t < {alone} are none of t steps"
+    cure = "; to measure it at its T alone, import it with --timesteps-by fixed"
+    return _WHY + cure * isinstance(model, ForeignNetwork)
+
+
+def _verdict(timesteps: int, rounded: bool, looked: bool, alone: bool) -> tuple[str, str]:
     if timesteps == 1:
         return "ok", "nothing to test at T = 1; ask for more timesteps"
     frames = (
@@ -66,6 +95,8 @@ def _verdict(timesteps: int, rounded: bool, looked: bool) -> tuple[str, str]:
         if looked
         else "sequences x_TBCHW are not accepted, so looking ahead in the data was not tested"
     )
+    if alone:
+        return ("ok" if looked else "warning"), f"it runs for T = {timesteps} alone; {frames}"
     start = f"a run of {timesteps} steps begins like those of 1 to {timesteps - 1}"
     if rounded:
         return "warning", f"{start}, but only up to rounding that flips spikes (float64 mends it); {frames}"

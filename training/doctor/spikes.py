@@ -48,7 +48,7 @@ def spiking_layers(model: nn.Module, x: Tensor, timesteps: int) -> dict[str, Fir
     with watching(copied, see):
         logits(copied, x, timesteps)
     found = {name: firing for name, firing in seen.items() if name and _spikes(model.get_submodule(name), firing)}
-    neurons = [name for name in found if _neuron(model.get_submodule(name))]
+    neurons = [name for name in found if is_neuron(model.get_submodule(name))]
     return {
         name: firing
         for name, firing in found.items()
@@ -61,7 +61,8 @@ def _binary(values: Tensor) -> bool:
     return bool(((values == 0) | (values == 1)).all())
 
 
-def _neuron(module: nn.Module) -> bool:
+def is_neuron(module: nn.Module) -> bool:
+    """Whether a module has a threshold, as neurons of all libraries do."""
     return hasattr(module, "threshold") or hasattr(module, "v_threshold")
 
 
@@ -72,7 +73,7 @@ def _spikes(module: nn.Module, firing: Firing) -> bool:
     if not firing.values or not firing.binary:
         return False
     alive = firing.spikes > 0 or next(module.parameters(), None) is None
-    return _neuron(module) or (firing.driven and alive)
+    return is_neuron(module) or (firing.driven and alive)
 
 
 def firing(model: nn.Module, x: Tensor, timesteps: int) -> list[tuple[str, str]]:

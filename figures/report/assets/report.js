@@ -42,7 +42,7 @@
     const data = () => JSON.parse(isDark() ? lightened(text) : text).data;
     const axes = () => ({
       xaxis: { ...layout.xaxis, ...axisColours(), automargin: true, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: css("--rule") },
-      yaxis: { ...layout.yaxis, ...axisColours(), automargin: true, fixedrange: true, zeroline: Boolean(layout.yaxis.zeroline) },
+      yaxis: { ...layout.yaxis, ...axisColours(), title: { ...layout.yaxis.title, standoff: 8 }, automargin: true, fixedrange: true, zeroline: Boolean(layout.yaxis.zeroline) },
     });
     const whole = () => ({
       ...layout, ...layoutColours(), ...axes(), margin: { l: 56, r: 12, t: 12, b: 40 }, hovermode: "closest",
@@ -170,7 +170,7 @@
     surfaceLayout() {
       const axis = { ...axisColours(), showbackground: false, showspikes: false, tickfont: { size: 11 }, title: { font: { size: 12 } }, nticks: 5 };
       const span = (r) => r[1] - r[0], x = this.limits("x"), y = this.limits("y"), most = Math.max(span(x), span(y));
-      const far = this.relief.clientWidth < 420 ? 1.45 : 1; // room for the labels of a narrow drawing
+      const far = Math.min(1.45, Math.max(1, 600 / this.relief.clientWidth)); // room for the labels of a narrow drawing
       // Room below, or the lowest height would lie on a number of x.
       const [low, high] = this.used ? this.used.height : [], height = this.used ? { range: [low - 0.12 * (high - low), high] } : {};
       const scene = {

@@ -10,6 +10,7 @@ import torch
 from counting_networks import Tiny
 from torch import nn
 from torch.nn import functional as F
+from wording import refuses
 
 from reference import conv_synapses, lif_forward, linear_synapses
 from tetviz.analysis.counting.backward import compute_training_cost
@@ -518,7 +519,7 @@ def test_steps_that_cannot_be_told_apart_are_refused():
             return torch.stack([self.fc2(self.lif(self.fc1(self.fc1(x.flatten(1))))[None])[0] for x in x_TBCHW])
 
     batch = torch.randn(2, 8, 1, 1), torch.zeros(2, dtype=torch.long)
-    with pytest.raises(ValueError, match=r"fc1.*cannot be told apart"):
+    with refuses(ValueError, "fc1 apart"):
         compute_training_cost(Twice(), batch, 2)
 
 
@@ -535,20 +536,20 @@ def test_a_layer_that_is_used_twice_over_all_steps_is_added():
 def test_misuse_is_refused():
     model = build("snn5", width=0.0625, in_channels=1, image_size=16)
     batch = random_batch(2, (1, 16, 16))
-    with pytest.raises(ValueError, match="timesteps"):
+    with refuses(ValueError, "timesteps"):
         compute_training_cost(model, batch)
-    with pytest.raises(ValueError, match="batch-norm policy"):
+    with refuses(ValueError, "batch-norm policy"):
         compute_training_cost(model, batch, 2, bn="recalibrate")
-    with pytest.raises(ValueError, match="unknown loss"):
+    with refuses(ValueError, "unknown loss"):
         compute_training_cost(model, batch, 2, "mse")
-    with pytest.raises(ValueError, match="no LIF"):
+    with refuses(ValueError, "LIF"):
         compute_training_cost(nn.Linear(2, 2), batch, 2)
-    with pytest.raises(DataError, match="no samples"):
+    with refuses(DataError, "no samples"):
         compute_training_cost(model, [], 2)
-    with pytest.raises(DataError, match="out of range"):
+    with refuses(DataError, "out range"):
         compute_training_cost(model, (batch[0], torch.tensor([0, 10])), 2)
     model.classifier.bias.data.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="diverged"):
+    with refuses(TrainingError, "diverged"):
         compute_training_cost(model, batch, 2)
 
 

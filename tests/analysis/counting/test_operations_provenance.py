@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tetviz.analysis import count_operations
+from tetviz.errors import DataError, TetvizError
 
 T, B, OUT = 3, 2, 3
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -306,3 +307,40 @@ def test_a_layer_that_receives_spikes_and_others_keeps_them_apart() -> None:
     assert counts.mac[i].tolist() == [32 * 32 * B] * T
     assert counts.dense_mac[i].tolist() == [2 * 32 * 32 * B] * T
     assert set(list(counts.inputs)[i].split(", ")) == {"binary", "analog"}
+
+
+def binary_data() -> Tensor:
+    return (dyadic((T, B, 2, 4, 4), 7) > 0).float()
+
+
+@pytest.mark.parametrize("stated", ["yes", True, "auto"])
+def test_an_input_of_spikes_makes_the_first_layer_add(stated: str | bool) -> None:
+    x = binary_data()
+    counts = count_operations(Behind(32, lambda s, r, x: x), x, T, input_spikes=stated)
+    i = list(counts.names).index("layer")
+    assert list(counts.inputs)[i] == "binary"
+    assert counts.ac[i].tolist() == [OUT * int(step.sum()) for step in x]
+    assert counts.mac.sum() == 0
+    assert list(counts.warnings) == []
+    unstated = count_operations(Behind(32, lambda s, r, x: x), x, T)
+    assert any("input_spikes (--input-spikes yes)" in warning for warning in unstated.warnings)
+
+
+def test_an_image_of_spikes_still_is_the_same_at_every_step() -> None:
+    counts = count_operations(Behind(32, lambda s, r, x: x), binary_data()[0], T, input_spikes="yes")
+    assert counts.static[list(counts.names).index("layer")] == 1
+
+
+def test_an_input_that_is_no_spikes_is_not_taken_for_them() -> None:
+    x = dyadic((T, B, 2, 4, 4), 7)
+    automatic = count_operations(Behind(32, lambda s, r, x: x), x, T, input_spikes="auto")
+    assert list(automatic.inputs)[list(automatic.names).index("layer")] == "data"
+    with pytest.raises(DataError, match=r"stated to be spikes, but holds values besides 0 and 1, between -1 and 1"):
+        count_operations(Behind(32, lambda s, r, x: x), x, T, input_spikes="yes")
+    with pytest.raises(ValueError, match="unknown choice of input_spikes 'maybe'"):
+        count_operations(Behind(32, lambda s, r, x: x), x, T, input_spikes="maybe")
+
+
+def test_an_unknown_name_of_spiking_modules_is_refused_with_the_nearest() -> None:
+    with pytest.raises(TetvizError, match="unknown module or type in spiking 'betwen'; did you mean 'between'"):
+        count_operations(Behind(32, lambda s, r, x: x), binary_data(), T, spiking=["betwen"])

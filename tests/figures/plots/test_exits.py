@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from planted_results import planted_curve
+from wording import refuses
 
 from tetviz.errors import ResultError
 from tetviz.figures import draw_classes, draw_exits, save_figure
@@ -49,7 +50,7 @@ def test_one_rule_makes_one_panel_and_several_networks_share_it():
     figure = draw_exits([planted_curve(), planted_curve(label="SDT", sample=np.arange(10))], ["entropy"])
     (axes,) = figure.axes
     assert len(lines(axes, "curve")) == 2
-    assert "SDT; cifar10 test, 10 samples" in legend_labels(figure) and figure.get_suptitle() == ""
+    assert any("cifar10" in label for label in legend_labels(figure)) and figure.get_suptitle() == ""
 
 
 def test_a_training_t_that_was_not_measured_is_not_marked():
@@ -91,7 +92,7 @@ def test_the_legend_covers_no_axes():
 
 @pytest.mark.parametrize("draw", [draw_exits, draw_classes])
 def test_nothing_to_draw_is_refused(draw):
-    with pytest.raises(ResultError, match="no scaling curve"):
+    with refuses(ResultError, "scaling curve"):
         draw([])
 
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from planted_results import planted_lines, planted_sharpness
+from wording import heard, refuses
 
 from tetviz.errors import ResultError
 from tetviz.figures import Choices, draw_named, records
 from tetviz.figures.views.sharpness import VIEW, flatness_table
 from tetviz.summaries import compare_sharpness, sharpness_table
+from tetviz.summaries.intervals import holm
 
 
 def test_networks_stand_side_by_side():
@@ -27,7 +28,7 @@ def test_what_is_known_on_no_plane_is_no_table():
     done = np.ones((10, 41))
     done[5:] = 0
     half = planted_lines(label="half", done=done)
-    with pytest.raises(ResultError, match=r"^half has no number at T = 4 yet: .* all 5 planes, of which 2 .* finish"):
+    with refuses(ResultError, "number 4 5 2"):
         draw_named("sharpness-table", [half])
     cells = draw_named("sharpness-table", [half, planted_lines(label="whole")]).cells()
     assert set(cells["half"]) == {"-"} and "[" in cells["whole"].iloc[1]
@@ -76,21 +77,36 @@ def test_one_plane_has_no_interval():
 def test_words_have_the_chief_difference_and_count_the_others():
     flat, steep = planted_sharpness(label="flat", planes=6), planted_sharpness(label="steep", planes=6)
     steep = replace(steep, sdt_loss=1.5 * steep.sdt_loss, tet_loss=1.5 * steep.tet_loss)
-    said = VIEW.words([flat, steep], Choices()).said
-    for loss in ("sdt", "tet"):
-        found = {each.quantity: each for each in compare_sharpness(flat, steep, loss)}
-        assert found["rise at r = 0.5"].sentence() in said
-    assert "flat is flatter than steep" in said[0] and "this is no test" in said[-1] and len(said) == 3
+    chief, others = VIEW.words([flat, steep], Choices()).said
+    found = {each.quantity: each for each in compare_sharpness(flat, steep, "sdt")}
+    assert chief == found["rise at r = 0.5"].sentence() and "flat is flatter than steep" in chief
+    assert others.startswith(
+        "exploration: of 33 other differences 31 have an interval without 0, of noise alone about 1.7"
+    )
+    assert "(Holm) remain: L_TET, rise at r = 0.5; L_SDT, rise at r = 0.1; " in others
     assert VIEW.words([flat], Choices()).said == ()
+    asked = [replace(each, loss="tet") for each in (flat, steep)]
+    assert VIEW.words(asked, Choices()).said[0].startswith("L_TET, rise at r = 0.5: flat is flatter")
+
+
+def test_of_networks_that_noise_alone_tells_apart_nothing_remains():
+    generator = np.random.default_rng(0)
+    one, two = (
+        replace(lines, sdt_loss=lines.sdt_loss * generator.normal(1, 0.1, (12, 1, 1)))
+        for lines in (planted_lines(planes=6, label=label) for label in "ab")
+    )
+    chief, others = VIEW.words([one, two], Choices()).said
+    assert "within the noise of the directions" in chief and "adjusted for their number (Holm) none remains" in others
 
 
 def test_what_does_not_compare_is_said_and_the_rest_stays():
     one, other = planted_lines(label="a"), planted_lines(label="b", plane_seed=9)
     (why,) = VIEW.words([one, other], Choices()).warned
-    assert why.startswith("no difference is given: the checkpoints were measured with a different plane_seed")
+    heard(why, "no difference plane_seed")
     assert not [row for row in records([one, other]) if "sentence" in row]
     few = planted_lines(planes=3)
-    assert VIEW.words([few], Choices()).said == ("3 planes are too few for an interval to trust; take 10",)
+    (said,) = VIEW.words([few], Choices()).said
+    heard(said, "3 planes 10")
 
 
 def test_json_has_every_number_and_every_difference():
@@ -103,3 +119,7 @@ def test_json_has_every_number_and_every_difference():
     assert [row["mean"] for row in rows[: len(table)]] == table["mean"].tolist() and rows[0]["timesteps"] == 2
     assert len(differences) == sum(len(compare_sharpness(one, two, loss, 2)) for loss in ("sdt", "tet"))
     assert (differences[0]["first"], differences[0]["second"], differences[0]["second_timesteps"]) == ("a", "b", 2)
+    (headline,) = (row for row in differences if row["headline"])
+    assert (headline["loss"], headline["quantity"], headline["p_holm"]) == ("sdt", "rise at r = 0.5", None)
+    others = [row for row in differences if not row["headline"] and np.isfinite(row["p"])]
+    np.testing.assert_allclose([row["p_holm"] for row in others], holm(np.array([row["p"] for row in others])))

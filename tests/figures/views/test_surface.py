@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from planted_results import planted_surface
+from wording import heard
 
 from tetviz.figures import Choices, draw_named, printed, records
 from tetviz.figures.view import Words
@@ -52,7 +53,8 @@ def test_only_measured_and_finite_points_count():
     row = frame.loc["L_SDT (nat)"]
     assert row["not_finite"] == 3 and frame.loc["L_TET (nat)", "not_finite"] == 0
     assert (row["lowest"], row["highest"]) == (np.nanmin(known), np.nanmax(known)) and row["mean"] == np.nanmean(known)
-    assert table.feet == ("3 measured points have no finite loss",)
+    (foot,) = table.feet
+    heard(foot, "3 finite")
 
 
 def test_what_is_not_known_is_a_dash():
@@ -73,7 +75,7 @@ def test_several_planes_say_how_flat_the_loss_is_along_their_axes():
     expected = draw_named("sharpness-table", [axis_lines(surface)]).cells()
     assert draw_named("axes-table", [surface]).cells().equals(expected)
     text = printed([surface])
-    assert "Means over 5 planes at T = 4\n" in text and "rise at r = 0.5 (nat)" in text
+    assert "T = 4" in text and "r = 0.5 (nat)" in text
     for other in (planted_surface(planes=1), planted_surface(planes=5, size=(5, 7))):
         assert "rise at r" not in printed([other])
 
@@ -95,9 +97,25 @@ def test_surfaces_say_what_they_do_not_allow_to_conclude():
         return VIEW.words(surfaces, Choices())
 
     one, other = planted_surface(), planted_surface(bn="batch")
-    assert any("one sample of directions" in line for line in said(one).said) and said(one).warned == ()
+    assert any("of directions" in line for line in said(one).said) and said(one).warned == ()
     assert said(one, planted_surface(planes=2)).said == ()
-    assert said(planted_surface(planes=2)).said == ("2 planes are too few for an interval to trust; take 10",)
+    (few,) = said(planted_surface(planes=2)).said
+    heard(few, "2 planes 10")
     assert any("batch-norm statistics" in line for line in said(one, other).warned)
     unlike = replace(one, provenance=replace(one.provenance, network={"name": "snn5"}))
-    assert any("not the same noise" in line for line in said(one, unlike).warned)
+    assert any("same noise" in line for line in said(one, unlike).warned)
+
+
+def test_a_lowest_point_off_the_checkpoint_is_told():
+    surface = planted_surface(loss="sdt")
+    assert not [each for each in VIEW.words([surface], Choices()).warned if "no minimum" in each]
+    for drop, told in ((0.0009, False), (0.02, True)):  # the standard error is 0.0005
+        values = surface.sdt_loss.copy()
+        values[0, 3, 8] = values[0, 6, 6] - drop
+        moved = replace(surface, sdt_loss=values)
+        found = [each for each in VIEW.words([moved], Choices()).warned if "no minimum" in each]
+        assert len(found) == told
+    assert "VGGSNN TET is no minimum on its plane: L_SDT is 0.05 at (0, 0) and 0.03 at (0.333, -0.5)" in found[0]
+    assert "--bn recalibrate" in found[0]
+    (said,) = (s for s in VIEW.words([replace(moved, bn="batch")], Choices()).warned if "no minimum" in s)
+    assert "recalibrate" not in said

@@ -5,6 +5,7 @@ import pytest
 from foreign_networks import Net, T, images
 from torch import Tensor, nn
 from torch.nn import functional as F
+from wording import refuses
 
 from tetviz.errors import ModelError
 from tetviz.models import Calling, adapt, propose
@@ -32,13 +33,13 @@ def test_a_t_inside_is_found() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda net, x: net.steps(x[..., :1]), r"the network raised: RuntimeError: mat1 and mat2"),
-        (lambda net, x: F.dropout(net.steps(x)), "--takes time-major --gives time-major: .*draws random numbers"),
-        (lambda net, x: "text", "the output is of type str"),
-        (lambda net, x: {}, "the output is a dictionary"),
+        (lambda net, x: net.steps(x[..., :1]), "mat1 mat2"),
+        (lambda net, x: F.dropout(net.steps(x)), "--takes --gives"),
+        (lambda net, x: "text", "type str"),
+        (lambda net, x: {}, "output dictionary"),
     ],
 )
 def test_where_nothing_fits_the_furthest_reason_is_told(function: Callable[..., Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message) as caught:
+    with refuses(ModelError, message) as caught:
         propose(Net(function), images(), T)
     assert isinstance(caught.value, NetworkError) == ("mat1" in message)

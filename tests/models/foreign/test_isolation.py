@@ -7,6 +7,7 @@ import pytest
 import torch
 from foreign_networks import TIME_MAJOR, Net, T, images
 from torch import Tensor
+from wording import refuses
 
 from tetviz.errors import DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, adapt
@@ -38,7 +39,7 @@ def test_settings_of_torch_are_put_back(name: str) -> None:
     with Isolation("code"):
         CHANGES[name]()
     assert settings() == before
-    with pytest.raises(DataError, match="code: ValueError: no"), Isolation("code", DataError):
+    with refuses(DataError, "code ValueError"), Isolation("code", DataError):
         CHANGES[name]()
         raise ValueError("no\nfurther lines")
     assert settings() == before
@@ -87,7 +88,7 @@ def test_a_backward_pass_is_one_line() -> None:
             raise ValueError("none here\nat all")
 
     value = Bad.apply(torch.ones((), requires_grad=True))  # type: ignore[no-untyped-call]
-    with pytest.raises(ModelError, match=r"backward pass raised: ValueError: none here$"), differentiating(value):
+    with refuses(ModelError, "backward ValueError"), differentiating(value):
         value.backward()
-    with pytest.raises(ModelError, match="no gradient reaches the network"):
+    with refuses(ModelError, "gradient reaches"):
         differentiating(value.detach())

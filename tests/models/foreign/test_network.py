@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
+from wording import refuses
 
 from tetviz.errors import ModelError
 from tetviz.models import Calling, ForeignNetwork, adapt, check_contract, propose
@@ -228,26 +229,26 @@ def test_reduction_and_prefixes_agree_in_float64() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (("time-majr", "time-major"), "unknown takes 'time-majr'; did you mean 'time-major'"),
-        (("time-major", "step"), "both are step, or neither"),
-        (("time-major", "mean"), "say how its outputs at every step are recovered"),
-        (("time-major", "time-major", None, "", "modules", "prefix"), "leave out recover"),
-        (("static", "time-major"), "has to be told T"),
-        (("static", "time-major", None, "attribute:"), "timesteps_by must be argument"),
-        (("static", "time-major", None, "guess"), "timesteps_by must be argument"),
-        (("step", "step", None, "argument"), "is called T times"),
-        (("time-major", "time-major", None, "", "passed"), "needs takes step"),
-        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis must be 0 or 1"),
-        (("step", "step", 1.5), "item must be"),
+        (("time-majr", "time-major"), "'time-majr' 'time-major'"),
+        (("time-major", "step"), "both neither"),
+        (("time-major", "mean"), "outputs recovered"),
+        (("time-major", "time-major", None, "", "modules", "prefix"), "leave recover"),
+        (("static", "time-major"), "has told"),
+        (("static", "time-major", None, "attribute:"), "timesteps_by argument"),
+        (("static", "time-major", None, "guess"), "timesteps_by argument"),
+        (("step", "step", None, "argument"), "called times"),
+        (("time-major", "time-major", None, "", "passed"), "needs step"),
+        (("time-major", "mean", None, "", "modules", "reduction", 2), "time_axis 0, 1 or -1"),
+        (("step", "step", 1.5), "item must"),
     ],
 )
 def test_conventions_that_cannot_be(values: tuple[Any, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with refuses(ValueError, message):
         Calling(*values)
 
 
 def test_the_convention_has_to_be_stated() -> None:
-    with pytest.raises(ValueError, match="state how the network is called"):
+    with refuses(ValueError, "network called"):
         adapt(Core(), images(), T, takes="step")
 
 
@@ -280,89 +281,89 @@ BROKEN: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "axes swapped in": (
         lambda: Calls(lambda net, x: net.core.steps(x)),
         {"takes": "batch-major", "gives": "batch-major"},
-        "the axes of time and samples are swapped",
+        "axes samples",
     ),
     "axes swapped out": (
         lambda: Calls(lambda net, x: swapped(net.core.steps(x))),
         TIME_MAJOR,
-        r"got a tensor of 7 x 4 x 10 \(float32\): time and samples are swapped",
+        "7 4 10 float32",
     ),
     "a mean in place of steps": (
         lambda: Calls(lambda net, x: net.core.steps(x).mean(0)),
         TIME_MAJOR,
-        "expected outputs T x B x K = 4 x 7 x K .* got a tensor of 7 x 10 .*state gives mean or sum",
+        "4 7 10 gives",
     ),
     "steps in place of a mean": (
         lambda: Calls(lambda net, x: net.core.steps(x)),
         {"takes": "time-major", "gives": "mean", "recover": "prefix"},
-        "expected outputs B x K = 7 x K",
+        "outputs 7",
     ),
     "a tuple": (
         lambda: Calls(lambda net, x: (net.core.spikes(x), net.core.steps(x))),
         TIME_MAJOR,
-        "a tuple of 2 .* state which item of it is O",
+        "tuple 2",
     ),
     "no such item": (
         lambda: Calls(lambda net, x: (net.core.steps(x),)),
         {**TIME_MAJOR, "item": 3},
-        "the output has no item 3",
+        "has 3",
     ),
     "item of a tensor": (
         lambda: Calls(lambda net, x: net.core.steps(x)),
         {**TIME_MAJOR, "item": "mem"},
-        "item mem of the output is stated, the output is a tensor",
+        "output stated",
     ),
-    "no output": (lambda: Calls(lambda net, x: None), TIME_MAJOR, "the output is of type NoneType"),
-    "integers": (lambda: Calls(lambda net, x: net.core.steps(x).long()), TIME_MAJOR, "of floating point.*int64"),
+    "no output": (lambda: Calls(lambda net, x: None), TIME_MAJOR, "type NoneType"),
+    "integers": (lambda: Calls(lambda net, x: net.core.steps(x).long()), TIME_MAJOR, "int64"),
     "raises": (
         lambda: Calls(lambda net, x: {}["weights"]),
         TIME_MAJOR,
-        "the network raised: KeyError: 'weights'",
+        "'weights'",
     ),
     "fixed T": (
         lambda: Calls(lambda net, x: net.core.steps(x[:4])),
         TIME_MAJOR,
-        "expected outputs T x B x K = 5 x 6 x K",
+        "outputs 5 6",
     ),
     "classes that grow": (
         lambda: Calls(lambda net, x: net.core.steps(x)[..., : x.shape[1]]),
         TIME_MAJOR,
-        "the number of outputs changes from 7 for T = 4 and 7 samples to 6 for T = 5",
+        "changes 7 4 6 5",
     ),
-    "works in place": (lambda: Calls(in_place), TIME_MAJOR, "works in place on its input"),
-    "keeps state": (lambda: Calls(keeps), TIME_MAJOR, r"state is kept from run to run, in \(Calls\).memory; give the"),
-    "keeps its membrane": (lambda: Stepwise(reset=False), {"takes": "step", "gives": "step"}, r"in \(Stepwise\).v"),
-    "random": (lambda: Calls(noisy), TIME_MAJOR, "draws random numbers also in eval mode"),
-    "batch statistics": (lambda: Calls(by_batch), TIME_MAJOR, "normalises by statistics of the batch"),
+    "works in place": (lambda: Calls(in_place), TIME_MAJOR, "works place"),
+    "keeps state": (lambda: Calls(keeps), TIME_MAJOR, "kept Calls).memory"),
+    "keeps its membrane": (lambda: Stepwise(reset=False), {"takes": "step", "gives": "step"}, "in Stepwise).v"),
+    "random": (lambda: Calls(noisy), TIME_MAJOR, "random numbers"),
+    "batch statistics": (lambda: Calls(by_batch), TIME_MAJOR, "normalises statistics"),
     "T never arrives": (
         lambda: Calls(lambda net, x: net.core.steps(repeated(x, 3)).mean(0), T=4),
         {"takes": "static", "gives": "mean", "timesteps_by": "attribute:T", "recover": "prefix"},
-        "runs of 1 to T steps all give the same output: no neuron fires, or T does not",
+        "1 neuron",
     ),
     "no such attribute": (
         lambda: Calls(lambda net, x: net.core.steps(repeated(x, 3))),
         {"takes": "static", "gives": "time-major", "timesteps_by": "attribute:core.T"},
-        "no integer attribute core.T",
+        "core.T",
     ),
     "no reduction": (
         lambda: Calls(lambda net, x: sum(net.core.steps(x)) / len(x)),
         {"takes": "time-major", "gives": "mean", "recover": "reduction"},
-        "mean or sum over axis 0 of length T = 4 0 times, expected once",
+        "0 length 4",
     ),
     "two reductions": (
         lambda: Calls(lambda net, x: net.core.steps(x).mean(0) + net.core.steps(x).mean(0)),
         {"takes": "time-major", "gives": "mean", "recover": "reduction"},
-        "2 times, expected once",
+        "2 times",
     ),
     "not linear": (
         lambda: Calls(lambda net, x: net.core.steps(x).mean(0).softmax(-1)),
         {"takes": "time-major", "gives": "mean", "recover": "reduction"},
-        "what follows the reduction is not linear",
+        "follows reduction",
     ),
     "no pair of output and state": (
         lambda: Calls(lambda net, x, state: net.core.steps(x[None])[0]),
         {"takes": "step", "gives": "step", "state": "passed"},
-        r"expected \(output, state\) of each step, got a tensor",
+        "output each",
     ),
 }
 
@@ -370,7 +371,7 @@ BROKEN: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", sorted(BROKEN))
 def test_a_broken_contract_is_one_clear_line(name: str) -> None:
     make, calling, message = BROKEN[name]
-    with pytest.raises(ModelError, match=message) as caught:
+    with refuses(ModelError, message) as caught:
         adapt(make(), images(), T, **calling)
     assert "\n" not in str(caught.value)
 
@@ -378,19 +379,19 @@ def test_a_broken_contract_is_one_clear_line(name: str) -> None:
 def test_reset_must_spare_the_weights() -> None:
     net = Calls(lambda net, x: net.core.steps(x))
     net.reset = lambda: nn.init.zeros_(net.core.last.weight)
-    with pytest.raises(ModelError, match=r"a reset method of the network changes core.last.weight"):
+    with refuses(ModelError, "core.last.weight"):
         adapt(net, images(), T, **TIME_MAJOR)
 
 
 def test_static_images_alone() -> None:
     make, calling = ALL["argument"]
     model = adapt(make(), images(), T, **calling)
-    with pytest.raises(ModelError, match="takes static images and repeats them itself"):
+    with refuses(ModelError, "static repeats"):
         model(sequences(), T)
 
 
 def test_a_few_samples_are_needed() -> None:
-    with pytest.raises(ValueError, match="at least 5 samples, got 4"):
+    with refuses(ValueError, "5 samples 4"):
         adapt(Calls(lambda net, x: net.core.steps(x)), images(4), T, **TIME_MAJOR)
 
 
@@ -424,7 +425,7 @@ def test_states_are_taken_away_after_an_error_too() -> None:
             raise RuntimeError("at the first step")
 
     model = ForeignNetwork(Fails(), Calling("step", "step"), T)
-    with pytest.raises(ModelError, match="at the first step"):
+    with refuses(ModelError, "first step"):
         model(images(), T)
     assert model.network.v == 0.0
 

@@ -81,40 +81,40 @@ def test_npz_of_grey_images_with_class_names_and_a_constant_channel(tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"y_test": None}, r"no array y_test \(found: x_train, y_train, x_test\)"),
-        ({"x_train": pixels(12, 6, 6).astype(float)}, r"x_train: expected uint8 .* got float64 \(12, 6, 6\)"),
-        ({"x_train": pixels(12, 6, 5)}, r"got uint8 \(12, 6, 5\)"),
-        ({"x_train": pixels(12, 36)}, r"got uint8 \(12, 36\)"),
-        ({"x_train": pixels(0, 6, 6, 3), "y_train": np.arange(0)}, r"got uint8 \(0, 6, 6, 3\)"),
-        ({"x_test": pixels(5, 6, 6)}, r"x_train has images of \(3, 6, 6\).* and x_test of \(1, 6, 6\)"),
-        ({"x_test": pixels(5, 7, 7, 3)}, r"x_test of \(3, 7, 7\)"),
-        ({"y_train": np.arange(11)}, r"y_train one integer label for each image, shape \(12,\).* \(11,\)"),
+        ({"y_test": None}, "y_test found x_train y_train x_test"),
+        ({"x_train": pixels(12, 6, 6).astype(float)}, "x_train expected uint8 float64 12 6"),
+        ({"x_train": pixels(12, 6, 5)}, "got uint8 12 6 5"),
+        ({"x_train": pixels(12, 36)}, "uint8 12 36"),
+        ({"x_train": pixels(0, 6, 6, 3), "y_train": np.arange(0)}, "got uint8 0 6 3"),
+        ({"x_test": pixels(5, 6, 6)}, "x_train images 3 6 x_test 1"),
+        ({"x_test": pixels(5, 7, 7, 3)}, "x_test of 3 7"),
+        ({"y_train": np.arange(11)}, "y_train integer 12 11"),
         ({"y_train": np.arange(12.0)}, "got float64"),
         ({"y_train": np.arange(12) == 3}, "got bool"),
-        ({"y_train": np.eye(12, dtype=int)}, r"\(12, 12\)"),
+        ({"y_train": np.eye(12, dtype=int)}, "12"),
         ({"y_test": np.array([0, 1, -1, 2, 3])}, "y_test has -1"),
         ({"y_test": np.array([0, 1, 2**40, 2, 3])}, "y_test has 1099511627776"),
-        ({"y_train": np.array([{}] * 12)}, "not an .npz file of plain arrays"),
-        ({"classes": np.array(["a", "b"])}, r"classes has shape \(2,\), but there are labels up to 4"),
+        ({"y_train": np.array([{}] * 12)}, "plain arrays"),
+        ({"classes": np.array(["a", "b"])}, "classes 2 4"),
     ],
 )
 def test_wrong_npz_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     save_npz(tmp_path / "a.npz", **change)
     for split in ("train", "test"):
-        refused(rf"a\.npz: .*{said}", "npz", root=str(tmp_path / "a.npz"), split=split)
+        refused(f"a.npz {said}", "npz", root=str(tmp_path / "a.npz"), split=split)
 
 
 def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     for content in (b"", b"PK\x03\x04 but no more", b"hello", pickle.dumps([1])):
         path.write_bytes(content)
-        refused("not an .npz file", "npz", root=str(path))
+        refused("not file", "npz", root=str(path))
     save_npz(path)
     path.write_bytes(path.read_bytes()[:-30])
-    refused("not an .npz file", "npz", root=str(path))
+    refused("not file", "npz", root=str(path))
     np.save(tmp_path / "a.npy", np.zeros(3))
-    refused("got a single array", "npz", root=str(tmp_path / "a.npy"))
-    refused("not an .npz file", "npz", root=str(tmp_path))
+    refused("single array", "npz", root=str(tmp_path / "a.npy"))
+    refused("not file", "npz", root=str(tmp_path))
 
 
 @settings(deadline=None)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_data import balanced
+from wording import refuses
 
 from tetviz.training.data import DataSpec, select_balanced, split_validation
 
@@ -34,7 +35,7 @@ def test_a_smaller_balanced_choice_begins_a_larger(labels: list[int], data: st.D
 
 def test_balanced_choice_of_all() -> None:
     assert select_balanced([2, 0, 1], None).tolist() == select_balanced([2, 0, 1], 9).tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="negative"):
+    with refuses(ValueError, "negative"):
         select_balanced([0], -1)
 
 
@@ -61,7 +62,7 @@ def test_validation_split_by_seed() -> None:
     first, second = (split_validation(labels, 0.3, seed)[1].tolist() for seed in (0, 1))
     assert first != second and len(first) == len(second) == 30
     for fraction in (-0.1, 1.0, np.nan):
-        with pytest.raises(ValueError, match=r"\[0, 1\)"):
+        with refuses(ValueError, "0 1"):
             split_validation(labels, fraction, 0)
     with pytest.raises(ValueError):
         split_validation(labels, 0.1, -1)

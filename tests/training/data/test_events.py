@@ -9,6 +9,7 @@ from data_sets import SENSOR, load, recording, some_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_data import frame_counts, resize_plane
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training.data.events import events_to_frames, resize_frames
@@ -78,35 +79,35 @@ def test_signed_times_of_the_whole_range_of_their_type() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"x": 7}, "x runs from .* to 7, outside the sensor of height 5 and width 7"),
-        ({"y": 5}, "y runs from .* to 5, outside"),
-        ({"y": -1}, "y runs from -1"),
-        ({"p": 2}, "polarities 0 and 1, or -1 and 1, got"),
-        ({"p": -1}, r"polarities 0 and 1, or -1 and 1, got \[-1, 0, 1\]"),
-        ({"t": 2**62}, "too far apart"),
+        ({"x": 7}, "7 sensor 5"),
+        ({"y": 5}, "5 outside"),
+        ({"y": -1}, "runs -1"),
+        ({"p": 2}, "polarities 0 1 -1"),
+        ({"p": -1}, "[-1, 0, 1]"),
+        ({"t": 2**62}, "too apart"),
     ],
 )
 def test_wrong_events_are_refused(change: dict[str, Any], said: str) -> None:
     events = some_events()
     for name, value in change.items():
         events[name][3] = value
-    with pytest.raises(ValueError, match=said):
+    with refuses(ValueError, said):
         events_to_frames(events, SENSOR, 4)
 
 
 def test_wrong_arguments_are_refused() -> None:
     events = some_events()
     for frames, framing in ((0, "time"), (4, "events")):
-        with pytest.raises(ValueError, match="at least 1 frame"):
+        with refuses(ValueError, "least 1"):
             events_to_frames(events, SENSOR, frames, framing)
     for wrong in (events[["x", "y", "t"]], events["x"], events.reshape(5, 10)):
-        with pytest.raises(ValueError, match="fields x, y, t, p"):
+        with refuses(ValueError, "fields x"):
             events_to_frames(wrong, SENSOR, 4)
-    with pytest.raises(ValueError, match="got float64 in x"):
+    with refuses(ValueError, "float64"):
         events_to_frames(events.astype([(name, "f8") for name in "xytp"]), SENSOR, 4)
     endless = events.astype([("t", float), ("x", int), ("y", int), ("p", int)])
     endless["t"][4] = np.nan
-    with pytest.raises(ValueError, match="not all finite"):
+    with refuses(ValueError, "not finite"):
         events_to_frames(endless, SENSOR, 4, "count")
 
 
@@ -174,7 +175,7 @@ def test_an_empty_recording_gives_zeros(tmp_path: Path) -> None:
 def test_a_sensor_that_is_not_square(tmp_path: Path) -> None:
     save_classes(tmp_path, {"a": 2})
     settings: dict[str, Any] = {"split": "train", "root": str(tmp_path), "frames": 3, "sensor": (5, 7)}
-    with pytest.raises(DataError, match=r"not square \(5 x 7 pixels\): say with --image-size"):
+    with refuses(DataError, "5 7 --image-size"):
         load("events", **settings)
     assert load("events", image_size=6, **settings)[0][0].shape == (3, 2, 6, 6)
 
@@ -201,7 +202,7 @@ def damage(path: Path, kind: str) -> None:
 def test_a_damaged_recording_is_named(tmp_path: Path, kind: str) -> None:
     save_classes(tmp_path, {"a": 2})
     damage(tmp_path / "a" / "1.npy", kind)
-    with pytest.raises(DataError, match=r"a/1\.npy: ") as caught:
+    with refuses(DataError, "a/1.npy") as caught:
         load("events", split="train", root=str(tmp_path), frames=2)
     assert "\n" not in str(caught.value)
 
@@ -209,23 +210,23 @@ def test_a_damaged_recording_is_named(tmp_path: Path, kind: str) -> None:
 def test_events_outside_the_given_sensor_are_named(tmp_path: Path) -> None:
     save_classes(tmp_path, {"a": 1})
     data = load("events", split="train", root=str(tmp_path), frames=2, sensor=(3, 3))
-    with pytest.raises(DataError, match=r"a/0\.npy: x runs from .* outside the sensor of height 3"):
+    with refuses(DataError, "a/0.npy 3"):
         data[0]
 
 
 def test_missing_folders_are_named(tmp_path: Path) -> None:
     def refused(said: str, root: Path | str = tmp_path, **settings: Any) -> None:
-        with pytest.raises(DataError, match=said):
+        with refuses(DataError, said):
             load("events", split="train", root=str(root), **{"frames": 2} | settings)
 
-    refused("has to be told where", root="")
-    refused("which does not exist", root=tmp_path / "none")
-    refused("expected a folder per class, found none")
+    refused("told where", root="")
+    refused("does exist", root=tmp_path / "none")
+    refused("folder class")
     (tmp_path / "train/a").mkdir(parents=True)
-    refused(r"a: expected samples of this class \(\.npy\), found none")
+    refused("samples class .npz")
     np.save(tmp_path / "train/a/0.npy", some_events())
-    refused(r"test, which is not a folder")
+    refused("test folder")
     save_classes(tmp_path / "test", {"b": 1})
-    refused("test: 1 of its 1 class folders, such as 'b', have no equal in the training split")
+    refused("1 'b' training")
     (tmp_path / "test/b").rename(tmp_path / "test/a")
-    refused("say with --frames into how many", frames=0)
+    refused("--frames", frames=0)

@@ -1,15 +1,14 @@
-import hashlib
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from data_sets import load, pixels, refused
+from data_sets import load, pixels, refused, write_cifar10
 from PIL import Image
 from reference_data import resize_plane
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training.data.images import PUBLISHED, centred
@@ -27,11 +26,11 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
     raw = tmp_path / folder / "raw"
     images, labels = pixels(7, 28, 28), np.arange(7, dtype=np.uint8)
     for prefix in ("train", "t10k"):
-        refused(rf"{folder}/raw .*run the same command with --download", name, root=str(tmp_path))
+        refused(f"{folder}/raw --download", name, root=str(tmp_path))
         write_idx(raw / f"{prefix}-images-idx3-ubyte", images if prefix == "train" else images[::-1].copy())
         write_idx(raw / f"{prefix}-labels-idx1-ubyte", labels if prefix == "train" else labels[::-1].copy())
     data = load(name, split="test", root=str(tmp_path))
-    (mean,), (std,) = PUBLISHED[name]
+    (mean,), (std,) = PUBLISHED[name].mean, PUBLISHED[name].std
     np.testing.assert_allclose(data[0][0][0].numpy(), (images[6] / 255 - mean) / std, atol=1e-5)
     assert data.labels.tolist() == [6, 5, 4, 3, 2, 1, 0] and data.num_classes == 10 and data.image_size == 28
     (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
@@ -39,23 +38,11 @@ def test_mnist_files(tmp_path: Path, name: str, folder: str) -> None:
 
 
 def test_cifar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = import_torchvision().datasets.CIFAR10
-    folder = tmp_path / kind.base_folder
-    folder.mkdir()
+    refused("cifar-10-batches-py --download", "cifar10", root=str(tmp_path))
     images = pixels(3, 3072)
-
-    def write(name: str, content: Any) -> tuple[str, str]:
-        (folder / name).write_bytes(pickle.dumps(content))
-        return name, hashlib.md5((folder / name).read_bytes()).hexdigest()
-
-    refused("cifar-10-batches-py .*--download", "cifar10", root=str(tmp_path))
-    batches = [write(name, {"data": images, "labels": [5, 0, 9]}) for name in ("data_batch_1", "test_batch")]
-    meta = write("batches.meta", {"label_names": list("abcdefghij")})
-    monkeypatch.setattr(kind, "train_list", batches[:1])
-    monkeypatch.setattr(kind, "test_list", batches[1:])
-    monkeypatch.setattr(kind, "meta", {"filename": meta[0], "md5": meta[1], "key": "label_names"})
+    write_cifar10(tmp_path, monkeypatch, images, [5, 0, 9])
     data = load("cifar10", split="train", root=str(tmp_path))
-    mean, std = (np.reshape(part, (3, 1, 1)) for part in PUBLISHED["cifar10"])
+    mean, std = (np.reshape(part, (3, 1, 1)) for part in (PUBLISHED["cifar10"].mean, PUBLISHED["cifar10"].std))
     np.testing.assert_allclose(data[1][0].numpy(), (images[1].reshape(3, 32, 32) / 255 - mean) / std, atol=1e-5)
     assert data.labels.tolist() == [5, 0, 9] and data.classes == list("abcdefghij")
 
@@ -70,8 +57,8 @@ def test_a_failed_download_is_told(
         raise RuntimeError("Error downloading x")
 
     monkeypatch.setattr(kind, "download", fail)
-    refused("Error downloading x.*check the connection", "mnist", root=str(tmp_path / "new"), download=True)
-    refused("give --data-root", "mnist", download=True)
+    refused("downloading connection", "mnist", root=str(tmp_path / "new"), download=True)
+    refused("--data-root", "mnist", download=True)
     assert capsys.readouterr().out == ""
 
 
@@ -85,34 +72,34 @@ def save_images(folder: Path, classes: list[str], size: tuple[int, ...] = (10, 8
 @pytest.mark.parametrize("other", ["val", "test"])
 def test_imagefolder(tmp_path: Path, other: str) -> None:
     save_images(tmp_path / "train", ["cat", "dog", "emu"])
-    refused("folder test or val", "imagefolder", root=str(tmp_path), split="test")
+    refused("folder test", "imagefolder", root=str(tmp_path), split="test")
     save_images(tmp_path / other, ["dog", "emu"])
     (tmp_path / "train/cat/readme.txt").write_text("no image")
     train, test = (load("imagefolder", split=split, root=str(tmp_path), image_size=7) for split in ("train", "test"))
     assert train.labels.tolist() == [0, 0, 1, 1, 2, 2] and test.labels.tolist() == [1, 1, 2, 2]
     assert test.classes == ["cat", "dog", "emu"] and test.in_channels == 3 and test.image_size == 7
-    mean, std = (np.reshape(part, (3, 1, 1)) for part in PUBLISHED["imagenet"])
+    mean, std = (np.reshape(part, (3, 1, 1)) for part in (PUBLISHED["imagenet"].mean, PUBLISHED["imagenet"].std))
     planes = pixels(10, 8, 3, seed=0).transpose(2, 0, 1) / 255
     expected = np.stack([resize_plane(plane, (10, 8))[2:9, 0:7] for plane in planes])
     np.testing.assert_allclose(test[0][0].numpy(), (expected - mean) / std, atol=1e-5)
     assert load("imagefolder", split="train", root=str(tmp_path)).spec.image_size == 224
     (tmp_path / other / "dog/a0.PNG").write_bytes(b"\x89PNG no more")
-    with pytest.raises(DataError, match=r"a0\.PNG: cannot be read as an image"):
+    with refuses(DataError, "a0.PNG"):
         test[0]
 
 
 def test_imagefolder_refuses(tmp_path: Path) -> None:
-    refused("train, which is not a folder", "imagefolder", root=str(tmp_path))
+    refused("train folder", "imagefolder", root=str(tmp_path))
     save_images(tmp_path / "train", ["cat"])
     save_images(tmp_path / "val", ["dog"])
     refused(
-        "val: 1 of its 1 class folders, such as 'dog', have no equal",
+        "1 'dog'",
         "imagefolder",
         root=str(tmp_path),
         split="test",
     )
     (tmp_path / "train/empty").mkdir()
-    refused("train/empty: expected samples", "imagefolder", root=str(tmp_path))
+    refused("train/empty", "imagefolder", root=str(tmp_path))
 
 
 @pytest.mark.parametrize("sides", [(300, 500), (500, 300), (224, 224), (31, 97), (57, 56)])
@@ -130,7 +117,7 @@ def test_imagenet(tmp_path: Path) -> None:
     wnids = {"n03": ("third", "c"), "n01": ("first",), "n02": ("second",)}
     refused("ILSVRC2012_devkit_t12.tar.gz", "imagenet", root=str(tmp_path))
     (tmp_path / "meta.bin").write_bytes(pickle.dumps(wnids))
-    refused("not readable in", "imagenet", root=str(tmp_path))
+    refused("not readable", "imagenet", root=str(tmp_path))
     torch.save((wnids, []), tmp_path / "meta.bin")
     refused("ILSVRC2012_img_train.tar", "imagenet", root=str(tmp_path))
     save_images(tmp_path / "val", ["n01", "n03"])

@@ -35,8 +35,8 @@ def test_real_cifar10(unpacked: Path) -> None:
     data = load("npz", split="test", root=str(unpacked / "cifar10-mini.npz"))
     assert len(data) == 1000 and data.num_classes == 10 and data.classes[0] == "airplane"
     mean, std = channel_statistics(data.images_NCHW.numpy())
-    np.testing.assert_allclose(mean, PUBLISHED["cifar10"][0], atol=0.01)
-    np.testing.assert_allclose(std, PUBLISHED["cifar10"][1], atol=0.01)
+    np.testing.assert_allclose(mean, PUBLISHED["cifar10"].mean, atol=0.01)
+    np.testing.assert_allclose(std, PUBLISHED["cifar10"].std, atol=0.01)
 
 
 def test_real_nmnist_reads_alike_from_arrays_and_through_tonic(unpacked: Path, tmp_path: Path) -> None:

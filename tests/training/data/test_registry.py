@@ -1,15 +1,15 @@
-import pytest
 from data_sets import load, refused
+from wording import refuses
 
 from tetviz.training.data import DATASETS
 
 
 def test_names() -> None:
-    refused("did you mean 'cifar10'. known: digits, mnist", "cifar-10")
-    refused("unknown data set 'qqq'; known: digits", "qqq")
-    with pytest.raises(ValueError, match="train or test"):
+    refused("'cifar10'", "cifar-10")
+    refused("'qqq'", "qqq")
+    with refuses(ValueError, "train test"):
         load("digits", split="val")
     for name in DATASETS:
         if name not in ("digits", "cifar10-dvs"):
-            refused("give --data-root", name, frames=1)
-            refused("which does not exist", name, root="/no/such/folder", frames=1)
+            refused("--data-root", name, frames=1)
+            refused("does exist", name, root="/no/such/folder", frames=1)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from data_sets import load, some_events
+from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training.data.events import events_to_frames, resize_frames
@@ -46,7 +47,7 @@ def test_a_damaged_nmnist_recording_is_named(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(nmnist_bytes(some_events())[:-2])
     data = load("nmnist", split="train", root=str(tmp_path), frames=5)
-    with pytest.raises(DataError, match=r"00001\.bin"):
+    with refuses(DataError, "00001.bin"):
         data[0]
 
 
@@ -66,7 +67,7 @@ def test_dvs_gesture_through_tonic(tmp_path: Path) -> None:
         frames = events_to_frames(expected[label], (128, 128), 4, "count")
         assert torch.equal(data[i][0], resize_frames(frames, 32))
     (tmp_path / "DVSGesture/ibmGestureTest/user02_led/11.npy").write_bytes(path.read_bytes())
-    with pytest.raises(DataError, match=r"expected labels from 0 to 10 .* got 0 to 11"):
+    with refuses(DataError, "labels 0 10 11"):
         load("dvs-gesture", split="test", root=str(tmp_path), frames=4)
 
 
@@ -92,20 +93,20 @@ def test_cifar10_dvs_through_tonic(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("name", "folder"), [("nmnist", "NMNIST/Test"), ("dvs-gesture", "DVSGesture/ibmGestureTest")])
 def test_missing_tonic_data_are_not_fetched_unasked(tmp_path: Path, name: str, folder: str) -> None:
     pytest.importorskip("tonic")
-    with pytest.raises(DataError, match=rf"{folder}, found none: run the same command with --download"):
+    with refuses(DataError, f"{folder} --download"):
         load(name, split="test", root=str(tmp_path), frames=4)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "package", "cure"), [
-    ("nmnist", "tonic", r"pip install 'tetviz\[events\]'"),
-    ("cifar10-dvs", "aedat", "pip install aedat"),
+    ("nmnist", "tonic", "tetviz[events]"),
+    ("cifar10-dvs", "aedat", "install aedat"),
 ])  # fmt: skip
 def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str, cure: str
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else name)
-    with pytest.raises(DataError, match=cure):
+    with refuses(DataError, cure):
         load(name, split="test", root=str(tmp_path), frames=4)
 
 
@@ -120,6 +121,6 @@ def test_a_failed_download_is_told(
         raise OSError("no route to host")
 
     monkeypatch.setattr(tonic.datasets.NMNIST, "download", fail)
-    with pytest.raises(DataError, match=r"no route to host.*check the connection"):
+    with refuses(DataError, "route connection"):
         load("nmnist", split="test", root=str(tmp_path / "new"), frames=4, download=True)
     assert capsys.readouterr().out == ""

@@ -1,5 +1,6 @@
 from doctor_networks import Calls, Foreign, T, batches_for, healthy_batches, sick, verdicts, warmed
 from torch import nn
+from wording import heard
 
 from tetviz.models import LIF, SpikingNetwork
 from tetviz.training.doctor import examine
@@ -8,7 +9,7 @@ from tetviz.training.doctor import examine
 def test_a_layer_that_averages_over_all_steps_is_named():
     average = Calls(lambda x: x.mean(0, keepdim=True).expand_as(x))
     message = sick(Foreign(average), "causal in t")
-    assert "a run of 4 steps does not begin like one of 1" in message and "middle (Calls) lets later" in message
+    assert "one of 1" in message and "middle (Calls)" in message
 
 
 def test_a_network_that_averages_without_a_layer_is_named():
@@ -16,7 +17,7 @@ def test_a_network_that_averages_without_a_layer_is_named():
         def forward(self, x, timesteps):
             return super().forward(x, timesteps).mean(0).expand(timesteps, -1, -1)
 
-    assert "the network (Averages) lets later" in sick(Averages(), "causal in t")
+    heard(sick(Averages(), "causal in t"), "network Averages")
 
 
 def test_the_layer_is_found_in_a_batch_first_network():
@@ -29,13 +30,13 @@ def test_the_layer_is_found_in_a_batch_first_network():
     assert verdicts(examine(BatchFirst(), healthy_batches(), T))["causal in t"] == "ok"
     average = Calls(lambda x: x - x.mean(1, keepdim=True))
     message = sick(BatchFirst(average, front=nn.Flatten(0, 1)), "causal in t")
-    assert "middle (Calls) lets later" in message
+    heard(message, "middle Calls")
 
 
 def test_a_layer_that_takes_the_next_frame_is_named():
     ahead = Calls(lambda x: x.roll(-1, 0))
     message = sick(Foreign(front=ahead), "causal in t")
-    assert "outputs depend on a later frame: front (Calls)" in message
+    heard(message, "outputs depend")
 
 
 def test_batch_statistics_in_eval_are_named():
@@ -43,10 +44,7 @@ def test_batch_statistics_in_eval_are_named():
     channels = model.features[2].norm.num_features
     model.features[2].norm = nn.BatchNorm2d(channels, track_running_stats=False)
     message = sick(model.eval(), "causal in t", batches_for(warmed(), 1, 16))
-    assert (
-        "does not begin like one of 1: features.2.norm (BatchNorm2d) normalises by statistics of all timesteps"
-        in message
-    )
+    heard(message, "1 features.2.norm BatchNorm2d")
     assert "track_running_stats=True" in message
 
 
@@ -60,7 +58,7 @@ def test_a_network_of_ours_that_averages_when_run_in_whole_is_named():
             return self.average(self.lif(self.first(x_TBCHW.flatten(2))))
 
     message = sick(Averages(), "causal in t")  # step by step it has nothing to average over
-    assert "does not begin like one of" in message and "average (Calls) lets later" in message
+    assert "not begin" in message and "average (Calls)" in message
 
 
 def test_rounding_is_no_failure():
@@ -70,7 +68,7 @@ def test_rounding_is_no_failure():
         return (x + large) - large
 
     message = sick(Foreign(Calls(sums)), "causal in t", verdict="warning")
-    assert "up to rounding" in message
+    heard(message, "up rounding")
 
 
 def test_a_network_without_sequences_is_told():

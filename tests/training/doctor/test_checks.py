@@ -11,6 +11,7 @@ from doctor_networks import Calls, Foreign, T, batches_for, healthy_batches, sic
 from networks import ONE_OF_EACH
 from torch import nn
 from torch.nn import functional as F
+from wording import heard, refuses
 
 from tetviz.commands.doctor import doctor
 from tetviz.errors import DataError
@@ -31,10 +32,10 @@ def test_a_healthy_foreign_network_is_healthy():
     findings = examine(Foreign(), healthy_batches(), T)
     assert verdicts(findings) == dict.fromkeys(CHECKS, "ok")
     by_check = {finding.check: finding.message for finding in findings}
-    assert "40 samples agree bit for bit" in by_check["repeatable"]
-    assert "a run of 4 steps begins like those of 1 to 3; no output depends on a later frame" in by_check["causal in t"]
-    assert "32" not in by_check["spikes"] and "on 23 samples at T = 4, 1 spiking layers" in by_check["spikes"]
-    assert "a point of 40 samples at T = 4: a 25x25 surface" in by_check["time"]
+    heard(by_check["repeatable"], "40 samples")
+    heard(by_check["causal in t"], "4 1 3 depends")
+    assert "32" not in by_check["spikes"] and "= 4, 1 spiking" in by_check["spikes"]
+    heard(by_check["time"], "40 samples 4 25x25")
 
 
 def test_a_data_set_and_a_single_batch_are_data_too():
@@ -65,17 +66,17 @@ def test_sequences_are_examined():
 
 
 def test_one_timestep_is_examined():
-    assert "nothing to test at T = 1" in sick(Foreign(), "causal in t", timesteps=1, verdict="ok")
+    heard(sick(Foreign(), "causal in t", timesteps=1, verdict="ok"), "nothing 1")
 
 
 def test_what_no_network_can_help_is_raised():
-    with pytest.raises(DataError, match="empty"):
+    with refuses(DataError, "empty"):
         examine(Foreign(), [], T)
-    with pytest.raises(DataError, match="out of range"):
+    with refuses(DataError, "out range"):
         examine(Foreign(), [(torch.zeros(2, 1, 3, 3), torch.tensor([0, 4]))], T)
-    with pytest.raises(DataError, match="frames"):
+    with refuses(DataError, "frames"):
         examine(Foreign(), [(torch.zeros(2, 2, 1, 3, 3), torch.tensor([0, 1]))], T)
-    with pytest.raises(ValueError, match="at least 1"):
+    with refuses(ValueError, "least 1"):
         examine(Foreign(), healthy_batches(), 0)
 
 
@@ -86,9 +87,9 @@ def test_a_network_that_cannot_run_is_a_finding():
 
     findings = examine(Crashes(), healthy_batches(), T)
     assert [finding.check for finding in findings] == list(CHECKS)
-    assert "has no attribute 'nothing'" in findings[0].message
+    heard(findings[0].message, "'nothing'")
     failed = {check for check, verdict in verdicts(findings).items() if verdict == "failure"}
-    assert failed == set(CHECKS) - {"tied tensors", "reset gradient"}
+    assert failed == set(CHECKS) - {"tied tensors", "reset gradient", "batch norm"}
     flat = sick(nn.Sequential(), "repeatable")
     assert "TypeError" in flat
 
@@ -101,8 +102,8 @@ def test_weights_that_are_not_finite_are_named(value):
         model.classifier.weight[1, 2] = value
     data = batches_for(warmed(), 1, 16)
     message = sick(model, "finite", data)
-    assert "L_SDT nan at T = 1" in message or "L_SDT inf at T = 1" in message
-    assert "features.2.conv.bias, classifier.weight hold" in message
+    assert "inf" in message or "nan" in message
+    heard(message, "features.2.conv.bias classifier.weight")
     # NaN is as repeatable as any number, and as causal.
     assert {verdicts(examine(model, data, T))[check] for check in ("repeatable", "causal in t")} == {"ok"}
 
@@ -111,7 +112,7 @@ def test_the_layer_that_overflows_is_named():
     model = Foreign()
     with torch.no_grad():
         model.last.weight.fill_(3e38)
-    assert "first behind last (Linear)" in sick(model, "finite")
+    heard(sick(model, "finite"), "behind Linear")
 
 
 def test_chance_is_named():
@@ -119,13 +120,13 @@ def test_chance_is_named():
     nn.init.zeros_(model.classifier.weight)
     nn.init.zeros_(model.classifier.bias)
     message = sick(model, "above chance", batches_for(warmed(), 1, 16))
-    assert "no better than chance (L_SDT 1.3863 at T = 4, log 4 = 1.3863)" in message
+    heard(message, "L_SDT 1.3863 4")
 
 
 def test_a_detached_reset_is_named():
     model = warmed(detach_reset=True)
     message = sick(model, "reset gradient", batches_for(model, 1, 16), verdict="warning")
-    assert "features.1 (LIF), features.3 (LIF)" in message and "1 more" in message
+    assert "features.1" in message and "1 more" in message
 
 
 def test_work_in_place_is_named():
@@ -143,7 +144,7 @@ def test_work_in_place_is_named():
 
     data = healthy_batches()
     message = sick(InPlace(), "inputs untouched", data, verdict="warning")
-    assert "add_dimension (Dimension) works in place" in message
+    heard(message, "add_dimension")
     assert "from (23, 1, 3, 3) to (23, 1, 1, 3, 3)" in message
     assert data[0][0].shape == (23, 1, 3, 3)
 
@@ -151,7 +152,7 @@ def test_work_in_place_is_named():
         def forward(self, x, timesteps):
             return super().forward(x.mul_(2), timesteps)
 
-    assert "the network (Scales) works in place" in sick(Scales(), "inputs untouched", verdict="warning")
+    heard(sick(Scales(), "inputs untouched", verdict="warning"), "network Scales")
 
 
 def test_work_in_place_in_a_network_of_ours_reaches_the_data():
@@ -165,7 +166,7 @@ def test_work_in_place_in_a_network_of_ours_reaches_the_data():
 
     x = torch.randn(T, 8, 1, 3, 3)
     message = sick(Scales(), "inputs untouched", (x, torch.arange(8) % 4))
-    assert "the network (Scales) works in place on the caller's samples and changes their values" in message
+    heard(message, "network caller's")
 
 
 @pytest.mark.parametrize("make", [lambda: Foreign(keep=True), lambda: Foreign(Calls(F.dropout)), warmed])
