@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from planted_results import planted_curve, planted_surface
 
-from tetviz.errors import ResultError
+from tetviz.errors import DataError, ResultError
 from tetviz.results import Surface, load, looks_like_result, open_result, save
-from tetviz.results.contents import MARK, described
+from tetviz.results.contents import MARK, check_foreign, described
 from tetviz.results.hdf5 import WANTED
 from tetviz.results.hdf5_process import READER, Reader
 from tetviz.results.hdf5_reader import describe
 from tetviz.results.loss_landscape import load_any
+from tetviz.results.spike_files import read_columns, read_spike_trains
 
 CLOCK = 30.0  # seconds, for a machine that has much else to do
 
@@ -223,6 +224,61 @@ def test_a_long_attribute_is_refused(path: Path) -> None:
         file.attrs.create("label", np.zeros(3 * 10**6))
     path = latest
     assert "attribute label takes" in told(path)
+
+
+# --- files of another layout -----------------------------------------------------------------------------------
+
+
+def packed(file: h5py.File) -> None:
+    rows = file.create_dataset("spikes/times", (3,), h5py.vlen_dtype(np.float32))
+    rows[0] = np.arange(4, dtype=np.float32)
+    file.create_dataset("events", data=np.arange(99), chunks=(9,), compression="gzip")
+    file["spikes/again"] = file["spikes"]  # a circle
+    file["soft"] = h5py.SoftLink("/nowhere")
+
+
+def outside(file: h5py.File) -> None:
+    file["spikes/other"] = h5py.ExternalLink("other.h5", "/")
+
+
+def beside(file: h5py.File) -> None:
+    file.create_dataset("times", (100,), "f4", external=[("secret", 0, 400)])
+
+
+def larger(file: h5py.File) -> None:
+    file.create_dataset("times", (2**40,), "f4", chunks=(2**20,))
+
+
+def made(path: Path, fill: Callable[[h5py.File], Any]) -> Path:
+    with h5py.File(path, "w") as file:
+        fill(file)
+    return path
+
+
+def test_another_layout_is_read_once_in_a_process_of_its_own(tmp_path: Path) -> None:
+    check_foreign(made(tmp_path / "a.h5", packed))
+
+
+@pytest.mark.parametrize(
+    ("fill", "said"), [(outside, "leads to another file"), (beside, "kept elsewhere"), (larger, "larger than the file")]
+)
+def test_another_layout_that_leads_out_or_lies_is_refused(fill: Any, said: str, tmp_path: Path) -> None:
+    path = made(tmp_path / "a.h5", fill)
+    with pytest.raises(ValueError, match=said):
+        check_foreign(path)
+    with pytest.raises(DataError, match=rf"a\.h5: cannot be read as HDF5 \(.*{said}"):
+        read_columns(path)
+
+
+def test_another_layout_that_libhdf5_does_not_come_back_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tetviz.results.contents.SECONDS", 2.0)
+    content = bytearray(path.read_bytes())
+    content[4096:6144] = bytes(2048)
+    path.write_bytes(content)
+    begin = time.monotonic()
+    with pytest.raises(DataError, match=r"a\.h5: cannot be read as HDF5"):
+        read_spike_trains(path)
+    assert time.monotonic() - begin < CLOCK
 
 
 def test_every_array_of_every_kind_is_wanted() -> None:

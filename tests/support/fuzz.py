@@ -10,6 +10,7 @@ import io
 import json
 import random
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -18,13 +19,16 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 import h5py
+import nir
 import numpy as np
 import torch
+from nir_graphs import lif
 from PIL import Image
 from planted_isometry import planted_isometry
 from planted_results import (
@@ -47,11 +51,11 @@ from tetviz.figures import printed
 from tetviz.figures.report.blocks import Source
 from tetviz.figures.report.origins import origin
 from tetviz.figures.report.origins import warnings as sayings
-from tetviz.models import ModelSpec, build
+from tetviz.models import GraphSpec, ModelSpec, build
 from tetviz.results import export_result, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.summaries import load_cost
-from tetviz.training import Checkpoint, load_data, training_history
+from tetviz.training import Checkpoint, load_data, read_nir, training_history
 from tetviz.training.checkpoint import load_weights
 from tetviz.training.data import DataSpec
 
@@ -257,6 +261,95 @@ def make_events(path: Path, rng: random.Random) -> None:
     (folder / "0.npy").write_bytes(bytes_mutated((folder / "0.npy").read_bytes(), rng))
 
 
+def make_columns(path: Path, rng: random.Random) -> None:
+    suffix = rng.choice([".h5", ".npz"])
+    columns = {name: np.arange(50) % 8 for name in "xyt"} | {"p": np.arange(50) % 2}
+    for part in ("train", "test"):
+        folder = path / part / "a"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        file = folder / f"0{suffix}"
+        if suffix == ".npz":
+            np.savez_compressed(file, **columns)
+            continue
+        with h5py.File(file, "w") as written:
+            for name, values in columns.items():
+                written.create_dataset(f"events/{name}", data=values, chunks=True, compression="gzip")
+    file.write_bytes(bytes_mutated(file.read_bytes(), rng))
+
+
+def make_frames(path: Path, rng: random.Random) -> None:
+    for part in ("train", "test"):
+        folder = path / part / "a"
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / "0.npz", frames=np.ones((2, 2, 8, 8), np.float32))
+    (folder / "0.npz").write_bytes(bytes_mutated((folder / "0.npz").read_bytes(), rng))
+
+
+def make_spikes(path: Path, rng: random.Random) -> None:
+    path.mkdir(exist_ok=True)
+    for part in ("train", "test"):
+        with h5py.File(path / f"{part}.h5", "w") as file:
+            for name, kind in (("times", np.float32), ("units", np.int32)):
+                rows = file.create_dataset(f"spikes/{name}", (4,), h5py.vlen_dtype(kind))
+                for at in range(4):
+                    rows[at] = np.arange(at + 2, dtype=kind)
+            file["labels"] = np.arange(4)
+    file = path / "test.h5"
+    file.write_bytes(bytes_mutated(file.read_bytes(), rng))
+
+
+def make_nir(path: Path, rng: random.Random) -> None:
+    nodes = {
+        "input": nir.Input(np.array([3])),
+        "a": nir.Affine(np.ones((4, 3), np.float32), np.zeros(4, np.float32)),
+        "n": lif((4,), 2, 2.0),
+        "b": nir.Linear(np.ones((2, 4), np.float32)),
+        "output": nir.Output(np.array([2])),
+    }
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes))))
+    if rng.random() < 0.5:
+        path.write_bytes(bytes_mutated(path.read_bytes(), rng))
+        return
+    with h5py.File(path, "r+") as file:
+        names: list[str] = []
+        file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+        name = rng.choice(names)
+        del file[name]
+        odd: list[Any] = [0, -1, 2**62, 1.5, float("nan"), float("inf"), "x", "LIF", [1, 2], [[1.0]], np.zeros((0, 3))]
+        if rng.random() < 0.8:
+            file[name] = rng.choice(odd)
+
+
+def make_safetensors(path: Path, rng: random.Random) -> None:
+    table: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    for at, name in enumerate(("a.weight", "a.bias")):
+        table[name] = {"dtype": "F32", "shape": [2, 1], "data_offsets": [8 * at, 8 * at + 8]}
+    header = json.dumps(value_mutated(table, rng) if rng.random() < 0.5 else table, default=str).encode()
+    content = struct.pack("<Q", len(header)) + header + bytes(16)
+    path.write_bytes(content if rng.random() < 0.3 else bytes_mutated(content, rng))
+
+
+def make_graph(path: Path, rng: random.Random) -> None:
+    nodes = {
+        "a": {"kind": "conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": [3, 3], "inputs": ["input"]},
+        "n": {"kind": "lif", "leak": 0.5, "threshold": 1.0, "width": 1.0, "inputs": ["a"], "shape": [2, 6, 6]},
+        "f": {"kind": "flatten", "start_dim": 1, "end_dim": -1, "inputs": ["n"], "shape": [72]},
+        "l": {"kind": "linear", "in_features": 72, "out_features": 3, "bias": True, "inputs": ["f"], "shape": [3]},
+    }
+    nodes["a"] |= {"stride": [1, 1], "padding": [0, 0], "shape": [2, 6, 6]}
+    spec = GraphSpec(3, 1, 8, [1, 8, 8], nodes, ["l"])
+    content = {**checkpoint(), "spec": spec.to_dict(), "state": dict(build(spec).state_dict())}
+    part = "spec" if rng.random() < 0.8 else "state"
+    torch.save({**content, part: value_mutated(content[part], rng)}, path)
+
+
+def read_graph(path: Path) -> None:
+    found = Checkpoint.load(path)
+    with torch.no_grad():
+        found.model()(torch.zeros(2, 1, *found.spec.input_shape))  # type: ignore[union-attr]
+
+
 def make_images(path: Path, rng: random.Random) -> None:
     for part in ("train", "test"):
         folder = path / part / "a"
@@ -328,6 +421,12 @@ READERS: dict[str, tuple[Callable[[Path, random.Random], None], str, Callable[[P
     "weights": (make_content, "a.pt", lambda path: bool(load_weights(path, "state"))),  # type: ignore[dict-item]
     "npz": (make_npz, "a.npz", read_samples("npz")),
     "events": (make_events, "events", read_samples("events", frames=2)),
+    "columns": (make_columns, "columns", read_samples("events", frames=2)),
+    "frames": (make_frames, "frames", read_samples("events")),
+    "spikes": (make_spikes, "spikes", read_samples("hdf5-spikes", frames=2)),
+    "nir": (make_nir, "a.nir", lambda path: bool(read_nir(path))),  # type: ignore[dict-item]
+    "safetensors": (make_safetensors, "a.safetensors", lambda path: bool(load_weights(path))),  # type: ignore[dict-item]
+    "graph": (make_graph, "a.pt", read_graph),
     "images": (make_images, "images", read_samples("imagefolder", image_size=16)),
     "mnist": (make_mnist, "mnist", read_samples("mnist")),
     "cost": (make_toml, "a.toml", lambda path: bool(load_cost(path))),  # type: ignore[dict-item]

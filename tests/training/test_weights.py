@@ -243,6 +243,10 @@ def test_safetensors(tmp_path: Path) -> None:
         {"dtype": "X9", "shape": [2], "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": "ab", "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": [2], "data_offsets": 8},
+        {"dtype": "F32", "shape": [2], "data_offsets": [0.0, 8.0]},
+        {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": [0, 2**70], "data_offsets": [0, 0]},
+        ["F32", [2], [0, 8]],
         7,
     ],
 )

@@ -1,6 +1,7 @@
 """Events, frames and spike trains in the files that other people have, each held against the events written."""
 
 import importlib.util
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,13 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "test/b/5.npz", frames=frames[5][:3])
     with pytest.raises(DataError, match="integrate all into as many frames"):
         data[1]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".bin", ".dat", ".aedat4"])
+def test_a_pipe_is_no_recording(suffix: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"a{suffix}")
+    with pytest.raises(DataError, match="is no regular file"):
+        read_events(tmp_path / f"a{suffix}")
 
 
 # --- spike trains ---------------------------------------------------------------------------------------------
