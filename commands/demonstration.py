@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any, cast
 
-import click
-
 from tetviz.analysis import compute_operations, compute_scaling, temporal_variance
 from tetviz.commands.console import note, say
 from tetviz.commands.measure import Job, in_one_go, point_by_point
@@ -74,10 +72,10 @@ def run(folder: Path, seed: int, force: bool) -> None:
     say(f"{to_text(headed(table))}\n")
     for sentence in (*_landscape_words(flatness), _scaling_words(curves), _table_words(curves), _energy_words(counts)):
         say(sentence)
-    click.echo("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
+    say("359 digits are too few and too easy to show what the paper found on CIFAR: this is how, not what.")
     files = [folder / f"{loss}.{part}.h5" for part in REPORTED for loss in LOSSES]
     write_report(files, folder / "report.html", "The demo: L_SDT and L_TET on the digits")
-    click.echo(
+    say(
         f"all of it is in {folder}: report.html, figure2.png, sharpness.png, figure8.png, figure4b.png, table4.md, the "
         "checkpoints and the HDF5 results; open report.html in a browser"
     )

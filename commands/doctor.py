@@ -8,7 +8,7 @@ import click
 
 import tetviz
 from tetviz.commands.command import command
-from tetviz.commands.console import print_json
+from tetviz.commands.console import print_json, say
 from tetviz.commands.options import (
     checkpoints_argument,
     data_options,
@@ -56,8 +56,8 @@ def doctor(
         records += [{"checkpoint": str(path), **dataclasses.asdict(finding)} for finding in findings]
         if not as_json:
             if len(checkpoints) > 1:
-                click.echo(f"{path}:")
-            click.echo(format_findings(findings))
+                say(f"{path}:")
+            say(format_findings(findings))
     if as_json:
         print_json(records)
     if failed:

@@ -12,7 +12,7 @@ import click
 import tetviz
 from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
 from tetviz.commands.command import command
-from tetviz.commands.console import note
+from tetviz.commands.console import note, say
 from tetviz.commands.graphs import check_options, filled_in, is_graph, open_graph, step_option
 from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
@@ -212,7 +212,7 @@ def import_weights(
         checkpoint.model(trust=True).to(where), tetviz.training.to_batches(data, batch_size), timesteps
     )
     checkpoint.save(output)
-    click.echo(
+    say(
         f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
     )
@@ -234,7 +234,7 @@ def _import_known(
         raise click.UsageError(f"{weights}: takes vectors; name the data set that it was trained on with --data")
     if not options["data"]:
         checkpoint.save(output)
-        click.echo(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
+        say(f"{output}: {checkpoint.spec.to_dict()['name']}, T = {timesteps}, no data set: name one with --data")
         return
     tetviz.commands.session.announce(options["data"], trust=options["trust"])
     published_loader = checkpoint.training.get("normalise", {})
@@ -249,7 +249,7 @@ def _import_known(
         checkpoint.model().to(where), tetviz.training.to_batches(data, batch_size), timesteps
     )
     checkpoint.save(output)
-    click.echo(
+    say(
         f"{output}: accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
     )

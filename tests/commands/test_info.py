@@ -23,3 +23,9 @@ def test_info_is_one_json_object(tmp_path: Path) -> None:
     assert (found["format"], found["kind"]) == ("tetviz-result", "scaling") and found["attributes"]["t_train"] == 2
     assert found["provenance"]["data_settings"]["name"] == "digits" and len(found["provenance"]["request"]) == 64
     assert found["arrays"]["accuracy"]["shape"] == {"timestep": 2} and found["points"] == 0
+
+
+def test_what_an_older_file_lacks_is_not_listed() -> None:
+    older = Path(__file__).parents[1] / "data" / "results-v0.1" / "energy.h5"
+    arrays = strict_json(tetviz("info", older, "--json").stdout)["arrays"]
+    assert "mac" in arrays and "active_inputs" not in arrays
