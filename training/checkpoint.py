@@ -293,7 +293,7 @@ def _spec_of(values: dict[str, Any]) -> ModelSpec | GraphSpec | ForeignSpec:
 def _typed(kind: type[Any], values: dict[str, Any], but: tuple[str, ...] = ()) -> dict[str, Any]:
     hints = get_type_hints(kind)
     for name, value in values.items():
-        if name not in but and not fits(value, hints[name]):
+        if name in hints and name not in but and not fits(value, hints[name]):
             raise ValueError(
                 f"its {name} is {reprlib.repr(value)}, expected {getattr(hints[name], '__name__', hints[name])}"
             )

@@ -62,12 +62,10 @@ class FolderImages(LabelledDataset):
         """One image."""
         path = self.paths[index]
         try:
-            with (
-                reading(path, DataError, "cannot be read as an image", "replace it"),
-                open_regular(path) as file,
-                Image.open(file) as image,
-            ):
-                pixels_HWC = np.array(image.convert("RGB"))
+            with reading(path, DataError, "cannot be read as an image", "replace it"):
+                open_regular(path).close()  # a pipe would be waited for
+                with Image.open(path) as image:
+                    pixels_HWC = np.array(image.convert("RGB"))
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: cannot be read as an image ({reason(error)}): replace it") from error
         x_CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1).float() / 255
