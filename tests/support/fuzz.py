@@ -263,7 +263,7 @@ def make_events(path: Path, rng: random.Random) -> None:
 
 def make_columns(path: Path, rng: random.Random) -> None:
     suffix = rng.choice([".h5", ".npz"])
-    columns = {name: np.arange(50) % 8 for name in "xyt"} | {"p": np.arange(50) % 2}
+    columns: dict[str, Any] = {name: np.arange(50) % 8 for name in "xyt"} | {"p": np.arange(50) % 2}
     for part in ("train", "test"):
         folder = path / part / "a"
         shutil.rmtree(folder, ignore_errors=True)
