@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 SENTENCES = Path(__file__).parents[1] / "data" / "sentences.txt"
-# What differs from run to run or between versions: folders, what others' code raised, long decimals, the version.
+# What differs from run to run or between versions: folders, what others' code raised, long decimals, version, times.
 VARIES = (
     (r"(?<![\w.])/(?:[^/\s:;,'\"]+/)+", ""),
     (r"([A-Z]\w+Error: ).*", r"\1..."),
     (r"-?\d+\.\d{3,}(?:e[-+]?\d+)?|-?\d(?:\.\d+)?e[-+]?\d+", "0.000"),
     (r"(?<=Measured with tetviz )[^ ]+\.$", "VERSION."),
+    (r"about [\d.,]+ (?:ms|s|min|h|days?)\b", "about DURATION"),
 )
 WRITES = os.environ.get("WORDING") == "write"
 
