@@ -71,7 +71,7 @@ def describe_result(file: Path) -> dict[str, Any]:
             "long_name": field["long_name"],
             "units": field["units"],
         }
-        for name, field in schema.array_fields(type(result)).items()
+        for name, field in result.held().items()
     }
     done, total = result.progress()
     foreign = tetviz.results.loss_landscape.looks_like_loss_landscape(file)

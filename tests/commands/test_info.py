@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from cli_runs import strict_json, tetviz
 
 from tetviz.models import ModelSpec, build
@@ -23,3 +24,12 @@ def test_info_is_one_json_object(tmp_path: Path) -> None:
     assert (found["format"], found["kind"]) == ("tetviz-result", "scaling") and found["attributes"]["t_train"] == 2
     assert found["provenance"]["data_settings"]["name"] == "digits" and len(found["provenance"]["request"]) == 64
     assert found["arrays"]["accuracy"]["shape"] == {"timestep": 2} and found["points"] == 0
+
+
+@pytest.mark.parametrize("kind", ["energy", "curvature"])
+def test_files_that_lack_later_arrays_are_told_of(kind: str) -> None:
+    older = Path(__file__).parents[1] / "data" / "results-v0.1" / f"{kind}.h5"
+    assert (
+        "active_inputs" not in tetviz("info", older).stdout
+        and "repeat_density" not in tetviz("info", older, "--json").stdout
+    )
