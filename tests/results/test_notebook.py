@@ -162,7 +162,7 @@ def test_nothing_measured_yet_is_no_error(planted: Any) -> None:
     flags = {name: np.zeros_like(getattr(whole, name)) for name in vars(whole) if name.endswith("done")}
     page = Page(planted(**flags)._repr_html_())
     assert not pictures(page)
-    assert any(text.startswith("Not finished: 0 ") for text in page.texts)
+    assert any(text.startswith("Not finished: 0 of") for text in page.texts)
     assert any(text.startswith("No picture: ") for text in page.texts)
 
 

@@ -377,7 +377,7 @@ def test_once_without_a_static_input_changes_nothing_and_says_so():
     per_step = estimate_energy(counts)
     np.testing.assert_array_equal(once.mac, per_step.mac)
     np.testing.assert_array_equal(once.side_pj, per_step.side_pj)
-    assert any("no layer" in note for note in once.notes)
+    assert any("no layer sees the same data at every step" in note for note in once.notes)
     heard(convention_table(counts).attrs["caption"], "layer sees")
 
 

@@ -143,7 +143,7 @@ def test_networks_that_are_priced_unlike_are_warned_of():
     one, other = planted_counts(label="a"), planted_counts(label="b", cost="45nm-int8")
     assert VIEW.words([one, one], Choices()).warned == ()
     warned = VIEW.words([one, other], Choices()).warned
-    assert "not compare" in warned[0] and [text.partition(":")[0] for text in warned[1:]] == ["a", "b"]
+    assert "do not compare" in warned[0] and [text.partition(":")[0] for text in warned[1:]] == ["a", "b"]
     holds(printed([one, other]), "warning networks")
     alike = Choices(pricing={"cost": "45nm-int8"})
     assert VIEW.words([one, other], alike).warned == ()

@@ -35,7 +35,7 @@ def test_the_words_are_of_each_network():
     one = planted_training(normalised=12)
     said = view_named("training-energy").words([one], Choices()).said
     assert said[0].endswith("3.68 nJ for adam (500 parameters x 8 multiply-adds for a batch of 5)")
-    assert "is 0 (--bn batch)" in said[1] and "normalising 12 values" in said[2]
+    assert "hardly any error is 0 (--bn batch)" in said[1] and "normalising 12 values a sample" in said[2]
     assert f"{run_energy(one):.4g} J if every epoch" in said[3] and said[3].endswith("batch norm a constant map")
     other = planted_training(label="b", bn="batch", stages=())
     said = view_named("training-energy").words([one, other], Choices()).said
@@ -55,4 +55,4 @@ def test_what_is_missing_is_told_with_the_tables():
 )
 def test_the_context_says_the_price_and_the_batch_norm(bn, words):
     head = printed([planted_training(bn=bn)]).splitlines()[0]
-    assert words in head and "MAC" in head and "T = 2" in head
+    assert words in head and "45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC)" in head and "T = 2" in head
