@@ -1,7 +1,7 @@
 """Sentences that tests hear: tests/data/sentences.txt has those of each test; a test names the words that tell them.
 
-After a wanted change: ``WORDING=write pytest`` with the tests that fail, then ``python tests/support/wording.py``, which
-sorts the file, and read the difference in git. Of the whole suite it may be written anew: remove the file first.
+After a wanted change: ``WORDING=write pytest`` with the tests that fail, then ``python tests/support/wording.py`` sorts
+the file, and read the difference in git. The whole suite writes it anew where it is removed first.
 """
 
 import difflib
