@@ -108,7 +108,8 @@ def of_cosines(sets: int = 500) -> Iterator[str]:
                     g = cosine * b + np.sqrt(1 - cosine**2) * generator.standard_normal(directions)
                     a = g[:, None] + noise * generator.standard_normal((directions, 2))
                     low, high = resampled_cosine(a, b, generator)
-                    held += [low <= cosine <= high] * bool(np.isfinite(low))
+                    if np.isfinite(low):
+                        held.append(low <= cosine <= high)
                 yield (
                     f"N = {directions:3}  {cosine:.1f}  {noise:.1f}  {100 * np.mean(held):6.1f}"
                     f"  {100 * len(held) / sets:6.1f}"

@@ -243,7 +243,8 @@ def baselines(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame
         columns=["MAC", "pJ/MAC", "energy (nJ)", "SNN (nJ)"],
         index=pd.Index(list(rows), name="baseline"),
     )
-    frame["ANN/SNN"] = _ratio(frame["energy (nJ)"].to_numpy(), frame["SNN (nJ)"].to_numpy() * report.complete)
+    ratio = _ratio(frame["energy (nJ)"].to_numpy(), frame["SNN (nJ)"].to_numpy())
+    frame["ANN/SNN"] = ratio if report.complete else np.nan
     return _captioned(frame, _caption(report, t))
 
 
@@ -266,7 +267,8 @@ def beside_anns(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
         table.loc[_ESTIMATE] = papers
     whole: pd.DataFrame = pd.concat([table, anns[table.columns]]).rename_axis("convention, first layer")
     energy = whole["energy (nJ)"].to_numpy()
-    whole["of the ANN (%)"] = 100 * _ratio(energy, np.full(len(energy), energy[-1] * report.complete))
+    share = 100 * _ratio(energy, np.full(len(energy), energy[-1]))
+    whole["of the ANN (%)"] = share if report.complete else np.nan
     return _captioned(whole.assign(headline=whole.index == headline), str(table.attrs["caption"]))
 
 

@@ -109,13 +109,13 @@ def test_a_kind_of_result(copy: Path) -> None:
         "report tet.confidence.h5 -o report.html",
         "export tet.confidence.h5 --to csv",
     )
-    assert "accuracy  overconfidence" in told
-    assert "the longest" in told
+    assert "T  confidence  accuracy  overconfidence" in told
+    assert "than right at the longest T" in told
     assert "confidence" in table
     assert all(
         (copy / name).exists() for name in ("tet.confidence.png", "again.pdf", "table.tex", "tet.confidence.csv")
     )
-    assert "How sure" in (copy / "report.html").read_text(encoding="utf-8")
+    assert "How sure it is" in (copy / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_network_a_loss_a_data_set_and_a_cost_model(copy: Path) -> None:

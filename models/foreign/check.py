@@ -188,6 +188,11 @@ def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Te
             )
 
 
+def whole_numbers(x: Tensor) -> bool:
+    """Whether an input holds whole numbers alone, which may be tokens."""
+    return bool((x == x.round()).all())
+
+
 def other_values(x: Tensor) -> list[Tensor]:
     """Inputs that differ from one everywhere, as far as they can.
 
@@ -196,7 +201,7 @@ def other_values(x: Tensor) -> list[Tensor]:
     """
     low, high = x.min(), x.max()
     mirrored = high + low - x
-    if bool((x == x.round()).all()):
+    if whole_numbers(x):
         return [mirrored, torch.full_like(x, float(low)), torch.full_like(x, float(high))]
     return [mirrored, 10 * mirrored, -10 * mirrored]
 

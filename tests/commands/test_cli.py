@@ -113,7 +113,7 @@ def test_scale_prints_what_it_stores(tet: Path, measured: dict[str, Result]) -> 
     assert printed["relative_growth"][1] == 0
     table = measured["sdt scale"].stdout
     curve = load(tet.with_name("sdt.scale.h5"), ScalingCurve)
-    assert table.startswith("sdt: ") and " 30 samples\n" in table
+    assert table.splitlines()[:2] == ["sdt: digits test, 30 samples", "In brackets 95 % Wilson intervals over samples"]
     assert [line.split()[0] for line in table.splitlines()[3:7]] == ["1", "2", "4", "6"]
     assert f" {100 * curve.accuracy[-1]:.2f} [" in table and f"{curve.sdt_loss[-1]:.4f}" in table
 
@@ -134,8 +134,8 @@ def test_info_says_what_a_file_is(tet: Path, measured: dict[str, Result]) -> Non
     checkpoint = tetviz("info", tet).stdout
     for words in ("tetviz checkpoint", "snn5", "digits", "tet", "test_accuracy", "parameters"):
         assert words in checkpoint
-    assert "be resumed" not in checkpoint
-    assert "be resumed" in tetviz("info", tet.with_name("tet.last.pt")).stdout
+    assert "can be resumed" not in checkpoint
+    assert "can be resumed" in tetviz("info", tet.with_name("tet.last.pt")).stdout
     surface = tetviz("info", tet.with_name("tet.landscape.h5")).stdout
     assert re.search(r"points done +9 of 9", surface) and "surface" in surface and "checkpoint_sha256" in surface
     assert re.search(r"kind +scaling", tetviz("info", tet.with_name("tet.scale.h5")).stdout)
@@ -258,7 +258,7 @@ def test_several_checkpoints_go_on_where_they_were_stopped(tet: Path, sdt: Path,
     assert (tmp_path / "tet.landscape.h5").exists() and load_of(tmp_path / "sdt.pt", measure=False) == first
     before = bytes_in(tmp_path)
     again = tetviz(*args).stderr
-    assert again.count("there already") == 2 and bytes_in(tmp_path) == before
+    assert again.count("is there already, finished") == 2 and bytes_in(tmp_path) == before
     for command in ("landscape", "scale"):
         result = tetviz(command, tmp_path / "tet.pt", tmp_path / "no.pt", "--samples", 10, code=1)
         assert "no.pt" in result.stderr

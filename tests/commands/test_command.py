@@ -8,7 +8,6 @@ from typing import Any
 import click
 import pytest
 from cli_runs import command_named, tetviz
-from wording import heard, holds
 
 from tetviz.models import ModelSpec, build
 from tetviz.results import Surface, load
@@ -56,49 +55,49 @@ def test_values_are_read_as_on_the_command_line(config: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[landscape]\ngird = 5\n", ("'gird'", "'grid'")),
-        ("[landscap]\ngrid = 5\n", ("'landscap'", "'landscape'")),
-        ("grid = 5\n", ("stands table",)),
-        ("[landscape]\ngrid = 2\n", ("--grid", "2 range")),
+        ("[landscape]\ngird = 5\n", ("[landscape] unknown option 'gird'", "did you mean 'grid'?")),
+        ("[landscap]\ngrid = 5\n", ("unknown command 'landscap'", "did you mean 'landscape'?")),
+        ("grid = 5\n", ("grid stands in no table",)),
+        ("[landscape]\ngrid = 2\n", ("--grid", "2 is not in the range")),
         ('[landscape]\ngrid = "many"\n', ("--grid", "'many'")),
-        ("[landscape]\ngrid = [3, 5]\n", ("3 5 value",)),
-        ('[landscape]\nforce = "yes"\n', ("'yes'",)),
-        ("[landscape]\ngrid = true\n", ("True value",)),
-        ('[landscape]\nbn = "frosen"\n', ("--bn", "'frozen'")),
-        ("[landscape]\nconfig = 'a.toml'\n", ("'config'",)),
-        ("[landscape\n", ("paper.toml",)),
+        ("[landscape]\ngrid = [3, 5]\n", ("grid = [3, 5]: expected one value",)),
+        ('[landscape]\nforce = "yes"\n', ("force = 'yes': expected true or false",)),
+        ("[landscape]\ngrid = true\n", ("grid = True: expected one value",)),
+        ('[landscape]\nbn = "frosen"\n', ("--bn", "did you mean 'frozen'?")),
+        ("[landscape]\nconfig = 'a.toml'\n", ("unknown option 'config'",)),
+        ("[landscape\n", ("paper.toml: cannot be read",)),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(text: str, words: tuple[str, ...], config: Any) -> None:
     result = tetviz("landscape", "tet.pt", "--config", config(text), code=2)
-    heard(result.stderr.splitlines()[-1], " ".join(words))
+    assert all(word in result.stderr for word in words), result.stderr
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    holds(tetviz("scale", "a.pt", "--config", tmp_path / "none.toml", code=2).stderr, "none.toml")
+    assert "none.toml: cannot be read" in tetviz("scale", "a.pt", "--config", tmp_path / "none.toml", code=2).stderr
 
 
 @pytest.mark.parametrize(
     ("name", "words", "parameter", "value", "told"),
     [
-        ("energy", ("--bn", "charge"), "norm", "charge", "--bn called --norm-cost"),
-        ("energy", ("--bn=charge",), "norm", "charge", "--bn called --norm-cost"),
-        ("landscape", ("--norm", "layer"), "norm", "layer", "--norm called --direction-norm"),
-        ("line", ("--norm", "layer"), "norm", "layer", "--norm called --direction-norm"),
-        ("sharpness", ("--norm", "layer"), "norm", "layer", "--norm called --direction-norm"),
+        ("energy", ("--bn", "charge"), "norm", "charge", "--bn is called --norm-cost"),
+        ("energy", ("--bn=charge",), "norm", "charge", "--bn is called --norm-cost"),
+        ("landscape", ("--norm", "layer"), "norm", "layer", "--norm is called --direction-norm"),
+        ("line", ("--norm", "layer"), "norm", "layer", "--norm is called --direction-norm"),
+        ("sharpness", ("--norm", "layer"), "norm", "layer", "--norm is called --direction-norm"),
     ],
 )
 def test_an_old_spelling_works_and_tells_the_new_one(
     name: str, words: tuple[str, ...], parameter: str, value: str, told: str, capsys: Any, config: Any
 ) -> None:
     assert parsed(name, "tet.pt", *words)[parameter] == value
-    heard(capsys.readouterr().err, told)
+    assert told in capsys.readouterr().err
     command = command_named(name)
     text = command.get_help(click.Context(command, info_name=name))
     assert f"  {words[0].partition('=')[0]} " not in text
     old = words[0].partition("=")[0].removeprefix("--")
     assert parsed(name, "tet.pt", "--config", config(f'[{name}]\n{old} = "{value}"\n'))[parameter] == value
-    heard(capsys.readouterr().err, told)
+    assert told in capsys.readouterr().err
 
 
 def test_the_example_of_the_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

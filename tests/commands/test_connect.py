@@ -20,7 +20,7 @@ def test_connect_keeps_its_curve(run: Path, tet: Path, measured: dict[str, Resul
     command, target = command_of("connect", run), run.with_name(NAMES["connect"])
     first = tetviz(*command).stderr
     middle = target.with_suffix(".pt")
-    assert "for 1 epoch" in first and "epoch 1/1" in first and str(middle) in first
+    assert "training the curve for 1 epochs" in first and "epoch 1/1" in first and str(middle) in first
     settings = Checkpoint.load(middle).training
     assert settings["epochs"] == 1 and settings["loss"] == "sdt"
     same_datasets(target, tet.with_name(NAMES["connect"]))  # the same training
@@ -29,10 +29,10 @@ def test_connect_keeps_its_curve(run: Path, tet: Path, measured: dict[str, Resul
         path.unlink()
     before = bytes_in(run.parent)
     error = last_line(tetviz(*command, "--epochs", 2, "--seed", 5, code=1))
-    assert "1, now 2)" in error and "0, now 5)" in error and "--force" in error
+    assert "epochs (was 1, now 2)" in error and "seed (was 0, now 5)" in error and "--force" in error
     assert bytes_in(run.parent) == before
     again = tetviz(*command).stderr
-    assert "training the" not in again and middle.read_bytes() == curve
+    assert "training the curve" not in again and middle.read_bytes() == curve
     same_datasets(target, tet.with_name(NAMES["connect"]))
     assert re.search(r"training epochs +1", tetviz("info", middle).stdout)
 
@@ -44,7 +44,7 @@ def test_a_curve_between_other_networks_is_not_taken(
     middle = target.with_suffix(".pt")
     middle.write_bytes(tet.with_name(middle.name).read_bytes())
     result = tetviz(*command_of("connect", run))  # the folder was moved, the networks are the same
-    assert "training the" not in result.stderr
+    assert "training the curve" not in result.stderr
     for path in (target, target.with_suffix(".png")):
         path.unlink()
     run.with_name("other.pt").write_bytes(run.with_name("early.pt").read_bytes())

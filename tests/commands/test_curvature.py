@@ -17,7 +17,7 @@ from tetviz.training import Checkpoint
 def test_curvature_prints_what_it_stores(tet: Path, measured: dict[str, Result], records: dict[str, Any]) -> None:
     found, table = result_of("curvature", tet), measured["curvature"].stdout
     hessian, *radii = records["curvature"]
-    assert "L_SDT" in table
+    assert "surrogate Hessian of L_SDT at T = 2 (not the curvature of the measured loss)" in table
     assert hessian["eigenvalues"] == found.eigenvalue.tolist() and len(hessian["eigenvalues"]) == 2
     assert f"{hessian['eigenvalues'][0]:.4g}" in table
     assert hessian["trace"] == pytest.approx(found.trace_estimate.mean())

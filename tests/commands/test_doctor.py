@@ -29,7 +29,7 @@ def test_a_sick_network_fails_the_doctor(tet: Path, tmp_path: Path) -> None:
     content["state"] = {n: t * 0 if n.endswith("weight") else t for n, t in content["state"].items()}
     torch.save(content, tmp_path / "sick.pt")
     result = tetviz("doctor", tmp_path / "sick.pt", *SAMPLES, code=1)
-    assert re.search(r"^failure +above chance ", result.stdout, re.M)
+    assert re.search(r"^failure +above chance +no better than chance", result.stdout, re.M)
     assert re.search(r"^(failure|warning) +spikes ", result.stdout, re.M)
     rows = strict_json(tetviz("doctor", tet, tmp_path / "sick.pt", *SAMPLES, "--json", code=1).stdout)
     assert {row["checkpoint"] for row in rows if row["verdict"] == "failure"} == {str(tmp_path / "sick.pt")}

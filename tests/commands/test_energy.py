@@ -120,11 +120,11 @@ def test_tables_json_and_file_agree(nets: list[Path], measured: Result, tmp_path
     conventions = convention_table(counts)
     printed = column(text, "convention, first layer", f"energy ({unit})")[:4]
     assert printed == [short(1e3 * value / factor) for value in conventions["energy (nJ)"]]
-    assert "tet, per-step" in text
+    assert "tet, per-step (headline)" in text
     layers = layer_table(report)
     assert column(text, "layer   ", f"energy ({unit})") == [short(1e3 * v / factor) for v in layers["energy (nJ)"]]
     spikes = spike_table(counts)["spikes/neuron"].iloc[-1]
-    assert f" {spikes:.4f} spikes" in text
+    assert f"on average {spikes:.4f} spikes per neuron per inference" in text
     together = text[text.index("Accuracy and energy per sample") :]
     assert column(together, "T  sdt", f"sdt ({unit})") == shown
 
@@ -150,8 +150,8 @@ def test_conventions_change_the_price_and_no_count(nets: list[Path], measured: R
     for name in array_fields(OperationCounts):
         np.testing.assert_array_equal(getattr(counts, name), getattr(plain, name))
     assert (counts.convention, counts.first_layer, counts.pool) == ("strict", "once", "mac")
-    assert "once (headline)" in result.stdout and "MAC" in result.stdout
-    assert "memory sram" in result.stdout and re.search(r"^norm mac +[\d,]+ +2 ", result.stdout, re.MULTILINE)
+    assert "strict, once (headline)" in result.stdout and "own (2 pJ a MAC, 0.5 pJ an AC)" in result.stdout
+    assert "memory sram, high" in result.stdout and re.search(r"^norm mac +[\d,]+ +2 ", result.stdout, re.MULTILINE)
     (tmp_path / "cost.toml").unlink()
     tetviz("plot", tmp_path / "a.h5", "-o", tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
@@ -188,19 +188,19 @@ def test_what_is_not_counted_is_said(nets: list[Path], tmp_path: Path, monkeypat
     compute = analysis.compute_operations
 
     def partial(*args: Any, **options: Any) -> OperationCounts:
-        lists = {"warnings": ("conv: ",), "not_counted": ("fold: unknown",)}
+        lists = {"warnings": ("conv: odd values",), "not_counted": ("fold: unknown",)}
         return dataclasses.replace(compute(*args, **options), **lists)
 
     monkeypatch.setattr(analysis, "compute_operations", partial)
     result = tetviz("energy", nets[0], "--samples", 4, "-o", tmp_path / "a.h5")
-    assert "warning: conv" in result.stderr
-    assert "not counted" in result.stderr
+    assert "warning: conv: odd values" in result.stderr
+    assert "lower bounds, not counted: fold: unknown" in result.stderr
     tables = [
         block for block in result.stdout.split("\n\n") if "summed over steps 1..T" in block or "over steps" in block
     ]
-    assert len(tables) == 5 and all("incomplete: fold" in table for table in tables)
+    assert len(tables) == 5 and all("incomplete: fold: unknown" in table for table in tables)
     record = strict_json(tetviz("energy", nets[0], "--samples", 4, "--json", "-o", tmp_path / "b.h5").stdout)[0]
-    assert record["not_counted"] == ["fold: unknown"] and record["warnings"] == ["conv: "]
+    assert record["not_counted"] == ["fold: unknown"] and record["warnings"] == ["conv: odd values"]
 
 
 def test_a_network_of_batch_statistics_is_refused_by_the_name_of_its_layer(
@@ -228,7 +228,7 @@ def test_events_run_for_their_frames_and_their_first_layer_at_every_step(tmp_pat
     assert len(load(tmp_path / "a.h5", OperationCounts).timestep) == 3
     result = tetviz("energy", path, "--frames", 2, "--first-layer", "once", "-o", tmp_path / "b.h5")
     assert len(load(tmp_path / "b.h5", OperationCounts).timestep) == 2
-    assert "no layer" in result.stdout
+    assert "no layer sees the same data at every step" in result.stdout
     before = sorted(tmp_path.iterdir())
     error = tetviz("energy", path, "--tmax", 5, "-o", tmp_path / "c.h5", code=1).stderr
     assert "4 frames" in error and "--frames" in error and "Traceback" not in error

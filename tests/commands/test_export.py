@@ -20,7 +20,7 @@ def test_export_to_every_format(tet: Path, measured: dict[str, Result], tmp_path
     source.write_bytes(tet.with_name("tet.landscape.h5").read_bytes())
     said = {to: tetviz("export", source, "--to", to) for to in ("loss-landscape", "vtk", "csv", "netcdf")}
     assert all(result.stdout == "" and "wrote" in result.stderr for result in said.values())
-    assert "L_SDT" in said["vtk"].stderr
+    assert "L_SDT at T = 2, plane 1 of 2" in said["vtk"].stderr
     names = {f"tet.landscape{end}" for end in (".h5", ".loss-landscape.h5", ".vts", ".csv", ".nc")}
     assert {path.name for path in tmp_path.iterdir()} == names
     same_datasets(tmp_path / "tet.landscape.nc", source)
@@ -34,7 +34,7 @@ def test_export_to_every_format(tet: Path, measured: dict[str, Result], tmp_path
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert "surface" in tetviz("info", exported).stdout
     cut = tetviz("export", source, "--to", "vtk", "--loss", "tet", "--t", 1, "--plane", 2, "-o", tmp_path / "cut.vts")
-    assert "L_TET" in cut.stderr
+    assert "L_TET at T = 1, plane 2 of 2" in cut.stderr
     before = bytes_in(tmp_path)
     for to in said:
         assert "--force" in last_line(tetviz("export", source, "--to", to, code=1))

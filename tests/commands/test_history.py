@@ -14,7 +14,6 @@ from cli_runs import bytes_in, tetviz
 from click.testing import Result
 from planted_results import planted_curve, planted_history
 from sklearn.datasets import load_digits
-from wording import holds
 
 from tetviz.results import TrainingHistory, load, save
 from tetviz.training import Checkpoint, DataSpec, load_data, measure
@@ -65,14 +64,14 @@ def test_the_history_of_a_run_is_written_drawn_and_printed(folder: Path) -> None
     for record, line in zip(last.history, lines[2:], strict=True):
         assert f"{100 * record['test_accuracy']:.2f}" in line and f"{record['test_tet_loss']:.4f}" in line
     assert sum("(chosen)" in line for line in lines) == 1
-    assert "wrote" in result.stderr and "holds the" not in result.stderr
+    assert "wrote" in result.stderr and "holds the first" not in result.stderr
 
 
 def test_the_chosen_checkpoint_is_said_to_hold_less(folder: Path) -> None:
     cut = Checkpoint.load(folder / "sdt.pt")
     cut = dataclasses.replace(cut, history=cut.history[:3], epoch=3)
     cut.save(folder / "cut.pt")
-    assert "OUTPUT.last.pt" in tetviz("history", folder / "cut.pt").stderr
+    assert "holds the first 3 of 4 epochs; OUTPUT.last.pt holds all" in tetviz("history", folder / "cut.pt").stderr
     assert load(folder / "cut.history.h5", TrainingHistory).epoch.tolist() == [1, 2, 3]
 
 
@@ -91,14 +90,14 @@ def test_nothing_is_replaced_without_force_and_nothing_written_for_a_faulty_one(
     empty.save(folder / "empty.pt")
     before = bytes_in(folder)
     refused = tetviz("history", folder / "sdt.last.pt", folder / "empty.pt", code=1)
-    assert "OUTPUT.last.pt" in refused.stderr and bytes_in(folder) == before
+    assert "empty.pt: records no epoch; give the OUTPUT.last.pt" in refused.stderr and bytes_in(folder) == before
     tetviz("history", folder / "sdt.last.pt")
     before = bytes_in(folder)
-    assert "there already" in tetviz("history", folder / "sdt.last.pt").stderr
+    assert "is there already" in tetviz("history", folder / "sdt.last.pt").stderr
     assert bytes_in(folder) == before
     (folder / "other.last.pt").write_bytes((folder / "switched.last.pt").read_bytes())
     again = ("history", folder / "other.last.pt", "-o", folder / "sdt.last.history.h5")
-    assert "checkpoint_sha256" in tetviz(*again, code=1).stderr
+    assert "exists already, measured with another checkpoint_sha256" in tetviz(*again, code=1).stderr
     (folder / "other.last.pt").unlink()
     assert bytes_in(folder) == before
     tetviz("history", folder / "sdt.last.pt", "--force")
@@ -121,22 +120,22 @@ def test_plot_draws_histories_and_the_scatter(tmp_path: Path) -> None:
     drawn = {name: (tmp_path / f"{name}.svg").read_text() for name in asked}
     assert len(set(drawn.values())) == len(drawn)
     assert "SDT, 2 networks" in drawn["grouped"] and "tet*, 1 network" in drawn["grouped"]
-    assert "T = 2" in drawn["at 2"] and "switch of" in drawn["history"]
+    assert "T = 2" in drawn["at 2"] and "switch of the loss" in drawn["history"]
 
 
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("c.h5", "h.h5", "--scatter"), 1, "fig7"),
-        (("c.h5", "--scatter", "--group", "sdt*"), 1, "'sdt*'"),
+        (("c.h5", "h.h5", "--scatter"), 1, "fig7 takes files of tetviz scale, one for each trained network, got"),
+        (("c.h5", "--scatter", "--group", "sdt*"), 1, "no network fits 'sdt*'"),
         (("c.h5", "--scatter", "--t", 9), 1, "timestep 9"),
         (("c.h5", "--group", "tet*"), 2, "give both"),
         (("c.h5", "--scatter", "--group", "=x"), 2, "NAME=PATTERN"),
         (("c.h5", "--scatter", "--group", "a=x", "--group", "a=y"), 2, "the same name"),
-        (("c.h5", "--scatter", "--loss", "sdt"), 2, "--loss"),
+        (("c.h5", "--scatter", "--loss", "sdt"), 2, "leave out --loss"),
         (("c.h5", "--scatter", "--plane", 1), 2, "leave out"),
-        (("c.h5", "--scatter", "--all-t"), 2, "exclude other"),
-        (("h.h5", "--t", 2), 1, "timestep loss"),
+        (("c.h5", "--scatter", "--all-t"), 2, "exclude each other"),
+        (("h.h5", "--t", 2), 1, "takes no timestep; it takes loss"),
         (("h.h5", "c.h5"), 1, "history, scaling"),
     ],
 )
@@ -144,7 +143,7 @@ def test_what_cannot_be_plotted_is_explained(args: tuple[Any, ...], code: int, w
     save(tmp_path / "c.h5", planted_curve(tmax=5, label="tet"))
     save(tmp_path / "h.h5", planted_history())
     args = tuple(tmp_path / arg if str(arg).endswith(".h5") else arg for arg in args)
-    holds(tetviz("plot", *args, "-o", tmp_path / "x.svg", code=code).stderr.splitlines()[-1], words)
+    assert words in tetviz("plot", *args, "-o", tmp_path / "x.svg", code=code).stderr
     assert not (tmp_path / "x.svg").exists()
 
 
@@ -161,13 +160,13 @@ def test_k_is_one_over_gamma(data: tuple[str, ...], tmp_path: Path) -> None:
     [
         (("--k", 10), "--surrogate sigmoid"),
         (("--k", 10, "--surrogate", "arctan"), "got arctan"),
-        (("--k", 10, "--surrogate", "sigmoid", "--gamma", 0.1), "give them"),
+        (("--k", 10, "--surrogate", "sigmoid", "--gamma", 0.1), "give one of them"),
         (("--k", 0, "--surrogate", "sigmoid"), "--k"),
         (("--k", "inf", "--surrogate", "sigmoid"), "--k"),
     ],
 )
 def test_a_k_that_means_nothing_is_refused(options: tuple[Any, ...], words: str, tmp_path: Path) -> None:
-    holds(tetviz("train", "--data", "digits", *options, "-o", tmp_path / "x.pt", code=2).stderr.splitlines()[-1], words)
+    assert words in tetviz("train", "--data", "digits", *options, "-o", tmp_path / "x.pt", code=2).stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -254,7 +253,7 @@ def test_a_second_run_trains_nothing_and_says_the_same(ablated: tuple[Path, Resu
     csv_before = (folder / "ablation.csv").read_bytes()
     again = ablate(folder, data)
     assert again.stdout == first.stdout and (folder / "ablation.csv").read_bytes() == csv_before
-    assert again.stderr.count("resumed: 1 of 1") == 6 and "test " not in again.stderr
+    assert again.stderr.count("resumed: 1 of 1 epochs are done") == 6 and "test " not in again.stderr
     for path, state in weights.items():
         assert all(torch.equal(tensor, state[name]) for name, tensor in Checkpoint.load(path).state.items())
     assert len(json.loads(ablate(folder, data, "--json").stdout)) == 6
@@ -276,7 +275,7 @@ def test_a_stopped_ablation_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr("tetviz.commands.ablation_runs.fit", stop)
         stopped = ablate(tmp_path, data, "--force", code=130)
-    assert "tetviz ablation" in stopped.stderr and not stopped.stderr.rstrip().endswith("--force")
+    assert "Go on with:\ntetviz ablation" in stopped.stderr and not stopped.stderr.rstrip().endswith("--force")
     assert {path.stem for path in tmp_path.glob("*.last.pt")} == {f"{name}.last" for name in NAMES[:3]}
     assert not (tmp_path / "ablation.csv").exists()
     finished = ablate(tmp_path, data)
@@ -286,10 +285,10 @@ def test_a_stopped_ablation_goes_on(
 @pytest.mark.parametrize(
     ("extra", "code", "words"),
     [
-        (("--seed", 5), 1, ("sdt-k2.last.pt", "seed 0 5", "--force")),
-        (("--width", 0.1), 1, ("width 0.0625 0.1",)),
-        (("--surrogate", "arctan"), 1, ("sdt-spikes.last.pt", "'triangle' 'arctan'")),
-        (("--surrogate", "sigmoid"), 2, ("spiking networks",)),
+        (("--seed", 5), 1, ("sdt-k2.last.pt: was trained with other settings", "seed (was 0, now 5)", "--force")),
+        (("--width", 0.1), 1, ("width (was 0.0625, now 0.1)",)),
+        (("--surrogate", "arctan"), 1, ("sdt-spikes.last.pt", "surrogate (was 'triangle', now 'arctan')")),
+        (("--surrogate", "sigmoid"), 2, ("that of the spiking networks",)),
         (("--k", 2.0000001), 2, ("named twice",)),
         (("--k", 0), 2, ("--k",)),
     ],
@@ -303,7 +302,7 @@ def test_other_settings_are_refused_before_anything_is_trained(
 ) -> None:
     before = bytes_in(ablated[0])
     refused = ablate(ablated[0], data, *extra, code=code)
-    holds(refused.stderr, " ".join(words))
+    assert all(word in refused.stderr for word in words), refused.stderr
     assert "epoch" not in refused.stderr and bytes_in(ablated[0]) == before
 
 

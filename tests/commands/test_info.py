@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from cli_runs import strict_json, tetviz
 
 from tetviz.models import ModelSpec, build
@@ -29,3 +30,12 @@ def test_what_an_older_file_lacks_is_not_listed() -> None:
     older = Path(__file__).parents[1] / "data" / "results-v0.1" / "energy.h5"
     arrays = strict_json(tetviz("info", older, "--json").stdout)["arrays"]
     assert "mac" in arrays and "active_inputs" not in arrays
+
+
+@pytest.mark.parametrize("kind", ["energy", "curvature"])
+def test_files_that_lack_later_arrays_are_told_of(kind: str) -> None:
+    older = Path(__file__).parents[1] / "data" / "results-v0.1" / f"{kind}.h5"
+    assert (
+        "active_inputs" not in tetviz("info", older).stdout
+        and "repeat_density" not in tetviz("info", older, "--json").stdout
+    )

@@ -45,7 +45,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
         assert [float(value) for value in rows[name][7:]] == pytest.approx(
             [row["product"], row["growth"], row["gradient"], row["bypass"]], rel=1e-3
         )
-    assert f" {np.sqrt(running_product(result)[0]):#.4g}" in said.stdout
+    assert f"by the product {np.sqrt(running_product(result)[0]):#.4g}" in said.stdout
     assert "warning" not in said.stderr
 
 
@@ -123,19 +123,22 @@ def test_blocks_by_name(make_checkpoint):
     assert len(result.block) == 6 and set(result.modules) == {"LIF"}
     assert np.isnan(result.closed_form).all()
     said = tetviz("isometry", path, "--samples", 6, "--blocks", r"blocks\.\d+\.conv1", "--force")
-    assert "warning: 3 of" in said.stderr
+    assert "warning: 3 of 3 blocks do not carry all of the gradient" in said.stderr
 
 
 def test_errors_say_what_is_wrong(make_checkpoint, tmp_path):
     path = make_checkpoint()
-    assert "regular expression" in tetviz("isometry", path, "--blocks", "(", code=2).stderr
+    assert "no regular expression" in tetviz("isometry", path, "--blocks", "(", code=2).stderr
     said = tetviz("isometry", path, "--blocks", "block", code=1).stderr
-    assert "no module's" in said and "BasicBlock 3 times" in said
+    assert "match no module's whole name" in said and r"what repeats: BasicBlock 3 times, blocks\.\d+;" in said
     assert "one sample" in tetviz("isometry", path, "--samples", 1, code=1).stderr
     for wrong in (["--probes", 0], ["--bn", "recalibrate"], ["--depth", "deep"], ["--seed", -1], ["--loss", "mse"]):
         tetviz("isometry", path, *wrong, code=2)
     assert "no such file" in tetviz("isometry", tmp_path / "none.pt", code=1).stderr
     assert not path.with_name("plain.isometry.h5").exists()
     tetviz("isometry", path, "--samples", 6)
-    assert "there already" in tetviz("isometry", path, "--samples", 6).stderr
-    assert "already, measured" in tetviz("isometry", path, "--samples", 6, "--seed", 1, code=1).stderr
+    assert "is there already" in tetviz("isometry", path, "--samples", 6).stderr
+    assert (
+        "exists already, measured with another seed"
+        in tetviz("isometry", path, "--samples", 6, "--seed", 1, code=1).stderr
+    )

@@ -28,7 +28,7 @@ def test_landscape_prints_both_planes(tet: Path, measured: dict[str, Result], re
         )
     table = measured["landscape"].stdout
     assert f"{surface.sdt_loss[0, 2, 2, -1]:.4g}" in table and f"{surface.tet_loss[..., -1].max():.4g}" in table
-    assert "in brackets 95 %" in table and "BN statistics" in table
+    assert "Means over 2 planes at T = 2, in brackets 95 %" in table and "BN statistics frozen" in table
     assert "2 planes are" in table and "few" in table
 
 
@@ -99,5 +99,5 @@ def test_range_auto_says_when_the_loss_does_not_rise(tet: Path, quick: Any, tmp_
     result = tetviz(
         *("landscape", chance, "--allow-chance", "--range", "auto:1000", *SAMPLES, "-o", tmp_path / "x.h5"), code=1
     )
-    assert "--range auto" in last_line(result) and "not 1000 times" in last_line(result)
+    assert "--range auto" in last_line(result) and "not 1000 times as much" in last_line(result)
     assert not list(tmp_path.iterdir())

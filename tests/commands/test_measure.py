@@ -42,7 +42,7 @@ def test_a_command_given_again_says_so_and_draws_what_is_missing(name: str, nets
     before = bytes_in(tmp_path)
     target = tmp_path / f"tet.{name}.h5"
     again = tetviz(*command)
-    assert f"{target}: " in again.stderr and "wrote" not in again.stderr
+    assert f"{target}: is there already, finished" in again.stderr and "wrote" not in again.stderr
     assert again.stdout == first.stdout and bytes_in(tmp_path) == before
 
     for figure in figures:
@@ -53,10 +53,10 @@ def test_a_command_given_again_says_so_and_draws_what_is_missing(name: str, nets
     assert tetviz(*command, "--json").stdout == tetviz(*command, "--json", "--force").stdout
 
     for wanted in (other, ("--split", "train" if name != "training-energy" else "test")):
-        refused(tmp_path, *command, *wanted, words=(target.name, "already, measured", "--force"))
+        refused(tmp_path, *command, *wanted, words=(target.name, "exists already, measured with another", "--force"))
     with h5py.File(target, "r+") as file:
         file["provenance"].attrs["request"] = ""
-    refused(tmp_path, *command, words=(target.name, "was asked"))
+    refused(tmp_path, *command, words=(target.name, "does not say what was asked for"))
 
 
 def test_what_is_missing_of_several_is_measured_and_the_overlay_drawn(nets: list[Path], tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_is_missing_of_several_is_measured_and_the_overlay_drawn(nets: list
     for left in ("tet.scale.h5", "tet.scale.png", "sdt-tet.scale.png"):
         (tmp_path / left).unlink()
     rest = tetviz(*command)
-    assert rest.stderr.count("there already") == 1 and rest.stdout == first.stdout
+    assert rest.stderr.count("is there already") == 1 and rest.stdout == first.stdout
     assert set(bytes_in(tmp_path)) == set(before)
 
 

@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
         assert bytes_in(run.parent) == before
     result = tetviz(*command)
     assert f"resumed: {done} of {total}" in result.stderr or not done
-    assert "surrogate Hessian" not in result.stderr and "training the" not in result.stderr
+    assert "surrogate Hessian" not in result.stderr and "training the curve" not in result.stderr
     same_datasets(target, tet.with_name(NAMES[name]))
     if name != "curvature":
         assert result.stdout == measured[name].stdout
@@ -145,7 +145,7 @@ def test_a_finished_file_is_replaced_only_by_force(
         path.write_bytes(tet.with_name(path.name).read_bytes())
     before = bytes_in(run.parent)
     again = tetviz(*command_of(name, run))
-    assert f"{target}: " in again.stderr and "wrote" not in again.stderr
+    assert f"{target}: is there already, finished" in again.stderr and "wrote" not in again.stderr
     assert again.stdout == measured[name].stdout and bytes_in(run.parent) == before
     error = last_line(tetviz(*command_of(name, run), "--samples", 10, code=1))
     assert target.name in error and "another" in error and "--force" in error
@@ -165,9 +165,9 @@ def test_a_network_at_chance_is_measured_only_on_demand(name: str, run: Path, qu
     run.write_bytes(run.with_name("chance.pt").read_bytes())
     before = bytes_in(run.parent)
     error = last_line(tetviz(*command_of(name, run), code=1))
-    assert "no better" in error and "--allow-chance" in error and "log 10 = 2.3026" in error
+    assert "no better than chance" in error and "--allow-chance" in error and "log 10 = 2.3026" in error
     assert bytes_in(run.parent) == before
     if name == "line":
         result = tetviz(*command_of(name, run), "--allow-chance")
-        assert "warning: above" in result.stderr
+        assert "warning: above chance: no better than chance" in result.stderr
         assert run.with_name(NAMES[name]).exists()

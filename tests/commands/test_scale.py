@@ -87,8 +87,8 @@ def test_several_checkpoints_are_overlaid_and_compared(measured: tuple[list[Path
         row = f"{found.mean[t - 1] * 100:+.2f} [{100 * found.low[t - 1]:+.2f}, {100 * found.high[t - 1]:+.2f}]"
         assert row in text
     assert found.sentence() in text and "T = 2: " in found.sentence()
-    assert "the same 30 samples" in text
-    assert "another training" in text
+    assert "paired interval over the same 30 samples" in text
+    assert "over samples: another training seed would give another network" in text
     low, high = wilson(second.accuracy[3], 30)
     assert f"{100 * second.accuracy[3]:.2f} [{100 * low:.2f}, {100 * high:.2f}]" in text
     assert text.count("exit: margin") == text.count("exit: entropy") == text.count("class  samples") == 2
@@ -166,7 +166,7 @@ def test_outputs_are_kept_on_request_and_the_table_stays_one_of_timesteps(pair: 
     curve = load(file, ScalingCurve)
     mean = curve.outputs.cumsum(1) / curve.timestep[:, None]
     np.testing.assert_array_equal(mean.argmax(2), curve.prediction)
-    assert "output_class" in tetviz("info", file).stdout
+    assert "(sample 30, timestep 4, output_class 10)" in tetviz("info", file).stdout
     tetviz("export", file, "--to", "csv", "-o", tmp_path / "x.csv")
     rows = (tmp_path / "x.csv").read_text().splitlines()
     assert len(rows) == 5 and rows[0].startswith("timestep,accuracy,step_accuracy,")
@@ -180,12 +180,12 @@ def test_files_are_compared_and_drawn_again(measured: tuple[list[Path], Result],
     assert again.endswith(tail)
     single = tetviz("compare", files[0], "--t", 3).stdout
     assert [line.split()[0] for line in single.splitlines()[2:]] == ["T", "3"]
-    assert "1 to 4" in tetviz("compare", files[0], "--t", 5, code=1).stderr
+    assert "T = 5: the scaling curve of sdt holds 1 to 4" in tetviz("compare", files[0], "--t", 5, code=1).stderr
     for option, name in (("--exits", "exit"), ("--per-class", "classes")):
         tetviz("plot", *files, option, "-o", tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes() == (pair[0].parent / f"sdt-tet.{name}.png").read_bytes()
         assert "leave out --t" in tetviz("plot", *files, option, "--t", 2, "-o", tmp_path / "y.png", code=2).output
-    assert "exclude each" in tetviz("plot", *files, "--exits", "--per-class", "-o", "y.png", code=2).output
+    assert "exclude each other" in tetviz("plot", *files, "--exits", "--per-class", "-o", "y.png", code=2).output
 
 
 def test_other_samples_are_no_comparison(pair: list[Path], tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_other_samples_are_no_comparison(pair: list[Path], tmp_path: Path) -> No
     files = [path.with_suffix(".scale.h5") for path in pair]
     for form in ((), ("--json",)):
         error = tetviz("compare", *files, *form, code=1).stderr
-        assert "(30 and 20)" in error and "same --samples" in error
+        assert "different samples (30 and 20)" in error and "same --samples" in error
     assert tetviz("compare", files[0]).exit_code == 0
 
 
@@ -207,8 +207,8 @@ def test_checkpoints_of_other_data_are_measured_but_not_compared(pair: list[Path
     content["data"] |= {"name": "npz", "root": str(tmp_path / "other.npz")}
     torch.save(content, pair[1])
     result = tetviz("scale", *pair, "--tmax", 2, "--samples", 10, "--json")
-    assert "given, accuracy" in result.stderr
-    assert "the checkpoints" in result.stderr
+    assert "not given, accuracy minus that of the first network" in result.stderr
+    assert "the checkpoints were measured on a different data set" in result.stderr
     assert [len(record["accuracy"]) for record in json.loads(result.stdout)] == [2, 2]
     assert "baseline" not in result.stdout
     assert (tmp_path / "sdt-tet.scale.png").exists()
@@ -230,7 +230,7 @@ def test_a_network_that_is_not_causal_is_refused_with_its_layer(pair: list[Path]
 
     monkeypatch.setattr(Checkpoint, "model", without_statistics)
     error = tetviz("scale", pair[0], *RUN, code=1).stderr
-    assert "sdt.pt: " in error and "features.2.norm" in error
+    assert "sdt.pt: " in error and "features.2.norm (BatchNorm2d) normalises by statistics" in error
     assert names_in(pair[0].parent) == {"sdt.pt", "tet.pt"}
 
 
@@ -258,6 +258,6 @@ def test_a_file_of_an_earlier_version_is_refused(pair: list[Path], tmp_path: Pat
     with h5py.File(file, "r+") as opened:
         del opened["prediction"]
     error = tetviz("plot", file, "-o", tmp_path / "x.png", code=1).stderr
-    assert "hold prediction" in error
+    assert "must hold prediction; measure again" in error
     save(file, curve)
     tetviz("plot", file, "-o", tmp_path / "x.png")

@@ -65,7 +65,7 @@ def test_the_same_network_twice_is_within_the_noise(name: str, run: Path, quick:
     (line,) = (line for line in table.splitlines() if re.match("L_(SDT|TET), rise at r = 0.5", line))
     assert NOISE in line and "same minus tet" in line and "flatter" not in line
     assert re.search("^tet: ", table, re.M) and re.search("^same: ", table, re.M)
-    assert table.count("2 planes at T = 2") == 2
+    assert table.count("Means over 2 planes at T = 2") == 2
     kind = NAMES[name].split(".")[1]
     again = tetviz("compare", run.with_name(f"tet.{kind}.h5"), run.with_name(f"same.{kind}.h5"))
     assert set(again.stdout.splitlines()) <= set(table.splitlines())  # landscape prints its own numbers, too

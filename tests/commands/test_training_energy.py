@@ -55,7 +55,7 @@ def test_it_writes_what_it_prints(make_checkpoint):
     unit = said.stdout.split("FP (")[1].split(")")[0]
     factor = {"pJ": 1, "nJ": 1e3, "uJ": 1e6}[unit]
     assert total.split()[1:] == [short(pj / factor) for pj in table.loc["total"]]
-    assert "(71% of 1,050 at" in said.stdout
+    assert "300 epochs at T = 2 + 50 epochs at T = 3 = 750 timestep-epochs (71% of 1,050 at T = 3)" in said.stdout
     assert f"{run_energy(result):.4g} J" in said.stdout
 
 
@@ -97,7 +97,7 @@ def test_options_choose_steps_split_and_price(make_checkpoint, tmp_path):
     )
     result = load(target)
     assert result.timestep.tolist() == [1] and result.t_train == 3 and result.provenance.split == "test"
-    assert (result.mac_pj, result.ac_pj) == (0.23, 0.03) and "45nm-int8" in said.stdout
+    assert (result.mac_pj, result.ac_pj) == (0.23, 0.03) and "45nm-int8 (0.23 pJ a MAC, 0.03 pJ an AC)" in said.stdout
     assert result.train_samples > 1000
 
 
@@ -106,7 +106,7 @@ def test_a_checkpoint_without_a_run_has_no_cost_of_one(make_checkpoint):
     content = torch.load(path, weights_only=True)
     torch.save(content | {"training": {}}, path)
     said = measure(path, "--samples", 10)
-    assert "the checkpoint" in said.stdout and "adam" not in said.stdout
+    assert "the run: not recorded in the checkpoint" in said.stdout and "adam" not in said.stdout
     result = load(path.with_name("tet.training-energy.h5"))
     assert (result.loss, result.stages, result.train_samples) == ("tet", (), 0)
 
@@ -123,12 +123,12 @@ def test_errors_say_what_is_wrong(make_checkpoint):
     assert "unknown" in measure(path, "--cost", "45nm-fp23", code=1).stderr
     assert not path.with_name("tet.training-energy.h5").exists()
     measure(path, "--samples", 10)
-    assert "there already" in measure(path, "--samples", 10).stderr
+    assert "is there already" in measure(path, "--samples", 10).stderr
     assert "exists already" in measure(path, "--samples", 10, "--bn", "batch", code=1).stderr
     measure(path, "--bn", "recalibrate", code=2)
     content = torch.load(path, weights_only=True)
     torch.save(content | {"training": {**content["training"], "stages": ["2x300"]}}, path)
-    assert "its training" in measure(path, "--samples", 10, "--force", code=1).stderr
+    assert "its training settings cannot be used" in measure(path, "--samples", 10, "--force", code=1).stderr
 
 
 def test_the_data_set_of_the_run_decides_whether_its_cost_is_known(make_checkpoint, tmp_path):
@@ -137,5 +137,5 @@ def test_the_data_set_of_the_run_decides_whether_its_cost_is_known(make_checkpoi
     labels = np.arange(30) % 10
     np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     said = measure(path, "--data", "npz", "--data-root", tmp_path / "a.npz", "--samples", 10)
-    assert "not recorded" in said.stdout
+    assert "the run: not recorded" in said.stdout
     assert DataSpec(**torch.load(path, weights_only=True)["data"]).name == "digits"

@@ -103,7 +103,7 @@ def test_what_is_of_several_checkpoints_says_no_training_of_one():
     path = planted_trajectory()
     path = replace(path, provenance=replace(path.provenance, training=record))
     caption = draw([path]).caption
-    assert "L_SDT" in caption and "checkpoint epoch 5" in caption
+    assert "trained with L_SDT" in caption and "the cross at (0, 0) is the checkpoint epoch 5" in caption
 
 
 def test_networks_keep_their_names():
@@ -117,7 +117,7 @@ def test_surfaces_of_different_architectures_are_told():
     other = replace(two, provenance=replace(two.provenance, network={"name": "snn5", "width": 0.5}))
     for name in ("fig2", "fig5"):
         heard(draw_named(name, [one, other]).caption, "same noise")
-        assert "same noise" not in draw_named(name, [one, two]).caption
+        assert "not the same noise" not in draw_named(name, [one, two]).caption
 
 
 def test_a_caption_says_the_convention_and_the_holes():
@@ -157,12 +157,12 @@ def test_a_table_and_a_figure_may_have_one_stem(tmp_path):
 def test_what_networks_share_is_said_once_and_many_are_counted():
     few = [trained("total", seed, label=f"net {seed}") for seed in range(4)]
     shown, origin = draw_named("fig7", few).caption.split("\n\n")
-    assert shown.count("resnet19") == 1 and "resnet19" in shown
+    assert shown.count("resnet19") == 1 and "net 3 (seed 3); all of them resnet19" in shown
     assert all(curve.provenance.checkpoint_sha256[:12] in origin for curve in few)
     many = [trained("total", seed, label=f"net {seed}") for seed in range(9)]
     shown, origin = draw_named("fig7", many).caption.split("\n\n")
-    assert "resnet19" in shown and "net 3" not in shown
-    assert "SHA-256" in origin and "resnet19" not in origin
+    assert "Networks: 9; all of them resnet19" in shown and "net 3" not in shown
+    assert "net 3 (seed 3; SHA-256" in origin and "resnet19" not in origin
 
 
 def test_choices_that_differ_are_told_by_network():
@@ -273,5 +273,5 @@ def test_firing_rates_of_many_networks_are_means_over_the_layers_of_blocks():
     for results, left_out in (([inside] * 3, False), ([inside, inside, stem], True)):
         caption = caption_of("", results)
         heard(caption, "firing neurons")
-        assert ("layers outside" in caption) == left_out
-    assert "left out" not in caption_of("", [stem]) and "mean firing" not in caption_of("", [stem])
+        assert ("layers outside of blocks are left out" in caption) == left_out
+    assert "left out" not in caption_of("", [stem]) and "mean firing rate" not in caption_of("", [stem])

@@ -88,7 +88,7 @@ def test_planes_and_timesteps_are_chosen(files, tmp_path):
         assert result.exit_code == 0, result.output
         drawn[name] = (tmp_path / f"{name}.svg").read_text()
     assert drawn["first"] == drawn["one"] and "plane 3 of 3" in drawn["third"]
-    assert "plane 2 of 3" in drawn["planes"] and "in training" in drawn["all t"]
+    assert "plane 2 of 3" in drawn["planes"] and "as in training" in drawn["all t"]
     assert plot(surface, "--plane", 2, "-o", tmp_path / "t.gif").exit_code == 0
     with Image.open(tmp_path / "t.gif") as image:
         assert image.n_frames == 4

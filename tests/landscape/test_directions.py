@@ -167,9 +167,12 @@ def test_policy_random_hold_scale():
     assert torch.equal(d["1.weight"], model[1].weight)
 
 
-@pytest.mark.parametrize(("norm", "policy"), [("filters", None), ("filter", {"weight": "random"})])
-def test_misuse_is_named(norm, policy):
-    with refuses(ValueError):
+@pytest.mark.parametrize(
+    ("norm", "policy", "words"),
+    [("filters", None, "'filters' known: filter"), ("filter", {"weight": "random"}, "policy maps 'weight': 'random'")],
+)
+def test_misuse_is_named(norm, policy, words):
+    with refuses(ValueError, words):
         random_direction(nn.Linear(2, 2), 0, norm, *([policy] if policy else []))
 
 

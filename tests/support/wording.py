@@ -1,6 +1,7 @@
-"""Sentences that tests hear: each stands once, in tests/data/sentences.txt; a test names the words that tell it.
+"""Sentences that tests hear: tests/data/sentences.txt has those of each test; a test names the words that tell them.
 
-After a wanted change: ``WORDING=write pytest -n 0`` with the tests that fail, and read the difference in git.
+After a wanted change: ``WORDING=write pytest`` with the tests that fail, then ``python tests/support/wording.py`` sorts
+the file, and read the difference in git. The whole suite writes it anew where it is removed first.
 """
 
 import difflib
@@ -13,22 +14,32 @@ from pathlib import Path
 import pytest
 
 SENTENCES = Path(__file__).parents[1] / "data" / "sentences.txt"
-# What differs from run to run or between versions: folders, what others' code raised, long decimals, the version.
+# What differs from run to run or between versions: folders, what others' code raised, long decimals, version, times.
 VARIES = (
     (r"(?<![\w.])/(?:[^/\s:;,'\"]+/)+", ""),
     (r"([A-Z]\w+Error: ).*", r"\1..."),
     (r"-?\d+\.\d{3,}(?:e[-+]?\d+)?|-?\d(?:\.\d+)?e[-+]?\d+", "0.000"),
     (r"(?<=Measured with tetviz )[^ ]+\.$", "VERSION."),
+    (r"about [\d.,]+ (?:ms|s|min|h|days?)\b", "about DURATION"),
 )
 WRITES = os.environ.get("WORDING") == "write"
 
 
-def read_known() -> set[str]:
-    """The sentences of the file."""
-    return set(SENTENCES.read_text(encoding="utf-8").splitlines())
+def read_known() -> dict[str, set[str]]:
+    """The sentences of every test."""
+    known: dict[str, set[str]] = {}
+    for line in SENTENCES.read_text(encoding="utf-8").splitlines() if SENTENCES.exists() else ():
+        test, _, sentence = line.partition("\t")
+        known.setdefault(test, set()).add(sentence)
+    return known
 
 
 known = read_known()
+
+
+def running() -> str:
+    """The test that runs, without what stands before it in the path."""
+    return os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0].removeprefix("tests/")
 
 
 def sentences(text: str) -> list[str]:
@@ -46,15 +57,18 @@ def holds(text: str, words: str) -> None:
 
 
 def heard(text: str, words: str = "") -> str:
-    """Holds that each sentence of a text is known, and that it has all of some words; gives the text."""
+    """Holds that each sentence of a text is one that the test knows, and that it has all of some words; gives it."""
     holds(text, words)
-    new = [each for each in sentences(text) if each not in known]
+    test = running()
+    of_test = known.setdefault(test, set())
+    new = [each for each in dict.fromkeys(sentences(text)) if each not in of_test]
     if new and WRITES:
-        known.update(new, read_known())
-        SENTENCES.write_text("\n".join(sorted(known)) + "\n", encoding="utf-8")
+        of_test.update(new)
+        with SENTENCES.open("a", encoding="utf-8") as file:  # a line at once, since several processes write
+            file.write("".join(f"{test}\t{each}\n" for each in new))
         new = []
-    near = [(each, *difflib.get_close_matches(each, known, 1)) for each in new]
-    assert not new, "unknown, beside the nearest known:\n" + "\n\n".join("\n".join(pair) for pair in near)
+    near = [(each, *difflib.get_close_matches(each, of_test, 1)) for each in new]
+    assert not new, "unknown, beside the nearest of this test:\n" + "\n\n".join("\n".join(pair) for pair in near)
     return text
 
 
@@ -65,3 +79,8 @@ def refuses(error: type[Exception], words: str = "") -> Iterator[pytest.Exceptio
         yield caught
     assert len(str(caught.value).splitlines()) == 1, caught.value
     heard(str(caught.value), words)
+
+
+if __name__ == "__main__":
+    lines = {f"{test}\t{sentence}" for test, every in known.items() for sentence in every}
+    SENTENCES.write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")

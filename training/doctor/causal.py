@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import ForeignNetwork, SpikingNetwork, only_length
-from tetviz.models.foreign.check import ROUNDING
+from tetviz.models.foreign.check import ROUNDING, other_values, whole_numbers
 from tetviz.models.foreign.state import clone, close, state_kept
 from tetviz.training.doctor.runs import CANNOT_RUN, Attempt, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
@@ -60,17 +60,15 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
 
 def _with_another_frame(sequence: Tensor, thorough: bool) -> Iterator[tuple[int, Tensor]]:
     # With the number of steps before the frame. Without shorter runs to compare with every frame is tried, brighter,
-    # darker and another sample's: attention over time may heed a change to one side alone. Whole numbers may be tokens:
-    # they stay between those of the data.
-    low, high = sequence.min(), sequence.max()
+    # darker and another sample's: attention over time may heed a change to one side alone.
     noise = torch.randn(sequence.shape[1:], generator=torch.Generator().manual_seed(0))
     noise = noise.to(sequence.device, sequence.dtype)
-    whole_numbers = bool((sequence == sequence.round()).all())
+    mirrored, *extremes = other_values(sequence)
     for step in range(len(sequence) - 1, 0 if thorough else len(sequence) - 2, -1):
         frame = sequence[step]
-        if whole_numbers:
-            changed = [low + high - frame, frame.roll(1, 0)]
-            changed += [torch.zeros_like(frame) + low, torch.zeros_like(frame) + high] if thorough else []
+        if whole_numbers(sequence):
+            changed = [mirrored[step], frame.roll(1, 0)]
+            changed += [each[step] for each in extremes] if thorough else []
         else:
             changed = [frame + noise, frame.roll(1, 0)]
             changed += [torch.zeros_like(frame), frame + 3 * noise, -frame] if thorough else []
@@ -83,8 +81,9 @@ def _with_another_frame(sequence: Tensor, thorough: bool) -> Iterator[tuple[int,
 def _why(model: nn.Module) -> str:
     if alone := only_length(model):
         return f"a run of it is one of T = {alone} alone, its outputs at t < {alone} are none of t steps"
-    cure = "; to measure it at its T alone, import it with --timesteps-by fixed"
-    return _WHY + cure * isinstance(model, ForeignNetwork)
+    if isinstance(model, ForeignNetwork):
+        return f"{_WHY}; to measure it at its T alone, import it with --timesteps-by fixed"
+    return _WHY
 
 
 def _verdict(timesteps: int, rounded: bool, looked: bool, alone: bool) -> tuple[str, str]:

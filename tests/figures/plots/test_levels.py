@@ -53,7 +53,7 @@ def test_a_hole_is_open_in_every_panel_and_said():
     surface.done[0, 3, 3], surface.tet_loss[0, 1, 1] = 0, np.inf
     figure = compare_surfaces([surface, planted_surface(size=7, label="b")])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert any("not evaluated" in label for label in labels) and any("not finite" in label for label in labels)
+    assert any("not evaluated yet" in label for label in labels) and any("not finite" in label for label in labels)
     whole, holed = (
         sum(len(axes.collections[0].get_facecolor()) for axes in compare_reliefs([s]).axes if axes.name == "3d")
         for s in (planted_surface(size=7), surface)

@@ -44,7 +44,7 @@ def test_all_planes_share_levels_and_colours():
 def test_twelve_planes_are_shown_and_the_rest_is_said():
     figure = draw_planes(planted_surface(planes=14, size=(3, 5)), "sdt", 2)
     assert len(maps(figure)) == 12
-    assert "12 of 14 planes" in figure.get_suptitle() and "T = 2" in figure.get_suptitle()
+    assert "the first 12 of 14 planes" in figure.get_suptitle() and "T = 2" in figure.get_suptitle()
     assert "first" not in draw_planes(planted_surface(planes=12, size=3)).get_suptitle()
     assert len(maps(draw_planes(planted_surface()))) == 1
 

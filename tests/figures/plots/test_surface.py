@@ -99,7 +99,7 @@ def test_the_title_says_what_is_drawn():
     title = draw_surface(surface, plane=1).get_suptitle()
     for part in (r"Net \$1\$", r"$L_{\mathrm{TET}}$", "T = 4", "cifar10 test", "1,024 samples"):
         assert part in title
-    assert "BN statistics" in title and "plane 2 of 3" in title and "points" not in title
+    assert "BN statistics frozen" in title and "plane 2 of 3" in title and "points" not in title
     assert r"\mathrm{SDT}" in draw_surface(surface, loss="sdt", timestep=1).get_suptitle()
     unnamed = replace(surface, provenance=replace(surface.provenance, label=""))
     assert "tet_t4" in draw_surface(unnamed).get_suptitle()
@@ -250,7 +250,7 @@ def test_a_relief_says_what_is_open_and_draws_points_between_holes():
     surface = planted_surface(done=done)
     figure = compare_reliefs([surface, planted_surface(label="whole")])
     (notes,) = [text.get_text() for text in figure.texts if text.get_gid() == "notes"]
-    assert "not evaluated" in notes and "VGGSNN" in " ".join(notes.split())
+    assert "not evaluated yet" in notes and "49 of 169 points of VGGSNN TET are measured" in " ".join(notes.split())
     (dots,) = [c for c in figure.axes[0].collections if c.get_gid() == "alone"]
     np.testing.assert_array_equal(np.sort(dots._offsets3d[2]), np.sort(surface.sdt_loss[0, ::2, ::2, 3].ravel()))
     assert not [text for text in compare_reliefs([planted_surface()]).texts if text.get_gid() == "notes"]
@@ -271,7 +271,7 @@ def test_a_point_is_alone_where_no_whole_cell_holds_it(known):
 
 def test_the_cross_is_told_of_only_where_it_is():
     figure = draw_surface(planted_surface(x_range=(0.5, 2)))
-    assert "cross at (0, 0)" not in figure.caption and maps(figure)[0].get_title() == ""
+    assert "the cross at (0, 0)" not in figure.caption and maps(figure)[0].get_title() == ""
     heard(draw_surface(planted_surface(x_range=(-0.2, 1))).caption, "cross 0")
 
 

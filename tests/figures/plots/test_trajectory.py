@@ -47,9 +47,9 @@ def test_losses_stand_beside_those_at_the_projections():
 def test_the_caption_says_what_the_plane_holds():
     figure = draw_trajectory(planted_trajectory())
     title, caption = figure.get_suptitle().replace("\n", " "), figure.caption
-    assert "90 %, y 6 %" in caption and "93 %, y 5 %" in caption
+    assert "x 90 %, y 6 % of the squared displacements" in caption and "x 93 %, y 5 % of the variance" in caption
     heard(caption, "Believe checkpoint")
-    assert "fitted to 6 checkpoints" in title and "plane seed" not in title
+    assert "plane fitted to 6 checkpoints" in title and "plane seed" not in title
 
 
 def test_checkpoints_of_several_networks_are_named():

@@ -62,7 +62,7 @@ def test_checkpoints_on_a_plane_are_those_of_the_result(path):
     ):
         np.testing.assert_allclose(cells[head].astype(float), values, atol=5.1e-5)
     assert cells["accuracy"].tolist() == [f"{100 * share:.2f}%" for share in result.true_accuracy[:, 3]]
-    assert ("90.0% + 6.0% of" in printed([result])) == (path == "training")
+    assert ("the axes hold 90.0% + 6.0% of" in printed([result])) == (path == "training")
 
 
 def test_lines_between_checkpoints_have_a_view_of_their_own():

@@ -45,7 +45,7 @@ def test_only_runs_that_differ_in_nothing_but_the_seed_are_pooled():
     assert [cell.endswith("(n = 2)") for cell in own["accuracy (%)"]] == [False, False, False, True, False]
     assert third.frame["networks"].tolist() == [1, 1, 1, 2, 1]
     heard(first.caption, "more than")
-    assert "more than" not in draw_named("table1", NAMED["table1"]()).caption
+    assert "more than their loss and seed" not in draw_named("table1", NAMED["table1"]()).caption
 
 
 def test_switches_at_different_epochs_are_different_methods():

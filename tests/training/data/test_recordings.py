@@ -72,6 +72,16 @@ def test_files_that_other_packages_read(tmp_path: Path) -> None:
             read_events(tmp_path / "a.aedat4")
 
 
+@pytest.mark.parametrize("encoding", ["evt2", "evt3"])
+def test_recordings_of_prophesee(tmp_path: Path, encoding: str) -> None:
+    events = some_events(60)
+    given = np.zeros(60, [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
+    for field in FIELDS:
+        given[field] = events[field]
+    pytest.importorskip("expelliarmus").Wizard(encoding=encoding).save(fpath=str(tmp_path / "a.raw"), arr=given)
+    assert same(read_events(tmp_path / "a.raw"), events)
+
+
 def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.aedat4").write_bytes(b"")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

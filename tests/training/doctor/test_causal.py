@@ -9,7 +9,7 @@ from tetviz.training.doctor import examine
 def test_a_layer_that_averages_over_all_steps_is_named():
     average = Calls(lambda x: x.mean(0, keepdim=True).expand_as(x))
     message = sick(Foreign(average), "causal in t")
-    assert "one of 1" in message and "middle (Calls)" in message
+    assert "a run of 4 steps does not begin like one of 1" in message and "middle (Calls) lets later" in message
 
 
 def test_a_network_that_averages_without_a_layer_is_named():
@@ -58,7 +58,7 @@ def test_a_network_of_ours_that_averages_when_run_in_whole_is_named():
             return self.average(self.lif(self.first(x_TBCHW.flatten(2))))
 
     message = sick(Averages(), "causal in t")  # step by step it has nothing to average over
-    assert "not begin" in message and "average (Calls)" in message
+    assert "does not begin like one of" in message and "average (Calls) lets later" in message
 
 
 def test_rounding_is_no_failure():

@@ -23,7 +23,7 @@ def test_saturated_layers_are_named():
     data = batches_for(model, 1, 16)
     model.features[3].threshold = -1e9
     message = sick(model, "spikes", data, verdict="warning")
-    assert "every neuron" in message and ": features.3 (LIF);" in message
+    assert "every neuron fires" in message and ": features.3 (LIF);" in message
 
 
 def test_the_rate_is_that_of_the_spikes():
@@ -66,7 +66,7 @@ def test_layers_that_pass_spikes_on_are_none():
 def test_rounding_that_moves_the_loss_is_told():
     rounds = Calls(lambda x: (x + 2e7) - 2e7)
     message = sick(Foreign(front=rounds), "precision", verdict="warning")
-    assert "--precision" in message and "0.00% of" not in message
+    assert "take --precision float64" in message and " 0.00% of the spikes" not in message
     data = [(x.double(), y) for x, y in healthy_batches()]
     assert "--precision" not in sick(Foreign(front=rounds).double(), "precision", data, verdict="ok")
 
