@@ -10,6 +10,7 @@ import io
 import pickle
 import re
 import reprlib
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class Checkpoint:
         content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
         content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
         written = io.BytesIO()
-        torch.save(_canonical(content, {}), written)
+        torch.save(_canonical(content), written)
         return write_whole(path, written.getvalue())
 
     @classmethod
@@ -272,15 +273,15 @@ def _check_header(path: str | Path, content: Any) -> None:
         )
 
 
-def _canonical(value: Any, texts: dict[str, str]) -> Any:
+def _canonical(value: Any) -> Any:
     # Equal contents give equal bytes: pickle writes an object that it has met before in another way than its equal.
     if isinstance(value, Mapping):
-        return {_canonical(name, texts): _canonical(each, texts) for name, each in value.items()}
+        return {_canonical(name): _canonical(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)([_canonical(each, texts) for each in value])
+        return type(value)([_canonical(each) for each in value])
     if isinstance(value, Tensor):
         return value.detach().cpu().clone()
-    return texts.setdefault(value, value) if type(value) is str else value
+    return sys.intern(value) if type(value) is str else value
 
 
 def _spec_of(values: dict[str, Any]) -> ModelSpec | GraphSpec | ForeignSpec:
