@@ -6,7 +6,7 @@ same numbers as one that was not.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from tetviz.errors import DataError, TrainingError
+from tetviz.errors import DataError, TrainingError, reading
 from tetviz.models import build
 from tetviz.results.schema import IntArray
 from tetviz.training.augment import AUGMENTATIONS
-from tetviz.training.batches import collate, to_batches
+from tetviz.training.batches import Batch, collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
@@ -30,6 +30,7 @@ from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
 from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
+from tetviz.training.tally import Tally
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
 
@@ -70,7 +71,8 @@ def fit(
 
     Raises:
         DataError: a label out of range.
-        TrainingError: the loss is not finite, or ``last_path`` belongs to other settings.
+        TrainingError: the loss is not finite, samples are not those of the epochs before, or ``last_path`` is damaged
+            or belongs to other settings.
     """
     for name, data in (("train", train), ("test", test)):
         if len(data) == 0:
@@ -162,6 +164,8 @@ class _Run:
         self.epoch, self.timesteps = 0, config.stages[0].timesteps
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
+        self.seen: dict[str, str] = {}  # the samples of the last epoch
+        self.tally = Tally()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config, weights = self.config, self.model.parameters()
@@ -188,6 +192,7 @@ class _Run:
             "scaler": self.scaler.state_dict(),
             "best": self.best,
             "samples": self.samples,
+            "seen": self.seen,
         }
         self.checkpoint(resume).save(self.last_path)
 
@@ -204,15 +209,29 @@ class _Run:
         if differ or not last.resume:
             why = f"other settings: {', '.join(differ)}" if last.resume else "it holds no state to go on from"
             raise TrainingError(f"{self.last_path}: cannot resume, {why}; repeat the first command with --resume")
-        if last.resume["best"] and not self.best_path.exists():
+        if last.resume.get("best") and not self.best_path.exists():
             raise TrainingError(
                 f"{self.best_path}: no such file, the best epoch so far is lost; train anew with --force"
             )
         self.model.load_state_dict(last.state)
-        self.optimizer.load_state_dict(last.resume["optimizer"])
-        self.scaler.load_state_dict(last.resume["scaler"])
-        self.best, self.history = last.resume["best"], last.history
-        self.epoch, self.timesteps = last.epoch, last.timesteps
+        with reading(self.last_path, TrainingError, "cannot resume, its state is damaged", "train anew with --force"):
+            self._restore_optimizer(last.resume["optimizer"])
+            if last.resume["scaler"].keys() != self.scaler.state_dict().keys():
+                raise ValueError("its gradient scaler is another")
+            self.scaler.load_state_dict(last.resume["scaler"])
+            self.best, self.seen = dict(last.resume["best"]), dict(last.resume.get("seen", {}))
+            if self.best and self.best not in last.history:
+                raise ValueError("the best epoch is none of its history")
+        self.epoch, self.timesteps, self.history = last.epoch, last.timesteps, last.history
+
+    def _restore_optimizer(self, state: dict[str, Any]) -> None:
+        (now,), (then,) = self.optimizer.state_dict()["param_groups"], state["param_groups"]
+        if any(then[name] != now[name] for name in then.keys() & now.keys() - {"lr"}):
+            raise ValueError("its optimizer has other settings")
+        self.optimizer.load_state_dict(state)
+        for weights, kept in self.optimizer.state.items():
+            if any(isinstance(each, Tensor) and each.dim() and each.shape != weights.shape for each in kept.values()):
+                raise ValueError("what its optimizer keeps does not fit the weights")
 
     def train_epoch(
         self,
@@ -236,10 +255,10 @@ class _Run:
             num_workers=workers,
             generator=torch.Generator().manual_seed(derived_seed(seed, _NOISE, number)),
         )
-        total = 0.0
+        total, self.tally = 0.0, Tally()
         with seeded(derived_seed(seed, _NOISE, number)):
             self.model.train()
-            for batch, (x, labels_B) in enumerate(loader, 1):
+            for batch, (x, labels_B) in enumerate(self._watched("train", train, loader), 1):
                 for name in self.config.augment:
                     x = AUGMENTATIONS[name](x, generator, train.normalisation or Normalisation())
                 loss = self._step(plan, x.to(self.device, self.dtype), labels_B.to(self.device))
@@ -252,6 +271,21 @@ class _Run:
                 for monitor in monitors:
                     monitor.on_batch(batch, len(loader), loss)
         return total / len(indices)
+
+    def _watched(self, split: str, data: Any, batches: Iterable[Batch]) -> Iterable[Batch]:
+        whole: Any = data.dataset if isinstance(data, Subset) else data
+        return self.tally.watched(split, batches) if whole.repeatable else batches
+
+    def _check_samples(self) -> None:
+        seen = self.tally.digests()
+        changed = [split for split, digest in seen.items() if self.seen.get(split, digest) != digest]
+        if changed:
+            raise TrainingError(
+                f"the {' and '.join(changed)} samples of epoch {self.epoch + 1} are not those of the epochs before it: "
+                "the data set was changed; put it back as it was and go on with --resume, or train anew with --force. "
+                f"The last good checkpoint is {self.last_path} (epoch {self.epoch})"
+            )
+        self.seen = seen
 
     def _step(self, plan: EpochPlan, x: Tensor, labels_B: Tensor) -> float:
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
@@ -276,7 +310,8 @@ class _Run:
         for name, data in splits.items():
             if len(data) == 0:
                 continue
-            profile = measure(self.model, to_batches(data, self.config.batch_size, workers=workers), plan.timesteps)
+            batches = to_batches(data, self.config.batch_size, workers=workers)
+            profile = measure(self.model, self._watched(name, data, batches), plan.timesteps)
             for quantity in ("sdt_loss", "tet_loss", "accuracy"):
                 record[f"{name}_{quantity}"] = float(getattr(profile, quantity)[-1])
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in self.model.state_dict().values())
@@ -285,6 +320,7 @@ class _Run:
                 f"the network holds or gives values that are not finite after epoch {self.epoch + 1}; lower the "
                 f"learning rate (--lr). The last good checkpoint is {self.last_path} (epoch {self.epoch})"
             )
+        self._check_samples()
         self.epoch, self.timesteps = self.epoch + 1, plan.timesteps
         self.history = [*self.history, record]
         if is_better(record, self.best):

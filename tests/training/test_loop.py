@@ -96,7 +96,8 @@ def test_stopped_and_resumed_it_ends_the_same(uninterrupted, tmp_path, batches):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, monitors=[StopAfter(3)], resume=True)
     assert_same(run(tmp_path, resume=True), uninterrupted[0])
-    assert_same(Checkpoint.load(tmp_path / "last.pt"), uninterrupted[1])
+    for name, whole in zip(("best.pt", "last.pt"), uninterrupted, strict=True):
+        assert (tmp_path / name).read_bytes() == whole.save(tmp_path / "whole.pt").read_bytes(), name
 
 
 def test_the_callers_random_state_does_not_matter_and_is_kept(uninterrupted, tmp_path):
@@ -179,6 +180,71 @@ def test_other_samples_under_the_same_name_cannot_resume(tmp_path):
     with refuses(TrainingError, "samples data"):
         paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
         fit(CONFIG, Stripes(90, 7), TEST, resume=True, **paths)
+
+
+@pytest.mark.parametrize("data", [TRAIN, TEST])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_data_set_that_changes_during_a_run_is_noticed(uninterrupted, tmp_path, data, resume):
+    class Changes(Monitor):
+        def on_epoch(self, record):
+            if record["epoch"] == 2:
+                data.images[17, 0, 3, 4] += 1
+                if resume:
+                    raise KeyboardInterrupt
+
+    before = data.images[17].clone()
+    try:
+        if resume:
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path, monitors=[Changes()])
+        with refuses(TrainingError, "epoch 3 not those of the epochs before --resume --force last.pt (epoch 2)"):
+            run(tmp_path, monitors=[Changes()], resume=resume)
+        assert Checkpoint.load(tmp_path / "last.pt").epoch == 2
+    finally:
+        data.images[17] = before
+    assert_same(run(tmp_path, resume=True), uninterrupted[0])
+
+
+def test_samples_that_are_not_repeatable_are_no_change(tmp_path):
+    class Augmented(Stripes):
+        repeatable = False
+
+        def __getitem__(self, index):
+            return self.images[index] + torch.randn(1, 16, 16), int(self.labels[index])
+
+    paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
+    fit(CONFIG, Augmented(90, 0), TEST, **paths)
+    seen = Checkpoint.load(tmp_path / "last.pt").resume["seen"]
+    assert seen.keys() == {"test"}
+
+
+def damaged(**values):
+    return lambda resume: {**resume, **values}
+
+
+def other_moments(resume):
+    state = {at: {**kept, "exp_avg": torch.zeros(7)} for at, kept in resume["optimizer"]["state"].items()}
+    return {**resume, "optimizer": {**resume["optimizer"], "state": state}}
+
+
+def other_betas(resume):
+    groups = [{**group, "betas": "x"} for group in resume["optimizer"]["param_groups"]]
+    return {**resume, "optimizer": {**resume["optimizer"], "param_groups": groups}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(damaged(optimizer={}), damaged(optimizer=3), other_moments, other_betas),
+        *(damaged(scaler=3), damaged(best={"epoch": 1}), damaged(best=3), damaged(seen=3)),
+    ],
+)
+def test_a_damaged_state_cannot_resume(uninterrupted, tmp_path, change):
+    best, last = uninterrupted
+    best.save(tmp_path / "best.pt")
+    dataclasses.replace(last, resume=change(last.resume)).save(tmp_path / "last.pt")
+    with refuses(TrainingError, "last.pt cannot resume damaged --force"):
+        run(tmp_path, resume=True)
 
 
 def test_a_lost_best_checkpoint_is_named(tmp_path):

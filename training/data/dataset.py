@@ -118,6 +118,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         states_classes: whether the classes are known, not told by the labels that are there.
         sample_axes: how many axes a sample has at one step, as it was given; what is 1 long behind them was added.
         normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
+        repeatable: whether a sample is the same each time that it is read, unless its file is changed.
     """
 
     spec: DataSpec
@@ -129,6 +130,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     states_classes: bool = True
     sample_axes: int = SAMPLE_AXES
     normalisation: Normalisation | None = None
+    repeatable: bool = True
 
     @property
     def num_classes(self) -> int:

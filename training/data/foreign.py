@@ -30,6 +30,8 @@ from tetviz.training.factory import import_function, run_from_here
 class ForeignDataset(LabelledDataset):
     """Samples of someone else's, with what tetviz has to know about them."""
 
+    repeatable = False  # its function may augment them as they are read
+
     def __init__(
         self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None, time_first_axes: str = ""
     ) -> None:
