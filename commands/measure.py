@@ -210,15 +210,20 @@ def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Stor
     """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped."""
     target = job.target
     done = load(target).progress()[0] if target.exists() and not job.force else 0
-    before = target.stat().st_mtime_ns if target.exists() else 0
+    before = _identity(target)
     resumed = f"resumed: {done} of {points} are done, " if done else ""
     note(f"{points} points, {resumed}{session.seconds:.2f} s each: about {duration((points - done) * session.seconds)}")
     try:
         with progress(session.path.stem, points, done) as update:
             yield Store(target, job.force, session.provenance, lambda done, total: update(done))
     except KeyboardInterrupt as stop:
-        if target.exists() and not (job.force and target.stat().st_mtime_ns == before):
+        if target.exists() and not (job.force and _identity(target) == before):
             note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
         else:
             note("stopped before the first point was finished")
         raise click.exceptions.Exit(exit_code(stop)) from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    # A file that took the place of another is another one, also where the clock was set back.
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None

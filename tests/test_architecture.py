@@ -47,6 +47,9 @@ HOME_OF = {
 # what says what results show, in numbers and words: whoever draws and prints asks it
 PLAIN = ("view", "table", "curves", "printing", "formatting", "captions", "selection", "latex")
 SHOWN = [n for n in NAMES if n.startswith("figures/views/") or n in [f"figures/{plain}.py" for plain in PLAIN]]
+# what asks for the date, to write it down: no duration, lock or decision rests on a clock that may jump
+DATED = {"figures/report/page.py", "results/locks.py", "results/schema.py"}
+WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 DRAWING = ("matplotlib", "seaborn", "plotly", "tetviz.figures.plots", "tetviz.figures.report")
 TORCHLESS = ("errors.py", "results/", "summaries/", "figures/")
 
@@ -259,3 +262,11 @@ def test_doctests(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert module.__file__ is not None
     assert Path(module.__file__).resolve() == ROOT / name
     assert doctest.testmod(module).failed == 0
+
+
+def test_the_wall_clock_is_asked_for_dates_alone() -> None:
+    nodes = {name: list(ast.walk(parsed(name))) for name in NAMES}
+    asked = {n: {ast.unparse(node) for node in every if isinstance(node, ast.Attribute)} for n, every in nodes.items()}
+    assert {name for name, found in asked.items() if found & WALL_CLOCK} == DATED
+    hidden = [n for n, every in nodes.items() for x in every if isinstance(x, ast.ImportFrom) and x.module == "time"]
+    assert not hidden, "time.time and the like are called by their full names, which this test looks for"
