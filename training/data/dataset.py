@@ -147,6 +147,8 @@ def chosen_normalisation(spec: DataSpec, own: Normalisation, channels: int) -> N
 
 def reason(error: Exception) -> str:
     """What another library says is wrong, as part of a message of one line."""
+    if "pickle" in str(error):
+        return "it holds Python objects, or is damaged"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
