@@ -11,6 +11,7 @@ import pickle
 import re
 import reprlib
 import sys
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -222,7 +223,9 @@ def _read(path: Path, legacy: bool = False) -> Any:
                 if looks_like_result(path)
                 else f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Validating sparse tensor invariants", UserWarning)  # from torch 2.15
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if not named and not zipped:

@@ -47,3 +47,9 @@ class Operation:
     def moving(self) -> list[Operand]:
         """The operands that are not the same in every run."""
         return [operand for operand in self.operands if operand.kind not in FIXED_KINDS]
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The tensors among its arguments that are weights, or made of weights alone."""
+        pairs = zip(self.given, self.operands, strict=True)
+        return [given for given, operand in pairs if operand.kind == "weights" and isinstance(given, Tensor)]

@@ -69,6 +69,7 @@ class Rules:
             The ``layer`` or the ``product`` of elements whose output it gave, if any.
         """
         name = operation.name
+        self.used.update(place(weight) for weight in operation.weights)
         if name in _CONVOLUTIONS or name in _PRODUCTS:
             return {"layer": self._weighted(operation)}
         if name in _NORMS or name in _SCALES:
@@ -92,7 +93,6 @@ class Rules:
         return {}
 
     def _weighted(self, operation: Operation) -> str:
-        self._use(operation)
         name, args, operands, output = operation.name, operation.args, operation.operands, operation.output
         added, first, second = _PRODUCTS.get(name, (None, 0, 1))
         a, b = operands[first], operands[second]
@@ -170,7 +170,6 @@ class Rules:
         # All steps of one layer in one kernel: the states that it multiplies are those that it gives.
         named, output = operation.named, operation.output[0]
         x, state = (operation.operand(named[name]) for name in ("input", "hx_"))
-        self._use(operation)
         steps = named["input"].transpose(0, 1) if named["batch_first"] else named["input"]
         states = output.transpose(0, 1) if named["batch_first"] else output
         if named["batch_sizes"] or states.dim() != 3:
@@ -200,7 +199,6 @@ class Rules:
         self.counts.add(operation.module, operation.name, passing, norm_mac=passing.numel())
         # Only the statistics of a batch normalisation are fixed, and fold into the layer before it.
         self.counts.normalises(operation.module, operation.operands[0].layer if batch else "")
-        self._use(operation)
 
     def _sum(self, operation: Operation) -> None:
         if not all(isinstance(value, Tensor) for value in operation.given[:2]):
@@ -231,16 +229,14 @@ class Rules:
             self._see_leak(operation)
         row = self._products.elementwise(operation)
         if row:
-            self._use(operation)
             return row
         self._see_gain(operation)
         return _WEIGHTED if operation.name == "mul" and self._weighs(operation) else ""
 
     def _weighs(self, operation: Operation) -> bool:
         """Whether weights that were computed multiply an activation: with a sum behind, that is a layer."""
-        pairs = list(zip(operation.given, operation.operands, strict=True))
-        weights = [each for each, operand in pairs if operand.kind == "weights" and isinstance(each, Tensor)]
-        return bool(operation.moving) and any(each.numel() > 1 and place(each) not in self._owners for each in weights)
+        computed = [each for each in operation.weights if each.numel() > 1 and place(each) not in self._owners]
+        return bool(operation.moving and computed)
 
     def _see_leak(self, operation: Operation) -> None:
         operands = operation.operands[:2]
@@ -251,24 +247,15 @@ class Rules:
     def _see_gain(self, operation: Operation) -> None:
         # Within a neuron it is part of its update, which is only known once it has returned its spikes.
         if operation.moving:
-            for weight in self._use(operation):
+            for weight in map(place, operation.weights):
                 if weight in self._parameters:
                     self.counts.gains[operation.module, self._owners[weight], operation.name] = None
 
     def _see_unknown(self, operation: Operation) -> None:
         if operation.moving:
-            weights = [self._owners[weight] for weight in self._use(operation) if weight in self._owners]
+            weights = [self._owners[place(each)] for each in operation.weights if place(each) in self._owners]
             what = f"{operation.name} is no operation that is understood, so what it computes is not known"
             self.counts.not_counted(what, weights[0] if weights else operation.module)
-
-    def _use(self, operation: Operation) -> list[int]:
-        weights = [
-            place(value)
-            for value, operand in zip(operation.given, operation.operands, strict=True)
-            if operand.kind == "weights" and isinstance(value, Tensor)
-        ]
-        self.used.update(weights)
-        return weights
 
     def _owner(self, weight: Tensor, module: str) -> str:
         return self._owners.get(place(weight), module)

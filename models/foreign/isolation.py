@@ -28,6 +28,10 @@ def _precision_flags() -> list[_Setting]:
     return [*new, old, _attribute(backends.cudnn, "allow_tf32")]
 
 
+def _default_device() -> torch.device:
+    return torch.empty(0).device  # torch.get_default_device raises in torch 2.6 once a default was taken back
+
+
 def _set_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
@@ -35,7 +39,7 @@ def _set_device(device: torch.device) -> None:
 # What scripts set for themselves, and what would change what is measured afterwards: how to read and to write it.
 _SETTINGS: list[_Setting] = [
     (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_default_device, _set_device),
+    (_default_device, _set_device),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     *_precision_flags(),

@@ -1,5 +1,6 @@
 """The commands end to end on tiny real runs: what they write, what they print, and that stopped runs go on."""
 
+import inspect
 import random
 import re
 import shlex
@@ -216,10 +217,12 @@ def test_every_command_has_help_and_examples_that_parse(name: str) -> None:
 
 
 def test_examples_of_the_group_parse() -> None:
-    assert main.help
-    for line in main.help.splitlines():
-        if line.startswith("tetviz "):
-            _, which, *args = shlex.split(re.split(r" {2,}", line)[0])
+    lines = [line for line in inspect.cleandoc(main.help or "").splitlines() if line.startswith("tetviz ")]
+    assert len(lines) == 10
+    for line in lines:
+        _, which, *args = shlex.split(re.split(r" {2,}", line)[0])
+        assert "..." not in args or which == "import"  # whose options do not fit on the line
+        if "..." not in args:
             command_named(which).make_context(which, args, parent=click.Context(main, **main.context_settings))
     with pytest.raises(click.exceptions.NoArgsIsHelpError):
         main.make_context("tetviz", [])

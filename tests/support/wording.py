@@ -18,6 +18,9 @@ SENTENCES = Path(__file__).parents[1] / "data" / "sentences.txt"
 VARIES = (
     (r"(?<![\w.])/(?:[^/\s:;,'\"]+/)+", ""),
     (r"([A-Z]\w+Error: ).*", r"\1..."),
+    (r"\b_io\.open\b", "io.open"),
+    (r"np\.bytes_\((b'[^']*')\)", r"\1"),
+    (r"line \d+ column \d+ \(char \d+\)", "line N"),
     (r"-?\d+\.\d{3,}(?:e[-+]?\d+)?|-?\d(?:\.\d+)?e[-+]?\d+", "0.000"),
     (r"(?<=Measured with tetviz )[^ ]+\.$", "VERSION."),
     (r"about [\d.,]+ (?:ms|s|min|h|days?)\b", "about DURATION"),

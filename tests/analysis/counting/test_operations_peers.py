@@ -235,3 +235,23 @@ def test_a_network_of_spikingjelly_all_steps_at_once(kind: str) -> None:
         count_operations(MultiStep(step), x, T).ac.sum(0).tolist()
         == count_operations(one_by_one, x, T).ac.sum(0).tolist()
     )
+
+
+@pytest.mark.parametrize(("kind", "apart"), [("PSN", T * T), ("MaskedPSN", 7), ("SlidingPSN", 7)])
+def test_parallel_neurons_of_spikingjelly_multiply_by_a_matrix_of_steps(kind: str, apart: int) -> None:
+    node = getattr(pytest.importorskip("spikingjelly.activation_based.neuron"), kind)
+    functional = pytest.importorskip("spikingjelly.activation_based.functional")
+    layer = pytest.importorskip("spikingjelly.activation_based.layer")
+    settings = {"PSN": {"T": T}, "MaskedPSN": {"k": 2, "T": T, "lambda_init": 1.0}, "SlidingPSN": {"k": 2}}[kind]
+    surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan()
+    step = nn.Sequential(layer.Conv2d(3, 4, 3), node(surrogate_function=surrogate, **settings), layer.Flatten())
+    functional.set_step_mode(step, "m")
+    with torch.no_grad():
+        for weight in step[1].parameters():
+            weight.abs_().add_(0.1)
+    model, neurons = MultiStep(step).eval(), 4 * 6 * 6
+    for skips, pairs in ((False, T * T), (True, apart)):  # of a band of 2, 1 + 2 + 2 + 2 are not 0
+        counts = count_operations(model, dyadic((B, 3, 8, 8), 1), T, skip_zero_weights=skips)
+        assert counts.names[1] == "step.1" and counts.neurons[1] == neurons
+        assert counts.mac[1].sum() == pairs * neurons * B
+        assert not counts.not_counted and not counts.warnings

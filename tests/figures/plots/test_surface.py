@@ -39,7 +39,9 @@ def painted(axes, x, y):
 def relief_cells(figure):
     (relief,) = [axes for axes in figure.axes if axes.name == "3d"]
     (cells,) = [c for c in relief.collections if isinstance(c, Poly3DCollection)]
-    return np.asarray(cells._faces)
+    if hasattr(cells, "_faces"):
+        return np.asarray(cells._faces)
+    return np.stack([cells._vec[:3, part].T for part in cells._segslices])  # matplotlib 3.10
 
 
 def colour_label(figure):

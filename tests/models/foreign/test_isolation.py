@@ -16,7 +16,7 @@ from tetviz.models.foreign.isolation import Isolation, differentiating, generato
 
 def settings() -> list[Any]:
     flags = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()
-    return [torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), *flags]
+    return [torch.get_default_dtype(), torch.empty(0).device, torch.is_grad_enabled(), *flags]
 
 
 CHANGES: dict[str, Callable[[], Any]] = {
