@@ -39,8 +39,8 @@ def network_names(results: Sequence[Result]) -> list[str]:
 
 
 def samples_of(result: Result) -> IntArray:
-    """The samples that a result was measured on; none for a history, whose numbers are of whole splits."""
-    return getattr(result, "sample", np.arange(0))
+    """The samples that a result was measured on, each once; none for a history, whose numbers are of whole splits."""
+    return np.unique(getattr(result, "sample", np.arange(0)))
 
 
 def data_context(result: Result) -> str:
