@@ -1,7 +1,7 @@
 """The outputs O(t) of a network of someone else's: SpikingJelly's, snnTorch's, norse's, or a plain module."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -72,7 +72,7 @@ class ForeignNetwork(nn.Module):
             ModelError: the network raises something, or does not give what is stated.
         """
         x_TB = self._timed(x, timesteps)
-        with self._isolated(x.device):
+        with self._isolated(), self._drawing(x.device):
             if self.calling.takes == "step":
                 return self._by_steps(x_TB)
             if self.calling.recover == "prefix":
@@ -81,13 +81,13 @@ class ForeignNetwork(nn.Module):
 
     def own_output(self, x: Tensor, timesteps: int) -> Tensor:
         """What the network itself gives in one run, nothing skipped: B x K where it averages or adds up over time."""
-        with self._isolated(x.device):
+        with self._isolated(), self._drawing(x.device):
             return self._run(self._timed(x, timesteps))
 
     def result(self, x: Tensor, timesteps: int) -> Any:
         """What one call of the network returns, as it is; a network that takes one step is shown the first."""
         x_TB = self._timed(x, timesteps)
-        with self._isolated(x.device):
+        with self._isolated(), self._drawing(x.device):
             if self.calling.takes != "step":
                 return self._call(x_TB)
             with at_rest(self.network):
@@ -122,14 +122,12 @@ class ForeignNetwork(nn.Module):
         x_TB = x_TB.reshape(x_TB.shape[:axes])
         return x_TB.long() if self.calling.integers else x_TB
 
-    @contextmanager
-    def _isolated(self, device: torch.device) -> Iterator[None]:
+    def _isolated(self) -> Isolation:
         weight = next(self.network.parameters(), None)
-        with ExitStack() as stack:
-            stack.enter_context(Isolation("the network raised", NetworkError, None if weight is None else weight.dtype))
-            if self.calling.draws:
-                stack.enter_context(generators_seeded(device, *self.drawing))
-            yield
+        return Isolation("the network raised", NetworkError, None if weight is None else weight.dtype)
+
+    def _drawing(self, device: torch.device) -> AbstractContextManager[None]:
+        return generators_seeded(device, *self.drawing) if self.calling.draws else nullcontext()
 
     def _by_steps(self, x_TB: Tensor) -> Tensor:
         passed, state, outputs = self.calling.state == "passed", None, []
