@@ -224,6 +224,7 @@ def import_weights(
     click.echo(
         f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
+        + _over_draws(checkpoint)
     )
     _warn_at_chance(profile.sdt_loss[-1], checkpoint.spec.num_classes)
     digests = [f"of {path}: {tetviz.training.file_sha256(path)}" for path in (weights, output)]
@@ -309,6 +310,11 @@ def _warn_at_chance(loss: float, classes: int) -> None:
             f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "
             "input, and how it is called, with its training: the accuracy should be the one that you know"
         )
+
+
+def _over_draws(checkpoint: "Checkpoint") -> str:
+    spec: Any = checkpoint.spec
+    return f", mean over draws: {spec.calling.draws}" if spec.calling.draws else ""
 
 
 def describe(checkpoint: "Checkpoint") -> str:
