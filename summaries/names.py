@@ -48,7 +48,8 @@ def data_context(result: Result) -> str:
     source = f"{result.provenance.dataset} {result.provenance.split}".strip()
     count = len(samples_of(result))
     samples = counted(count, "sample") if count else ""
-    return ", ".join(part for part in (source, samples) if part)
+    draws = f"draws of each: {result.provenance.draws}" if result.provenance.draws else ""
+    return ", ".join(part for part in (source, samples, draws) if part)
 
 
 def bn_words(result: Any) -> str:

@@ -15,7 +15,7 @@ from tetviz.landscape.gradient import surrogate_gradient
 from tetviz.models import ForeignNetwork, adapt
 from tetviz.models.foreign.draws import drawn
 from tetviz.models.foreign.isolation import drawn_from
-from tetviz.summaries.names import samples_of
+from tetviz.summaries.names import data_context, samples_of
 from tetviz.summaries.scaling import compare_scaling, right_shares
 from tetviz.training import measure
 from tetviz.training.doctor import examine
@@ -160,6 +160,7 @@ def test_a_scaling_curve_has_a_row_for_each_draw_and_counts_samples_once() -> No
     assert right_shares(curve).mean(0) == pytest.approx(curve.accuracy)
     assert "in distribution" in curve.prefix_test
     assert curve.provenance.draws == "4"
+    assert data_context(curve) == f"{SAMPLES} samples, draws of each: 4"
     other = compute_scaling(network(2), batches(), T)
     difference = compare_scaling(curve, other)
     assert difference.samples == SAMPLES
