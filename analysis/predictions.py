@@ -19,13 +19,14 @@ class Predictions:
     """Looks at what passes through :func:`tetviz.training.measure`, and keeps a few numbers a sample and step.
 
     Attributes:
+        draws: how often each batch is run, one run after the other.
         classes: number of classes K; 0 before the first batch.
     """
 
-    def __init__(self, keep_outputs: bool = False) -> None:
-        self.keep_outputs = keep_outputs
+    def __init__(self, keep_outputs: bool = False, draws: int = 1) -> None:
+        self.keep_outputs, self.draws = keep_outputs, draws
         self.classes = 0
-        self._batches: list[_Arrays] = []
+        self._runs: list[_Arrays] = []
         self._labels: list[npt.NDArray[np.int64]] = []
 
     def labelled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -45,7 +46,7 @@ class Predictions:
             sum_TBK = total.to(step_TBK.device) + step_TBK.cumsum(0)
             total, done = sum_TBK[-1], done + len(step_TBK)
             stretches.append(self._look(logits_TBK, step_TBK, sum_TBK / counts))
-        self._batches.append(
+        self._runs.append(
             {
                 name: torch.cat([stretch[name] for stretch in stretches]).transpose(0, 1).cpu().numpy()
                 for name in stretches[0]
@@ -64,9 +65,11 @@ class Predictions:
         }
 
     def arrays(self) -> _Arrays:
-        """All that was kept, as a scaling curve takes it."""
-        kept = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._batches[0]}
-        return {"label": np.concatenate(self._labels), "output_class": np.arange(kept["outputs"].shape[2]), **kept}
+        """All that was kept, as a scaling curve takes it: all samples of the first draw, then those of the next."""
+        in_order = [run for draw in range(self.draws) for run in self._runs[draw :: self.draws]]
+        kept = {name: np.concatenate([run[name] for run in in_order]) for name in in_order[0]}
+        labels = np.tile(np.concatenate(self._labels), self.draws)
+        return {"label": labels, "output_class": np.arange(kept["outputs"].shape[2]), **kept}
 
 
 def confidence(logits_TBK: Tensor) -> tuple[Tensor, Tensor]:

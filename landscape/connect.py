@@ -1,5 +1,6 @@
 """Mode connectivity: a quadratic Bezier curve between two checkpoints, trained to have a low loss all along."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
 from tetviz.landscape.interpolation import bezier
+from tetviz.models.foreign.draws import draw_anew
 from tetviz.models.foreign.isolation import differentiating
 from tetviz.training.batches import collate
 from tetviz.training.loop import seeded
@@ -66,12 +68,14 @@ def train_curve(
     loader = DataLoader(data, batch_size, shuffle=True, collate_fn=collate, generator=generator)
     modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    step = itertools.count()
     try:
         with seeded(seed), exact_kernels():
             model.train()
             for epoch in range(1, epochs + 1):
                 total = 0.0
                 for x, labels_B in loader:
+                    draw_anew(model, next(step))
                     t = float(torch.rand((), generator=generator))
                     weights = bezier(start, control, end, t)
                     inputs = (x.to(reference.device, reference.dtype), timesteps)
@@ -90,6 +94,7 @@ def train_curve(
                 if progress is not None:
                     progress(epoch, total / len(data))
     finally:
+        draw_anew(model, 0)
         for module, training in modes.items():
             module.training = training
     return {name: tensor.detach() for name, tensor in control.items()}

@@ -60,6 +60,7 @@ class Provenance:
     split: str = ""
     sample_order: str = ""
     batch_size: str = ""
+    draws: str = ""
     network: Settings = field(default_factory=dict)
     training: Settings = field(default_factory=dict)
     neurons: Settings = field(default_factory=dict)

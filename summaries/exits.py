@@ -8,6 +8,7 @@ import numpy as np
 from tetviz.errors import unknown
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
+from tetviz.summaries.names import samples_of
 from tetviz.summaries.scaling import is_right, wilson
 
 RULES = ("margin", "entropy")
@@ -75,11 +76,11 @@ def exit_curve(curve: ScalingCurve, rule: str, thresholds: Sequence[float] | Non
     Returns:
         A point for each threshold.
     """
-    surest, right, samples = _surest(curve, rule), is_right(curve), len(curve.sample)
+    surest, right, rows = _surest(curve, rule), is_right(curve), np.arange(len(curve.sample))
     levels = _even_levels(surest) if thresholds is None else np.sort(_sign(rule) * np.asarray(thresholds, float))
     stops = [_stops(surest, level) for level in levels]
-    accuracy = np.array([right[np.arange(samples), stop - 1].mean() for stop in stops])
-    low, high = wilson(accuracy, samples)
+    accuracy = np.array([right[rows, stop - 1].mean() for stop in stops])
+    low, high = wilson(accuracy, len(samples_of(curve)))
     return ExitCurve(
         rule=rule,
         threshold=_sign(rule) * levels,
@@ -88,7 +89,7 @@ def exit_curve(curve: ScalingCurve, rule: str, thresholds: Sequence[float] | Non
         low=low,
         high=high,
         unsure=np.array([(surest[:, -1] < level).mean() for level in levels]),
-        samples=samples,
+        samples=len(samples_of(curve)),
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
-from tetviz.models.foreign.check import SAMPLES
+from tetviz.models.foreign.check import SAMPLES, RandomNumbersError
 from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
@@ -129,7 +129,7 @@ def _fitted(
 def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     try:
         with exact_kernels():
-            fitting = _fitting(network, _some_samples(data, network), timesteps, data.sample_axes)
+            fitting = _fitting(network, _some_samples(data, network), timesteps, sample_axes=data.sample_axes)
     except ModelError as error:
         return f"No convention that tetviz knows fits; what came furthest, {error}{_cure(error, data)}"
     shown = "; or ".join(each.options() for each in fitting)
@@ -143,13 +143,15 @@ def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     return f"It keeps the contract with {shown}" + (f" (taken at your word: {words})" if words else "")
 
 
-def _fitting(network: nn.Module, x: Tensor, timesteps: int, axes: int) -> list[Calling]:
+def _fitting(network: nn.Module, x: Tensor, timesteps: int, **given: Any) -> list[Calling]:
     try:
-        return propose(network, x, timesteps, sample_axes=axes)
+        return propose(network, x, timesteps, **given)
+    except RandomNumbersError:
+        return _fitting(network, x, timesteps, **given, draws=1)
     except NetworkError:
-        if not bool((x == x.round()).all()):
+        if "integers" in given or not bool((x == x.round()).all()):
             raise
-    return propose(network, x, timesteps, sample_axes=axes, integers=True)
+    return _fitting(network, x, timesteps, **given, integers=True)
 
 
 def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:

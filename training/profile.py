@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
+from tetviz.models.foreign.draws import drawn, draws_of, is_stochastic
 from tetviz.models.layers import eval_mode
 from tetviz.results import Provenance
 from tetviz.results.schema import FloatArray
@@ -39,6 +40,9 @@ class TemporalProfile:
         sdt_loss_se: standard error of sdt_loss over samples; NaN for a single sample.
         tet_loss_se: standard error of tet_loss over samples; NaN for a single sample.
         samples: number of samples.
+
+    Of a network that draws random numbers (``Calling.draws``) losses and accuracies are means over draws: of the
+    losses and hits of each sample, not those of a mean output. Standard errors are over the samples' means.
     """
 
     sdt_loss: FloatArray
@@ -80,7 +84,8 @@ def measured_on(model: nn.Module, provenance: Provenance | None) -> Provenance:
     """What is known of the origin of a result, with the device and the precision of the network."""
     weight = a_parameter(model)
     dtype = str(weight.dtype).removeprefix("torch.")
-    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype)
+    draws = str(draws_of(model)) if is_stochastic(model) else ""
+    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype, draws=draws)
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -134,7 +139,8 @@ def measure(
         timesteps: T, the longest run.
         batch_size: samples a batch when a Dataset is given.
         progress: called with the number of samples of each finished batch.
-        run: makes a run, as :func:`outputs` does; another one may look at what passes.
+        run: makes a run, as :func:`outputs` does; another one may look at what passes. It is asked for every draw of a
+            batch, one after the other.
 
     Returns:
         The profile.
@@ -146,12 +152,12 @@ def measure(
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    totals = _Totals()
-    with evaluating(model):
-        for x, labels_B in to_batches(data, batch_size):
-            totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
-            if progress is not None:
-                progress(len(labels_B))
+    totals = _Totals(draws_of(model))
+    with evaluating(model), drawn(model, to_batches(data, batch_size)) as passes:
+        for x, labels_B in passes:
+            finished = totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
+            if finished and progress is not None:
+                progress(finished)
     return totals.profile()
 
 
@@ -167,11 +173,13 @@ def of_the_longest(profile: TemporalProfile) -> TemporalProfile:
 class _Totals:
     """Sums over samples, T long, of every quantity of a profile and of the squares of both losses."""
 
-    def __init__(self) -> None:
-        self.samples = 0
+    def __init__(self, draws: int = 1) -> None:
+        self.samples, self.draws = 0, draws
+        self.drawn: list[dict[str, Tensor]] = []
         self.batches: list[dict[str, Tensor]] = []
 
-    def add(self, stretches: Iterable[Tensor], labels_B: Tensor, timesteps: int) -> None:
+    def add(self, stretches: Iterable[Tensor], labels_B: Tensor, timesteps: int) -> int:
+        """Adds a draw of a batch, and gives the number of samples that are finished with it: none before its last."""
         step_loss, sdt_loss, step_hit, hit = [], [], [], []
         integrated, done = torch.zeros(()), 0
         for logits_TBK in stretches:
@@ -191,18 +199,17 @@ class _Totals:
             raise ValueError(f"the model gave {done} timesteps of output, {timesteps} were asked for")
         step_TB, sdt_TB = torch.cat(step_loss), torch.cat(sdt_loss)
         tet_TB = step_TB.cumsum(0) / torch.arange(1, timesteps + 1, device=step_TB.device)[:, None]
-        self.samples += len(labels_B)
-        self.batches.append(
-            {
-                "step_loss": step_TB.sum(1),
-                "sdt_loss": sdt_TB.sum(1),
-                "tet_loss": tet_TB.sum(1),
-                "sdt_square": (sdt_TB**2).sum(1),
-                "tet_square": (tet_TB**2).sum(1),
-                "step_accuracy": torch.cat(step_hit).double().sum(1),
-                "accuracy": torch.cat(hit).double().sum(1),
-            }
-        )
+        hits = {"step_accuracy": torch.cat(step_hit).double(), "accuracy": torch.cat(hit).double()}
+        self.drawn.append({"step_loss": step_TB, "sdt_loss": sdt_TB, "tet_loss": tet_TB, **hits})
+        return self._finish(len(labels_B)) if len(self.drawn) == self.draws else 0
+
+    def _finish(self, samples: int) -> int:
+        of_samples = {name: torch.stack([each[name] for each in self.drawn]).mean(0) for name in self.drawn[0]}
+        squares = {f"{loss}_square": (of_samples[f"{loss}_loss"] ** 2).sum(1) for loss in ("sdt", "tet")}
+        self.batches.append({name: values_TB.sum(1) for name, values_TB in of_samples.items()} | squares)
+        self.samples += samples
+        self.drawn = []
+        return samples
 
     def profile(self) -> TemporalProfile:
         if self.samples == 0:

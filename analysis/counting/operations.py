@@ -14,6 +14,7 @@ from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
 from tetviz.models import ForeignNetwork, only_length
+from tetviz.models.foreign.draws import drawn, draws_of, stilled
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
@@ -76,10 +77,11 @@ def count_operations(
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
     counted = CountedRuns(model, timesteps, spiking, skip_zero_weights, input_spikes)
-    with state_kept(model), evaluating(model):
-        for _ in counted.run(model, x.to(weight.device, weight.dtype), timesteps):
-            pass
-    return counted.counts()
+    with state_kept(model), evaluating(model), drawn(model, [x.to(weight.device, weight.dtype)]) as passes:
+        for each in passes:
+            for _ in counted.run(model, each, timesteps):
+                pass
+    return dataclasses.replace(counted.counts(), sample=np.tile(np.arange(_samples(x)), draws_of(model)))
 
 
 def compute_operations(
@@ -137,7 +139,7 @@ def compute_operations(
     return dataclasses.replace(
         counts,
         warnings=(*counts.warnings, *remarks),
-        sample=np.arange(profile.samples) if indices is None else indices,
+        sample=np.tile(np.arange(profile.samples) if indices is None else indices, draws_of(model)),
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
         sdt_loss=profile.sdt_loss,
@@ -265,7 +267,8 @@ class CountedRuns:
     def _glimpses(self, model: nn.Module, x: Tensor, timesteps: int) -> Run:
         counter = Counter(model, *self._settings)
         counter.counts.begin_glimpse(timesteps, _samples(x))
-        self._run_aside(counter, model, x, timesteps)
+        with stilled(model):  # outside of the counter, which sees what is drawn as ever
+            self._run_aside(counter, model, x, timesteps)
         return counter.counts.glimpses or {}
 
     def _sort_by_shorter_runs(self, model: nn.Module, x: Tensor, timesteps: int) -> None:

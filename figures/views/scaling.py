@@ -19,7 +19,7 @@ from tetviz.figures.views.runs import RUN_TABLES, RUNS
 from tetviz.results import ScalingCurve
 from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
 from tetviz.summaries.exits import RULES
-from tetviz.summaries.names import counted, data_context, network_name, network_names
+from tetviz.summaries.names import counted, data_context, network_name, network_names, samples_of
 from tetviz.summaries.scaling import differences_from_first, step_accuracy_table, table_timesteps
 
 _T = Axis("number of timesteps T", "log2")
@@ -32,7 +32,7 @@ def accuracy_chart(curves: Sequence[ScalingCurve], last: int | None = None) -> C
     series = []
     for network, curve in enumerate(curves):
         t, accuracy, alone = curve.timestep[:last], curve.accuracy[:last], curve.step_accuracy[:last]
-        samples = len(curve.sample)
+        samples = len(samples_of(curve))
         low, high = wilson(accuracy, samples)
         texts = tuple(
             f"T = {step}\naccuracy {share}\nstep {step} alone {single}"
@@ -87,7 +87,7 @@ def scale_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
 
 
 def _every_t(curve: ScalingCurve, timestep: int | None) -> Table:
-    last, samples = len(curve.timestep), len(curve.sample)
+    last, samples = len(curve.timestep), len(samples_of(curve))
     if timestep and timestep > last:
         name = network_name(curve.provenance)
         raise ResultError(f"T = {timestep}: the scaling curve of {name} holds 1 to {last}")
@@ -220,7 +220,7 @@ def record(curves: Sequence[ScalingCurve], choices: Choices) -> list[dict[str, A
 def _record(curve: ScalingCurve) -> dict[str, Any]:
     found = {
         "checkpoint": curve.provenance.checkpoint,
-        "samples": len(curve.sample),
+        "samples": len(samples_of(curve)),
         "t_train": curve.t_train,
         "temporal_variance": curve.temporal_variance,
         "temporal_variance_all": curve.temporal_variance_all,
@@ -228,7 +228,7 @@ def _record(curve: ScalingCurve) -> dict[str, Any]:
         **{str(name): column.tolist() for name, column in curve.to_frame().reset_index().items()},
     }
     for name in ("accuracy", "step_accuracy"):
-        low, high = wilson(getattr(curve, name), len(curve.sample))
+        low, high = wilson(getattr(curve, name), len(samples_of(curve)))
         found |= {f"{name}_low": low.tolist(), f"{name}_high": high.tolist()}
     return found
 

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, only_length
+from tetviz.models.foreign.draws import stilled
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import clone, close
 from tetviz.training.batches import Batch, to_batches
 from tetviz.training.doctor.causal import causality
+from tetviz.training.doctor.draws import over_draws
 from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
@@ -145,7 +147,7 @@ def _repeatable(examined: _Examined) -> Verdicts:
         found.append(f"{len(x)} samples cannot be run: {attempt.error}")
     if not found:
         text = f"two evaluations of {examined.centre.samples} samples agree bit for bit"
-        return [("ok", text)]
+        return [("ok", text + over_draws(clone(model), examined.batches, timesteps))]
     what = "" if agree or examined.error else "two evaluations of the same point differ: "
     return [("failure", what + "; ".join(found))]
 
@@ -239,6 +241,16 @@ def _inputs_untouched(examined: _Examined) -> Verdicts:
     return [(verdict, f"{where} works in place on the caller's samples and changes {what}; let it make new tensors")]
 
 
+def _precision(examined: _Examined) -> Verdicts:
+    with stilled(examined.model):  # in another precision other random numbers are drawn
+        return [precision(examined.model, examined.x, examined.labels, examined.timesteps)]
+
+
+def _steps(examined: _Examined) -> Verdicts:
+    with stilled(examined.model):
+        return [carried_over(examined.model, examined.x, examined.timesteps)]
+
+
 def _time(examined: _Examined) -> Verdicts:
     each, samples = examined.seconds, examined.centre.samples
     surface = f"a 25x25 surface takes about {25 * 25 * each:.0f} s"
@@ -254,8 +266,8 @@ CHECKS: dict[str, Check] = {
     "causal in t": Check(_causal),
     "inputs untouched": Check(_inputs_untouched),
     "spikes": Check(lambda examined: firing(examined.model, examined.x, examined.timesteps), excusable=True),
-    "precision": Check(lambda e: [precision(e.model, e.x, e.labels, e.timesteps)]),
+    "precision": Check(_precision),
     "batch norm": Check(lambda e: running_statistics(e.model, e.x, e.labels, e.timesteps)),
-    "steps": Check(lambda e: [carried_over(e.model, e.x, e.timesteps)]),
+    "steps": Check(_steps),
     "time": Check(_time),
 }
