@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
 from tetviz.analysis.counting.counts import Counts, LayerCounts, within
-from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
+from tetviz.analysis.counting.placement import Glimpses, KnownPlaces, Run, Site
 from tetviz.analysis.own_steps import OwnSteps
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
@@ -150,15 +150,6 @@ def compute_operations(
     )
 
 
-@dataclasses.dataclass
-class _Known:
-    """Where the steps of a run of one length lie in each operation, and where that is not sure, as far as looked at."""
-
-    places: dict[Site, tuple[Place, ...]] = dataclasses.field(default_factory=dict)
-    unsure: set[Site] | None = None
-    looks: int = 0
-
-
 class CountedRuns:
     """Runs one network on any number of batches and counts what it computes."""
 
@@ -181,8 +172,8 @@ class CountedRuns:
         self._input_spikes = _INPUT_SPIKES[input_spikes]
         self._settings = _named(model, spiking), skip_zero_weights
         self._counter = Counter(model, *self._settings)
-        self._known = _Known()
-        self._known_of: dict[int, _Known] = {timesteps: self._known}
+        self._known = KnownPlaces()
+        self._known_by_length: dict[int, KnownPlaces] = {timesteps: self._known}
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -190,7 +181,7 @@ class CountedRuns:
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
-        self._known = self._known_of.setdefault(timesteps, _Known())
+        self._known = self._known_by_length.setdefault(timesteps, KnownPlaces())
         self.samples += _samples(x)
         if self._input_spikes is not False:
             self._check_input(x)
