@@ -144,7 +144,7 @@ def open_session(
     if not dataset.sequence:
         dataset.spec = dataclasses.replace(dataset.spec, frames=0)
     if dataset.lengths is not None:
-        note(f"{spec.name}: samples of {dataset.lengths.min()} to {dataset.lengths.max()} frames, the rest is padding")
+        note(f"{spec.name}: samples of {_range(dataset.lengths)} frames, what is behind is padding and counts nowhere")
     if isinstance(model, ForeignNetwork):
         hold_to_contract(model, str(path), dataset)
     if precision:
@@ -153,6 +153,8 @@ def open_session(
     data_settings = dataset.spec.to_dict()
     if not (spec.normalise or normalise):  # as older files say it, so that a surface which they began goes on
         data_settings.pop("normalise", None)
+    if dataset.lengths is not None:
+        data_settings["lengths"] = f"{_range(dataset.lengths)} frames"
     provenance = dataclasses.replace(
         provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
@@ -168,6 +170,10 @@ def open_session(
     train = load_data(spec, split="train", **opening)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(session, calibration=train, calibration_indices=chosen)
+
+
+def _range(lengths: IntArray) -> str:
+    return f"{lengths.min()} to {lengths.max()}"
 
 
 def _published(checkpoint: Checkpoint, name: str) -> str:

@@ -68,9 +68,9 @@ def tet_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
 
 def _mean(values_TB: Tensor, labels_B: Tensor | None) -> Tensor:
     # Over the steps of each sample, then over samples and any further axes.
-    labels_B = None if labels_B is None else of_run(labels_B, len(values_TB))
-    padded = labels_B is not None and labels_B.dim() == 2
-    return (mean_over_steps(values_TB, labels_B) if padded else values_TB).mean()
+    if labels_B is None or of_run(labels_B, len(values_TB)).dim() == 1:
+        return values_TB.mean()
+    return mean_over_steps(values_TB, of_run(labels_B, len(values_TB))).mean()
 
 
 def mse_regulariser(logits_TBK: Tensor, phi: float = 1.0, labels_B: Tensor | None = None) -> Tensor:

@@ -135,7 +135,7 @@ def to_lengths(given: Any, frames: int) -> IntArray:
     wrong = np.flatnonzero((lengths < 1) | (lengths > frames))
     if len(wrong):
         raise DataError(f"sample {wrong[0]} has the length {lengths[wrong[0]]}, expected 1 to {frames}, its frames")
-    return lengths.astype(np.int64)
+    return np.asarray(lengths, np.int64)
 
 
 def find_lengths(data: Any) -> Any:

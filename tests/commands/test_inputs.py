@@ -199,19 +199,17 @@ def test_axes_are_letters() -> None:
 
 def test_padding_counts_nowhere(here: Path) -> None:
     network, samples = saved("vectors"), own_data()
-    assert "samples of 1 to 5 frames" in imported(
-        "vectors",
-        "input_data:padded",
-        *("--lengths", "--timesteps", 5, "--takes", "time-major", "--gives", "time-major"),
-    )
+    called = ("--takes", "time-major", "--gives", "time-major")
+    imported("vectors", "input_data:padded", "--lengths", "--timesteps", 5, *called)
     with torch.no_grad():
         alone = [network(x[:n, None])[:, 0] for x, n in zip(samples["x"], samples["lengths"], strict=True)]
     means = torch.stack([each.mean(0) for each in alone])
     assert scaled() == pytest.approx(float(cross_entropy(means, samples["y"])), rel=1e-5)
     curve = load("s.h5")
     assert isinstance(curve, ScalingCurve) and curve.step_samples.tolist() == [30, 24, 18, 12, 6]
-    shown = tetviz("scale", "net.pt", "--trust", "--tmax", 5, "-o", "s.h5").stdout
-    assert "samples have 1 to 5 of 5 steps" in shown and "samples with a step T" in shown
+    again = tetviz("scale", "net.pt", "--trust", "--tmax", 5, "-o", "s.h5")
+    assert "samples of 1 to 5 frames" in again.stderr
+    assert "samples have 1 to 5 of 5 steps" in again.stdout and "samples with a step T" in again.stdout
     told = tetviz("energy", "net.pt", "--trust", "--tmax", 5, "-o", "e.h5", "--json").stdout
     (counts,) = json.loads(told)
     assert counts["accuracy"] == pytest.approx(curve.accuracy.tolist())
