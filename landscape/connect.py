@@ -16,7 +16,7 @@ from tetviz.models.foreign.isolation import differentiating
 from tetviz.training.batches import collate, with_lengths
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
-from tetviz.training.padding import check_runs
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import exact_kernels
 
 
@@ -74,7 +74,9 @@ def train_curve(
             for epoch in range(1, epochs + 1):
                 total = 0.0
                 for x, labels_B in loader:
-                    check_runs(model, labels_B, timesteps, by_batch=bool(batch_norms(model)))
+                    if batch_norms(model):
+                        what = "a trained curve, normalised by statistics of each batch"
+                        without_padding(labels_B, timesteps, what, "take samples that fill all frames")
                     t = float(torch.rand((), generator=generator))
                     weights = bezier(start, control, end, t)
                     inputs = (x.to(reference.device, reference.dtype), timesteps)

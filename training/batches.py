@@ -52,7 +52,14 @@ class _Batches:
         self.batches = batches
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(normal_batches(self.batches))
+        known = find_lengths(getattr(self.batches, "dataset", None)) is not None
+        for x, labels in normal_batches(self.batches):
+            if known and labels.dim() == 1:
+                raise DataError(
+                    "the Dataset of these batches has lengths, their labels do not say them; give the Dataset itself, "
+                    "or labels by tetviz.training.mask_labels"
+                )
+            yield x, labels
 
 
 class PaddedDataset(Dataset[tuple[Tensor, Tensor]]):

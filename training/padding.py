@@ -32,7 +32,7 @@ def mask_labels(labels_B: Tensor, lengths_B: Tensor, frames: int) -> Tensor:
         labels_BT: y_i at t <= L_i, -100 behind. Batches (x_TBCHW, labels_BT) are measured without the padding.
     """
     inside_BT = torch.arange(frames, device=labels_B.device) < lengths_B.to(labels_B.device)[:, None]
-    return labels_B[:, None].where(inside_BT, IGNORED)
+    return labels_B.long()[:, None].where(inside_BT, IGNORED)
 
 
 def of_run(labels: Tensor, timesteps: int) -> Tensor:
@@ -58,6 +58,18 @@ def mean_over_steps(values_TB: Tensor, labels: Tensor) -> Tensor:
     for _ in values_TB.shape[2:]:
         inside_TB = inside_TB[..., None]
     return values_TB.where(inside_TB, 0).sum(0) / inside_TB.sum(0)
+
+
+def whole_samples(x: Tensor, labels: Tensor, count: int, timesteps: int) -> tuple[Tensor, Tensor, int]:
+    """A few samples without padding: the longest of a batch, with as many steps as all of them have in a run of T.
+
+    Returns:
+        The samples, their labels_B, and that number of steps.
+    """
+    labels_B, lengths_B = classes_and_lengths(labels, timesteps)
+    few = lengths_B.argsort(descending=True, stable=True)[:count]
+    steps = int(lengths_B[few].min())
+    return x[:steps, few] if x.dim() == 5 else x[few], labels_B[few], steps
 
 
 def without_padding(labels: Tensor, timesteps: int, what: str, cure: str) -> Tensor:

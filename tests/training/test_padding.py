@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.data import ConcatDataset, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from wording import refuses
 
 from tetviz.errors import DataError
@@ -211,6 +211,9 @@ def test_data_sets_of_which_some_have_lengths_are_refused():
     known, unknown = Sequences(x_TB, labels_B, lengths_B), Sequences(x_TB, labels_B, None)
     with refuses(DataError, "some none"):
         to_batches(ConcatDataset([known, unknown]))
+    with refuses(DataError, "mask_labels"):
+        list(to_batches(DataLoader(known, 4)))
+    assert len(list(to_batches(DataLoader(unknown, 4)))) == 2
     with refuses(DataError, "6 7"):
         to_batches(Sequences(x_TB, labels_B, lengths_B[:6]))
 

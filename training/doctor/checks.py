@@ -23,7 +23,7 @@ from tetviz.training.doctor.statistics import running_statistics
 from tetviz.training.doctor.steps import carried_over
 from tetviz.training.doctor.tensors import tied_tensors
 from tetviz.training.losses import no_better_than_chance
-from tetviz.training.padding import classes_and_lengths
+from tetviz.training.padding import whole_samples
 from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
 _SAMPLES = 32  # samples of the checks that look inside
@@ -123,11 +123,8 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
     if batch is None:
         raise DataError("no samples to measure on: the data set is empty")
     weight = a_parameter(model)
-    labels_B, lengths_B = classes_and_lengths(batch[1], timesteps)
-    few = lengths_B.argsort(descending=True, stable=True)[:_SAMPLES]
-    steps = int(lengths_B[few].min())
-    x = batch[0].to(weight.device, weight.dtype)
-    x = x[:steps, few] if x.dim() == 5 else x[few]
+    x, labels_B, steps = whole_samples(*batch, _SAMPLES, timesteps)
+    x = x.to(weight.device, weight.dtype)
     profiles, started = [], time.perf_counter()
     with Attempt() as attempt:
         copied = clone(model)
@@ -135,7 +132,7 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
             started = time.perf_counter()
             profiles.append(measure(copied, batches, timesteps))
     seconds = time.perf_counter() - started
-    return _Examined(model, batches, x, labels_B[few], steps, timesteps, profiles, seconds, attempt.error)
+    return _Examined(model, batches, x, labels_B, steps, timesteps, profiles, seconds, attempt.error)
 
 
 def _repeatable(examined: _Examined) -> Verdicts:
