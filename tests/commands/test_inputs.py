@@ -214,4 +214,4 @@ def test_padding_counts_nowhere(here: Path) -> None:
     (counts,) = json.loads(told)
     assert counts["accuracy"] == pytest.approx(curve.accuracy.tolist())
     tetviz("landscape", "net.pt", "--trust", "--grid", 3, "--allow-chance")
-    assert "--lengths" in tetviz("scale", "net.pt", "--data", "digits", "--lengths", code=1).stderr
+    assert "--lengths" in tetviz("scale", "net.pt", "--data", "digits", "--lengths", "--trust", code=1).stderr

@@ -12,6 +12,7 @@ from wording import refuses
 from tetviz.errors import DataError
 from tetviz.models import Calling, ForeignNetwork, build
 from tetviz.training import examine, mask_labels, measure, sdt_loss, tet_loss, to_batches, total_loss
+from tetviz.training.batches import collate
 from tetviz.training.padding import to_lengths
 
 LOSSES = {"sdt": sdt_loss, "tet": tet_loss, "total": lambda logits, labels: total_loss(logits, labels, 0.3, 0.7)}
@@ -212,8 +213,8 @@ def test_data_sets_of_which_some_have_lengths_are_refused():
     with refuses(DataError, "some none"):
         to_batches(ConcatDataset([known, unknown]))
     with refuses(DataError, "mask_labels"):
-        list(to_batches(DataLoader(known, 4)))
-    assert len(list(to_batches(DataLoader(unknown, 4)))) == 2
+        list(to_batches(DataLoader(known, 4, collate_fn=collate)))
+    assert len(list(to_batches(DataLoader(unknown, 4, collate_fn=collate)))) == 2
     with refuses(DataError, "6 7"):
         to_batches(Sequences(x_TB, labels_B, lengths_B[:6]))
 

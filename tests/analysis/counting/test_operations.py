@@ -18,6 +18,7 @@ from tetviz.analysis import compute_operations, count_operations
 from tetviz.models import IF, LIF, build
 from tetviz.results.operations import OperationCounts
 from tetviz.results.schema import array_fields
+from tetviz.summaries import estimate_energy
 from tetviz.training import mask_labels, measure
 
 COUNTS = [name for name, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
@@ -526,6 +527,9 @@ def test_a_sample_counts_up_to_its_own_end(layout: str) -> None:
     assert counts.not_counted == () and counts.length is not None
     assert counts.length.tolist() == lengths_B.tolist() and counts.step_samples.tolist() == [5, 4, 2, 1]
     np.testing.assert_array_equal(counts.accuracy, measure(model, batches, 4).accuracy)
+    report, own = estimate_energy(counts), [estimate_energy(each).total_pj[-1] for each in alone]
+    assert report.total_pj[-1] == pytest.approx(np.mean(own))
+    heard("; ".join(report.notes), "1 to 4 of 4 steps own end")
 
 
 def test_lengths_of_the_whole_run_count_the_same() -> None:
