@@ -36,7 +36,7 @@ class OwnSteps:
                 yield x, labels
                 continue
             self._padded = True
-            for self._length in lengths_B.unique().tolist():
+            for self._length in sorted(set(lengths_B.tolist())):
                 members = torch.nonzero(lengths_B == self._length)[:, 0]
                 yield x[:, members.to(x.device)], labels[members]
 
