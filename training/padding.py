@@ -60,6 +60,11 @@ def mean_over_steps(values_TB: Tensor, labels: Tensor) -> Tensor:
     return values_TB.where(inside_TB, 0).sum(0) / inside_TB.sum(0)
 
 
+def own_frames(x: Tensor, labels: Tensor) -> Tensor:
+    """The frames of a batch without the padding, x_BCHW; all of x where there is none."""
+    return x if of_run(labels, labels.shape[-1]).dim() == 1 else x[(labels != IGNORED).T]
+
+
 def whole_samples(x: Tensor, labels: Tensor, count: int, timesteps: int) -> tuple[Tensor, Tensor, int]:
     """A few samples without padding: the longest of a batch, with as many steps as all of them have in a run of T.
 
