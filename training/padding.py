@@ -46,7 +46,7 @@ def of_run(labels: Tensor, timesteps: int) -> Tensor:
 def classes_and_lengths(labels: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
     """Class y_i of every sample and min(T, L_i), the number of its steps in a run of T."""
     if labels.dim() == 1:
-        return labels, torch.full_like(labels, timesteps)
+        return labels, torch.full_like(labels, timesteps, dtype=torch.int64)
     return labels[:, 0], (labels[:, :timesteps] != IGNORED).sum(1)
 
 

@@ -160,6 +160,14 @@ def test_a_profile_of_whole_lengths_has_the_same_bits():
         np.testing.assert_array_equal(getattr(plain, name), getattr(whole, name))
 
 
+def test_labels_may_be_of_a_type_that_holds_no_lengths():
+    model, (x_TB, labels_B, lengths_B) = Leaky(), padded_batch(steps=300)
+    small, large = (measure(model, [(x_TB, labels)], 300) for labels in (labels_B.to(torch.uint8), labels_B))
+    assert small.accuracy.tolist() == large.accuracy.tolist() and small.step_samples.tolist() == [7] * 300
+    labels_BT = mask_labels(labels_B.to(torch.uint8), lengths_B, 300)
+    assert torch.equal(labels_BT, mask_labels(labels_B, lengths_B, 300))
+
+
 def test_padding_that_is_not_finite_reaches_no_number():
     model, (x_TB, labels_B, lengths_B) = Leaky(), padded_batch()
     labels_BT = mask_labels(labels_B, lengths_B, 5)
