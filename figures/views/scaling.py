@@ -85,16 +85,17 @@ def growth_chart(curves: Sequence[ScalingCurve]) -> Curves:
 
 def scale_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     """Networks at every T."""
-    return stacked(network_names(curves), [_every_t(curve, choices.timestep) for curve in curves])
+    padded = any(curve.length is not None for curve in curves)
+    return stacked(network_names(curves), [_every_t(curve, choices.timestep, padded) for curve in curves])
 
 
-def _every_t(curve: ScalingCurve, timestep: int | None) -> Table:
+def _every_t(curve: ScalingCurve, timestep: int | None, padded: bool) -> Table:
     last, samples = len(curve.timestep), len(curve.sample)
     if timestep and timestep > last:
         name = network_name(curve.provenance)
         raise ResultError(f"T = {timestep}: the scaling curve of {name} holds 1 to {last}")
     numbers: dict[str, Any] = {"trained": curve.timestep == curve.t_train, "samples": samples}
-    if curve.length is not None:
+    if padded:
         numbers["step samples"] = curve.step_samples
     for head, values, of in (
         ("accuracy", curve.accuracy, samples),
@@ -109,7 +110,7 @@ def _every_t(curve: ScalingCurve, timestep: int | None) -> Table:
         (
             _percent("accuracy"),
             _percent("step accuracy", "step T alone"),
-            *([] if curve.length is None else [Column("samples with a step T", of="step samples", form=",.0f")]),
+            *([Column("samples with a step T", of="step samples")] if padded else []),
             Column("growth (%)", form="+.2f"),
             Column("L_SDT (nat)", form=".4f"),
             Column("L_TET (nat)", form=".4f"),

@@ -41,8 +41,10 @@ def test_a_step_alone_is_over_the_samples_that_have_it():
     np.testing.assert_array_equal(frame["step samples"], having)
     np.testing.assert_allclose(frame["step accuracy low (%)"], 100 * low)
     np.testing.assert_allclose(frame["step accuracy high (%)"], 100 * high)
-    assert table.cells().loc["4 (trained)", "samples with a step T"] == f"{count // 4:,}"
+    assert table.cells().loc["4 (trained)", "samples with a step T"] == str(count // 4)
     heard("\n".join(table.feet), "3 to 7 of 8 steps")
+    for pair in ([another(plain), curve], [curve, another(plain)]):
+        assert {str(count), "0"} <= set(draw_named("scale-table", pair).cells()["samples with a step T"])
     (record,) = records([curve])
     assert record["step_samples"] == having.tolist() and "step_samples" not in records([plain])[0]
     assert not VIEW.doubts(curve)  # a step that no sample has is no loss that has diverged
