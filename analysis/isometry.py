@@ -16,6 +16,7 @@ from tetviz.results import BlockIsometry, Provenance
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import to_batches
 from tetviz.training.losses import make_loss
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels, measured_on
 
 _BN_POLICIES = ("batch", "frozen")
@@ -65,7 +66,7 @@ def compute_isometry(
         The isometry of every block, and what is known of every layer and step.
 
     Raises:
-        DataError: there are no samples, or one alone in a batch whose statistics are asked for.
+        DataError: there are no samples, one ends before T, or one is alone in a batch whose statistics are asked for.
         ModelError: there are no blocks, one is inside another, its steps cannot be told apart, or what lies between
             the layers of neurons is no chain.
         TrainingError: the loss is not finite.
@@ -83,12 +84,13 @@ def compute_isometry(
     activations = Activations(model, bn, [block.name for block in found])
     totals = _Totals(activations, found, probes, torch.Generator(weight.device).manual_seed(seed))
     with exact_kernels(), drawn(activations.model, to_batches(data, batch_size, indices)) as passes:
-        for x, labels_B in passes:
-            if bn == "batch" and len(labels_B) < 2:
+        for x, labels in passes:
+            if bn == "batch" and len(labels) < 2:
                 raise DataError(
                     "a batch of one sample has no statistics to normalise by; take more samples, or bn frozen"
                 )
             check_length(x, steps)
+            labels_B = without_padding(labels, steps, "isometry", "take a T that all samples have (--timesteps)")
             logits_TBK = activations.run(x.to(weight.device, weight.dtype), steps, len(labels_B))
             check_outputs(logits_TBK, labels_B)
             totals.add(loss_function(logits_TBK, labels_B.to(weight.device)), progress)

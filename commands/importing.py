@@ -294,6 +294,7 @@ def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] 
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
         axes=options["axes"] or "",
+        lengths=options["lengths"],
         duration=options["duration"] or 0.0,
         units=options["units"] or 0,
     )

@@ -11,12 +11,14 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
+from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.interpolation import bezier
 from tetviz.models.foreign.draws import draw_anew
 from tetviz.models.foreign.isolation import differentiating
-from tetviz.training.batches import collate
+from tetviz.training.batches import collate, with_lengths
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import exact_kernels
 
 
@@ -65,7 +67,7 @@ def train_curve(
     optimizer = torch.optim.Adam(control.values(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     generator = torch.Generator().manual_seed(seed)
-    loader = DataLoader(data, batch_size, shuffle=True, collate_fn=collate, generator=generator)
+    loader = DataLoader(with_lengths(data), batch_size, shuffle=True, collate_fn=collate, generator=generator)
     modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     step = itertools.count()
@@ -75,6 +77,9 @@ def train_curve(
             for epoch in range(1, epochs + 1):
                 total = 0.0
                 for x, labels_B in loader:
+                    if batch_norms(model):
+                        what = "a trained curve, normalised by statistics of each batch"
+                        without_padding(labels_B, timesteps, what, "take samples that fill all frames")
                     draw_anew(model, next(step))
                     t = float(torch.rand((), generator=generator))
                     weights = bezier(start, control, end, t)

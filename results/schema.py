@@ -181,6 +181,12 @@ class Result:
         return frame if len(dims) > 1 else frame.set_axis(pd.Index(getattr(self, dims[0]), name=dims[0]))
 
 
+def samples_at(timestep: IntArray, sample: IntArray, length: IntArray | None) -> IntArray:
+    """How many samples have each step, where a sample has so many steps as its length says, else all."""
+    ends = np.full(len(sample), len(timestep)) if length is None else length
+    return np.asarray((ends >= timestep[:, None]).sum(1))
+
+
 def named(
     frame: pd.DataFrame, level: str, columns: Mapping[str, Sequence[str]], samples: int | None = None
 ) -> pd.DataFrame:

@@ -182,7 +182,7 @@ def _memory_bounds(counts: OperationCounts, cost: CostModel, operations: Operati
         return nothing, nothing
     weight_pj = cost.weight_bits * memory.pj_per_bit(counts.weights * cost.weight_bits / 8)[:, None]
     state_pj = cost.state_bits * memory.pj_per_bit(counts.neurons * cost.state_bits / 8)[:, None]
-    all_weights = counts.weights[:, None] * len(counts.sample)
+    all_weights = counts.weights[:, None] * counts.step_runs
     states = 2 * counts.neuron_compare * state_pj
     high = synaptic * weight_pj + states
     if memory.potential_per_operation:

@@ -16,10 +16,11 @@ from tetviz.models.foreign.check import SAMPLES, RandomNumbersError
 from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
-from tetviz.training.batches import to_batches
+from tetviz.training.batches import Batch, to_batches
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, find_weights
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
+from tetviz.training.padding import own_frames
 from tetviz.training.profile import a_parameter, check_length, exact_kernels
 from tetviz.training.weights import complete, rename
 
@@ -192,7 +193,7 @@ def _some_samples(data: LabelledDataset, network: nn.Module) -> Tensor:
     if len(data) < 5:
         raise DataError(f"data set {data.spec.name}: has {len(data)} samples, a network is tested on at least 5")
     weight = a_parameter(network)
-    return _first_batch(data, SAMPLES).to(weight.device, weight.dtype)
+    return _first_batch(data, SAMPLES)[0].to(weight.device, weight.dtype)
 
 
 def describe_input(data: LabelledDataset, samples: int = 256) -> str:
@@ -201,11 +202,12 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     Returns:
         Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.
     """
-    x = _first_batch(data, samples).double()
+    x, labels = _first_batch(data, samples)
     sizes = [*x.shape[: x.dim() - 4], *x.shape[-3:]][: data.sequence + data.sample_axes]
     shape = " x ".join(map(str, sizes))
     own = data.spec.axes.replace("T", "") or {1: "F"}.get(data.sample_axes, "CHW")
     axes = " x ".join(["T"] * data.sequence + list(own))
+    x = own_frames(x, labels).double()
     by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
     means, deviations = (
         ", ".join(f"{float(value):.3g}" for value in values)
@@ -217,6 +219,5 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     )
 
 
-def _first_batch(data: LabelledDataset, samples: int) -> Tensor:
-    x, _ = next(iter(to_batches(data, samples, range(min(samples, len(data))))))
-    return x
+def _first_batch(data: LabelledDataset, samples: int) -> Batch:
+    return next(iter(to_batches(data, samples, range(min(samples, len(data))))))

@@ -8,6 +8,7 @@ from torch import nn
 from tetviz.models.foreign.draws import drawn, draws_of, is_stochastic
 from tetviz.training.batches import Batch
 from tetviz.training.doctor.runs import logits
+from tetviz.training.padding import classes_and_lengths, mean_over_steps, of_run
 from tetviz.training.profile import a_parameter
 
 
@@ -18,9 +19,11 @@ def over_draws(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> st
     draws, weight = draws_of(model), a_parameter(model)
     right, total = np.zeros(draws), 0
     with drawn(model, batches) as passes:
-        for run, (x, labels_B) in enumerate(passes):
-            predicted_B = logits(model, x.to(weight.device, weight.dtype), timesteps).double().mean(0).argmax(1)
-            right[run % draws] += int((predicted_B.cpu() == labels_B.cpu()).sum())
+        for run, (x, labels) in enumerate(passes):
+            logits_TBK = logits(model, x.to(weight.device, weight.dtype), timesteps).double().cpu()
+            labels_B, _ = classes_and_lengths(labels.cpu(), timesteps)
+            predicted_B = mean_over_steps(logits_TBK, of_run(labels.cpu(), timesteps)).argmax(1)
+            right[run % draws] += int((predicted_B == labels_B).sum())
             total += len(labels_B)
     shares = right * draws / total
     if draws == 1:
