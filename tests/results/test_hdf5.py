@@ -1,6 +1,7 @@
 """Result files: what goes in comes out, others can read them, and whatever is wrong is said in one line."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -333,7 +334,9 @@ def test_a_folder(read: Callable[[Path], Any], tmp_path: Path) -> None:
 
 
 @both_readers
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + bytes(500)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + bytes(500)], ids=itertools.count()
+)
 def test_not_hdf5(read: Callable[[Path], Any], content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(content)
