@@ -11,10 +11,12 @@ from tetviz.analysis.activations import STEPS_EXPECTED, Activations, neuron_mean
 from tetviz.analysis.isometry_theory import closed_forms
 from tetviz.analysis.jacobian import JacobianBlock, chain, find_blocks, gradient_squares, stretch
 from tetviz.errors import DataError, ModelError, TrainingError
+from tetviz.models.foreign.draws import drawn, draws_of
 from tetviz.results import BlockIsometry, Provenance
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import to_batches
 from tetviz.training.losses import make_loss
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels, measured_on
 
 _BN_POLICIES = ("batch", "frozen")
@@ -64,7 +66,7 @@ def compute_isometry(
         The isometry of every block, and what is known of every layer and step.
 
     Raises:
-        DataError: there are no samples, or one alone in a batch whose statistics are asked for.
+        DataError: there are no samples, one ends before T, or one is alone in a batch whose statistics are asked for.
         ModelError: there are no blocks, one is inside another, its steps cannot be told apart, or what lies between
             the layers of neurons is no chain.
         TrainingError: the loss is not finite.
@@ -81,21 +83,24 @@ def compute_isometry(
     found = find_blocks(model, blocks)
     activations = Activations(model, bn, [block.name for block in found])
     totals = _Totals(activations, found, probes, torch.Generator(weight.device).manual_seed(seed))
-    for x, labels_B in to_batches(data, batch_size, indices):
-        if bn == "batch" and len(labels_B) < 2:
-            raise DataError("a batch of one sample has no statistics to normalise by; take more samples, or bn frozen")
-        check_length(x, steps)
-        with exact_kernels():
+    with exact_kernels(), drawn(activations.model, to_batches(data, batch_size, indices)) as passes:
+        for x, labels in passes:
+            if bn == "batch" and len(labels) < 2:
+                raise DataError(
+                    "a batch of one sample has no statistics to normalise by; take more samples, or bn frozen"
+                )
+            check_length(x, steps)
+            labels_B = without_padding(labels, steps, "isometry", "take a T that all samples have (--timesteps)")
             logits_TBK = activations.run(x.to(weight.device, weight.dtype), steps, len(labels_B))
             check_outputs(logits_TBK, labels_B)
             totals.add(loss_function(logits_TBK, labels_B.to(weight.device)), progress)
-    if not totals.samples:
+    if not totals.runs:
         raise DataError("no samples to measure on: the data set is empty")
     return BlockIsometry(
         **totals.arrays(),
         timestep=np.arange(1, steps + 1),
         input_timestep=np.arange(1, steps + 1),
-        sample=np.arange(totals.samples) if indices is None else np.asarray(indices),
+        sample=np.arange(totals.runs // totals.draws) if indices is None else np.asarray(indices),
         loss=loss,
         bn=bn,
         probes=probes,
@@ -126,15 +131,15 @@ class _Totals:
         self.neurons: list[str] = []
         self.layers: list[str] = []
         self.untold: list[str] = []
-        self.samples = 0
+        self.runs, self.draws = 0, draws_of(activations.model)
         self.sums: dict[str, FloatArray] = {}
-        self.steps: list[FloatArray] = []  # of each batch (block, probe, sample)
-        self.runs: list[FloatArray] = []
+        self.step_phis: list[FloatArray] = []  # of each draw of a batch (block, probe, sample)
+        self.run_phis: list[FloatArray] = []
 
     def add(self, loss: Tensor, progress: Callable[[float], None] | None) -> None:
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()}: the gradients of a network that has diverged say nothing")
-        if not self.samples:
+        if not self.runs:
             self._look(loss)
         batch = self.activations.samples
         sums = gradient_squares(self.activations, self.blocks, self.layers, loss)
@@ -142,17 +147,22 @@ class _Totals:
         for block in self.blocks:
             estimates.append(stretch(self.activations, *block.ends(self.activations), self.probes, self.generator))
             if progress is not None:
-                progress(batch / len(self.blocks))
+                progress(batch / len(self.blocks) / self.draws)
         phi = np.stack(estimates)  # block, probe, sample, t, t'
-        self.steps.append(phi.diagonal(0, 3, 4).mean(-1))
-        self.runs.append(phi.sum(4).mean(3))
+        self.step_phis.append(phi.diagonal(0, 3, 4).mean(-1))
+        self.run_phis.append(phi.sum(4).mean(3))
         means = {"phi": phi.mean((1, 2)), **neuron_means(self.activations, self.neurons)}
         means["closed_form"] = closed_forms(
             self.activations, self.blocks, dict(zip(self.neurons, means["mass"], strict=True))
         )
         sums |= {name: batch * values for name, values in means.items()}
         self.sums = {name: values + self.sums.get(name, 0) for name, values in sums.items()}
-        self.samples += batch
+        self.runs += batch
+
+    def _by_sample(self, found: list[FloatArray]) -> FloatArray:
+        # Every draw of a batch has probes of its own.
+        batches = [np.concatenate(found[at : at + self.draws], 1) for at in range(0, len(found), self.draws)]
+        return np.concatenate(batches, 2)
 
     def _look(self, loss: Tensor) -> None:
         # The first run tells the order of execution, and which modules are neurons.
@@ -173,11 +183,11 @@ class _Totals:
         return told
 
     def arrays(self) -> dict[str, Any]:
-        means = {name: values / self.samples for name, values in self.sums.items()}
+        means = {name: values / self.runs for name, values in self.sums.items()}
         bypass = means.pop("bypass").sum(1) / np.maximum(means["input_gradient"].sum(1), np.finfo(float).tiny)
         variance = means.pop("potential_square") - means["potential_mean"] ** 2
         norms = {name: np.sqrt(means[name]) for name in ("input_gradient", "output_gradient", "layer_gradient")}
-        steps, runs = np.concatenate(self.steps, 2), np.concatenate(self.runs, 2)
+        steps, runs = (self._by_sample(each) for each in (self.step_phis, self.run_phis))
         return {
             **means,
             **norms,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.training.batches import Batch
+from tetviz.training.padding import classes_and_lengths, of_run
 from tetviz.training.profile import outputs
 
 _Arrays = dict[str, npt.NDArray[Any]]
@@ -19,54 +20,63 @@ class Predictions:
     """Looks at what passes through :func:`tetviz.training.measure`, and keeps a few numbers a sample and step.
 
     Attributes:
+        draws: how often each batch is run, one run after the other.
         classes: number of classes K; 0 before the first batch.
+        padded: whether a sample has ended before the last step.
     """
 
-    def __init__(self, keep_outputs: bool = False) -> None:
-        self.keep_outputs = keep_outputs
+    def __init__(self, keep_outputs: bool = False, draws: int = 1) -> None:
+        self.keep_outputs, self.draws = keep_outputs, draws
         self.classes = 0
-        self._batches: list[_Arrays] = []
-        self._labels: list[npt.NDArray[np.int64]] = []
+        self.padded = False
+        self._runs: list[_Arrays] = []
+        self._labels = torch.zeros(0, dtype=torch.int64)
 
     def labelled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Notes the labels of batches on their way."""
-        for x, labels_B in batches:
-            self._labels.append(labels_B.cpu().numpy().astype(np.int64))
-            yield x, labels_B
+        for x, self._labels in batches:
+            yield x, self._labels
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """Runs a network as :func:`tetviz.training.profile.outputs` does, and notes what comes out."""
+        self.padded |= of_run(self._labels, timesteps).dim() == 2
+        labels_B, lengths_B = classes_and_lengths(self._labels, timesteps)
         total, done = torch.zeros((), dtype=torch.float64), 0
         stretches: list[dict[str, Tensor]] = []
         for logits_TBK in outputs(model, x, timesteps):
             yield logits_TBK  # measure() looks whether these are outputs
-            step_TBK = logits_TBK.double()
-            counts = torch.arange(done + 1, done + len(step_TBK) + 1, device=step_TBK.device)[:, None, None]
-            sum_TBK = total.to(step_TBK.device) + step_TBK.cumsum(0)
-            total, done = sum_TBK[-1], done + len(step_TBK)
-            stretches.append(self._look(logits_TBK, step_TBK, sum_TBK / counts))
-        self._batches.append(
-            {
-                name: torch.cat([stretch[name] for stretch in stretches]).transpose(0, 1).cpu().numpy()
-                for name in stretches[0]
-            }
-        )
+            lengths_B = lengths_B.to(logits_TBK.device)
+            steps_T = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)
+            inside_TB = steps_T[:, None] <= lengths_B
+            own_TBK = logits_TBK.where(inside_TB[..., None], math.nan)
+            sum_TBK = total.to(logits_TBK.device) + own_TBK.double().where(inside_TB[..., None], 0).cumsum(0)
+            total, done = sum_TBK[-1], done + len(logits_TBK)
+            stretches.append(self._look(own_TBK, sum_TBK / steps_T[:, None].minimum(lengths_B)[..., None]))
+        kept = {
+            name: torch.cat([stretch[name] for stretch in stretches]).transpose(0, 1).cpu().numpy()
+            for name in stretches[0]
+        }
+        known = {"label": labels_B, "length": lengths_B}
+        self._runs.append(kept | {name: each.cpu().numpy().astype(np.int64) for name, each in known.items()})
 
-    def _look(self, logits_TBK: Tensor, step_TBK: Tensor, mean_TBK: Tensor) -> dict[str, Tensor]:
+    def _look(self, logits_TBK: Tensor, mean_TBK: Tensor) -> dict[str, Tensor]:
         self.classes = mean_TBK.shape[2]
         margin_TB, entropy_TB = confidence(mean_TBK)
         return {
             "prediction": _predicted(mean_TBK),
-            "step_prediction": _predicted(step_TBK),
+            "step_prediction": _predicted(logits_TBK.double()),
             "margin": margin_TB.float(),
             "entropy": entropy_TB.float(),
             "outputs": logits_TBK.float() if self.keep_outputs else logits_TBK[:, :, :0].float(),
         }
 
     def arrays(self) -> _Arrays:
-        """All that was kept, as a scaling curve takes it."""
-        kept = {name: np.concatenate([batch[name] for batch in self._batches]) for name in self._batches[0]}
-        return {"label": np.concatenate(self._labels), "output_class": np.arange(kept["outputs"].shape[2]), **kept}
+        """All that was kept, as a scaling curve takes it: all samples of the first draw, then those of the next."""
+        in_order = [run for draw in range(self.draws) for run in self._runs[draw :: self.draws]]
+        kept = {name: np.concatenate([run[name] for run in in_order]) for name in in_order[0]}
+        if not self.padded:
+            kept.pop("length")
+        return {"output_class": np.arange(kept["outputs"].shape[2]), **kept}
 
 
 def confidence(logits_TBK: Tensor) -> tuple[Tensor, Tensor]:

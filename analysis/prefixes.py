@@ -16,6 +16,7 @@ from tetviz.training import measure, to_batches
 from tetviz.training.batches import Batch
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import listed
+from tetviz.training.padding import whole_samples
 from tetviz.training.profile import a_parameter, uses_batch_statistics
 
 # Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.
@@ -58,14 +59,13 @@ def check_prefixes(model: nn.Module, batch: Batch, tmax: int, name: str = "", ev
             "eval mode, it keeps no running ones; set track_running_stats=True and train it so"
         )
     weight = a_parameter(model)
-    x, labels_B = batch
-    sequence = x.dim() == 5
-    few = (x[:, :PREFIX_SAMPLES] if sequence else x[:PREFIX_SAMPLES]).to(weight.device, weight.dtype)
+    x, labels_B, longest = whole_samples(*batch, PREFIX_SAMPLES, tmax)
+    few = x.to(weight.device, weight.dtype)
     alone = only_length(model) is not None
-    steps = tmax if alone else min(tmax, PREFIX_STEPS, len(x) if sequence else tmax)
+    steps = tmax if alone else min(longest, PREFIX_STEPS, len(x) if x.dim() == 5 else tmax)
     with generators_kept(weight.device), state_kept(model):
         # Says what is wrong with outputs or labels.
-        measure(model, [(few, labels_B[:PREFIX_SAMPLES])], tmax if alone else 1)
+        measure(model, [(few, labels_B)], tmax if alone else 1)
         verdict, message = causality(model, few, steps)
     if verdict != "failure":
         return f"{verdict}: {message}"

@@ -9,6 +9,7 @@ from torch import nn
 
 from tetviz.analysis.predictions import Predictions
 from tetviz.analysis.prefixes import tested_batches
+from tetviz.models.foreign.draws import draws_of
 from tetviz.results import Provenance, ScalingCurve
 from tetviz.results.schema import IntArray
 from tetviz.training import measure
@@ -74,12 +75,13 @@ def compute_scaling(
         raise ValueError(f"tmax must be at least 1, got {tmax}")
     known = measured_on(model, provenance)
     batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
-    predictions = Predictions(keep_outputs)
+    draws = draws_of(model)
+    predictions = Predictions(keep_outputs, draws)
     profile = measure(model, predictions.labelled(batches), tmax, progress=progress, run=predictions.run)
     at_training = profile.accuracy[trained - 1] if trained <= tmax else np.nan
     return ScalingCurve(
         timestep=np.arange(1, tmax + 1),
-        sample=np.arange(profile.samples) if indices is None else indices,
+        sample=np.tile(np.arange(profile.samples) if indices is None else indices, draws),
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
         sdt_loss=profile.sdt_loss,

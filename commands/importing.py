@@ -60,6 +60,13 @@ _calling_options = combined(
         help="O(t) out of a mean or sum: skip the reduction inside, or run 1 to T steps.",
     ),
     click.option(
+        "--draws",
+        type=click.IntRange(1),
+        metavar="N",
+        help="It draws random numbers in eval mode, as a Poisson encoder does: losses and accuracies are means over N "
+        "draws, the same in every command.",
+    ),
+    click.option(
         "--time-axis",
         type=click.IntRange(-1, 1),
         default=0,
@@ -176,6 +183,8 @@ def import_weights(
         check_options(published, factory=factory is not None, key=key)
     elif dt is not None:
         raise click.UsageError(f"--dt: is for graphs of NIR, files that end in .nir; {weights} is none")
+    if factory is None and options["draws"]:
+        raise click.UsageError("--draws: only with --factory; networks of tetviz draw no random numbers")
     calling = _calling(options)
     tetviz.results.writable_target(output, force)
     where = tetviz.commands.session.pick_device(device)
@@ -215,6 +224,7 @@ def import_weights(
     say(
         f"{output}: {describe(checkpoint)}, accuracy {profile.accuracy[-1]:.2%}, L_SDT {profile.sdt_loss[-1]:.4f}, "
         f"L_TET {profile.tet_loss[-1]:.4f} at T = {timesteps} on {profile.samples} test samples"
+        + _over_draws(checkpoint)
     )
     _warn_at_chance(profile.sdt_loss[-1], checkpoint.spec.num_classes)
     digests = [f"of {path}: {tetviz.training.file_sha256(path)}" for path in (weights, output)]
@@ -257,7 +267,7 @@ def _import_known(
 
 
 def _calling(options: dict[str, Any]) -> "Calling | None":
-    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis", "integers")
+    names = ("takes", "gives", "item", "timesteps_by", "state", "recover", "time_axis", "integers", "draws")
     stated = {name: options.pop(name) for name in names}
     if stated["takes"] is None and stated["gives"] is None:
         return None
@@ -266,7 +276,7 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
     if stated["item"] is not None and stated["item"].removeprefix("-").isdecimal():
         stated["item"] = int(stated["item"])
     try:
-        return tetviz.models.Calling(**{**stated, "recover": stated["recover"] or ""})
+        return tetviz.models.Calling(**{**stated, "recover": stated["recover"] or "", "draws": stated["draws"] or 0})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -284,6 +294,7 @@ def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] 
         framing=options["framing"] or "time",
         sensor=options["sensor"] or (),
         axes=options["axes"] or "",
+        lengths=options["lengths"],
         duration=options["duration"] or 0.0,
         units=options["units"] or 0,
     )
@@ -300,6 +311,11 @@ def _warn_at_chance(loss: float, classes: int) -> None:
             f"warning: no better than chance (L_SDT {loss:.4f}, log {classes} = {math.log(classes):.4f}); compare its "
             "input, and how it is called, with its training: the accuracy should be the one that you know"
         )
+
+
+def _over_draws(checkpoint: "Checkpoint") -> str:
+    spec: Any = checkpoint.spec
+    return f", mean over draws: {spec.calling.draws}" if spec.calling.draws else ""
 
 
 def describe(checkpoint: "Checkpoint") -> str:

@@ -175,6 +175,12 @@ data_options = combined(
         "[default: F, TF, CHW or TCHW]",
     ),
     click.option(
+        "--lengths",
+        is_flag=True,
+        help="Data of your own: what comes third in a sample or batch is its length in frames, or a mask of them; "
+        "what is behind is padding and counts nowhere.",
+    ),
+    click.option(
         "--normalise",
         type=Parsed("MEAN:STD|none", parse_normalise),
         help="Images: (x - MEAN) / STD of x in [0, 1], by channel with commas between.  "

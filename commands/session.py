@@ -63,6 +63,7 @@ class Session:
             "labels": self.dataset.labels[self.indices].tolist(),
             "dtype": str(weight.dtype),
             "device": weight.device.type,
+            **({} if self.dataset.lengths is None else {"lengths": self.dataset.lengths[self.indices].tolist()}),
             **settings,
         }
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -101,6 +102,7 @@ def open_session(
     calibration: int = 0,
     normalise: str | None = None,
     axes: str | None = None,
+    lengths: bool = False,
     **events: Any,
 ) -> Session:
     """Loads a checkpoint and the data to measure it on, and checks that they fit.
@@ -109,6 +111,7 @@ def open_session(
         samples: how many samples, 0 for all.
         normalise: what is done to images; None for what the checkpoint records.
         axes: those of a sample of someone else's data; None for what the checkpoint records of the same data.
+        lengths: whether its samples say their lengths, or what the checkpoint records of the same data does.
         **events: frames, framing and sensor, None where the command line does not say.
     """
     where = pick_device(device)
@@ -119,7 +122,7 @@ def open_session(
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
     spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
-    spec = dataclasses.replace(spec, axes=axes or spec.axes)
+    spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)
@@ -140,6 +143,8 @@ def open_session(
             note(f"images are normalised as for {recorded.name}, --normalise {recorded.normalise}")
     if not dataset.sequence:
         dataset.spec = dataclasses.replace(dataset.spec, frames=0)
+    if dataset.lengths is not None:
+        note(f"{spec.name}: samples of {_range(dataset.lengths)} frames, what is behind is padding and counts nowhere")
     if isinstance(model, ForeignNetwork):
         hold_to_contract(model, str(path), dataset)
     if precision:
@@ -148,6 +153,8 @@ def open_session(
     data_settings = dataset.spec.to_dict()
     if not (spec.normalise or normalise):  # as older files say it, so that a surface which they began goes on
         data_settings.pop("normalise", None)
+    if dataset.lengths is not None:
+        data_settings["lengths"] = f"{_range(dataset.lengths)} frames"
     provenance = dataclasses.replace(
         provenance_of(path, checkpoint),
         seed="" if seed is None else str(seed),
@@ -163,6 +170,10 @@ def open_session(
     train = load_data(spec, split="train", **opening)
     chosen = select_balanced(train.labels, calibration)
     return dataclasses.replace(session, calibration=train, calibration_indices=chosen)
+
+
+def _range(lengths: IntArray) -> str:
+    return f"{lengths.min()} to {lengths.max()}"
 
 
 def _published(checkpoint: Checkpoint, name: str) -> str:

@@ -269,7 +269,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
         sensor=options.pop("sensor") or (),
     )
     normalise = options.pop("normalise") or ""
-    added = {name: options.pop(name) for name in ("axes", "duration", "units")}
+    added = {name: options.pop(name) for name in ("axes", "lengths", "duration", "units")}
     spec = dataclasses.replace(spec, **{name: value for name, value in added.items() if value})
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
     tetviz.commands.session.announce(spec.name, trust=opening["trust"])

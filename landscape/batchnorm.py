@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from tetviz.models.foreign.draws import drawn
 from tetviz.training.profile import a_parameter, exact_kernels
 
 BN_POLICIES = ("frozen", "recalibrate", "batch")
@@ -28,7 +29,7 @@ def use_batch_statistics(model: nn.Module) -> None:
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], timesteps: int) -> None:
-    """Estimates running statistics anew: the plain mean over batches of their statistics.
+    """Estimates running statistics anew: the plain mean over batches, and draws, of their statistics.
 
     Only the normalisations are in train mode; dropout, which torch's ``update_bn`` would switch on, stays off.
     """
@@ -40,8 +41,8 @@ def recalibrate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], time
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean
             norm.train()
-        with exact_kernels():
-            for x, _ in batches:
+        with exact_kernels(), drawn(model, batches) as passes:
+            for x, _ in passes:
                 model(x.to(weight.device, weight.dtype, copy=True), timesteps)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

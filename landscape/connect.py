@@ -1,5 +1,6 @@
 """Mode connectivity: a quadratic Bezier curve between two checkpoints, trained to have a low loss all along."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,11 +11,14 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
+from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.interpolation import bezier
+from tetviz.models.foreign.draws import draw_anew
 from tetviz.models.foreign.isolation import differentiating
-from tetviz.training.batches import collate
+from tetviz.training.batches import collate, with_lengths
 from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import exact_kernels
 
 
@@ -63,15 +67,20 @@ def train_curve(
     optimizer = torch.optim.Adam(control.values(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     generator = torch.Generator().manual_seed(seed)
-    loader = DataLoader(data, batch_size, shuffle=True, collate_fn=collate, generator=generator)
+    loader = DataLoader(with_lengths(data), batch_size, shuffle=True, collate_fn=collate, generator=generator)
     modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    step = itertools.count()
     try:
         with seeded(seed), exact_kernels():
             model.train()
             for epoch in range(1, epochs + 1):
                 total = 0.0
                 for x, labels_B in loader:
+                    if batch_norms(model):
+                        what = "a trained curve, normalised by statistics of each batch"
+                        without_padding(labels_B, timesteps, what, "take samples that fill all frames")
+                    draw_anew(model, next(step))
                     t = float(torch.rand((), generator=generator))
                     weights = bezier(start, control, end, t)
                     inputs = (x.to(reference.device, reference.dtype), timesteps)
@@ -90,6 +99,7 @@ def train_curve(
                 if progress is not None:
                     progress(epoch, total / len(data))
     finally:
+        draw_anew(model, 0)
         for module, training in modes.items():
             module.training = training
     return {name: tensor.detach() for name, tensor in control.items()}

@@ -18,6 +18,7 @@ from tetviz.models import only_length
 from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
 from tetviz.training.batches import Batch
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import a_parameter, of_the_longest, uses_batch_statistics
 
 
@@ -47,7 +48,7 @@ class Evaluator:
 
     Raises:
         CheckpointError: a batch-norm policy for a network without batch normalisation.
-        DataError: no samples.
+        DataError: no samples, or calibration samples that end before the T of training.
         ValueError: no timesteps are given and the model names none, an unknown policy, or recalibration without
             data for it.
     """
@@ -94,6 +95,13 @@ class Evaluator:
                     f"batch-norm statistics are estimated in runs of the {self.t_train} timesteps of training, the "
                     f"train samples have {shortest} frames; cut the recordings into at least {self.t_train} (--frames)"
                 )
+            if batch_norms(model):
+                what, cure = (
+                    "estimating batch-norm statistics",
+                    "take longer samples, or --bn frozen",
+                )
+                for _, labels in self.calibration:
+                    without_padding(labels, self.t_train, what, cure)
         self._plain = self.model
         if bn == "batch":
             self.model = copy.deepcopy(self.model)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tetviz.landscape.directions import HOLD_ALL_BUT_WEIGHTS, parameter_roles
 from tetviz.landscape.evaluator import Evaluator
+from tetviz.models.foreign.draws import drawn, draws_of
 from tetviz.models.foreign.isolation import differentiating
 from tetviz.training.losses import LOSSES
 from tetviz.training.profile import exact_kernels
@@ -33,13 +34,14 @@ def surrogate_gradient(evaluator: Evaluator, loss: str, names: Mapping[str, Tens
 
 
 def loss_shares(evaluator: Evaluator, loss: str) -> Iterator[Tensor]:
-    """What each batch contributes to the mean loss of an evaluator where it stands, at the T of training."""
-    for x, labels_B in evaluator.batches:
-        yield _share(evaluator, loss, x, labels_B)
+    """What each draw of a batch contributes to the mean loss of an evaluator where it stands, at the T of training."""
+    with drawn(evaluator.model, evaluator.batches) as passes:
+        for x, labels_B in passes:
+            yield _share(evaluator, loss, x, labels_B)
 
 
 @torch.enable_grad()
 def _share(evaluator: Evaluator, loss: str, x: Tensor, labels_B: Tensor) -> Tensor:
     logits_TBK = evaluator.model(x.clone(), evaluator.gradient_timesteps)
     value: Tensor = LOSSES[loss](logits_TBK, labels_B.to(logits_TBK.device))
-    return value * (len(labels_B) / len(evaluator.samples))
+    return value * (len(labels_B) / len(evaluator.samples) / draws_of(evaluator.model))

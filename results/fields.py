@@ -22,6 +22,9 @@ timestep = partial(
 t_train = partial(attribute, 0, least=0, most=MOST_TIMESTEPS)
 asked_loss = partial(attribute, among=("sdt", "tet"))
 sample = partial(index, ("sample",), long_name="index of each evaluated sample in its split, in order")
+length = partial(
+    index, ("sample",), long_name="steps of the sample in the longest run", least=1, most=MOST_TIMESTEPS, optional=True
+)
 calibration = partial(
     index,
     ("calibration",),

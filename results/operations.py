@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Result, attribute, named
+from tetviz.results.schema import FloatArray, IntArray, Result, attribute, named, samples_at
 
 _count = partial(fields.count, ("layer", "timestep"))
 _of_layers = partial(attribute, (), along="layer")
@@ -28,7 +28,8 @@ class OperationCounts(Result):
     spikes), ``pooled`` (means of spikes), ``data``, ``analog``, or nothing where no weights are applied. Of products of
     two activations the type is ``matmul``, ``mul`` (element by element) or ``mul, summed`` (a sum follows), and both
     kinds are named, such as ``binary x analog``; ``ac`` holds them where one is spikes, else ``mac``.
-    ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds.
+    ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds. ``length``
+    is there where samples end before the last step; behind its end nothing of a sample is counted.
     """
 
     kind: ClassVar[str] = "energy"
@@ -72,6 +73,7 @@ class OperationCounts(Result):
         long_name="input elements that are not 0; of a product those of its spikes", optional=True
     )
     input_elements: IntArray | None = _count(long_name="input elements that active_inputs are of", optional=True)
+    length: IntArray | None = fields.length()
     names: tuple[str, ...] = _of_layers()
     modules: tuple[str, ...] = _of_layers()
     inputs: tuple[str, ...] = _of_layers()
@@ -84,6 +86,11 @@ class OperationCounts(Result):
     norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = fields.t_train()
+
+    @property
+    def step_runs(self) -> IntArray:
+        """How many runs have a step t (timestep,): one of each sample, and of each of its draws."""
+        return samples_at(self.timestep, self.sample, self.length)
 
     def to_frame(self) -> pd.DataFrame:
         """The counts as a table.

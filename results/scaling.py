@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from tetviz.results import fields
-from tetviz.results.schema import FloatArray, IntArray, Result, array, array_fields
+from tetviz.results.schema import FloatArray, IntArray, Result, array, array_fields, samples_at
 
 _BY_SAMPLE = ("sample", "timestep")
 
@@ -21,8 +22,9 @@ class ScalingCurve(Result):
 
     With p the softmax of the mean output of steps 1..t, ``margin`` is the largest less the second largest p, and
     ``entropy`` is -sum p log p / log K. A prediction is -1 where an output is NaN. ``outputs`` is O(t) where it was
-    kept; ``output_class`` is empty where not. ``prefix_test`` says what came of the test that a shorter run is the
-    beginning of a longer one.
+    kept; ``output_class`` is empty where not. ``length`` is there where samples end before the last step: behind its
+    end what is of the mean output stays as it was, ``step_prediction`` is -1 and ``outputs`` NaN. ``prefix_test`` says
+    what came of the test that a shorter run is the beginning of a longer one.
     """
 
     kind: ClassVar[str] = "scaling"
@@ -48,11 +50,18 @@ class ScalingCurve(Result):
         _BY_SAMPLE, "1", "entropy of the softmax of the mean output of steps 1..t, over log K", "float32"
     )
     outputs: FloatArray = array((*_BY_SAMPLE, "output_class"), "1", "output O(t) of step t alone", "float32")
+    length: IntArray | None = fields.length()
     num_classes: int = 0
     t_train: int = fields.t_train()
     temporal_variance: float = float("nan")
     temporal_variance_all: float = float("nan")
     prefix_test: str = ""
+
+    @property
+    def step_samples(self) -> IntArray:
+        """How many samples have a step t (timestep,)."""
+        samples, first = np.unique(self.sample, return_index=True)
+        return samples_at(self.timestep, samples, None if self.length is None else self.length[first])
 
     def to_frame(self) -> pd.DataFrame:
         """What is known at every T.

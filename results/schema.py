@@ -123,6 +123,7 @@ class Provenance:
     split: str = ""
     sample_order: str = ""
     batch_size: str = ""
+    draws: str = ""
     network: Settings = field(default_factory=dict)
     training: Settings = field(default_factory=dict)
     neurons: Settings = field(default_factory=dict)
@@ -246,6 +247,12 @@ class Result:
             columns[name] = np.broadcast_to(expanded, shape).ravel()
         frame = pd.DataFrame(columns, index=index)
         return frame if len(dims) > 1 else frame.set_axis(pd.Index(getattr(self, dims[0]), name=dims[0]))
+
+
+def samples_at(timestep: IntArray, sample: IntArray, length: IntArray | None) -> IntArray:
+    """How many samples have each step, where a sample has so many steps as its length says, else all."""
+    ends = np.full(len(sample), len(timestep)) if length is None else length
+    return np.asarray((ends >= timestep[:, None]).sum(1))
 
 
 def named(

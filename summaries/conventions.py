@@ -131,7 +131,7 @@ class Operations:
 
 def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
     """Counts under a convention."""
-    notes = incomplete(counts)
+    notes = [*incomplete(counts), *_ends(counts)]
     mac, ac = _products_of(counts, chosen, *_spikes_of(counts, chosen, notes))
     once = _once(counts, chosen, notes)
     return Operations(
@@ -145,6 +145,13 @@ def apply_convention(counts: OperationCounts, chosen: Convention) -> Operations:
 def incomplete(counts: OperationCounts) -> list[str]:
     """What is missing, as one sentence, or nothing; totals are lower bounds then, and stand in no ratio."""
     return [f"incomplete: {'; '.join(counts.not_counted)}"] if counts.not_counted else []
+
+
+def _ends(counts: OperationCounts) -> list[str]:
+    if counts.length is None:
+        return []
+    steps = f"{counts.length.min()} to {counts.length.max()} of {len(counts.timestep)} steps"
+    return [f"samples have {steps}: each counts up to its own end, and the numbers are means over samples"]
 
 
 def factors(counts: OperationCounts) -> dict[int, tuple[str, str]]:

@@ -12,6 +12,7 @@ from tetviz.results import OperationCounts
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.conventions import SIDE_COSTS, Convention, Operations, apply_convention, convention
 from tetviz.summaries.costs import CostModel, cost_of, load_cost, with_memory
+from tetviz.summaries.names import samples_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,12 @@ class EnergyReport:
 
     @property
     def samples(self) -> int:
-        """Number of samples that the counts are sums over."""
+        """Number of samples."""
+        return len(samples_of(self.counts))
+
+    @property
+    def runs(self) -> int:
+        """Number of runs of a sample that the counts are sums over: one for each draw of its random numbers."""
         return len(self.counts.sample)
 
     @property
@@ -61,12 +67,12 @@ class EnergyReport:
     @property
     def total_mac(self) -> FloatArray:
         """Multiply-accumulates per sample of a run of t steps (timestep,)."""
-        return np.asarray(self.mac.sum(0).cumsum() / self.samples)
+        return np.asarray(self.mac.sum(0).cumsum() / self.runs)
 
     @property
     def total_ac(self) -> FloatArray:
         """Accumulates per sample of a run of t steps (timestep,)."""
-        return np.asarray(self.ac.sum(0).cumsum() / self.samples)
+        return np.asarray(self.ac.sum(0).cumsum() / self.runs)
 
     @property
     def total_pj(self) -> FloatArray:
@@ -97,7 +103,7 @@ class EnergyReport:
 
     def _cumulated(self, pj: FloatArray) -> FloatArray:
         # cumsum adds in order, sum does not: a shorter run must give the same bits.
-        return np.asarray(pj.cumsum(0)[-1].cumsum() / self.samples)
+        return np.asarray(pj.cumsum(0)[-1].cumsum() / self.runs)
 
 
 def estimate_energy(
@@ -176,7 +182,7 @@ def _memory_bounds(counts: OperationCounts, cost: CostModel, operations: Operati
         return nothing, nothing
     weight_pj = cost.weight_bits * memory.pj_per_bit(counts.weights * cost.weight_bits / 8)[:, None]
     state_pj = cost.state_bits * memory.pj_per_bit(counts.neurons * cost.state_bits / 8)[:, None]
-    all_weights = counts.weights[:, None] * len(counts.sample)
+    all_weights = counts.weights[:, None] * counts.step_runs
     states = 2 * counts.neuron_compare * state_pj
     high = synaptic * weight_pj + states
     if memory.potential_per_operation:

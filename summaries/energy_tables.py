@@ -83,11 +83,11 @@ def layer_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFra
     frame = pd.DataFrame(
         {
             "input": [*(inputs[row] for row in rows), ""],
-            "dense MAC": _with_total(dense) / report.samples,
-            "MAC": mac / report.samples,
-            "AC": ac / report.samples,
+            "dense MAC": _with_total(dense) / report.runs,
+            "MAC": mac / report.runs,
+            "AC": ac / report.runs,
             "spikes/synapse": _ratio(t * fired, fed),
-            "energy (nJ)": energy / report.samples / 1e3,
+            "energy (nJ)": energy / report.runs / 1e3,
             "share (%)": 100 * _ratio(energy, np.full(len(energy), energy[-1])),
         },
         index=pd.Index([*(names[row] for row in rows), "total"], name="layer"),
@@ -107,8 +107,8 @@ def side_table(report: EnergyReport, timestep: int | None = None) -> pd.DataFram
         sample, summed over steps 1..T. Nothing of it is in the energy of other tables but where they say ``side``.
     """
     t = _at(report.counts, timestep)
-    taken = {title: _until(report.side[name], t) / report.samples for name, title in _SIDE_NAMES.items()}
-    taken["side (nJ)"] = _until(report.side_pj, t) / report.samples / 1e3
+    taken = {title: _until(report.side[name], t) / report.runs for name, title in _SIDE_NAMES.items()}
+    taken["side (nJ)"] = _until(report.side_pj, t) / report.runs / 1e3
     frame = pd.DataFrame(taken, index=pd.Index(report.counts.names, name="layer"))
     frame = frame[(frame[list(_SIDE_NAMES.values())] > 0).any(axis=1)]
     frame.loc["total"] = frame.sum()
@@ -125,7 +125,7 @@ def off_headline_table(report: EnergyReport, timestep: int | None = None) -> pd.
     t = _at(report.counts, timestep)
     rows = {}
     for name, column in report.side.items():
-        count, price = column[:, :t].sum() / report.samples, getattr(report.cost, SIDE_COSTS[name])
+        count, price = column[:, :t].sum() / report.runs, getattr(report.cost, SIDE_COSTS[name])
         if count:
             rows[name.replace("_", " ")] = (count, price, count * price / 1e3)
     sums = {"total": report.total_side_pj}
@@ -228,7 +228,7 @@ def baselines(report: EnergyReport, timestep: int | None = None) -> pd.DataFrame
     counts = report.counts
     t = _at(counts, timestep)
     # Of recurrent weights, which have nothing to do at step 1, those of a later one.
-    padded, inbounds = (column.max(1).sum() / report.samples for column in (counts.dense_mac, counts.inbounds_mac))
+    padded, inbounds = (column.max(1).sum() / report.runs for column in (counts.dense_mac, counts.inbounds_mac))
     bits, integer = quantised_bits(t), COSTS["45nm-int8-acc32"]
     rows = {
         "ANN, padded": (padded, report.cost.mac, report.cost),
@@ -290,7 +290,7 @@ def rate_estimate(report: EnergyReport, timestep: int | None = None) -> list[flo
     masks = [[counts.modules[row] == "mul" and report.convention.products == "sdsa"] for row in counts.layer]
     ac = _until(np.where(spiking & ~np.array(masks, dtype=bool).reshape(-1, 1), rate * counts.dense_mac, 0), t).sum()
     mac = _until(np.where(spiking, 0, counts.dense_mac), t).sum()
-    ac, mac = ac / report.samples, mac / report.samples
+    ac, mac = ac / report.runs, mac / report.runs
     return [mac, ac, (mac * report.cost.mac + ac * report.cost.ac) / 1e3]
 
 

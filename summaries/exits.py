@@ -8,6 +8,7 @@ import numpy as np
 from tetviz.errors import unknown
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
+from tetviz.summaries.names import samples_of
 from tetviz.summaries.scaling import is_right, wilson
 
 RULES = ("margin", "entropy")
@@ -41,7 +42,7 @@ class ExitCurve:
 
 
 def exit_timesteps(curve: ScalingCurve, rule: str, threshold: float) -> IntArray:
-    """When each sample stops: at the first T where the network is sure, else at the last.
+    """When each sample stops: at the first T where the network is sure, else at the last that it has.
 
     Confidence is that of the softmax of the *mean* output of steps 1..T. (Published code thresholds the softmax of
     the sum, whose temperature falls with T.)
@@ -58,7 +59,7 @@ def exit_timesteps(curve: ScalingCurve, rule: str, threshold: float) -> IntArray
     Raises:
         ValueError: there is no such rule.
     """
-    return _stops(_surest(curve, rule), _sign(rule) * threshold)
+    return _stops(curve, _surest(curve, rule), _sign(rule) * threshold)
 
 
 def exit_curve(curve: ScalingCurve, rule: str, thresholds: Sequence[float] | None = None) -> ExitCurve:
@@ -75,11 +76,11 @@ def exit_curve(curve: ScalingCurve, rule: str, thresholds: Sequence[float] | Non
     Returns:
         A point for each threshold.
     """
-    surest, right, samples = _surest(curve, rule), is_right(curve), len(curve.sample)
+    surest, right, rows = _surest(curve, rule), is_right(curve), np.arange(len(curve.sample))
     levels = _even_levels(surest) if thresholds is None else np.sort(_sign(rule) * np.asarray(thresholds, float))
-    stops = [_stops(surest, level) for level in levels]
-    accuracy = np.array([right[np.arange(samples), stop - 1].mean() for stop in stops])
-    low, high = wilson(accuracy, samples)
+    stops = [_stops(curve, surest, level) for level in levels]
+    accuracy = np.array([right[rows, stop - 1].mean() for stop in stops])
+    low, high = wilson(accuracy, len(samples_of(curve)))
     return ExitCurve(
         rule=rule,
         threshold=_sign(rule) * levels,
@@ -88,7 +89,7 @@ def exit_curve(curve: ScalingCurve, rule: str, thresholds: Sequence[float] | Non
         low=low,
         high=high,
         unsure=np.array([(surest[:, -1] < level).mean() for level in levels]),
-        samples=samples,
+        samples=len(samples_of(curve)),
     )
 
 
@@ -118,8 +119,9 @@ def _sign(rule: str) -> float:
     return 1.0 if rule == "margin" else -1.0
 
 
-def _stops(surest: FloatArray, level: float) -> IntArray:
-    return np.asarray(1 + (surest[:, :-1] < level).sum(1))
+def _stops(curve: ScalingCurve, surest: FloatArray, level: float) -> IntArray:
+    stops = np.asarray(1 + (surest[:, :-1] < level).sum(1))
+    return stops if curve.length is None else np.minimum(stops, curve.length)
 
 
 def _even_levels(surest: FloatArray) -> FloatArray:

@@ -40,8 +40,8 @@ def network_names(results: Sequence[Result]) -> list[str]:
 
 
 def samples_of(result: Result) -> IntArray:
-    """The samples that a result was measured on; none for a history, whose numbers are of whole splits."""
-    return getattr(result, "sample", np.arange(0))
+    """The samples that a result was measured on, each once; none for a history, whose numbers are of whole splits."""
+    return np.unique(getattr(result, "sample", np.arange(0)))
 
 
 def data_context(result: Result) -> str:
@@ -49,7 +49,8 @@ def data_context(result: Result) -> str:
     source = f"{result.provenance.dataset} {result.provenance.split}".strip()
     count = len(samples_of(result))
     samples = counted(count, "sample") if count else ""
-    return ", ".join(part for part in (source, samples) if part)
+    draws = f"draws of each: {result.provenance.draws}" if result.provenance.draws else ""
+    return ", ".join(part for part in (source, samples, draws) if part)
 
 
 def bn_words(result: Any) -> str:

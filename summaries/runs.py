@@ -9,7 +9,7 @@ import numpy as np
 
 from tetviz.errors import ResultError
 from tetviz.results import Provenance, ScalingCurve
-from tetviz.summaries.names import network_name
+from tetviz.summaries.names import network_name, samples_of
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def run_of(curve: ScalingCurve) -> Run:
         seed=int(training["seed"]),
         t_train=curve.t_train,
         accuracy=float(curve.accuracy[at[0]]),
-        samples=len(curve.sample),
+        samples=len(samples_of(curve)),
         settings=json.dumps([others, origin.neurons], sort_keys=True),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,16 @@ def wilson(accuracy: npt.ArrayLike, samples: npt.ArrayLike) -> tuple[FloatArray,
 
 
 def is_right(curve: ScalingCurve) -> npt.NDArray[np.bool_]:
-    """Which samples the mean output gets right."""
+    """Which samples the mean output gets right; a row for each draw of each."""
     return np.asarray(curve.prediction == curve.label[:, None])
+
+
+def right_shares(curve: ScalingCurve) -> FloatArray:
+    """In which share of its draws the mean output gets each sample right: 0 or 1 where nothing is drawn."""
+    samples, at = np.unique(curve.sample, return_inverse=True)
+    sums = np.zeros((len(samples), len(curve.timestep)))
+    np.add.at(sums, at, is_right(curve))
+    return sums / np.bincount(at)[:, None]
 
 
 def table_timesteps(curve: ScalingCurve | OperationCounts) -> list[int]:
@@ -195,7 +204,9 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve) -> AccuracyDiffer
 
         q - p -+ z sqrt((p + q - (q - p)^2) / (N + 2))
 
-    within [-1, 1]. It is about these checkpoints and other samples, not about other training seeds.
+    within [-1, 1]. It is about these checkpoints and other samples, not about other training seeds. Where a network
+    draws random numbers b and c are sums of the shares of draws by which one does better than the other on a sample,
+    and the interval is too wide rather than too narrow.
 
     Args:
         first: the baseline.
@@ -209,9 +220,9 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve) -> AccuracyDiffer
     """
     _require_same_samples(first, second)
     last = min(len(first.timestep), len(second.timestep))
-    samples = len(first.sample)
-    gaps = is_right(second)[:, :last].astype(int) - is_right(first)[:, :last]
-    only_first, only_second = (gaps == -1).sum(0), (gaps == 1).sum(0)
+    gaps = right_shares(second)[:, :last] - right_shares(first)[:, :last]
+    samples = len(gaps)
+    only_first, only_second = -gaps.clip(max=0).sum(0), gaps.clip(min=0).sum(0)
     low, high = paired_interval(only_first, only_second, samples)
     one, other = network_names([first, second])
     return AccuracyDifference(
@@ -222,13 +233,15 @@ def compare_scaling(first: ScalingCurve, second: ScalingCurve) -> AccuracyDiffer
         mean=gaps.mean(0),
         low=low,
         high=high,
-        split=only_first + only_second,
+        split=np.floor(only_first + only_second + 1e-9).astype(int),
         samples=samples,
         timestep=min(default_timestep(first), last),
     )
 
 
-def paired_interval(only_first: IntArray, only_second: IntArray, samples: int) -> tuple[FloatArray, FloatArray]:
+def paired_interval(
+    only_first: npt.NDArray[Any], only_second: npt.NDArray[Any], samples: int
+) -> tuple[FloatArray, FloatArray]:
     """The 95 % interval of :func:`compare_scaling`, of the numbers of samples that one of two alone gets right."""
     p, q = (only_first + 1) / (samples + 2), (only_second + 1) / (samples + 2)
     half = _Z * np.sqrt((p + q - (q - p) ** 2) / (samples + 2))
@@ -252,12 +265,18 @@ def _require_same_samples(first: ScalingCurve, second: ScalingCurve) -> None:
         if one != other:
             raise ResultError(f"the checkpoints were measured on a different {what} ({one!r} and {other!r})")
     for what in ("sample", "label"):
-        indices, others = getattr(first, what), getattr(second, what)
+        indices, others = (_by_sample(each, what) for each in (first, second))
         if not np.array_equal(indices, others):
             raise ResultError(
                 f"the checkpoints were measured on different {what}s ({len(indices):,} and {len(others):,}): they "
                 "cannot be compared sample by sample; measure both with the same --samples and --split"
             )
+
+
+def _by_sample(curve: ScalingCurve, name: str) -> IntArray:
+    _, first = np.unique(curve.sample, return_index=True)
+    values: IntArray = getattr(curve, name)[first]
+    return values
 
 
 def _sample_variance(percent: FloatArray) -> float:

@@ -12,6 +12,7 @@ from tetviz.training.layouts import LAYOUTS
 from tetviz.training.loop import fit
 from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
+from tetviz.training.padding import mask_labels
 from tetviz.training.profile import TemporalProfile, evaluating, measure
 from tetviz.training.published import read_published
 from tetviz.training.schedule import Stage, Switch
@@ -37,6 +38,7 @@ __all__ = [
     "import_foreign",
     "load_data",
     "load_weights",
+    "mask_labels",
     "measure",
     "mse_regulariser",
     "read_nir",

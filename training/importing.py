@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from tetviz.errors import CheckpointError, DataError, ModelError
 from tetviz.models import Calling, ForeignNetwork, ForeignSpec, check_contract, propose
-from tetviz.models.foreign.check import SAMPLES
+from tetviz.models.foreign.check import SAMPLES, RandomNumbersError
 from tetviz.models.foreign.isolation import Isolation, generators_kept
 from tetviz.models.foreign.network import NetworkError
 from tetviz.models.foreign.state import changed, state_of
-from tetviz.training.batches import to_batches
+from tetviz.training.batches import Batch, to_batches
 from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, find_weights
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
+from tetviz.training.padding import own_frames
 from tetviz.training.profile import a_parameter, check_length, exact_kernels
 from tetviz.training.weights import complete, rename
 
@@ -129,7 +130,7 @@ def _fitted(
 def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     try:
         with exact_kernels():
-            fitting = _fitting(network, _some_samples(data, network), timesteps, data.sample_axes)
+            fitting = _fitting(network, _some_samples(data, network), timesteps, sample_axes=data.sample_axes)
     except ModelError as error:
         return f"No convention that tetviz knows fits; what came furthest, {error}{_cure(error, data)}"
     shown = "; or ".join(each.options() for each in fitting)
@@ -143,13 +144,15 @@ def _proposed(network: nn.Module, data: LabelledDataset, timesteps: int) -> str:
     return f"It keeps the contract with {shown}" + (f" (taken at your word: {words})" if words else "")
 
 
-def _fitting(network: nn.Module, x: Tensor, timesteps: int, axes: int) -> list[Calling]:
+def _fitting(network: nn.Module, x: Tensor, timesteps: int, **given: Any) -> list[Calling]:
     try:
-        return propose(network, x, timesteps, sample_axes=axes)
+        return propose(network, x, timesteps, **given)
+    except RandomNumbersError:
+        return _fitting(network, x, timesteps, **given, draws=1)
     except NetworkError:
-        if not bool((x == x.round()).all()):
+        if "integers" in given or not bool((x == x.round()).all()):
             raise
-    return propose(network, x, timesteps, sample_axes=axes, integers=True)
+    return _fitting(network, x, timesteps, **given, integers=True)
 
 
 def hold_to_contract(model: ForeignNetwork, name: str, data: LabelledDataset) -> int:
@@ -190,7 +193,7 @@ def _some_samples(data: LabelledDataset, network: nn.Module) -> Tensor:
     if len(data) < 5:
         raise DataError(f"data set {data.spec.name}: has {len(data)} samples, a network is tested on at least 5")
     weight = a_parameter(network)
-    return _first_batch(data, SAMPLES).to(weight.device, weight.dtype)
+    return _first_batch(data, SAMPLES)[0].to(weight.device, weight.dtype)
 
 
 def describe_input(data: LabelledDataset, samples: int = 256) -> str:
@@ -199,11 +202,12 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     Returns:
         Name, shape of a sample, and range, mean and standard deviation (by channel, if there are few) of the first.
     """
-    x = _first_batch(data, samples).double()
+    x, labels = _first_batch(data, samples)
     sizes = [*x.shape[: x.dim() - 4], *x.shape[-3:]][: data.sequence + data.sample_axes]
     shape = " x ".join(map(str, sizes))
     own = data.spec.axes.replace("T", "") or {1: "F"}.get(data.sample_axes, "CHW")
     axes = " x ".join(["T"] * data.sequence + list(own))
+    x = own_frames(x, labels).double()
     by_channel = x.movedim(-3, 0).flatten(1) if x.shape[-3] < 5 else x.reshape(1, -1)
     means, deviations = (
         ", ".join(f"{float(value):.3g}" for value in values)
@@ -215,6 +219,5 @@ def describe_input(data: LabelledDataset, samples: int = 256) -> str:
     )
 
 
-def _first_batch(data: LabelledDataset, samples: int) -> Tensor:
-    x, _ = next(iter(to_batches(data, samples, range(min(samples, len(data))))))
-    return x
+def _first_batch(data: LabelledDataset, samples: int) -> Batch:
+    return next(iter(to_batches(data, samples, range(min(samples, len(data))))))

@@ -28,6 +28,7 @@ from tetviz.training.data.normalise import Normalisation
 from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
+from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
 from tetviz.training.tally import Tally
@@ -70,7 +71,7 @@ def fit(
         The chosen checkpoint.
 
     Raises:
-        DataError: a label out of range.
+        DataError: a label out of range, or samples that end before the longest run.
         TrainingError: the loss is not finite, samples are not those of the epochs before, or ``last_path`` is damaged
             or belongs to other settings.
     """
@@ -78,6 +79,7 @@ def fit(
         if len(data) == 0:
             raise DataError(f"the {name} split is empty")
         check_labels(data.labels, config.spec.num_classes)
+        _refuse_padding(name, data, max(stage.timesteps for stage in config.stages))
     run = _Run(config, torch.device(device), Path(best_path), Path(last_path), _fingerprint(train, test))
     if resume and Path(last_path).exists():
         run.restore(Checkpoint.load(last_path))
@@ -100,6 +102,16 @@ def fit(
         for monitor in monitors:
             monitor.on_end()
     return Checkpoint.load(best_path)
+
+
+def _refuse_padding(name: str, data: LabelledDataset, timesteps: int) -> None:
+    # Batch normalisation in train mode would take the statistics of the padding.
+    lengths = find_lengths(data)
+    if lengths is not None and min(lengths) < timesteps:
+        raise DataError(
+            f"the {name} samples have {min(lengths)} frames and more, T is {timesteps}: training would take the "
+            f"padding between for input; train on runs of at most {min(lengths)} steps, or on samples of one length"
+        )
 
 
 def kept_folder(best_path: str | Path) -> Path:

@@ -1,6 +1,7 @@
 """The losses of the TET paper on the outputs O(t) of a spiking network.
 
-logits_TBK: T timesteps, B batch, K classes; labels_B: class indices. Every loss is a mean over the batch.
+logits_TBK: T timesteps, B batch, K classes; labels_B: class indices. Every loss is a mean over the batch. With
+labels_BT (:func:`tetviz.training.mask_labels`) a sample has min(T, L_i) steps, and a mean over steps is one over these.
 """
 
 import math
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tetviz.errors import unknown
+from tetviz.training.padding import classes_and_lengths, mean_over_steps, of_run
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -25,12 +27,13 @@ def step_cross_entropy(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
 
     Args:
         logits_TBK: outputs O(t).
-        labels_B: class indices.
+        labels_B: class indices, or labels_BT.
 
     Returns:
-        CE(O(t), y), T x B, in nats.
+        CE(O(t), y), T x B, in nats; 0 behind the end of a sample.
     """
-    labels_TB = labels_B.expand(len(logits_TBK), -1)
+    labels_B = of_run(labels_B, len(logits_TBK))
+    labels_TB = labels_B.expand(len(logits_TBK), -1) if labels_B.dim() == 1 else labels_B.T
     return F.cross_entropy(logits_TBK.flatten(0, 1), labels_TB.flatten(), reduction="none").view_as(labels_TB)
 
 
@@ -39,12 +42,13 @@ def sdt_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
 
     Args:
         logits_TBK: outputs O(t).
-        labels_B: class indices.
+        labels_B: class indices, or labels_BT.
 
     Returns:
         The loss in nats, a scalar.
     """
-    return F.cross_entropy(logits_TBK.mean(0), labels_B)
+    labels_B = of_run(labels_B, len(logits_TBK))
+    return F.cross_entropy(mean_over_steps(logits_TBK, labels_B), classes_and_lengths(labels_B, len(logits_TBK))[0])
 
 
 def tet_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
@@ -54,25 +58,33 @@ def tet_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
 
     Args:
         logits_TBK: outputs O(t).
-        labels_B: class indices.
+        labels_B: class indices, or labels_BT.
 
     Returns:
         The loss in nats, a scalar.
     """
-    return step_cross_entropy(logits_TBK, labels_B).mean()
+    return _mean(step_cross_entropy(logits_TBK, labels_B), labels_B)
 
 
-def mse_regulariser(logits_TBK: Tensor, phi: float = 1.0) -> Tensor:
+def _mean(values_TB: Tensor, labels_B: Tensor | None) -> Tensor:
+    # Over the steps of each sample, then over samples and any further axes.
+    if labels_B is None or of_run(labels_B, len(values_TB)).dim() == 1:
+        return values_TB.mean()
+    return mean_over_steps(values_TB, of_run(labels_B, len(values_TB))).mean()
+
+
+def mse_regulariser(logits_TBK: Tensor, phi: float = 1.0, labels_B: Tensor | None = None) -> Tensor:
     """Mean of (O(t) - phi)^2 over steps, samples and classes (Deng et al. 2022, eq. 12).
 
     Args:
         logits_TBK: outputs O(t).
         phi: the value that every output is pulled to.
+        labels_B: labels_BT where samples end before the last step.
 
     Returns:
         The regulariser, a scalar.
     """
-    return ((logits_TBK - phi) ** 2).mean()
+    return _mean((logits_TBK - phi) ** 2, labels_B)
 
 
 def total_loss(logits_TBK: Tensor, labels_B: Tensor, lamb: float = 0.05, phi: float = 1.0) -> Tensor:
@@ -80,14 +92,14 @@ def total_loss(logits_TBK: Tensor, labels_B: Tensor, lamb: float = 0.05, phi: fl
 
     Args:
         logits_TBK: outputs O(t).
-        labels_B: class indices.
+        labels_B: class indices, or labels_BT.
         lamb: weight of the regulariser; the paper takes 0.05 on CIFAR, 0.001 on ImageNet and DVS-CIFAR10.
         phi: the value that every output is pulled to.
 
     Returns:
         The loss, a scalar.
     """
-    return (1 - lamb) * tet_loss(logits_TBK, labels_B) + lamb * mse_regulariser(logits_TBK, phi)
+    return (1 - lamb) * tet_loss(logits_TBK, labels_B) + lamb * mse_regulariser(logits_TBK, phi, labels_B)
 
 
 def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:

@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, streaming
+from tetviz.models.foreign.draws import drawn, draws_of, is_stochastic
 from tetviz.models.layers import eval_mode
 from tetviz.results import Provenance
-from tetviz.results.schema import FloatArray
+from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training.batches import to_batches
 from tetviz.training.losses import step_cross_entropy
+from tetviz.training.padding import check_runs, classes_and_lengths
 
 Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 
@@ -29,6 +31,9 @@ Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
 @dataclass(frozen=True)
 class TemporalProfile:
     """What a network does at every number of timesteps 1..T; every array has length T.
+
+    Of a sample that ends after L_i steps a run of t is one of min(t, L_i). Loss and accuracy of step t alone are over
+    the samples that have such a step; NaN where none has.
 
     Attributes:
         sdt_loss: cross-entropy of the mean output of steps 1..t (Deng et al. 2022, eq. 7), in nats.
@@ -39,6 +44,10 @@ class TemporalProfile:
         sdt_loss_se: standard error of sdt_loss over samples; NaN for a single sample.
         tet_loss_se: standard error of tet_loss over samples; NaN for a single sample.
         samples: number of samples.
+        step_samples: number of samples that have a step t.
+
+    Of a network that draws random numbers (``Calling.draws``) losses and accuracies are means over draws: of the
+    losses and hits of each sample, not those of a mean output. Standard errors are over the samples' means.
     """
 
     sdt_loss: FloatArray
@@ -49,6 +58,7 @@ class TemporalProfile:
     sdt_loss_se: FloatArray
     tet_loss_se: FloatArray
     samples: int
+    step_samples: IntArray
 
 
 @contextmanager
@@ -80,7 +90,8 @@ def measured_on(model: nn.Module, provenance: Provenance | None) -> Provenance:
     """What is known of the origin of a result, with the device and the precision of the network."""
     weight = a_parameter(model)
     dtype = str(weight.dtype).removeprefix("torch.")
-    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype)
+    draws = str(draws_of(model)) if is_stochastic(model) else ""
+    return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype, draws=draws)
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -134,7 +145,8 @@ def measure(
         timesteps: T, the longest run.
         batch_size: samples a batch when a Dataset is given.
         progress: called with the number of samples of each finished batch.
-        run: makes a run, as :func:`outputs` does; another one may look at what passes.
+        run: makes a run, as :func:`outputs` does; another one may look at what passes. It is asked for every draw of a
+            batch, one after the other.
 
     Returns:
         The profile.
@@ -146,12 +158,13 @@ def measure(
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    totals = _Totals()
-    with evaluating(model):
-        for x, labels_B in to_batches(data, batch_size):
-            totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels_B, timesteps)
-            if progress is not None:
-                progress(len(labels_B))
+    totals = _Totals(draws_of(model))
+    with evaluating(model), drawn(model, to_batches(data, batch_size)) as passes:
+        for x, labels in passes:
+            check_runs(model, labels, timesteps, uses_batch_statistics(model))
+            finished = totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels, timesteps)
+            if finished and progress is not None:
+                progress(finished)
     return totals.profile()
 
 
@@ -159,7 +172,9 @@ def of_the_longest(profile: TemporalProfile) -> TemporalProfile:
     """The profile of a network whose outputs at t < T are no runs of t steps: NaN there."""
     shorter = np.arange(len(profile.accuracy)) < len(profile.accuracy) - 1
     values: dict[str, Any] = {
-        name: np.where(shorter, np.nan, each) for name, each in vars(profile).items() if isinstance(each, np.ndarray)
+        name: np.where(shorter, np.nan, each)
+        for name, each in vars(profile).items()
+        if isinstance(each, np.ndarray) and name != "step_samples"
     }
     return dataclasses.replace(profile, **values)
 
@@ -167,51 +182,60 @@ def of_the_longest(profile: TemporalProfile) -> TemporalProfile:
 class _Totals:
     """Sums over samples, T long, of every quantity of a profile and of the squares of both losses."""
 
-    def __init__(self) -> None:
-        self.samples = 0
+    def __init__(self, draws: int = 1) -> None:
+        self.samples, self.draws = 0, draws
+        self.drawn: list[dict[str, Tensor]] = []
         self.batches: list[dict[str, Tensor]] = []
 
-    def add(self, stretches: Iterable[Tensor], labels_B: Tensor, timesteps: int) -> None:
+    def add(self, stretches: Iterable[Tensor], labels: Tensor, timesteps: int) -> int:
+        """Adds a draw of a batch, and gives the number of samples that are finished with it: none before its last."""
+        labels_B, lengths_B = classes_and_lengths(labels, timesteps)
         step_loss, sdt_loss, step_hit, hit = [], [], [], []
         integrated, done = torch.zeros(()), 0
         for logits_TBK in stretches:
             if done == 0:
                 check_outputs(logits_TBK, labels_B)
                 labels_B, integrated = labels_B.to(logits_TBK.device), integrated.to(logits_TBK.device)
-            logits_TBK = logits_TBK.double()
-            steps = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)[:, None, None]
+                lengths_B = lengths_B.to(logits_TBK.device)
+            steps_T = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)
+            inside_TB = steps_T[:, None] <= lengths_B
+            logits_TBK = logits_TBK.double().where(inside_TB[..., None], 0)
             sum_TBK = integrated + logits_TBK.cumsum(0)
             integrated, done = sum_TBK[-1], done + len(logits_TBK)
-            mean_TBK = sum_TBK / steps
-            step_loss.append(step_cross_entropy(logits_TBK, labels_B))
+            mean_TBK = sum_TBK / steps_T[:, None].minimum(lengths_B)[..., None]
+            step_loss.append(step_cross_entropy(logits_TBK, labels_B).where(inside_TB, 0))
             sdt_loss.append(step_cross_entropy(mean_TBK, labels_B))
-            step_hit.append(_right(logits_TBK, labels_B))
+            step_hit.append(_right(logits_TBK, labels_B) & inside_TB)
             hit.append(_right(mean_TBK, labels_B))
         if done != timesteps:
             raise ValueError(f"the model gave {done} timesteps of output, {timesteps} were asked for")
         step_TB, sdt_TB = torch.cat(step_loss), torch.cat(sdt_loss)
-        tet_TB = step_TB.cumsum(0) / torch.arange(1, timesteps + 1, device=step_TB.device)[:, None]
-        self.samples += len(labels_B)
-        self.batches.append(
-            {
-                "step_loss": step_TB.sum(1),
-                "sdt_loss": sdt_TB.sum(1),
-                "tet_loss": tet_TB.sum(1),
-                "sdt_square": (sdt_TB**2).sum(1),
-                "tet_square": (tet_TB**2).sum(1),
-                "step_accuracy": torch.cat(step_hit).double().sum(1),
-                "accuracy": torch.cat(hit).double().sum(1),
-            }
-        )
+        steps_TB = torch.arange(1, timesteps + 1, device=step_TB.device)[:, None].minimum(lengths_B)
+        tet_TB = step_TB.cumsum(0) / steps_TB
+        hits = {"step_accuracy": torch.cat(step_hit).double(), "accuracy": torch.cat(hit).double()}
+        self.drawn.append({"step_loss": step_TB, "sdt_loss": sdt_TB, "tet_loss": tet_TB, **hits})
+        return self._finish(steps_TB) if len(self.drawn) == self.draws else 0
+
+    def _finish(self, steps_TB: Tensor) -> int:
+        of_samples = {name: torch.stack([each[name] for each in self.drawn]).mean(0) for name in self.drawn[0]}
+        squares = {f"{loss}_square": (of_samples[f"{loss}_loss"] ** 2).sum(1) for loss in ("sdt", "tet")}
+        has_step_TB = steps_TB.diff(dim=0, prepend=torch.zeros_like(steps_TB[:1])) > 0
+        sums = {name: values_TB.sum(1) for name, values_TB in of_samples.items()}
+        self.batches.append(sums | squares | {"step_samples": has_step_TB.sum(1)})
+        self.samples += steps_TB.shape[1]
+        self.drawn = []
+        return steps_TB.shape[1]
 
     def profile(self) -> TemporalProfile:
         if self.samples == 0:
             raise DataError("no samples to measure on: the data set is empty")
-        names = self.batches[0]
-        mean = {k: torch.stack([b[k] for b in self.batches]).sum(0).cpu().numpy() / self.samples for k in names}
+        sums = {k: torch.stack([b[k] for b in self.batches]).sum(0).cpu().numpy() for k in self.batches[0]}
+        step_samples = sums.pop("step_samples")
+        having = np.where(step_samples > 0, step_samples, np.nan)
+        mean = {k: each / (having if k.startswith("step_") else self.samples) for k, each in sums.items()}
         squares = {loss: mean.pop(f"{loss}_square") for loss in ("sdt", "tet")}
         errors = {f"{k}_loss_se": self._standard_error(mean[f"{k}_loss"], squares[k]) for k in squares}
-        return TemporalProfile(**mean, **errors, samples=self.samples)
+        return TemporalProfile(**mean, **errors, samples=self.samples, step_samples=step_samples)
 
     def _standard_error(self, mean: FloatArray, square: FloatArray) -> FloatArray:
         if self.samples < 2:

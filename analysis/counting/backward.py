@@ -23,6 +23,7 @@ from tetviz.results import Provenance, TrainingOperations
 from tetviz.results.schema import IntArray
 from tetviz.training import to_batches
 from tetviz.training.losses import Loss, make_loss
+from tetviz.training.padding import without_padding
 from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels, measured_on
 
 _BN_POLICIES = ("frozen", "batch")
@@ -79,7 +80,7 @@ def compute_training_cost(
         The counts. Attributes about the run that made the checkpoint are left empty.
 
     Raises:
-        DataError: there are no samples.
+        DataError: there are no samples, or a sample ends before T.
         ValueError: an unknown policy, T is not given and the model names none, or steps cannot be told apart.
     """
     if bn not in _BN_POLICIES:
@@ -90,7 +91,8 @@ def compute_training_cost(
     network, loss_function, weight = Backpropagation(model, bn), make_loss(loss, lamb, phi), a_parameter(model)
     totals = _Totals(network, steps)
     samples = 0
-    for x, labels_B in to_batches(data, batch_size, indices):
+    for x, labels in to_batches(data, batch_size, indices):
+        labels_B = without_padding(labels, steps, "training cost", "take a T that all samples have (--timesteps)")
         network.run(x.to(weight.device, weight.dtype), labels_B.to(weight.device), steps, loss_function)
         totals.add(len(labels_B))
         samples += len(labels_B)

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
 from tetviz.analysis.counting.counts import Counts, LayerCounts, within
-from tetviz.analysis.counting.placement import Glimpses, Place, Run, Site
+from tetviz.analysis.counting.placement import Glimpses, KnownPlaces, Run, Site
+from tetviz.analysis.own_steps import OwnSteps
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
 from tetviz.models import ForeignNetwork, only_length
+from tetviz.models.foreign.draws import drawn, draws_of, stilled
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
 from tetviz.results import OperationCounts, Provenance
@@ -76,10 +78,11 @@ def count_operations(
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
     counted = CountedRuns(model, timesteps, spiking, skip_zero_weights, input_spikes)
-    with state_kept(model), evaluating(model):
-        for _ in counted.run(model, x.to(weight.device, weight.dtype), timesteps):
-            pass
-    return counted.counts()
+    with state_kept(model), evaluating(model), drawn(model, [x.to(weight.device, weight.dtype)]) as passes:
+        for each in passes:
+            for _ in counted.run(model, each, timesteps):
+                pass
+    return dataclasses.replace(counted.counts(), sample=np.tile(np.arange(_samples(x)), draws_of(model)))
 
 
 def compute_operations(
@@ -114,7 +117,7 @@ def compute_operations(
         progress: called with the number of samples of each finished batch.
 
     Returns:
-        The counts, summed over the samples.
+        The counts, summed over the samples: of one that ends before tmax those of its own steps.
 
     Raises:
         CheckpointError: a shorter run is not the beginning of a longer one.
@@ -129,7 +132,8 @@ def compute_operations(
     batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint, every_t=False)
     counted = CountedRuns(model, tmax, spiking, skip_zero_weights, input_spikes)
     with state_kept(model):
-        profile = measure(model, batches, tmax, progress=progress, run=counted.run)
+        own = OwnSteps(counted.run, tmax)
+        profile = measure(model, own.by_length(batches), tmax, progress=progress, run=own.run)
     if only_length(model):
         profile = of_the_longest(profile)
     counts = counted.counts()
@@ -137,11 +141,12 @@ def compute_operations(
     return dataclasses.replace(
         counts,
         warnings=(*counts.warnings, *remarks),
-        sample=np.arange(profile.samples) if indices is None else indices,
+        sample=np.tile(np.arange(profile.samples) if indices is None else indices, draws_of(model)),
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
         sdt_loss=profile.sdt_loss,
         tet_loss=profile.tet_loss,
+        length=None if (lengths := own.lengths()) is None else np.tile(lengths, draws_of(model)),
         t_train=t_train or getattr(model, "timesteps", None) or 0,
         provenance=known,
     )
@@ -169,9 +174,8 @@ class CountedRuns:
         self._input_spikes = _INPUT_SPIKES[input_spikes]
         self._settings = _named(model, spiking), skip_zero_weights
         self._counter = Counter(model, *self._settings)
-        self._places: dict[Site, tuple[Place, ...]] = {}
-        self._unsure: set[Site] | None = None
-        self._looks = 0
+        self._known = KnownPlaces()
+        self._known_by_length: dict[int, KnownPlaces] = {timesteps: self._known}
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """A run that is counted, as :func:`tetviz.training.profile.outputs` makes it."""
@@ -179,6 +183,7 @@ class CountedRuns:
         if torch.is_inference_mode_enabled():
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
+        self._known = self._known_by_length.setdefault(timesteps, KnownPlaces())
         self.samples += _samples(x)
         if self._input_spikes is not False:
             self._check_input(x)
@@ -232,7 +237,7 @@ class CountedRuns:
         counts, samples = self._counter.counts, _samples(x)
         self._learn_places(model, x, timesteps)
         self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
-        counts.begin(self.timesteps, 0, timesteps, samples, self._places)
+        counts.begin(self.timesteps, 0, timesteps, samples, self._known.places)
         with self._counter:
             (logits_TBK,) = outputs(model, x, timesteps)
         counts.end()
@@ -243,14 +248,14 @@ class CountedRuns:
     def _learn_places(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
         samples = _samples(x)
         for at in range((samples + 1) // 2 if timesteps > 1 else 0):
-            if self._unsure == set() or self._looks == _LOOKS:
+            if self._known.unsure == set() or self._known.looks == _LOOKS:
                 return
-            self._looks += 1
+            self._known.looks += 1
             told, unsure = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps).places()
             for site, places in told.items():
-                if site not in self._places or (site in (self._unsure or ()) and site not in unsure):
-                    self._places[site] = places
-            self._unsure = unsure if self._unsure is None else self._unsure & unsure
+                if site not in self._known.places or (site in (self._known.unsure or ()) and site not in unsure):
+                    self._known.places[site] = places
+            self._known.unsure = unsure if self._known.unsure is None else self._known.unsure & unsure
 
     def _look(self, model: nn.Module, x: Tensor, timesteps: int) -> Glimpses:
         samples = [_pick(x, [at]) for at in range(_samples(x))]
@@ -265,14 +270,15 @@ class CountedRuns:
     def _glimpses(self, model: nn.Module, x: Tensor, timesteps: int) -> Run:
         counter = Counter(model, *self._settings)
         counter.counts.begin_glimpse(timesteps, _samples(x))
-        self._run_aside(counter, model, x, timesteps)
+        with stilled(model):  # outside of the counter, which sees what is drawn as ever
+            self._run_aside(counter, model, x, timesteps)
         return counter.counts.glimpses or {}
 
     def _sort_by_shorter_runs(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
         # What no rule has told: step t costs what a run of t steps costs more than one of t - 1.
         counts = self._counter.counts
         pending, counts.pending = counts.pending, {}
-        self._places = {site: places for site, places in self._places.items() if site not in pending}
+        self._known.places = {site: places for site, places in self._known.places.items() if site not in pending}
         updating = counts.pure([self._counter.updating_module(module) for module in counts.spikes])
         pending = {site: totals for site, totals in pending.items() if not within(counts.module_of(site[0]), updating)}
         try:
@@ -289,7 +295,7 @@ class CountedRuns:
 
     def _of_layer(self, layer: str, run: dict[Site, dict[str, int]]) -> dict[str, int]:
         # Kernels for one row and for many may be other operations, so they are added up.
-        parts = [totals for site, totals in run.items() if site[0] == layer and site not in self._places]
+        parts = [totals for site, totals in run.items() if site[0] == layer and site not in self._known.places]
         return {name: sum(part.get(name, 0) for part in parts) for part in parts for name in part}
 
     def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:

@@ -7,7 +7,7 @@ and in a run of two samples with what passes in runs of one. What no such rule d
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -307,3 +307,18 @@ def _alike(a: Tensor, b: Tensor) -> float:
 def _divisors(number: int) -> list[int]:
     small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
     return sorted({*small, *(number // d for d in small)})
+
+
+@dataclass
+class KnownPlaces:
+    """The places of each operation in a run of some length, as far as they are learned.
+
+    Attributes:
+        places: of the calls of each operation.
+        unsure: operations whose places another look may tell; None before the first.
+        looks: that were taken.
+    """
+
+    places: dict[Site, tuple[Place, ...]] = field(default_factory=dict)
+    unsure: set[Site] | None = None
+    looks: int = 0

@@ -18,7 +18,7 @@ from tetviz.figures.plots.venues import COLUMN, characters, figure_title, inches
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray
 from tetviz.summaries import wilson
-from tetviz.summaries.names import counted, data_context, network_name
+from tetviz.summaries.names import counted, data_context, network_name, samples_of
 from tetviz.summaries.runs import loss_of, require_once
 
 _REST = "in no group"
@@ -85,7 +85,7 @@ def draw_scatter(
         figure = Picture(layout="constrained")
         axes = figure.subplots()
         handles = [Line2D([], [], color="0.5", linewidth=0.8, label="no gain over single steps")]
-        low, high = wilson([overall for _, overall, _ in points], [len(curve.sample) for curve in curves])
+        low, high = wilson([overall for _, overall, _ in points], [len(samples_of(curve)) for curve in curves])
         for (name, indices), look in zip(members.items(), looks, strict=True):
             overall, single = (100 * np.array([points[index][part] for index in indices]) for part in (1, 2))
             axes.vlines(single, 100 * low[indices], 100 * high[indices], **_BAR, color=look["color"], gid="interval")

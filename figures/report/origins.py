@@ -7,6 +7,7 @@ from tetviz.figures.formatting import number
 from tetviz.figures.registry import view_of
 from tetviz.figures.report.blocks import Source
 from tetviz.results.schema import attribute_fields, stored
+from tetviz.summaries.names import samples_of
 
 NOT_RECORDED = "not recorded"
 
@@ -31,11 +32,11 @@ def origin(source: Source) -> list[tuple[str, str]]:
     done, total = result.progress()
     rows += [("points", f"{done:,} of {total:,}")] * bool(total)
     if hasattr(result, "sample"):
-        rows.append(("number of samples", f"{len(result.sample):,}"))
+        rows.append(("number of samples", f"{len(samples_of(result)):,}"))
     if hasattr(result, "timestep"):
         rows.append(("timesteps", f"T = {result.timestep[0]} to {result.timestep[-1]}"))
     for name, value in result.provenance.texts().items():
-        if name != "doctor":
+        if name != "doctor" and (value or name != "draws"):
             rows.append((_LABELS.get(name, name.replace("_", " ")), str(value) or NOT_RECORDED))
     for name in attribute_fields(type(result)):
         if name not in _NOT_SHOWN:

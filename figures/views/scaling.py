@@ -19,7 +19,7 @@ from tetviz.figures.views.runs import RUN_TABLES, RUNS
 from tetviz.results import ScalingCurve
 from tetviz.summaries import AccuracyDifference, class_accuracy, wilson
 from tetviz.summaries.exits import RULES
-from tetviz.summaries.names import counted, data_context, network_name, network_names
+from tetviz.summaries.names import counted, data_context, network_name, network_names, samples_of
 from tetviz.summaries.scaling import differences_from_first, step_accuracy_table, table_timesteps
 
 _T = Axis("number of timesteps T", "log2")
@@ -32,11 +32,13 @@ def accuracy_chart(curves: Sequence[ScalingCurve], last: int | None = None) -> C
     series = []
     for network, curve in enumerate(curves):
         t, accuracy, alone = curve.timestep[:last], curve.accuracy[:last], curve.step_accuracy[:last]
-        samples = len(curve.sample)
+        samples = len(samples_of(curve))
         low, high = wilson(accuracy, samples)
         texts = tuple(
             f"T = {step}\naccuracy {share}\nstep {step} alone {single}"
-            for step, share, single in zip(t, shares(accuracy, samples), shares(alone, samples), strict=True)
+            for step, share, single in zip(
+                t, shares(accuracy, samples), shares(alone, curve.step_samples[:last]), strict=True
+            )
         )
         ringed = position(t, curve.t_train)
         series.append(Series(network, t, 100 * alone, thin=True))
@@ -83,17 +85,23 @@ def growth_chart(curves: Sequence[ScalingCurve]) -> Curves:
 
 def scale_table(curves: Sequence[ScalingCurve], choices: Choices) -> Table:
     """Networks at every T."""
-    return stacked(network_names(curves), [_every_t(curve, choices.timestep) for curve in curves])
+    padded = any(curve.length is not None for curve in curves)
+    return stacked(network_names(curves), [_every_t(curve, choices.timestep, padded) for curve in curves])
 
 
-def _every_t(curve: ScalingCurve, timestep: int | None) -> Table:
-    last, samples = len(curve.timestep), len(curve.sample)
+def _every_t(curve: ScalingCurve, timestep: int | None, padded: bool) -> Table:
+    last, samples = len(curve.timestep), len(samples_of(curve))
     if timestep and timestep > last:
         name = network_name(curve.provenance)
         raise ResultError(f"T = {timestep}: the scaling curve of {name} holds 1 to {last}")
     numbers: dict[str, Any] = {"trained": curve.timestep == curve.t_train, "samples": samples}
-    for head, values in (("accuracy", curve.accuracy), ("step accuracy", curve.step_accuracy)):
-        low, high = wilson(values, samples)
+    if padded:
+        numbers["step samples"] = curve.step_samples
+    for head, values, of in (
+        ("accuracy", curve.accuracy, samples),
+        ("step accuracy", curve.step_accuracy, curve.step_samples),
+    ):
+        low, high = wilson(values, of)
         numbers |= {f"{head} (%)": 100 * values, f"{head} low (%)": 100 * low, f"{head} high (%)": 100 * high}
     numbers |= {"growth (%)": 100 * curve.relative_growth, "L_SDT (nat)": curve.sdt_loss}
     numbers |= {"L_TET (nat)": curve.tet_loss, "step loss (nat)": curve.step_loss}
@@ -102,17 +110,28 @@ def _every_t(curve: ScalingCurve, timestep: int | None) -> Table:
         (
             _percent("accuracy"),
             _percent("step accuracy", "step T alone"),
+            *([Column("samples with a step T", of="step samples")] if padded else []),
             Column("growth (%)", form="+.2f"),
             Column("L_SDT (nat)", form=".4f"),
             Column("L_TET (nat)", form=".4f"),
         ),
         about="Accuracy at T timesteps, that of step T alone, growth over the training T, and losses",
         note="In brackets 95 % Wilson intervals over samples",
-        feet=() if timestep else (_variance(curve),),
+        feet=(*_padding(curve), *(() if timestep else (_variance(curve),))),
         rows=[t - 1 for t in ([timestep] if timestep else table_timesteps(curve))],
         key=Column("T", marked="trained"),
         label="scale",
     )
+
+
+def _padding(curve: ScalingCurve) -> list[str]:
+    if curve.length is None:
+        return []
+    low, high = curve.length.min(), curve.length.max()
+    return [
+        f"samples have {low} to {high} of {len(curve.timestep)} steps, what is behind is padding: at T a sample counts "
+        "as at its last step up to T, and step T alone is over the samples that have it"
+    ]
 
 
 def _variance(curve: ScalingCurve) -> str:
@@ -220,15 +239,17 @@ def record(curves: Sequence[ScalingCurve], choices: Choices) -> list[dict[str, A
 def _record(curve: ScalingCurve) -> dict[str, Any]:
     found = {
         "checkpoint": curve.provenance.checkpoint,
-        "samples": len(curve.sample),
+        "samples": len(samples_of(curve)),
         "t_train": curve.t_train,
         "temporal_variance": curve.temporal_variance,
         "temporal_variance_all": curve.temporal_variance_all,
         "prefix_test": curve.prefix_test,
         **{str(name): column.tolist() for name, column in curve.to_frame().reset_index().items()},
     }
-    for name in ("accuracy", "step_accuracy"):
-        low, high = wilson(getattr(curve, name), len(curve.sample))
+    if curve.length is not None:
+        found["step_samples"] = curve.step_samples.tolist()
+    for name, of in (("accuracy", len(samples_of(curve))), ("step_accuracy", curve.step_samples)):
+        low, high = wilson(getattr(curve, name), of)
         found |= {f"{name}_low": low.tolist(), f"{name}_high": high.tolist()}
     return found
 
@@ -255,7 +276,8 @@ def _difference_record(found: AccuracyDifference) -> dict[str, Any]:
 
 
 def _doubts(curve: ScalingCurve) -> list[str]:
-    return not_finite({**losses_of(curve), "the loss of a step alone": curve.step_loss}, "at", "timestep")
+    alone = np.where(curve.step_samples > 0, curve.step_loss, 0.0)  # NaN of a step that no sample has is no doubt
+    return not_finite({**losses_of(curve), "the loss of a step alone": alone}, "at", "timestep")
 
 
 VIEW = View[ScalingCurve](

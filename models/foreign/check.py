@@ -1,5 +1,6 @@
 """What a network of someone else's must keep to, tested by running it."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,13 +9,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
-from tetviz.models.foreign.isolation import Isolation, generators_kept
+from tetviz.models.foreign.draws import NOT_TORCHS, QUANTILES, Stilled, stilled
+from tetviz.models.foreign.isolation import Isolation, drawn_from, generators_kept
 from tetviz.models.foreign.network import ForeignNetwork, NetworkError, full
 from tetviz.models.foreign.state import changed, close, reset, state_of, tensors_in
 from tetviz.models.layers import SAMPLE_AXES, eval_mode
 
 SAMPLES = 8
 ROUNDING = 1e-5  # relative to the largest output; sums of another length round differently
+
+
+class RandomNumbersError(ModelError):
+    """A network draws random numbers, which is not stated."""
 
 
 def adapt(network: nn.Module, x: Tensor, timesteps: int, **calling: Any) -> ForeignNetwork:
@@ -48,9 +54,10 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
     """Tests what all measurements rest on, in eval mode, on a few samples.
 
     The outputs are finite and T x B x K, for two B and, unless the network is fixed to one T, for two T that all
-    differ. The same batch gives the same outputs twice. A run leaves the input and the parameters alone, and so does a
-    reset. No sample has an influence on another, which also tells a swapped time axis. What is called step by step
-    carries a state. The mean of O(t) is the untouched network's own output, where it averages.
+    differ. The same batch gives the same outputs twice; random numbers are drawn if that is stated, and only then. A
+    run leaves the input and the parameters alone, and so does a reset. No sample has an influence on another, which
+    also tells a swapped time axis. What is called step by step carries a state. The mean of O(t) is the untouched
+    network's own output, where it averages.
 
     Args:
         model: the network, with the convention to test; it is left as it was.
@@ -76,6 +83,8 @@ def check_contract(model: ForeignNetwork, x: Tensor, timesteps: int) -> int:
         outputs = _spares_all_else(model, first, timesteps)
         _finite(outputs)
         _repeatable(model, first, timesteps, outputs)
+        if model.calling.draws:
+            _draws_numbers(model, first, timesteps)
         again = model(second, timesteps) if model.calling.fixed else _at_other_length(model, second, timesteps, other)
         if again.shape[2] != outputs.shape[2]:
             raise ModelError(
@@ -154,9 +163,20 @@ def _repeatable(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tenso
             "module that keeps it a method reset() without arguments, which is called before every run"
         )
     if not close(outputs, model(x, timesteps)):  # with other random numbers
-        raise ModelError(
+        raise RandomNumbersError(
             "the same batch gives other outputs the second time: forward draws random numbers also in eval mode, such "
-            "as a Poisson encoder or F.dropout; encode the data beforehand, or let eval() switch it off"
+            "as a Poisson encoder or F.dropout; state over how many draws it is to be measured (--draws N, in Python "
+            "draws=N), or let eval() switch it off"
+        )
+
+
+def _draws_numbers(model: ForeignNetwork, x: Tensor, timesteps: int) -> None:
+    before = drawn_from(x.device)
+    ForeignNetwork(model.network, replace(model.calling, draws=0), model.timesteps)(x, timesteps)
+    if drawn_from(x.device) == before:
+        raise ModelError(
+            f"draws {model.calling.draws} is stated, but forward draws no random numbers in eval mode: it would be the "
+            "same run so many times; leave out --draws (in Python draws)"
         )
 
 
@@ -172,6 +192,20 @@ def _at_other_length(model: ForeignNetwork, x: Tensor, timesteps: int, other: in
 
 
 def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> None:
+    # Random numbers may depend on where a sample stands, and on those before it: then they are held still.
+    mixed = _mixed(model, x, timesteps, outputs)
+    if mixed and model.calling.draws:
+        mixed = any(_mixed_when_still(model, x, timesteps, quantile) for quantile in QUANTILES)
+    if mixed:
+        raise ModelError("the outputs of a sample change with the other samples of the batch: " + _mixing(model))
+
+
+def _mixed_when_still(model: ForeignNetwork, x: Tensor, timesteps: int, quantile: float) -> bool:
+    with Stilled(quantile):
+        return _mixed(model, x, timesteps, model(x, timesteps))
+
+
+def _mixed(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Tensor) -> bool:
     half = outputs.shape[1] // 2
     for at, other in enumerate(other_values(x)):
         kept = (slice(None), slice(half, None)) if x.dim() == 5 else slice(half, None)
@@ -183,9 +217,8 @@ def _samples_apart(model: ForeignNetwork, x: Tensor, timesteps: int, outputs: Te
                 raise
             continue  # it takes nothing that is out of range
         if not close(found[:, half:], outputs[:, half:], ROUNDING):
-            raise ModelError(
-                "the outputs of a sample change with the other samples of the batch: " + _mixing(model.network)
-            )
+            return True
+    return False
 
 
 def whole_numbers(x: Tensor) -> bool:
@@ -206,10 +239,10 @@ def other_values(x: Tensor) -> list[Tensor]:
     return [mirrored, 10 * mirrored, -10 * mirrored]
 
 
-def _mixing(network: nn.Module) -> str:
+def _mixing(model: ForeignNetwork) -> str:
     norms = [
         name
-        for name, module in network.named_modules()
+        for name, module in model.network.named_modules()
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
     ]
     if norms:
@@ -217,14 +250,15 @@ def _mixing(network: nn.Module) -> str:
     return (
         "the axes of time and samples are swapped (state the other of time-major and batch-major), or a layer "
         "normalises by statistics of the batch, or else mixes its samples"
-    )
+    ) + (f"; {NOT_TORCHS}" if model.calling.draws else "")
 
 
 def _carries_state(model: ForeignNetwork, x: Tensor, timesteps: int) -> None:
     results: list[Any] = []
     handle = model.network.register_forward_hook(lambda module, args, result: results.append(result))
     try:
-        model(x, timesteps)
+        with stilled(model):
+            model(x, timesteps)
     finally:
         handle.remove()
     first, *rest = (tensors_in(result) for result in results)

@@ -42,6 +42,8 @@ class Calling:
         sample_axes: how many axes a sample has at one step, at most 3: C x H x W. With 1 the network gets x_TBF, or
             x_BF of one step.
         integers: whether the network gets whole numbers, such as tokens for an embedding.
+        draws: over how many draws a network is measured whose forward draws random numbers in eval mode, such as a
+            Poisson encoder: losses and accuracies are means over them. 0 for one that draws none.
 
     Raises:
         ValueError: an unknown value, or two that exclude each other.
@@ -56,6 +58,7 @@ class Calling:
     time_axis: int = 0
     sample_axes: int = SAMPLE_AXES
     integers: bool = False
+    draws: int = 0
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -92,6 +95,13 @@ class Calling:
             raise ValueError(f"time_axis must be 0, 1 or -1, got {self.time_axis!r}")
         if self.sample_axes not in range(SAMPLE_AXES + 1) or not isinstance(self.integers, bool):
             raise ValueError(f"sample_axes must be 0 to {SAMPLE_AXES}, integers true or false")
+        if type(self.draws) is not int or self.draws < 0:
+            raise ValueError(f"draws must be a whole number, 0 for a network that draws none, got {self.draws!r}")
+        if self.draws and self.recover == "prefix":
+            raise ValueError(
+                "recover prefix subtracts runs of 1 to T steps, and draws make each another: recover reduction, or "
+                "have the network give its output at every step"
+            )
         if not isinstance(self.item, int | str | None) or isinstance(self.item, bool):
             raise ValueError(f"item must be a position or a name, got {self.item!r}")
 

@@ -66,7 +66,7 @@ class _Attempts:
                 for gives in ("mean", "sum")
                 for axis in (0, 1, -1)
             ]
-            if not any(reductions) and not calling.fixed:
+            if not any(reductions) and not calling.fixed and not self.given.get("draws"):
                 for gives in ("mean", "sum"):
                     self._fits(replace(stated, gives=gives, recover="prefix"))
 

@@ -107,3 +107,29 @@ def generators_kept(device: torch.device) -> Iterator[None]:
     finally:
         np.random.set_state(numpy_state)
         random.setstate(python_state)
+
+
+@contextmanager
+def generators_seeded(device: torch.device, *numbers: int) -> Iterator[None]:
+    """Draws what some numbers say, and puts the random generators back afterwards."""
+    seed = np.random.SeedSequence(numbers)
+    with generators_kept(device):
+        for generator in _generators(device):
+            generator.manual_seed(int(seed.generate_state(1, np.uint64)[0]))
+        np.random.seed(seed.generate_state(4))
+        random.seed(seed.generate_state(4).tobytes())
+        yield
+
+
+def drawn_from(device: torch.device) -> list[Any]:
+    """How far the random generators have got: another list says that numbers were drawn."""
+    torch_states = [generator.get_state().tolist() for generator in _generators(device)]
+    _, key, *rest = np.random.get_state()
+    return [torch_states, np.asarray(key).tolist(), rest, random.getstate()]
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    if device.type != "cuda":
+        return [torch.default_generator]
+    at = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.default_generator, torch.cuda.default_generators[at]]

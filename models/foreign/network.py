@@ -1,7 +1,7 @@
 """The outputs O(t) of a network of someone else's: SpikingJelly's, snnTorch's, norse's, or a plain module."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from tetviz.errors import ModelError
 from tetviz.models.foreign.convention import Calling
-from tetviz.models.foreign.isolation import Isolation
+from tetviz.models.foreign.isolation import Isolation, generators_seeded
 from tetviz.models.foreign.state import at_rest
 from tetviz.models.layers import filled, time_major
 
@@ -40,6 +40,8 @@ class ForeignNetwork(nn.Module):
         network: the network.
         calling: how it is called.
         timesteps: see above.
+        drawing: where ``calling.draws`` says that it draws random numbers, the batch and the draw whose numbers it
+            draws: the same in every run, and the caller's generators are left as they are.
 
     Raises:
         ValueError: a network that is fixed to one T, which is not said.
@@ -50,6 +52,7 @@ class ForeignNetwork(nn.Module):
         if calling.fixed and not timesteps:
             raise ValueError("timesteps_by fixed: say the T that the network is fixed to (timesteps)")
         self.network, self.calling, self.timesteps = network, calling, timesteps
+        self.drawing = (0, 0)
 
     def extra_repr(self) -> str:
         """The convention, for print(model)."""
@@ -69,7 +72,7 @@ class ForeignNetwork(nn.Module):
             ModelError: the network raises something, or does not give what is stated.
         """
         x_TB = self._timed(x, timesteps)
-        with self._isolated():
+        with self._isolated(), self._drawing(x.device):
             if self.calling.takes == "step":
                 return self._by_steps(x_TB)
             if self.calling.recover == "prefix":
@@ -78,13 +81,13 @@ class ForeignNetwork(nn.Module):
 
     def own_output(self, x: Tensor, timesteps: int) -> Tensor:
         """What the network itself gives in one run, nothing skipped: B x K where it averages or adds up over time."""
-        with self._isolated():
+        with self._isolated(), self._drawing(x.device):
             return self._run(self._timed(x, timesteps))
 
     def result(self, x: Tensor, timesteps: int) -> Any:
         """What one call of the network returns, as it is; a network that takes one step is shown the first."""
         x_TB = self._timed(x, timesteps)
-        with self._isolated():
+        with self._isolated(), self._drawing(x.device):
             if self.calling.takes != "step":
                 return self._call(x_TB)
             with at_rest(self.network):
@@ -122,6 +125,9 @@ class ForeignNetwork(nn.Module):
     def _isolated(self) -> Isolation:
         weight = next(self.network.parameters(), None)
         return Isolation("the network raised", NetworkError, None if weight is None else weight.dtype)
+
+    def _drawing(self, device: torch.device) -> AbstractContextManager[None]:
+        return generators_seeded(device, *self.drawing) if self.calling.draws else nullcontext()
 
     def _by_steps(self, x_TB: Tensor) -> Tensor:
         passed, state, outputs = self.calling.state == "passed", None, []

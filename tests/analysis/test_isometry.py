@@ -22,6 +22,7 @@ from tetviz.models import LIF, SNN5, Calling, ConvNorm, ForeignNetwork, build
 from tetviz.models.blocks import BasicBlock, MSBlock, SEWBlock
 from tetviz.models.layers import Parts, time_major
 from tetviz.summaries.isometry import closed_form_error, gradient_growth, isometry_table, running_product
+from tetviz.training import mask_labels
 from tetviz.training.data.torchvision import import_torchvision
 
 BLOCKS = r"blocks\.\d+"
@@ -552,3 +553,10 @@ def test_an_error_lists_what_blocks_may_be():
     assert repeats(nn.Sequential(flat, copy.deepcopy(flat))) == [r"Sequential 2 times, \d+"]
     assert candidates(nn.Sequential(nn.Tanh())) == "nothing in it repeats, the names are 0"
     assert candidates(nn.Tanh()) == "nothing in it repeats, the names are none"
+
+
+def test_samples_that_end_within_the_run_are_refused():
+    x_TB, labels_BT = torch.randn(3, 4, 1, 16, 16), mask_labels(torch.arange(4), torch.tensor([3, 2, 3, 3]), 3)
+    model = build("snn5", width=0.0625, in_channels=1, image_size=16)
+    with refuses(DataError, "isometry 2 3 --timesteps"):
+        compute_isometry(model, (x_TB, labels_BT), 3)

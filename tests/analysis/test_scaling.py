@@ -17,7 +17,8 @@ from tetviz.errors import CheckpointError, DataError
 from tetviz.models import build
 from tetviz.results import Provenance, ScalingCurve
 from tetviz.results.schema import array_fields
-from tetviz.training import load_data
+from tetviz.summaries.exits import exit_curve, exit_timesteps
+from tetviz.training import load_data, mask_labels
 
 
 @pytest.fixture(scope="module")
@@ -272,3 +273,21 @@ def test_peak_memory_does_not_grow_with_t():
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     short, long = map(int, run.stdout.split())
     assert 0 < long < 1.1 * short
+
+
+def test_a_sample_stands_still_behind_its_end(network):
+    model, _ = network
+    x_TB, labels_B, lengths_B = torch.randn(5, 6, 1, 16, 16), torch.arange(6) % 3, torch.tensor([1, 4, 2, 3, 3, 2])
+    curve = compute_scaling(model, (x_TB, mask_labels(labels_B, lengths_B, 5)), 5, keep_outputs=True)
+    for i, n in enumerate(lengths_B.tolist()):
+        alone = compute_scaling(model, (x_TB[:n, i : i + 1], labels_B[i : i + 1]), n, keep_outputs=True)
+        for name in ("prediction", "margin", "entropy"):
+            found, expected = getattr(curve, name)[i], getattr(alone, name)[0]
+            np.testing.assert_allclose(found, np.append(expected, [expected[-1]] * (5 - n)), atol=1e-6)
+        np.testing.assert_array_equal(curve.step_prediction[i], [*alone.step_prediction[0], *[-1] * (5 - n)])
+        assert np.isnan(curve.outputs[i, n:]).all() and not np.isnan(curve.outputs[i, :n]).any()
+    assert curve.length.tolist() == lengths_B.tolist() and curve.step_samples.tolist() == [6, 5, 3, 1, 0]
+    np.testing.assert_array_equal((curve.prediction == labels_B.numpy()[:, None]).mean(0), curve.accuracy)
+    stops = exit_timesteps(curve, "margin", 2.0)  # none is ever so sure
+    assert stops.tolist() == lengths_B.tolist() and exit_curve(curve, "margin").mean_timesteps[-1] == 2.5
+    assert compute_scaling(model, (x_TB, labels_B), 5).length is None

@@ -1,5 +1,6 @@
 """Inputs that are not images, through the commands: vectors, time as the last axis, tokens, spike trains."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,9 @@ ids = torch.randint(0, 50, (30, 7), generator=g)
 def vectors(split): return TensorDataset(x, y)
 def last(split): return TensorDataset(x.transpose(1, 2), one_hot(y, 3).float())
 def tokens(split): return TensorDataset(ids, y)
+lengths = torch.arange(30) % 5 + 1
+inside = torch.arange(5)[:, None] < lengths[:, None, None]
+def padded(split): return TensorDataset(x.where(inside, 9.0), y, lengths)
 """
 
 
@@ -192,3 +196,23 @@ def test_spike_trains_of_files(here: Path) -> None:
 def test_axes_are_letters() -> None:
     told = tetviz("scale", "net.pt", "--axes", "time", code=2).stderr
     assert "expected the axes of a sample as letters" in told
+
+
+def test_padding_counts_nowhere(here: Path) -> None:
+    network, samples = saved("vectors"), own_data()
+    called = ("--takes", "time-major", "--gives", "time-major")
+    assert "from 0 to 1," in imported("vectors", "input_data:padded", "--lengths", "--timesteps", 5, *called)
+    with torch.no_grad():
+        alone = [network(x[:n, None])[:, 0] for x, n in zip(samples["x"], samples["lengths"], strict=True)]
+    means = torch.stack([each.mean(0) for each in alone])
+    assert scaled() == pytest.approx(float(cross_entropy(means, samples["y"])), rel=1e-5)
+    curve = load("s.h5")
+    assert isinstance(curve, ScalingCurve) and curve.step_samples.tolist() == [30, 24, 18, 12, 6]
+    again = tetviz("scale", "net.pt", "--trust", "--tmax", 5, "-o", "s.h5")
+    assert "samples of 1 to 5 frames" in again.stderr
+    assert "samples have 1 to 5 of 5 steps" in again.stdout and "samples with a step T" in again.stdout
+    told = tetviz("energy", "net.pt", "--trust", "--tmax", 5, "-o", "e.h5", "--json").stdout
+    (counts,) = json.loads(told)
+    assert counts["accuracy"] == pytest.approx(curve.accuracy.tolist())
+    tetviz("landscape", "net.pt", "--trust", "--grid", 3, "--allow-chance")
+    assert "--lengths" in tetviz("scale", "net.pt", "--data", "digits", "--lengths", "--trust", code=1).stderr

@@ -10,10 +10,11 @@ from torch import nn
 from torch.utils.data import TensorDataset
 from wording import refuses
 
-from tetviz.errors import TrainingError
+from tetviz.errors import DataError, TrainingError
 from tetviz.landscape import Evaluator, bezier, compute_curve, train_curve
 from tetviz.models import build
 from tetviz.summaries import barriers
+from tetviz.training import mask_labels
 
 ANGLE = np.deg2rad(170)
 X = np.linspace(0, 1, 41)
@@ -209,3 +210,11 @@ def test_the_modes_are_restored_after_an_error():
     with refuses(RuntimeError, "broken"):
         train_curve(model, *states(model, model), blank(), 2)
     assert not model.training
+
+
+def test_statistics_of_padding_are_refused(network):
+    first, second, _ = network
+    x_NT, labels_BT = torch.randn(4, 3, 1, 16, 16), mask_labels(torch.arange(4), torch.tensor([3, 2, 3, 3]), 3)
+    data = [(x, labels) for x, labels in zip(x_NT, labels_BT, strict=True)]
+    with refuses(DataError, "statistics 2 3"):
+        train_curve(first, *states(first, second), data, 3, epochs=1)

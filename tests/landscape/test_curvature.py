@@ -14,14 +14,15 @@ from torch import nn
 from torch.func import functional_call
 from wording import refuses
 
-from tetviz.errors import ResultError
+from tetviz.errors import DataError, ResultError
 from tetviz.landscape import Evaluator, Store, compute_curvature
 from tetviz.landscape import hessian as operators
-from tetviz.landscape.gradient import random_parameters
+from tetviz.landscape.gradient import random_parameters, surrogate_gradient
 from tetviz.landscape.hessian import SurrogateHessian, spectral_density, top_eigenvalues, trace_estimates
-from tetviz.models import LIF
+from tetviz.models import LIF, build
 from tetviz.results import load
 from tetviz.summaries import finite_curvature, outlying_eigenvalues, slope_agreement
+from tetviz.training import mask_labels
 from tetviz.training.losses import LOSSES
 
 SIZE = 12
@@ -550,3 +551,44 @@ def test_another_batch_norm_policy_is_refused():
     evaluator = Evaluator(model, [(torch.zeros(2, 2), torch.zeros(2, dtype=torch.long))], 1, bn="batch")
     with refuses(ValueError, "frozen"):
         compute_curvature(evaluator)
+
+
+class OverTime(Tiny):
+    """The same of sequences."""
+
+    def forward(self, x_TB, timesteps):
+        return self.second(self.neurons(self.first(x_TB[:timesteps].flatten(2))))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_derivatives_leave_padding_out(loss):
+    model, x_TB, labels_B = OverTime("triangle"), torch.randn(4, 5, 5, dtype=torch.float64), torch.arange(5) % 3
+    lengths_B = torch.tensor([4, 1, 2, 3, 2])
+    x_TB[torch.arange(4)[:, None] >= lengths_B] = 9.0
+    model.timesteps = 4
+    labels_BT = mask_labels(labels_B, lengths_B, 4)
+    evaluator = Evaluator(model, [(x_TB[:, :2], labels_BT[:2]), (x_TB[:, 2:], labels_BT[2:])], 4)
+    weights = random_parameters(evaluator)
+    slow = copy.deepcopy(model)
+    own = [slow.get_parameter(name) for name in weights]
+    each = [
+        LOSSES[loss](slow(x_TB[:n, i : i + 1, :, None, None], n), labels_B[i : i + 1])
+        for i, n in enumerate(lengths_B.tolist())
+    ]
+    gradients = torch.autograd.grad(torch.stack(each).mean(), own, create_graph=True)
+    for found, expected in zip(surrogate_gradient(evaluator, loss, weights).values(), gradients, strict=True):
+        torch.testing.assert_close(found, expected.detach())
+    z = torch.ones(sum(weight.numel() for weight in own), dtype=torch.float64)
+    along = torch.cat([each.flatten() for each in gradients]) @ z
+    second = torch.cat([each.flatten() for each in torch.autograd.grad(along, own)])
+    torch.testing.assert_close(SurrogateHessian(evaluator, loss, weights) @ z, second)
+
+
+def test_statistics_are_not_estimated_on_padding():
+    x_TB, labels_B = torch.randn(3, 4, 1, 16, 16), torch.arange(4)
+    labels_BT = mask_labels(labels_B, torch.tensor([3, 3, 2, 3]), 3)
+    model = build("snn5", width=0.0625, in_channels=1, image_size=16)
+    with refuses(DataError, "statistics 2 3 frozen"):
+        Evaluator(model, [(x_TB, labels_B)], 3, bn="recalibrate", calibration=[(x_TB, labels_BT)])
+    with refuses(DataError, "statistics 2 3 frozen"):
+        Evaluator(model, [(x_TB, labels_BT)], 3, bn="batch").measure({})

@@ -31,7 +31,6 @@ from tetviz.errors import OutputError, ResultError, TetvizError
 from tetviz.results import Result, Surface, load, save
 from tetviz.results.export import EXPORTS, choose_cut, export_result
 from tetviz.results.loss_landscape import load_any, looks_like_loss_landscape, read_loss_landscape
-from tetviz.results.schema import array_fields
 
 # (rows, columns): square, wider than high, higher than wide
 SIZES = [(3, 3), (2, 5), (5, 2), (1, 4), (4, 1)]
@@ -523,7 +522,8 @@ def test_netcdf_holds_every_kind_whole(kind: str, tmp_path: Path) -> None:
     path = export_result(tmp_path / "a.nc", result, "netcdf")
     with xarray.open_dataset(path, engine="h5netcdf") as data:
         assert dict(data.sizes) == result.sizes()
-        for name, schema in array_fields(type(result)).items():
+        assert set(result.held()) == {str(name) for name in data.variables}
+        for name, schema in result.held().items():
             assert data[name].dims == schema["dims"]
             np.testing.assert_array_equal(data[name].values, getattr(result, name))
     assert type(load(path)) is type(result)

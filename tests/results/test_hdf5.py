@@ -1,6 +1,7 @@
 """Result files: what goes in comes out, others can read them, and whatever is wrong is said in one line."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,7 @@ def make_curve(steps: int = 6, seed: int = 0) -> ScalingCurve:
         **{name: rng.integers(-1, 3, (4, steps)) for name in ("prediction", "step_prediction")},
         **{name: rng.random((4, steps), dtype=np.float32) for name in ("margin", "entropy")},
         outputs=rng.random((4, steps, 3), dtype=np.float32),
+        length=rng.integers(1, steps + 1, 4),
         num_classes=3,
         t_train=2,
         temporal_variance=0.125,
@@ -332,7 +334,9 @@ def test_a_folder(read: Callable[[Path], Any], tmp_path: Path) -> None:
 
 
 @both_readers
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + bytes(500)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" + bytes(500)], ids=itertools.count()
+)
 def test_not_hdf5(read: Callable[[Path], Any], content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(content)

@@ -1,6 +1,7 @@
 """Cost models: the published constants, the interpolation of memory, files, and lines of break-even."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -128,6 +129,7 @@ def test_a_file_gives_its_numbers(tmp_path):
         (MODEL + MEMORY.replace("access_bits = 64", ""), "memory.access_bits"),
         ("mac = ", "TOML"),
     ],
+    ids=itertools.count(),
 )
 def test_a_file_that_is_wrong_is_told_where(tmp_path, text, says):
     path = tmp_path / "chip.toml"

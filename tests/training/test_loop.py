@@ -7,7 +7,7 @@ import pytest
 import torch
 from wording import refuses
 
-from tetviz.errors import TrainingError
+from tetviz.errors import DataError, TrainingError
 from tetviz.models import ModelSpec
 from tetviz.training import Checkpoint, DataSpec, LabelledDataset, Stage, Switch, TrainingConfig, fit, measure
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
@@ -273,3 +273,13 @@ def test_training_and_measuring_keep_cudnn_on_deterministic_and_exact(tmp_path):
     run(tmp_path, dataclasses.replace(CONFIG, stages=(Stage(1, 1),)), monitors=[Look()])
     assert set(seen) == {(True, True, False, False)}
     assert before == (torch.backends.cudnn.enabled, torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32)
+
+
+def test_padding_is_not_trained_on(tmp_path):
+    train = Stripes(90, 1)
+    train.lengths = np.full(90, 3)
+    train.lengths[4] = 1
+    paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
+    with refuses(DataError, "train 1 frames most"):
+        fit(dataclasses.replace(CONFIG, stages=(Stage(2, 1),)), train, TEST, **paths)
+    assert not list(tmp_path.iterdir())

@@ -41,6 +41,8 @@ class DataSpec:
             ``""`` is the data set's own.
         axes: data of someone else's: the axes of a sample, such as ``TF`` or ``CHWT``, as
             :mod:`tetviz.training.axes` reads them; ``""`` takes them for F, T F, C H W or T C H W.
+        lengths: data of someone else's: whether the third item of a sample or batch is its length in frames, or a mask
+            of them; what is behind is padding.
         duration: spike trains: seconds that the frames cover; 0 is the longest recording of both splits.
         units: spike trains: input units, to which neighbours are added up; 0 is all that were recorded.
 
@@ -58,6 +60,7 @@ class DataSpec:
     sensor: Sequence[int] = ()
     normalise: str = ""
     axes: str = ""
+    lengths: bool = False
     duration: float = 0.0
     units: int = 0
 
@@ -84,7 +87,7 @@ class DataSpec:
 
         What later versions added is left out where it says nothing, so that it compares with what older ones wrote.
         """
-        added = ("normalise", "axes", "duration", "units")
+        added = ("normalise", "axes", "lengths", "duration", "units")
         values = {name: value for name, value in asdict(self).items() if value or name not in added}
         return values | {"sensor": list(self.sensor)}
 
@@ -111,6 +114,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     Attributes:
         spec: the description, completed: the image size and the sensor as they are.
         labels: the labels (N,), known without decoding a sample.
+        lengths: the frames (N,) of each sample, behind which there is padding; None where samples fill all frames.
         classes: the names of the classes.
         in_channels: channels C of a sample.
         image_size: side H = W of a sample in pixels.
@@ -126,6 +130,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     classes: list[str]
     in_channels: int
     image_size: int
+    lengths: IntArray | None = None
     sequence: bool = False
     states_classes: bool = True
     sample_axes: int = SAMPLE_AXES

@@ -25,6 +25,7 @@ from tetviz.training.axes import default_axes, time_first
 from tetviz.training.batches import class_of, normal_batches
 from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.factory import import_function, run_from_here
+from tetviz.training.padding import find_lengths, to_lengths
 
 
 class ForeignDataset(LabelledDataset):
@@ -33,7 +34,12 @@ class ForeignDataset(LabelledDataset):
     repeatable = False  # its function may augment them as they are read
 
     def __init__(
-        self, spec: DataSpec, samples: Any, classes: Sequence[Any] | int | None = None, time_first_axes: str = ""
+        self,
+        spec: DataSpec,
+        samples: Any,
+        classes: Sequence[Any] | int | None = None,
+        time_first_axes: str = "",
+        lengths: Any = None,
     ) -> None:
         # With time_first_axes samples are time first and full already, and these are the axes that they had.
         self.spec = spec
@@ -46,6 +52,8 @@ class ForeignDataset(LabelledDataset):
             known = _known_labels(samples, count)
             found = [self._sample(at)[1] for at in range(count)] if known is None else known
             self.labels = _label_array(spec.name, found)
+            if spec.lengths and lengths is None:
+                lengths = np.stack([_length(spec.name, samples[at]) for at in range(count)])
         if self.labels.min() < 0:
             raise DataError(f"{spec.name}: a label is {self.labels.min()}, expected 0 or more")
         self.states_classes = classes is not None
@@ -56,6 +64,8 @@ class ForeignDataset(LabelledDataset):
                 f"{spec.name}: label {self.labels.max()} is out of range, it names {len(self.classes)} classes"
             )
         self.shape, self.sequence = first.shape, first.dim() == 4
+        if lengths is not None:
+            self.lengths = _checked_lengths(spec.name, lengths, count, len(first) if self.sequence else 0)
         self.in_channels, self.image_size = int(first.shape[-3]), int(first.shape[-2])
         axes = time_first_axes or spec.axes or default_axes(torch.as_tensor(samples[0][0]).dim())
         self.sample_axes = len(axes.replace("T", ""))
@@ -97,6 +107,8 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
             ``image_size`` those that it has parameters for. It returns a Dataset or a list of (x_CHW or x_TCHW, label,
             ...), a DataLoader over one, or batches (x_BCHW or x_TBCHW, labels_B, ...) in a fixed order; the axes of x
             may be others, which ``axes`` of the description says. Labels are classes, or rows of one 1 among zeros.
+            Samples that end before the last frame say where: a Dataset by an attribute ``lengths``, samples and batches
+            by what comes third, which ``lengths`` of the description says.
     """
     name = spec.name
     try:
@@ -115,7 +127,7 @@ def load_foreign(spec: DataSpec, split: str, trust: bool) -> ForeignDataset:
         raise DataError(
             f"{name}: gave something of type {type(data).__name__}, expected a Dataset, a DataLoader or batches"
         )
-    return ForeignDataset(spec, data, _classes(data))
+    return ForeignDataset(spec, data, _classes(data), lengths=None if spec.lengths else find_lengths(data))
 
 
 def _positions(data: Any) -> bool:
@@ -170,15 +182,42 @@ def _array(labels: Any) -> Any:
 def _unbatched(spec: DataSpec, batches: Iterable[Any], classes: Any) -> ForeignDataset:
     if isinstance(batches, Dataset):
         with Isolation(f"{spec.name}: reading its samples raised", DataError):
-            return ForeignDataset(spec, list(batches), classes)  # an IterableDataset
+            # an IterableDataset
+            return ForeignDataset(spec, list(batches), classes, lengths=None if spec.lengths else find_lengths(batches))
+    if not spec.lengths and find_lengths(getattr(batches, "dataset", None)) is not None:
+        raise DataError(
+            f"{spec.name}: its Dataset has lengths, the batches of its DataLoader do not say whose; give the Dataset, "
+            "or lengths as the third item of a batch with --lengths"
+        )
     samples: list[tuple[Tensor, int]] = []
+    lengths: list[IntArray] = []
     axes = spec.axes
     with Isolation(f"{spec.name}: reading its batches raised", DataError):
         for batch in batches:
             x, labels_B = next(normal_batches([batch], axes))
             samples += zip(x.transpose(0, 1) if x.dim() == 5 else x, labels_B.tolist(), strict=True)
+            if spec.lengths:
+                given = _length(spec.name, batch)
+                lengths.append(_checked_lengths(spec.name, given, len(labels_B), len(x) if x.dim() == 5 else 0))
             axes = axes or default_axes(torch.as_tensor(batch[0]).dim() - 1)
-    return ForeignDataset(spec, samples, classes, time_first_axes=axes)
+    known = np.concatenate(lengths) if lengths else None
+    return ForeignDataset(spec, samples, classes, time_first_axes=axes, lengths=known)
+
+
+def _length(name: str, sample: Any) -> Any:
+    if len(sample) < 3:
+        raise DataError(f"{name}: --lengths: expected samples (x, label, length) or (x, label, mask), got (x, label)")
+    return np.asarray(torch.as_tensor(sample[2]))
+
+
+def _checked_lengths(name: str, given: Any, count: int, frames: int) -> IntArray:
+    try:
+        lengths = to_lengths(given, frames)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    if len(lengths) != count:
+        raise DataError(f"{name}: has {len(lengths)} lengths for {count} samples; give one for each")
+    return lengths
 
 
 def _sample(name: str, sample: Any, axes: str) -> tuple[Tensor, Any]:

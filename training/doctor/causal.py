@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tetviz.models import ForeignNetwork, SpikingNetwork, only_length
 from tetviz.models.foreign.check import ROUNDING, other_values, whole_numbers
+from tetviz.models.foreign.draws import NOT_TORCHS, QUANTILES, is_stochastic, stilled
 from tetviz.models.foreign.state import clone, close, state_kept
 from tetviz.training.doctor.runs import CANNOT_RUN, Attempt, listed, logits, watching
 from tetviz.training.profile import evaluating, uses_batch_statistics
@@ -24,8 +25,21 @@ def causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
 
     Networks of tetviz must give the same bits, run step by step and in whole; other modules to 1e-5 of the
     largest output. What float64 mends is rounding, which flips spikes. Of a network that runs for one T alone there are
-    no shorter runs, but its outputs may depend on later frames all the same.
+    no shorter runs, but its outputs may depend on later frames all the same. Where a network that draws random numbers
+    draws others for another T, they are held still: its first t steps are a run of t steps in distribution.
     """
+    verdict, message = _causality(model, x, timesteps)
+    if verdict != "failure" or not is_stochastic(model):
+        return verdict, message
+    for quantile in QUANTILES:
+        with stilled(model, quantile):
+            verdict, message = _causality(model, x, timesteps)
+        if verdict == "failure":
+            return verdict, f"{message}; {NOT_TORCHS}"
+    return verdict, f"{message}; in distribution: for another T or frame it draws other random numbers"
+
+
+def _causality(model: nn.Module, x: Tensor, timesteps: int) -> tuple[str, str]:
     x = x[:, :8] if x.dim() == 5 else x[:8]
     whole = partial(_whole, model)
     reference = whole(x, timesteps)

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import SpikingNetwork, only_length
+from tetviz.models.foreign.draws import stilled
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import clone, close
 from tetviz.training.batches import Batch, to_batches
 from tetviz.training.doctor.causal import causality
+from tetviz.training.doctor.draws import over_draws
 from tetviz.training.doctor.runs import Attempt, listed, logits, watching
 from tetviz.training.doctor.spikes import firing, precision
 from tetviz.training.doctor.state import find_causes, find_graph, find_train_mode
@@ -23,6 +25,7 @@ from tetviz.training.doctor.statistics import running_statistics
 from tetviz.training.doctor.steps import carried_over
 from tetviz.training.doctor.tensors import tied_tensors
 from tetviz.training.losses import no_better_than_chance
+from tetviz.training.padding import whole_samples
 from tetviz.training.profile import TemporalProfile, a_parameter, evaluating, measure
 
 _SAMPLES = 32  # samples of the checks that look inside
@@ -47,12 +50,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Examined:
-    """The network with its data, a few samples, and two evaluations of the centre (fewer where they failed)."""
+    """The network with its data, a few samples, and two evaluations of the centre (fewer where they failed).
+
+    The few samples are the longest of a batch, and run for as many steps as all of them have.
+    """
 
     model: nn.Module
     batches: Iterable[Batch]
     x: Tensor
     labels: Tensor
+    steps: int
     timesteps: int
     profiles: list[TemporalProfile]
     seconds: float
@@ -118,8 +125,8 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
     if batch is None:
         raise DataError("no samples to measure on: the data set is empty")
     weight = a_parameter(model)
-    x = batch[0].to(weight.device, weight.dtype)
-    x = x[:timesteps, :_SAMPLES] if x.dim() == 5 else x[:_SAMPLES]
+    x, labels_B, steps = whole_samples(*batch, _SAMPLES, timesteps)
+    x = x.to(weight.device, weight.dtype)
     profiles, started = [], time.perf_counter()
     with Attempt() as attempt:
         copied = clone(model)
@@ -127,25 +134,25 @@ def _measured(model: nn.Module, batches: Iterable[Batch], timesteps: int) -> _Ex
             started = time.perf_counter()
             profiles.append(measure(copied, batches, timesteps))
     seconds = time.perf_counter() - started
-    return _Examined(model, batches, x.clone(), batch[1][:_SAMPLES], timesteps, profiles, seconds, attempt.error)
+    return _Examined(model, batches, x, labels_B, steps, timesteps, profiles, seconds, attempt.error)
 
 
 def _repeatable(examined: _Examined) -> Verdicts:
-    model, x, timesteps = examined.model, examined.x, examined.timesteps
+    model, x, steps = examined.model, examined.x, examined.steps
     found = find_graph(model)
     if examined.error:
         found.append(f"the centre cannot be measured: {examined.error}")
     agree = not examined.error and _same_profiles(*examined.profiles)
     with Attempt() as attempt:
         if not agree:
-            causes = find_causes(model, examined.batches, x, timesteps)
+            causes = find_causes(model, examined.batches, x, steps)
             found += causes or ([] if examined.error else ["the cause does not show on a few samples"])
-        found += find_train_mode(model, x, timesteps)
+        found += find_train_mode(model, x, steps)
     if attempt.error and not examined.error:
         found.append(f"{len(x)} samples cannot be run: {attempt.error}")
     if not found:
         text = f"two evaluations of {examined.centre.samples} samples agree bit for bit"
-        return [("ok", text)]
+        return [("ok", text + over_draws(clone(model), examined.batches, examined.timesteps))]
     what = "" if agree or examined.error else "two evaluations of the same point differ: "
     return [("failure", what + "; ".join(found))]
 
@@ -174,13 +181,13 @@ def _finite(examined: _Examined) -> Verdicts:
 
     copied = clone(examined.model)
     with watching(copied, see):
-        logits(copied, examined.x, examined.timesteps)
+        logits(copied, examined.x, examined.steps)
     where = f", first behind {listed(examined.model, first[:1])}" if first else ""
     return [("failure", f"{', '.join(sick)}{where}: expected finite numbers; check the data and that layer")]
 
 
 def _above_chance(examined: _Examined) -> Verdicts:
-    classes = logits(clone(examined.model), examined.x, examined.timesteps).shape[2]
+    classes = logits(clone(examined.model), examined.x, examined.steps).shape[2]
     loss = float(examined.centre.sdt_loss[-1])
     found = f"L_SDT {loss:.4f} at T = {examined.timesteps}, log {classes} = {math.log(classes):.4f}"
     if not no_better_than_chance(loss, classes):
@@ -210,7 +217,7 @@ def _reset_gradient(examined: _Examined) -> Verdicts:
 
 
 def _causal(examined: _Examined) -> Verdicts:
-    verdict, message = causality(examined.model, examined.x, examined.timesteps)
+    verdict, message = causality(examined.model, examined.x, examined.steps)
     # At the T that it runs for alone a network may look ahead.
     return [("warning" if verdict == "failure" and only_length(examined.model) else verdict, message)]
 
@@ -228,7 +235,7 @@ def _inputs_untouched(examined: _Examined) -> Verdicts:
             touched.append(name)
 
     with evaluating(copied), watching(copied, see, enter):
-        copied(x, examined.timesteps)
+        copied(x, examined.steps)
     if x.shape == examined.x.shape and close(x, examined.x):
         return [("ok", "the samples stay as they are")]
     before, after = tuple(examined.x.shape), tuple(x.shape)
@@ -237,6 +244,16 @@ def _inputs_untouched(examined: _Examined) -> Verdicts:
     verdict = "failure" if isinstance(examined.model, SpikingNetwork) else "warning"
     where = listed(examined.model, touched[:1])
     return [(verdict, f"{where} works in place on the caller's samples and changes {what}; let it make new tensors")]
+
+
+def _precision(examined: _Examined) -> Verdicts:
+    with stilled(examined.model):  # in another precision other random numbers are drawn
+        return [precision(examined.model, examined.x, examined.labels, examined.steps)]
+
+
+def _steps(examined: _Examined) -> Verdicts:
+    with stilled(examined.model):
+        return [carried_over(examined.model, examined.x, examined.steps)]
 
 
 def _time(examined: _Examined) -> Verdicts:
@@ -253,9 +270,9 @@ CHECKS: dict[str, Check] = {
     "reset gradient": Check(_reset_gradient),
     "causal in t": Check(_causal),
     "inputs untouched": Check(_inputs_untouched),
-    "spikes": Check(lambda examined: firing(examined.model, examined.x, examined.timesteps), excusable=True),
-    "precision": Check(lambda e: [precision(e.model, e.x, e.labels, e.timesteps)]),
-    "batch norm": Check(lambda e: running_statistics(e.model, e.x, e.labels, e.timesteps)),
-    "steps": Check(lambda e: [carried_over(e.model, e.x, e.timesteps)]),
+    "spikes": Check(lambda examined: firing(examined.model, examined.x, examined.steps), excusable=True),
+    "precision": Check(_precision),
+    "batch norm": Check(lambda e: running_statistics(e.model, e.x, e.labels, e.steps)),
+    "steps": Check(_steps),
     "time": Check(_time),
 }

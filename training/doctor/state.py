@@ -14,6 +14,8 @@ from tetviz.training.batches import Batch
 from tetviz.training.doctor.runs import listed, logits
 from tetviz.training.profile import a_parameter, evaluating
 
+_MEANT = ", or, if it is stochastic by design, import it with --draws N (in Python adapt(..., draws=N))"
+
 
 def find_causes(model: nn.Module, batches: Iterable[Batch], x: Tensor, timesteps: int) -> list[str]:
     """What makes two evaluations differ, each shown by an experiment.
@@ -89,11 +91,11 @@ def _randomness(model: nn.Module, x: Tensor, timesteps: int) -> str:
             if name in active and isinstance(module, _DropoutNd):
                 module.p = 0.0
         still.append(logits(quiet, x, timesteps))
-    function = "a random function in forward, such as F.dropout without training=self.training"
+    function = "a random function in forward, such as a Poisson encoder or F.dropout without training=self.training"
     if not active:
-        return f"{function}: leave it out in eval mode"
+        return f"{function}: leave it out in eval mode{_MEANT}"
     besides = "" if close(still[0], still[1]) else f"; besides, {function}"
-    return f"dropout stays active after eval() in {listed(model, active)}: let eval() reach it{besides}"
+    return f"dropout stays active after eval() in {listed(model, active)}: let eval() reach it{_MEANT}{besides}"
 
 
 def changes(model: nn.Module, x: Tensor, timesteps: int) -> dict[str, list[str]]:

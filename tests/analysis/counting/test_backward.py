@@ -21,6 +21,7 @@ from tetviz.models import LIF, NEURONS, SpikingNetwork, build
 from tetviz.models.layers import over_time
 from tetviz.results import Result
 from tetviz.results.schema import array_fields
+from tetviz.training import mask_labels
 
 PAIRS = ("dense", "forward", "backward", "backward_error", "backward_need", "weight")
 
@@ -562,3 +563,12 @@ def test_it_takes_t_and_records_where_it_ran():
     assert result.parameters == sum(p.numel() for p in model.parameters())
     assert result.weights.sum() == sum(p.numel() for p in model.parameters() if p.dim() > 1)
     assert dataclasses.asdict(result)["optimizer"] == ""
+
+
+def test_samples_that_end_within_the_run_are_refused():
+    model = build("snn5", width=0.0625, in_channels=1, image_size=16)
+    x_TB, labels_BT = torch.randn(3, 2, 1, 16, 16), mask_labels(torch.arange(2), torch.tensor([2, 3]), 3)
+    with refuses(DataError, "training cost 2 3 --timesteps"):
+        compute_training_cost(model, (x_TB, labels_BT), 3)
+    shorter = compute_training_cost(model, (x_TB, labels_BT), 2)
+    np.testing.assert_array_equal(shorter.forward, compute_training_cost(model, (x_TB, torch.arange(2)), 2).forward)

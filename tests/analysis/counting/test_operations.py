@@ -18,7 +18,8 @@ from tetviz.analysis import compute_operations, count_operations
 from tetviz.models import IF, LIF, build
 from tetviz.results.operations import OperationCounts
 from tetviz.results.schema import array_fields
-from tetviz.training import measure
+from tetviz.summaries import estimate_energy
+from tetviz.training import mask_labels, measure
 
 COUNTS = [name for name, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 OVER_SAMPLES = [name for name in COUNTS if name not in ("never_fired", "always_fired")]
@@ -502,6 +503,39 @@ def test_batches_add_up() -> None:
     whole = table(compute_operations(model, [(x, labels)], 3))
     parts = table(compute_operations(model, [(x[:2], labels[:2]), (x[2:], labels[2:])], 3))
     assert parts == whole  # never_fired and always_fired too: they are over all samples of all batches
+
+
+@pytest.mark.parametrize("layout", ["time", "batch", "loop", "streamed"])
+def test_a_sample_counts_up_to_its_own_end(layout: str) -> None:
+    streamed = layout == "streamed"
+    model = tetviz_network("snn5") if streamed else Tiny(layout)
+    x_TB = torch.randn(4, 5, 2, 16, 16) if streamed else dyadic((4, 5, 3, 8, 8), 2)
+    lengths_B = torch.tensor([2, 4, 1, 2, 3])
+    x_TB[torch.arange(4)[:, None] >= lengths_B] = 8.0
+    labels_BT = mask_labels(torch.zeros(5, dtype=torch.int64), lengths_B, 4)
+    batches = [(x_TB[:, :2], labels_BT[:2]), (x_TB[:, 2:], labels_BT[2:])]
+    counts = compute_operations(model, batches, 4)
+    alone = [count_operations(model, x_TB[:n, i : i + 1], int(n)) for i, n in enumerate(lengths_B)]
+    for column in OVER_SAMPLES:
+        for row, name in enumerate(counts.names):
+            expected = np.zeros(4, np.int64)
+            for each in alone:
+                if name in each.names:
+                    steps = getattr(each, column)[each.names.index(name)]
+                    expected[: len(steps)] += steps
+            np.testing.assert_array_equal(getattr(counts, column)[row], expected, err_msg=f"{name} {column}")
+    assert counts.not_counted == () and counts.length is not None
+    assert counts.length.tolist() == lengths_B.tolist() and counts.step_samples.tolist() == [5, 4, 2, 1]
+    np.testing.assert_array_equal(counts.accuracy, measure(model, batches, 4).accuracy)
+    report, own = estimate_energy(counts), [estimate_energy(each).total_pj[-1] for each in alone]
+    assert report.total_pj[-1] == pytest.approx(np.mean(own))
+    heard("; ".join(report.notes), "1 to 4 of 4 steps own end")
+
+
+def test_lengths_of_the_whole_run_count_the_same() -> None:
+    model, x_TB, labels_B = Tiny("time"), dyadic((4, 5, 3, 8, 8), 2), torch.zeros(5, dtype=torch.int64)
+    counts = compute_operations(model, [(x_TB, mask_labels(labels_B, torch.full((5,), 3), 4))], 3)
+    assert table(counts) == table(compute_operations(model, [(x_TB, labels_B)], 3)) and counts.length is None
 
 
 @pytest.mark.parametrize(

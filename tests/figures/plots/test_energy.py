@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -185,7 +186,9 @@ def test_a_cost_model_of_ones_own_is_in_the_file(tmp_path):
     heard(draw_energy([counts]).get_suptitle().replace("\n", " "), "2 MAC 0.5 AC")
 
 
-@pytest.mark.parametrize("text", ["{", '{"name": "x"}', '{"memory": 3}', cost_text(OWN).replace("2.0", '"2"')])
+@pytest.mark.parametrize(
+    "text", ["{", '{"name": "x"}', '{"memory": 3}', cost_text(OWN).replace("2.0", '"2"')], ids=itertools.count()
+)
 def test_a_damaged_cost_model_is_refused(text):
     with refuses(ResultError, "cannot read"):
         draw_energy([planted_counts(cost=text)])

@@ -29,6 +29,27 @@ def test_the_scale_table_has_wilson_intervals_at_every_t():
     assert frame.index.tolist() == list(range(1, 9)) and set(frame["samples"]) == {len(curve.sample)}
 
 
+def test_a_step_alone_is_over_the_samples_that_have_it():
+    plain = planted_curve(tmax=8)
+    count = len(plain.sample)
+    length = np.where(np.arange(count) < count // 4, 7, 3)  # none has step 8
+    having = np.repeat([count, count // 4, 0], [3, 4, 1])
+    gone = np.where(having > 0, 1.0, np.nan)
+    curve = replace(plain, length=length, step_accuracy=plain.step_accuracy * gone, step_loss=plain.step_loss * gone)
+    table = draw_named("scale-table", [curve])
+    frame, (low, high) = table.frame.set_index("T"), wilson(curve.step_accuracy, having)
+    np.testing.assert_array_equal(frame["step samples"], having)
+    np.testing.assert_allclose(frame["step accuracy low (%)"], 100 * low)
+    np.testing.assert_allclose(frame["step accuracy high (%)"], 100 * high)
+    assert table.cells().loc["4 (trained)", "samples with a step T"] == str(count // 4)
+    heard("\n".join(table.feet), "3 to 7 of 8 steps")
+    for pair in ([another(plain), curve], [curve, another(plain)]):
+        assert {str(count), "0"} <= set(draw_named("scale-table", pair).cells()["samples with a step T"])
+    (record,) = records([curve])
+    assert record["step_samples"] == having.tolist() and "step_samples" not in records([plain])[0]
+    assert not VIEW.doubts(curve)  # a step that no sample has is no loss that has diverged
+
+
 def test_a_row_of_the_scale_table_is_what_the_curve_holds():
     curve = planted_curve(tmax=8)
     cells = draw_named("scale-table", [curve]).cells()

@@ -1,6 +1,7 @@
 """Data of others: what a function may give, and what is refused."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,93 @@ def test_samples_of_any_axes(
     assert (data.sequence, data.sample_axes) == (sequence, 2 if axes == "CL" else 1)
     assert data.labels.tolist() == [label for _, label in data] == [at % 3 for at in range(12)]
     assert data.spec.axes == axes and load_data(data.spec, split="test", trust=True).spec == data.spec
+
+
+LENGTHS = """
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+x = torch.rand(6, 4, 5)  # 6 samples of 4 steps
+y, lengths = torch.arange(6) % 3, torch.tensor([4, 1, 2, 4, 3, 2])
+masks = torch.arange(4) < lengths[:, None]
+
+class Known(Dataset):
+    def __init__(self, lengths=lengths): self.lengths = lengths
+    def __len__(self): return 6
+    def __getitem__(self, i): return x[i], int(y[i])
+
+class Stream(IterableDataset):
+    lengths = lengths
+    def __iter__(self): return ((x[i], int(y[i])) for i in range(6))
+
+def known(split): return Known()
+def listed(split): return Known(lengths.tolist())
+def part(split): return Subset(Known(), range(6))
+def loader(split): return DataLoader(Known(), 4)
+def stream(split): return Stream()
+def items(split): return TensorDataset(x, y, lengths)
+def masked(split): return TensorDataset(x, y, masks)
+def item_batches(split): return [(x[:4].transpose(0, 1), y[:4], lengths[:4]), (x[4:].transpose(0, 1), y[4:], masks[4:])]
+def pairs(split): return TensorDataset(x, y)
+def holes(split): return TensorDataset(x, y, masks.flip(1))
+def empty(split): return Known(lengths - 1)
+def long(split): return Known(lengths + 1)
+def few(split): return Known(lengths[:5])
+def shares(split): return Known(lengths / 4)
+def static(split):
+    data = Known(); data.__class__ = type("Static", (Known,), {"__getitem__": lambda self, i: (x[i, 0], int(y[i]))})
+    return data
+def batched(split): return DataLoader(Known(), 4, collate_fn=lambda b: (x[:4].transpose(0, 1), y[:4]))
+"""
+
+
+@pytest.fixture
+def of_lengths(tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "length_data.py").write_text(LENGTHS)
+    yield
+    sys.modules.pop("length_data", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        *((name, False) for name in ("known", "listed", "part", "loader", "stream")),
+        *((name, True) for name in ("items", "masked", "item_batches")),
+    ],
+)
+def test_lengths_of_samples(of_lengths: None, name: str, stated: bool) -> None:
+    data = load_data(f"length_data:{name}", split="test", trust=True, lengths=stated)
+    assert data.lengths is not None and data.lengths.tolist() == [4, 1, 2, 4, 3, 2]
+    labels_BT = torch.cat([labels for _, labels in to_batches(data, 4)])
+    expected = [[y] * n + [-100] * (4 - n) for y, n in zip([0, 1, 2, 0, 1, 2], [4, 1, 2, 4, 3, 2], strict=True)]
+    assert labels_BT.tolist() == expected
+    assert load_data(data.spec, split="test", trust=True).lengths.tolist() == data.lengths.tolist()
+    assert ("lengths" in data.spec.to_dict()) == stated
+
+
+def test_what_comes_third_is_left_out_where_nobody_says_more(of_lengths: None) -> None:
+    data = load_data("length_data:items", split="test", trust=True)
+    assert data.lengths is None and next(iter(to_batches(data)))[1].dim() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "message"),
+    [
+        ("holes", True, "mask 1 true end"),
+        ("empty", False, "1 0 1 4"),
+        ("long", False, "0 5 1 4"),
+        ("few", False, "5 6"),
+        ("shares", False, "float32"),
+        ("static", False, "one frame"),
+        ("pairs", True, "--lengths (x, label, length)"),
+        ("batched", False, "DataLoader --lengths"),
+    ],
+)
+def test_lengths_that_are_refused(of_lengths: None, name: str, stated: bool, message: str) -> None:
+    with refuses(DataError, f"length_data:{name} {message}"):
+        load_data(f"length_data:{name}", split="test", trust=True, lengths=stated)
+
+
+def test_lengths_are_those_of_ones_own_data() -> None:
+    with refuses(DataError, "--lengths 'digits'"):
+        load_data("digits", split="test", lengths=True)
