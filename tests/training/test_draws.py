@@ -17,7 +17,7 @@ from tetviz.models.foreign.draws import drawn
 from tetviz.models.foreign.isolation import drawn_from
 from tetviz.summaries.names import data_context, samples_of
 from tetviz.summaries.scaling import compare_scaling, right_shares
-from tetviz.training import measure
+from tetviz.training import mask_labels, measure
 from tetviz.training.doctor import examine
 from tetviz.training.doctor.causal import causality
 
@@ -221,3 +221,31 @@ def test_the_doctor_names_the_cure_of_a_network_that_is_stochastic() -> None:
     found = {each.check: each for each in examine(Unstated(), batches(), T)}
     assert found["repeatable"].verdict == "failure"
     assert "import it with --draws N" in found["repeatable"].message
+
+
+def test_samples_that_end_early_are_drawn_like_all_others() -> None:
+    model, lengths = network(5), torch.tensor([3, 1, 2, 3, 2, 1])
+    x = torch.rand(T, 6, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    labels = batches()[0][1]
+    profile = measure(model, [(x, mask_labels(labels, lengths, T))], T)
+    loss, hit = np.zeros(6), np.zeros(6)
+    with torch.no_grad(), drawn(model, [x]) as passes:
+        for each in passes:
+            outputs = model(each, T).double()
+            for b, length in enumerate(lengths):
+                mean = outputs[:length, b].mean(0)
+                loss[b] += float(nn.functional.cross_entropy(mean, labels[b])) / 5
+                hit[b] += (int(mean.argmax()) == int(labels[b])) / 5
+    assert profile.sdt_loss[-1] == pytest.approx(loss.mean(), rel=1e-12)
+    assert profile.sdt_loss_se[-1] == pytest.approx(loss.std(ddof=1) / 6**0.5, rel=1e-9)
+    assert profile.accuracy[-1] == pytest.approx(hit.mean(), rel=1e-12)
+    assert profile.samples == 6 and profile.step_samples.tolist() == [6, 4, 2]
+    curve = compute_scaling(model, [(x, mask_labels(labels, lengths, T))], T)
+    assert curve.step_samples.tolist() == [6, 4, 2] and curve.length.tolist() == 5 * lengths.tolist()
+    assert samples_of(curve).tolist() == list(range(6))
+    counts = compute_operations(model, [(x, mask_labels(labels, lengths, T))], T)
+    assert counts.step_runs.tolist() == [30, 20, 10] and len(counts.length) == 30
+    (repeatable,) = (
+        each for each in examine(model, [(x, mask_labels(labels, lengths, T))], T) if each.check == "repeatable"
+    )
+    assert "of 5 draws the accuracy is" in repeatable.message

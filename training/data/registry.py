@@ -59,8 +59,9 @@ def load_data(
     if spec.name not in DATASETS and ":" not in spec.name:
         raise DataError(unknown("data set", spec.name, DATASETS))
     spec = replace(spec, root=root or spec.root, **settings)
-    if spec.lengths and ":" not in spec.name:
-        raise DataError(f"--lengths: only for data of your own, {spec.name!r} has samples of one length; leave it out")
+    if (spec.lengths or spec.axes) and ":" not in spec.name:
+        option, what = ("--lengths", "samples of one length") if spec.lengths else ("--axes", "axes that are known")
+        raise DataError(f"{option}: only for data of your own, {spec.name!r} has {what}; leave it out")
     dataset = load_foreign(spec, split, trust) if ":" in spec.name else DATASETS[spec.name](spec, split, download)
     if not len(dataset):
         raise DataError(f"data set {spec.name!r}: its {split} split in {spec.root} has no samples")

@@ -525,7 +525,7 @@ def test_a_sample_counts_up_to_its_own_end(layout: str) -> None:
                     expected[: len(steps)] += steps
             np.testing.assert_array_equal(getattr(counts, column)[row], expected, err_msg=f"{name} {column}")
     assert counts.not_counted == () and counts.length is not None
-    assert counts.length.tolist() == lengths_B.tolist() and counts.step_samples.tolist() == [5, 4, 2, 1]
+    assert counts.length.tolist() == lengths_B.tolist() and counts.step_runs.tolist() == [5, 4, 2, 1]
     np.testing.assert_array_equal(counts.accuracy, measure(model, batches, 4).accuracy)
     report, own = estimate_energy(counts), [estimate_energy(each).total_pj[-1] for each in alone]
     assert report.total_pj[-1] == pytest.approx(np.mean(own))

@@ -325,6 +325,8 @@ def test_lengths_that_are_refused(of_lengths: None, name: str, stated: bool, mes
         load_data(f"length_data:{name}", split="test", trust=True, lengths=stated)
 
 
-def test_lengths_are_those_of_ones_own_data() -> None:
+def test_lengths_and_axes_are_those_of_ones_own_data() -> None:
     with refuses(DataError, "--lengths 'digits'"):
         load_data("digits", split="test", lengths=True)
+    with refuses(DataError, "--axes 'digits'"):
+        load_data("digits", split="test", axes="CHW")
