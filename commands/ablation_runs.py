@@ -95,7 +95,7 @@ def run_ablation(
         note(f"stopped; every finished epoch is in {output}. Go on with:\n{again}")
         raise click.exceptions.Exit(exit_code(stop)) from None
     table = ablation_table(rows)
-    write_whole(tables[0], csv_text(pd.DataFrame(rows), index=False).encode())
+    write_whole(tables[0], csv_text(pd.DataFrame(rows), index=False, missing="").encode())
     for path in tables[1:]:
         save_table(table, path)
     if as_json:

@@ -122,7 +122,7 @@ def _csv(path: Path, result: Result, _: Cut | None) -> None:
     write_whole(path, csv_text(result.to_frame()).encode())
 
 
-def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
+def csv_text(frame: pd.DataFrame, *, index: bool = True, missing: str = "nan") -> str:
     """A table as CSV that a spreadsheet reads as data: no text is a formula, and each is in a line."""
     harmless = frame.set_axis(frame.columns.map(_harmless), axis=1)
     for at, kind in enumerate(frame.dtypes):
@@ -130,7 +130,7 @@ def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
             harmless.isetitem(at, frame.iloc[:, at].map(_harmless).to_list())
     if not isinstance(frame.index, pd.MultiIndex):  # which are numbers
         harmless.index = frame.index.map(_harmless)
-    return str(harmless.to_csv(index=index, na_rep="nan", lineterminator="\n"))
+    return str(harmless.to_csv(index=index, na_rep=missing, lineterminator="\n"))
 
 
 def _harmless(value: Any) -> Any:

@@ -240,7 +240,7 @@ class _Totals:
     def _standard_error(self, mean: FloatArray, square: FloatArray) -> FloatArray:
         if self.samples < 2:
             return np.full_like(mean, np.nan)
-        with np.errstate(invalid="ignore"):  # an infinite loss has no standard error
+        with np.errstate(invalid="ignore", over="ignore"):  # an infinite loss has no standard error, nor one too large
             return np.sqrt(np.maximum(square - mean**2, 0) / (self.samples - 1))
 
 

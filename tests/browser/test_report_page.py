@@ -106,7 +106,7 @@ class Opened:
         page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.requests.append(request.url))
         page.goto(url)
-        page.wait_for_function(until)
+        wait_until(page, until)
         self.pages.append(page)
         return page
 
@@ -171,6 +171,14 @@ def eventually(page: Any, check: Callable[[], object]) -> None:
         except AssertionError:
             page.wait_for_timeout(100)
     check()
+
+
+def wait_until(page: Any, expression: str) -> None:
+    # page.wait_for_function() asks again from inside the page, which does not let texts be run.
+    def check() -> None:
+        assert page.evaluate(expression), expression
+
+    eventually(page, check)
 
 
 def told(page: Any, selector: str, *words: str, nth: int = 0) -> None:
@@ -240,7 +248,7 @@ def test_pointing_at_a_map_shows_values_and_moves_the_mark_everywhere(page: Any,
     text = page.locator(".map .hoverlayer .hovertext").first.text_content()
     assert f"{loss:.4g}" in text and f"{100 * accuracy:.2f} %" in text and "x = 0.6" in text and "y = 0.4" in text
     marks = "[...document.querySelectorAll('.relief')].map(p => [p.data[2].x[0], p.data[2].y[0], p.data[2].z[0]])"
-    page.wait_for_function(f"{marks}.every(m => m[0] === 0.6)")
+    wait_until(page, f"{marks}.every(m => m[0] === 0.6)")
     x, y, z = page.evaluate(marks)[0]
     assert (x, y) == pytest.approx((0.6, 0.4)) and z == pytest.approx(loss, rel=1e-6)
     third = load(results / "c.h5", Surface)
@@ -287,7 +295,7 @@ def test_all_can_be_done_by_keyboard(page: Any, results: Path) -> None:
 
 def assert_fits(page: Any, width: int) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    page.wait_for_function(ALL_DRAWN)
+    wait_until(page, ALL_DRAWN)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     boxes = page.evaluate(
         """() => [...document.querySelectorAll(
@@ -363,7 +371,7 @@ def test_a_dark_page_is_printed_light_unfolded_and_as_wide_as_the_paper(opened: 
         assert now["ink"] != before["ink"] and max(now["widths"]) <= 680
 
     eventually(page, printed)
-    page.wait_for_function(ALL_DRAWN)
+    wait_until(page, ALL_DRAWN)
     page.emulate_media(media="print")
     shown = "[...document.querySelectorAll('{}')].filter(each => each.checkVisibility()).length"
     assert [page.evaluate(shown.format(each)) for each in (".controls, #theme, nav", ".shown")] == [0, 1]
@@ -465,7 +473,7 @@ def test_a_watched_page_grows_with_its_results(opened: Opened, tmp_path: Path) -
         page.locator(".origins summary").click()
         with open_result(path) as growing:
             growing.done[0, :5] = 1
-        page.wait_for_function("document.querySelector('.panel .missing').textContent.startsWith('45 of 81')")
+        told(page, ".panel .missing", "45 of 81")
         told(page, ".surfaces .slider .value", "T = 2")
         assert page.locator(".origins").first.get_attribute("open") is not None
         values = np.where(load(path, Surface).done[0], load(path, Surface).tet_loss[0, :, :, 1], np.nan)
