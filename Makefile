@@ -80,7 +80,7 @@ sbom: $(VENV)/demo.installed
 
 audit: $(VENV)/bin/python
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv tool run -q pip-audit==2.10.1 -r constraints.txt --no-deps --disable-pip --progress-spinner off
+	$(BIN)/uv tool run -q pip-audit==2.10.1 -r constraints.txt --strict --no-deps --disable-pip --progress-spinner off
 
 clean:
 	rm -rf $(VENV) build dist site sbom.json *.egg-info .pytest_cache .mypy_cache .ruff_cache

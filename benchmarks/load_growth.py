@@ -2,7 +2,7 @@
 
     python benchmarks/load_growth.py [CASE ...]
 
-Each case runs at n, 2n and 4n, each in a process of its own, after a run at a small size that loads what is loaded once.
+Each case runs at n, 2n and 4n, each in a process of its own, after a small run that loads what is loaded once.
 Time is that of the CPU, memory the growth of the peak of resident memory. A ratio of 2 is linear growth.
 """
 
@@ -103,7 +103,7 @@ def energy(folder: Path, size: int) -> Run:
 
 
 def surface(folder: Path, size: int) -> Run:
-    """`tetviz export` to CSV and `tetviz info` of a surface whose file has so many MB."""
+    """`tetviz report` and `tetviz plot` of a surface whose file has so many MB."""
     side = int((size * 1e6 / 8 / 7 / 4) ** 0.5)
     path = save(folder / f"{size}.h5", planted_surface(size=side))
 

@@ -103,8 +103,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     Args:
         figure: any figure.
-        path: a file name that ends in .png (200 dots an inch, fewer where a side had more than 65,000), .pdf or .svg; replaced
-            if it exists.
+        path: a file name that ends in .png (200 dots an inch, fewer where a side had more than 65,000), .pdf or
+            .svg; replaced if it exists.
 
     Returns:
         The path.

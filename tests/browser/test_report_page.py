@@ -173,6 +173,10 @@ def eventually(page: Any, check: Callable[[], object]) -> None:
     check()
 
 
+def true(page: Any, expression: str) -> None:
+    assert page.evaluate(expression), expression
+
+
 def told(page: Any, selector: str, *words: str, nth: int = 0) -> None:
     def check() -> None:
         text = page.locator(selector).nth(nth).inner_text()
@@ -459,19 +463,21 @@ def test_a_page_of_many_results_is_folded_and_draws_what_is_opened(opened: Opene
     contents = page.locator("nav").inner_text()
     assert "network 0, network 1, network 10, network 11 and 16 more" in contents and "network 12" not in contents
     page.locator("nav a", has_text="Fewer and more timesteps").click()
-    page.wait_for_function(ALL_DRAWN)
+    eventually(page, partial(true, page, ALL_DRAWN))
     assert set(page.evaluate(drawn)) == {"Fewer and more timesteps"}
     page.screenshot(path=str(tmp_path / "opened.png"))
     # Of 20 surfaces those in sight are drawn, and any other when it is scrolled to; on paper all of them.
     page.locator(".whole > summary", has_text="The loss around the network").click()
-    page.wait_for_function(MAPS_DRAWN)
+    eventually(page, partial(true, page, MAPS_DRAWN))
     maps = "[...document.querySelectorAll('.map')].map(each => Boolean(each.querySelector('.contourlayer')))"
     shown = page.evaluate(maps)
     assert len(shown) == 20 and shown[0] and not shown[-1]
     page.locator(".map").last.scroll_into_view_if_needed()
-    page.wait_for_function(f"{maps}.at(-1)")
+    eventually(page, partial(true, page, f"{maps}.at(-1)"))
+    page.screenshot(path=str(tmp_path / "last.png"))
+    assert not all(page.evaluate(maps))
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_function(f"{maps}.every(Boolean)")
+    eventually(page, partial(true, page, f"{maps}.every(Boolean)"))
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.querySelectorAll('.whole[open]').length") == 2
     opened.assert_quiet(path.as_uri())
@@ -501,7 +507,7 @@ def test_a_watched_page_grows_with_its_results(opened: Opened, tmp_path: Path) -
         page.locator(".origins summary").click()
         with open_result(path) as growing:
             growing.done[0, :5] = 1
-        page.wait_for_function("document.querySelector('.panel .missing').textContent.startsWith('45 of 81')")
+        told(page, ".panel .missing", "45 of 81")
         told(page, ".surfaces .slider .value", "T = 2")
         assert page.locator(".origins").first.get_attribute("open") is not None
         values = np.where(load(path, Surface).done[0], load(path, Surface).tet_loss[0, :, :, 1], np.nan)

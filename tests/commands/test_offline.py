@@ -15,6 +15,8 @@ import os, socket, sys
 def audit(event, arguments):
     if event == "socket.__new__":
         told = arguments[1] in (socket.AF_INET, socket.AF_INET6) and "socket"
+    elif event == "socket.gethostname":  # which asks this machine alone
+        told = ""
     else:
         told = event.startswith("socket.") and f"{event} {arguments[1] if event == 'socket.bind' else arguments}"
     if told:
@@ -34,7 +36,7 @@ COMMANDS = """
 train --data digits --width 0.05 --epochs 1 --timesteps 2 -o tet.pt
 doctor tet.pt
 info tet.pt
-landscape tet.pt --loss tet --grid 3 --samples 20
+landscape tet.pt --loss tet --grid 3 --samples 20 --allow-chance
 scale tet.pt --tmax 2 --samples 20
 energy tet.pt --samples 20
 plot tet.scale.h5 -o figure.pdf
