@@ -59,7 +59,7 @@ def test_a_half_written_result_is_gone_on_with(folder: Path) -> None:
         growing.done[0, 2] = 0
         growing.tet_loss[0, 2] = np.nan
     assert load(path).progress() == (6, 9)
-    asked = ("--loss", "tet", "--grid", 3, "--samples", 20, "--allow-chance")
+    asked = ("--loss", "tet", "--grid", 3, "--samples", 20)
     assert "6 of 9 are done" in tetviz("landscape", folder / "tiny.pt", *asked, "-o", path).stderr
     after = load(path, KINDS["surface"])
     assert after.progress() == (9, 9)
@@ -69,7 +69,21 @@ def test_a_half_written_result_is_gone_on_with(folder: Path) -> None:
 def test_a_training_is_gone_on_with(folder: Path) -> None:
     before = Checkpoint.load(folder / "tiny.last.pt")
     network = ("--model", "snn5", "--width", 0.05, "--timesteps", 2)
-    tetviz("train", "--data", "digits", *network, "--epochs", 2, "-o", folder / "tiny.pt", "--resume")
+    tetviz(
+        "train",
+        "--data",
+        "digits",
+        *network,
+        "--epochs",
+        2,
+        "--batch-size",
+        8,
+        "--lr",
+        0.01,
+        "-o",
+        folder / "tiny.pt",
+        "--resume",
+    )
     after = Checkpoint.load(folder / "tiny.last.pt")
     assert (before.epoch, after.epoch) == (1, 2) and after.history[:1] == before.history
 
