@@ -113,9 +113,9 @@ def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, t
         ({"spec": {"name": "snn5", "colour": 1}}, "description used"),
         ({"spec": 7}, "description used"),
         ({"timesteps": None}, "timesteps"),
-        ({"data": {"lengths": 10**9}}, "lengths bool"),
         ({"state": [1, 2]}, "dictionary tensors"),
         ({"state": {}}, "classifier.bias"),
+        ({"data": {"lengths": 10**9}}, "lengths bool"),
     ],
 )
 def test_wrong_content_is_named(checkpoint, tmp_path, change, message):
