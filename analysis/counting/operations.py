@@ -297,10 +297,9 @@ class CountedRuns:
     def _by_layer(self, run: dict[Site, dict[str, int]]) -> dict[str, dict[str, int]]:
         # Kernels for one row and for many may be other operations, so they are added up.
         found: dict[str, dict[str, int]] = {}
-        for site, totals in run.items():
-            of_layer = {} if site in self._known.places else found.setdefault(site[0], {})
-            for name, total in totals.items():
-                of_layer[name] = of_layer.get(name, 0) + total
+        for site in [site for site in run if site not in self._known.places]:
+            sums = found.setdefault(site[0], {})
+            sums |= {name: sums.get(name, 0) + total for name, total in run[site].items()}
         return found
 
     def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
