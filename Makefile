@@ -2,6 +2,8 @@
 # make test   install the test extra and run the tests
 # make docs   install the docs extra and build the documentation site into site/
 # make check  lint, format, types, and the wheel installed and run from elsewhere
+# make sbom   what is installed, and what of it tetviz needs, as CycloneDX into sbom.json
+# make audit  the versions of constraints.txt against known advisories, which are asked for over the network
 # make test-matrix  the tests with the oldest dependencies, and with Python 3.12 and 3.13; MATRIX=3.13 is one of them
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +11,7 @@ BIN := $(VENV)/bin
 
 MATRIX ?= lowest 3.12 3.13
 
-.PHONY: demo test docs check wheel test-matrix clean fuzz
+.PHONY: demo test docs check wheel test-matrix clean fuzz sbom audit
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -70,5 +72,15 @@ FUZZ = 100000
 fuzz: $(VENV)/test.installed
 	cd tests/support && $(abspath $(BIN))/python fuzz.py --count $(FUZZ)
 
+# The tools are pinned, and run in environments of their own: they are no part of what they list.
+sbom: $(VENV)/demo.installed
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv tool run -q --from cyclonedx-bom==7.5.0 cyclonedx-py environment --pyproject pyproject.toml \
+		--output-format JSON --output-reproducible -o sbom.json $(BIN)/python
+
+audit: $(VENV)/bin/python
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv tool run -q pip-audit==2.10.1 -r constraints.txt --strict --no-deps --disable-pip --progress-spinner off
+
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site sbom.json *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from urllib.parse import urlsplit
 
 import click
@@ -115,6 +116,10 @@ class ReportServer(ThreadingHTTPServer):
         self.watched, self.host = watched, host
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Takes the address as it is: HTTPServer would ask a name server what it is called."""
+        TCPServer.server_bind(self)
 
     @property
     def address(self) -> str:

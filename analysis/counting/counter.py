@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tetviz.analysis.counting.counts import Counts, within
+from tetviz.analysis.counting.counts import Counts, around, holders
 from tetviz.analysis.counting.operands import (
     ANALOG,
     SPIKE_KINDS,
@@ -83,10 +83,11 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module, parent = parent, parent.rpartition(".")[0]
         return module
 
-    def updating_module(self, module: str) -> str:
-        """The module that holds the whole update of neurons."""
-        summing = [*self.counts.leaking, *(n for n, e in self.counts.layers.items() if "residual_add" in e.columns)]
-        return module if any(within(name, [module]) for name in summing) else self.neuron_name(module)
+    def updating_modules(self) -> set[str]:
+        """The modules that hold the whole update of neurons."""
+        adding = (name for name, entry in self.counts.layers.items() if "residual_add" in entry.columns)
+        summing = holders([*self.counts.leaking, *adding])
+        return {name if name in summing else self.neuron_name(name) for name in self.counts.spikes}
 
     def type_of(self, layer: str) -> str:
         """The type of the module that a layer is."""
@@ -110,15 +111,21 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return texts
 
     def _entering(self, names: list[str]) -> Any:
+        inside: dict[str, str] = {}  # the first of its names in each module around it
+        for name in names:
+            for module in list(around(name))[1:]:
+                inside.setdefault(module, name)
+
         def enter(*_: Any) -> None:
-            inside = [name for name in names if name.startswith(f"{self._running[-1]}.")]
-            self._running.append((inside or names)[0])
+            self._running.append(inside.get(self._running[-1], names[0]))
 
         return enter
 
     def _leaving(self, names: list[str]) -> Any:
+        known = set(names)
+
         def leave(module: nn.Module, args: Any, output: Any) -> None:
-            name = self._running.pop() if self._running[-1] in names else names[0]
+            name = self._running.pop() if self._running[-1] in known else names[0]
             returned = list(_tensors([output]))
             if returned and (name in self.spiking or type(module).__name__ in self.spiking):
                 self._operands[place(returned[0])] = Operand("binary", 1.0, frozenset({name}))

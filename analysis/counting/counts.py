@@ -1,6 +1,6 @@
 """What each layer of a run did, sorted into steps."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -330,7 +330,7 @@ class Counts:
             end = self._start + self._steps
             total[end - steps : end] += logits_TBK[0].numel()
 
-    def not_counted_outside(self, neurons: Collection[str]) -> list[str]:
+    def not_counted_outside(self, neurons: Set[str]) -> list[str]:
         """What could not be counted, but for what neurons do inside."""
         pure = self.pure(neurons)
         missing = {
@@ -357,14 +357,9 @@ class Counts:
         """The module that a layer, or a row of products, is in."""
         return self.layers[layer].inside or layer
 
-    def pure(self, neurons: Collection[str]) -> list[str]:
+    def pure(self, neurons: Collection[str]) -> set[str]:
         """Those modules of neurons that hold no layer with weights."""
-        holding = [self.module_of(layer) for layer, entry in self.layers.items() if entry.weights]
-        return [neuron for neuron in neurons if not any(within(layer, [neuron]) for layer in holding)]
-
-    def leaks(self, neuron: str) -> bool:
-        """Whether a neuron multiplies its potential."""
-        return any(within(name, [neuron]) for name in self.leaking)
+        return set(neurons) - holders(self.module_of(layer) for layer, entry in self.layers.items() if entry.weights)
 
     def warn(self, text: str) -> None:
         """Keeps a warning, once."""
@@ -375,6 +370,18 @@ class Counts:
         self.missing.setdefault(what, {})[module] = None
 
 
-def within(name: str, modules: Collection[str]) -> bool:
+def within(name: str, modules: Set[str]) -> bool:
     """Whether a module is one of some modules, or inside one."""
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
+    return not modules.isdisjoint(around(name))
+
+
+def holders(names: Iterable[str]) -> set[str]:
+    """The modules that are, or hold, one of some modules."""
+    return {module for name in names for module in around(name)}
+
+
+def around(name: str) -> Iterator[str]:
+    """A module and those that it is inside of, the innermost first, but for the whole network."""
+    yield name
+    while name := name.rpartition(".")[0]:
+        yield name

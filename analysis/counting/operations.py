@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.counting.counter import Counter
-from tetviz.analysis.counting.counts import Counts, LayerCounts, within
+from tetviz.analysis.counting.counts import Counts, LayerCounts, holders, within
 from tetviz.analysis.counting.placement import Glimpses, KnownPlaces, Run, Site
 from tetviz.analysis.own_steps import OwnSteps
 from tetviz.analysis.prefixes import tested_batches
@@ -279,24 +279,28 @@ class CountedRuns:
         counts = self._counter.counts
         pending, counts.pending = counts.pending, {}
         self._known.places = {site: places for site, places in self._known.places.items() if site not in pending}
-        updating = counts.pure([self._counter.updating_module(module) for module in counts.spikes])
+        updating = counts.pure(self._counter.updating_modules())
         pending = {site: totals for site, totals in pending.items() if not within(counts.module_of(site[0]), updating)}
         try:
             runs = [self._totals(model, x, t) for t in range(1, timesteps)] if pending else []
         except CANNOT_RUN:  # it runs for one T only
             runs = None
+        summed = [self._by_layer(run) for run in [*(runs or []), pending]]
         for layer in dict.fromkeys(layer for layer, _ in pending):
-            until = [self._of_layer(layer, run) for run in [*(runs or []), pending]]
+            until = [run.get(layer, {}) for run in summed]
             steps = {name: np.diff([each.get(name, 0) for each in until], prepend=0) for name in until[-1]}
             if runs is None or any((each < 0).any() for each in steps.values()):
                 counts.lose(layer, until[-1])
             else:
                 counts.commit(layer, steps)
 
-    def _of_layer(self, layer: str, run: dict[Site, dict[str, int]]) -> dict[str, int]:
+    def _by_layer(self, run: dict[Site, dict[str, int]]) -> dict[str, dict[str, int]]:
         # Kernels for one row and for many may be other operations, so they are added up.
-        parts = [totals for site, totals in run.items() if site[0] == layer and site not in self._known.places]
-        return {name: sum(part.get(name, 0) for part in parts) for part in parts for name in part}
+        found: dict[str, dict[str, int]] = {}
+        for site in [site for site in run if site not in self._known.places]:
+            sums = found.setdefault(site[0], {})
+            sums |= {name: sums.get(name, 0) + total for name, total in run[site].items()}
+        return found
 
     def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
         counter = Counter(model, *self._settings)
@@ -343,15 +347,15 @@ def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:
     neurons = {counter.neuron_name(module): statistics for module, statistics in counts.spikes.items()}
     rows = dict.fromkeys(counter.neuron_name(name) if name in counts.spikes else name for name in counts.seen)
     layers = {name: counts.layers.get(name, LayerCounts()) for name in rows}
-    updating = {counter.updating_module(module) for module in counts.spikes}
-    pure = counts.pure(updating)
+    updating = counter.updating_modules()
+    pure, leaking = counts.pure(updating), holders(counts.leaking)
     layers = {name: layer for name, layer in layers.items() if not (layer.product and within(layer.inside, pure))}
     for name, layer in layers.items():
         if within(name, updating) and not layer.weights and "norm_mac" not in layer.columns:
             for column in _OUTSIDE_NEURONS:
                 layer.columns.pop(column, None)
         if name in neurons:
-            layer.columns |= neurons[name].columns(counts.leaks(name))
+            layer.columns |= neurons[name].columns(name in leaking)
         _fold_bias(layer, counts)
     kept = [name for name, layer in layers.items() if any(column.any() for column in layer.columns.values())]
     zeros = np.zeros(timesteps, np.int64)

@@ -14,7 +14,7 @@ from tetviz.figures.curves import Curves
 from tetviz.figures.formatting import shared_text
 from tetviz.figures.plots.axes import finish, legend_below
 from tetviz.figures.plots.curves import curve_keys, draw_series
-from tetviz.figures.plots.energy_layers import draw_layers, layer_height, layer_keys
+from tetviz.figures.plots.energy_layers import draw_layers, layer_height, layer_keys, left_out
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.step_labels import name_steps
 from tetviz.figures.plots.style import paper_style, series_styles
@@ -92,6 +92,7 @@ def draw_energy(
             captions,
             _MARKS,
             *_keyed(chart, anns),
+            left_out(reports),
         )
     return figure
 

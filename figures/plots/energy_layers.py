@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -22,13 +23,14 @@ _KINDS: dict[str, dict[str, Any]] = {"AC": {"color": _PALETTE[9]}, "MAC": {"colo
 _BREAK_EVEN: dict[str, Any] = {"color": "0.2", "linewidth": 1, "zorder": 1}
 _BAND: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "white", "hatch": "////", "linewidth": 0, "zorder": 0}
 _SMALL = 6.5
+MOST_LAYERS = 100  # that are drawn of a network: more would make a picture that nothing shows
 
 
 def draw_layers(
     panels: tuple[Axes, Axes], report: EnergyReport, timestep: int, title: str, style: dict[str, Any]
 ) -> None:
     """Bars of the energy of each layer, and a marker for its spikes per synapse."""
-    table = layer_table(report, timestep).drop(index="total")
+    table = _drawn(layer_table(report, timestep).drop(index="total"))
     _draw_bars(panels[0], report, timestep, title)
     _draw_spikes(panels[1], table["spikes/synapse"].to_numpy(), break_even(report.cost), style)
     for axes in panels:
@@ -41,7 +43,7 @@ def draw_layers(
 
 def layer_height(report: EnergyReport) -> float:
     """The height that the layers of a network need."""
-    return text_lines(3 + max(3, int((report.counts.dense_mac > 0).any(1).sum())))
+    return text_lines(3 + max(3, min(MOST_LAYERS, _count(report))))
 
 
 def layer_keys(reports: Sequence[EnergyReport]) -> list[Line2D | Patch]:
@@ -55,9 +57,25 @@ def layer_keys(reports: Sequence[EnergyReport]) -> list[Line2D | Patch]:
     ]
 
 
+def left_out(reports: Sequence[EnergyReport]) -> str:
+    """What is said where not all layers are drawn."""
+    most = max(map(_count, reports))
+    return f"Of {most:,} layers the {MOST_LAYERS} that take most are drawn" if most > MOST_LAYERS else ""
+
+
+def _count(report: EnergyReport) -> int:
+    return int((report.counts.dense_mac > 0).any(1).sum())
+
+
+def _drawn(layers: pd.DataFrame) -> pd.DataFrame:
+    # Those that take most, in the order of the network.
+    most = np.argsort(-layers["energy (nJ)"].to_numpy(), kind="stable")[:MOST_LAYERS]
+    return layers.iloc[np.sort(most)]
+
+
 def _draw_bars(axes: Axes, report: EnergyReport, timestep: int, title: str) -> None:
     table = layer_table(report, timestep)
-    total, layers = 1e3 * float(table["energy (nJ)"].iloc[-1]), table.drop(index="total")
+    total, layers = 1e3 * float(table["energy (nJ)"].iloc[-1]), _drawn(table.drop(index="total"))
     parts = {"AC": layers["AC"] * report.cost.ac, "MAC": layers["MAC"] * report.cost.mac}
     factor, unit = energy_unit(1e3 * float(layers["energy (nJ)"].max()))
     left: FloatArray = np.zeros(len(layers))
@@ -72,6 +90,8 @@ def _draw_bars(axes: Axes, report: EnergyReport, timestep: int, title: str) -> N
     axes.set_xlabel(f"energy of a sample at T = {timestep} ({unit}), share")
     scale, of = energy_unit(total)
     sums = f"{total / scale:.4g} {of} in all"
+    if len(layers) < len(table) - 1:
+        sums += f", {len(layers)} of {len(table) - 1:,} layers"
     axes.set_title(f"{title}: {sums}" if title else sums)
 
 

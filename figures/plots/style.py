@@ -16,6 +16,7 @@ from tetviz.figures.plots.venues import venue
 from tetviz.results import known_suffix, writable_target, write_whole
 
 DPI = 200
+MOST_DOTS = 65_000  # of a side of a .png, which matplotlib draws up to 2^16
 SUFFIXES = (".png", ".pdf", ".svg")
 COLORMAP = "viridis"
 
@@ -102,7 +103,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     Args:
         figure: any figure.
-        path: a file name that ends in .png (200 dots an inch), .pdf or .svg; replaced if it exists.
+        path: a file name that ends in .png (200 dots an inch, fewer where a side had more than 65,000), .pdf or
+            .svg; replaced if it exists.
 
     Returns:
         The path.
@@ -113,6 +115,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     suffix = known_suffix(path, "a figure", SUFFIXES)
     target, drawn = writable_target(path, force=True), io.BytesIO()
+    dots = min(DPI, MOST_DOTS / max(figure.get_size_inches()))
     with paper_style():
-        figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+        figure.savefig(drawn, format=suffix[1:], dpi=dots, metadata=METADATA[suffix])
     return write_whole(target, drawn.getvalue())

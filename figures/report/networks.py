@@ -19,11 +19,13 @@ def whole_trainings(sources: Sequence[Source]) -> list[Source]:
 
     A training leaves its epochs so far in one file, and ``tetviz history`` writes the same numbers to another.
     """
-    shown: list[Source] = []
+    shown: dict[str, list[Source]] = {}
     for source in sorted(sources, key=_completeness, reverse=True):
-        if not any(_begins(source, other) for other in shown):
-            shown.append(source)
-    return [source for source in sources if source in shown]
+        others = shown.setdefault(network_name(_origin(source)), [])
+        if not any(source.result.begins(other.result) for other in others):
+            others.append(source)
+    kept = {source for others in shown.values() for source in others}
+    return [source for source in sources if source in kept]
 
 
 def told_apart(sources: Sequence[Source]) -> list[Source]:
@@ -97,7 +99,3 @@ def _labelled(source: Source, label: str) -> Source:
 
 def _completeness(source: Source) -> tuple[int, bool]:
     return max(source.result.sizes().values()), not source.path.stem.endswith(".epochs")
-
-
-def _begins(source: Source, other: Source) -> bool:
-    return network_name(_origin(source)) == network_name(_origin(other)) and source.result.begins(other.result)

@@ -18,12 +18,13 @@ from tetviz.figures.report.blocks import Section, Source
 from tetviz.figures.report.colours import ON_DARK
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
 from tetviz.figures.report.origins import all_warnings, findings, origin
-from tetviz.figures.report.sections import Memory, sections
+from tetviz.figures.report.sections import MANY, Memory, sections
 from tetviz.results.contents import digest_of
 from tetviz.results.loss_landscape import load_any
 
 TITLE = "What was measured"
 _READINGS = 5
+_MOST_OPEN = 24  # results, beyond which sections are folded
 
 
 def read_sources(paths: Sequence[str | Path]) -> list[Source]:
@@ -74,6 +75,8 @@ def render_report(
     return environment.from_string(texts["report.html.j2"]).render(
         title=title,
         sections=[_described(index, section, read) for index, section in enumerate(shown, start=1)],
+        folded=len(read) > _MOST_OPEN,
+        many=MANY,
         overview=_overview(list(read.values())),
         warnings=all_warnings(
             [source for section in shown for source in section.sources],
@@ -101,11 +104,17 @@ def _described(index: int, section: Section, read: Mapping[Path, Source]) -> dic
     return {
         "id": f"s{index}",
         "section": section,
+        "few": _few(section.names),
         "origins": [
             {"name": name, "rows": origin(read[source.path]), "findings": findings(source)}
             for name, source in zip(section.names, section.sources, strict=True)
         ],
     }
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MANY
+    return ", ".join(names[:MANY]) + (f" and {more} more" if more > 0 else "")
 
 
 def _overview(sources: Sequence[Source]) -> str:

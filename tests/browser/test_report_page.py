@@ -449,6 +449,44 @@ def test_a_network_without_the_chosen_t_leaves_the_rest_of_the_page_whole(opened
     opened.assert_quiet(path.as_uri())
 
 
+def test_a_page_of_many_results_is_folded_and_draws_what_is_opened(opened: Opened, tmp_path: Path) -> None:
+    for index in range(20):
+        label = f"network {index}"
+        save(tmp_path / f"{index}.surface.h5", planted_surface(label=label, size=7, timesteps=2))
+        save(tmp_path / f"{index}.scale.h5", planted_curve(label=label, tmax=4, sample=np.arange(50)))
+        save(tmp_path / f"{index}.isometry.h5", planted_isometry(label=label))
+    path = tmp_path / "report.html"
+    path.write_text(render_report(read_sources(sorted(tmp_path.glob("*.h5")))), encoding="utf-8")
+    page = opened.open(path.as_uri(), until="document.querySelectorAll('.whole').length === 3")
+    drawn = (
+        "[...document.querySelectorAll('.plot, .map')].filter(each => each.querySelector('.main-svg'))"
+        ".map(each => each.closest('main > section').querySelector('h2').textContent)"
+    )
+    assert page.evaluate(drawn) == []
+    page.screenshot(path=str(tmp_path / "folded.png"))
+    contents = page.locator("nav").inner_text()
+    assert "network 0, network 1, network 10, network 11 and 16 more" in contents and "network 12" not in contents
+    page.locator("nav a", has_text="Fewer and more timesteps").click()
+    wait_until(page, ALL_DRAWN)
+    assert set(page.evaluate(drawn)) == {"Fewer and more timesteps"}
+    page.screenshot(path=str(tmp_path / "opened.png"))
+    # Of 20 surfaces those in sight are drawn, and any other when it is scrolled to; on paper all of them.
+    page.locator(".whole > summary", has_text="The loss around the network").click()
+    wait_until(page, MAPS_DRAWN)
+    maps = "[...document.querySelectorAll('.map')].map(each => Boolean(each.querySelector('.contourlayer')))"
+    shown = page.evaluate(maps)
+    assert len(shown) == 20 and shown[0] and not shown[-1]
+    page.locator(".map").last.scroll_into_view_if_needed()
+    wait_until(page, f"{maps}.at(-1)")
+    page.screenshot(path=str(tmp_path / "last.png"))
+    assert not all(page.evaluate(maps))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    wait_until(page, f"{maps}.every(Boolean)")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.querySelectorAll('.whole[open]').length") == 2
+    opened.assert_quiet(path.as_uri())
+
+
 def test_kinds_are_shown_and_names_are_only_text(page: Any) -> None:
     titles = [each.inner_text() for each in page.locator("main > section > h2").all()]
     assert len(titles) == 7 and len(set(titles)) == 7  # warnings first

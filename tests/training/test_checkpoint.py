@@ -9,7 +9,7 @@ import torch
 from wording import refuses
 
 from tetviz.errors import CheckpointError, OutputError
-from tetviz.models import ModelSpec, build
+from tetviz.models import Calling, ForeignSpec, ModelSpec, build
 from tetviz.training import Checkpoint
 
 SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.0625)
@@ -115,12 +115,23 @@ def test_a_file_cut_short_anywhere_or_with_a_flipped_byte_is_named(checkpoint, t
         ({"timesteps": None}, "timesteps"),
         ({"state": [1, 2]}, "dictionary tensors"),
         ({"state": {}}, "classifier.bias"),
+        ({"data": {"lengths": 10**9}}, "lengths bool"),
     ],
 )
 def test_wrong_content_is_named(checkpoint, tmp_path, change, message):
     path = checkpoint.save(tmp_path / "c.pt")
     torch.save({**content(path), **change}, path)
     with refuses(CheckpointError, message):
+        Checkpoint.load(path)
+
+
+def test_more_draws_than_anybody_waits_for_are_refused(tmp_path):
+    spec = ForeignSpec("nets:build", Calling("step", "step", draws=10_000), 10, 1, 8)
+    path = Checkpoint(spec, {"weight": torch.zeros(1)}, 2).save(tmp_path / "c.pt")
+    assert Checkpoint.load(path).spec.calling.draws == 10_000
+    stated = {**spec.to_dict(), "calling": {**spec.to_dict()["calling"], "draws": 10**9}}
+    torch.save({**content(path), "spec": stated}, path)
+    with refuses(CheckpointError, "c.pt draws 10,000 1000000000"):
         Checkpoint.load(path)
 
 

@@ -26,9 +26,7 @@ def tied_tensors(model: nn.Module) -> list[tuple[str, str]]:
     if shared:
         cure = "it is moved once, along the direction of its first name; copy it if that is not meant"
         found.append(("warning", f"{'; '.join(shared[:4])}: one tensor under several names; {cure}"))
-    pairs = [
-        (a, b) for (a, p), (b, q) in combinations(model.named_parameters(), 2) if _same_storage(p, q) and _overlap(p, q)
-    ]
+    pairs = [(a, b) for sharing in _by_storage(model) for (a, p), (b, q) in combinations(sharing, 2) if _overlap(p, q)]
     if pairs:
         owners = listed(model, [name.rpartition(".")[0] for pair in pairs for name in pair])
         cure = "moving one moves the other; let each own its memory (clone), or register one parameter"
@@ -48,9 +46,12 @@ def _holds(model: nn.Module, name: str) -> bool:
     return bool(model.get_submodule(name).state_dict())
 
 
-def _same_storage(p: Tensor, q: Tensor) -> bool:
-    same = p.device == q.device and p.untyped_storage().data_ptr() == q.untyped_storage().data_ptr()
-    return same and p.numel() > 0 and q.numel() > 0
+def _by_storage(model: nn.Module) -> list[list[tuple[str, Tensor]]]:
+    found: dict[tuple[torch.device, int], list[tuple[str, Tensor]]] = {}
+    for name, tensor in model.named_parameters():
+        if tensor.numel():
+            found.setdefault((tensor.device, tensor.untyped_storage().data_ptr()), []).append((name, tensor))
+    return list(found.values())
 
 
 def _overlap(p: Tensor, q: Tensor) -> bool:

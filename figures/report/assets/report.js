@@ -189,22 +189,28 @@
       };
     }
     draw() {
-      this.prepare();
       this.words();
-      const one = Plotly.react(this.map, this.mapTraces(), this.mapLayout(), { ...CONFIG, displayModeBar: false });
-      const raised = this.visible && this.holes.length < this.ny * this.nx; // plotly fails at a surface without a height
-      if (!raised) this.clearRelief();
-      const two = raised ? Plotly.react(this.relief, this.surfaceTraces(), this.surfaceLayout(), { ...CONFIG, displayModeBar: false }) : null;
+      if (!this.visible) { this.clearRelief(); return null; }
+      return Promise.all([this.drawMap(), this.drawRelief()]);
+    }
+    drawMap() {
+      this.prepare();
+      const done = Plotly.react(this.map, this.mapTraces(), this.mapLayout(), { ...CONFIG, displayModeBar: false });
       if (!this.bound) {
         this.bound = true;
         this.map.on("plotly_hover", (event) => this.pointed(event));
       }
-      if (two && !this.turned) {
+      return done;
+    }
+    drawRelief() {
+      if (this.holes.length === this.ny * this.nx) { this.clearRelief(); return null; } // plotly fails at a surface without a height
+      const done = Plotly.react(this.relief, this.surfaceTraces(), this.surfaceLayout(), { ...CONFIG, displayModeBar: false });
+      if (!this.turned) {
         this.turned = true;
         this.relief.on("plotly_hover", (event) => this.pointed(event));
         this.relief.on("plotly_relayout", (change) => { if (change["scene.camera"]) this.camera = change["scene.camera"]; });
       }
-      return Promise.all([one, two]);
+      return done;
     }
     clearRelief() {
       if (this.turned) Plotly.purge(this.relief);
@@ -215,10 +221,11 @@
       this.group.moveTo(x, y);
     }
     moveMark() {
+      this.readOff();
+      if (!this.visible) return;
       const mark = this.mark();
       Plotly.restyle(this.map, { x: [mark.x], y: [mark.y] }, [5]);
       if (this.turned) Plotly.restyle(this.relief, { x: [mark.x], y: [mark.y], z: [mark.z] }, [2]);
-      this.readOff();
     }
     readOff() {
       const list = this.element.querySelector(".readout"), found = this.group.marked(this);
@@ -336,7 +343,7 @@
       place.innerHTML = `<div class="bands">${bands}</div><div class="levels">${labels}</div><div class="unit">loss (nat)${scale.log ? ", levels even in the logarithm; heights are linear" : ""}</div>`;
     }
     start() {
-      // A browser has room for a dozen 3-D drawings: of many, those out of sight give theirs back.
+      // A browser has room for a dozen 3-D drawings: of many, those in sight alone are drawn.
       const many = document.querySelectorAll(".panel").length > 8;
       for (const panel of this.panels) panel.visible = !many;
       this.controls.addEventListener("input", () => this.draw());
@@ -349,24 +356,26 @@
   }
 
   // --- a page that is drawn again as results grow ----------------------------------------------------------------
-  const fields = () => [...document.querySelectorAll("form input, form select")];
+  const before = document.body.dataset.state === undefined ? null : JSON.parse(sessionStorage.getItem("tetviz"));
+  const surfaces = [...document.querySelectorAll(".surfaces")], groups = [];
+  const key = (field) => field.id || `${field.name}=${field.value}`;
+  const fields = (within) => [...within.querySelectorAll("form input, form select")];
   function remember() {
-    const values = fields().map((each) => [each.id || `${each.name}=${each.value}`, each.type === "radio" ? each.checked : each.value]);
+    const values = { ...(before && before.values) }, cameras = { ...(before && before.cameras) };
+    groups.forEach((group, i) => {
+      for (const each of fields(group.element)) values[key(each)] = each.type === "radio" ? each.checked : each.value;
+      cameras[i] = group.panels.map((panel) => panel.camera);
+    });
     const open = [...document.querySelectorAll("details[open]")].map((each) => each.id);
-    sessionStorage.setItem("tetviz", JSON.stringify({ values, open, scroll: scrollY, cameras: groups.map((g) => g.panels.map((p) => p.camera)) }));
+    sessionStorage.setItem("tetviz", JSON.stringify({ values, open, scroll: scrollY, cameras }));
   }
-  function recall() {
-    const text = document.body.dataset.state === undefined ? null : sessionStorage.getItem("tetviz");
-    if (!text) return null;
-    const before = JSON.parse(text), values = new Map(before.values);
-    for (const each of fields()) {
-      const value = values.get(each.id || `${each.name}=${each.value}`);
+  function recall(group, i) {
+    for (const each of fields(group.element)) {
+      const value = before.values[key(each)];
       if (value === undefined) continue;
       if (each.type === "radio") each.checked = value; else each.value = value;
     }
-    for (const id of before.open) { const each = document.getElementById(id); if (each) each.open = true; }
-    groups.forEach((g, i) => g.panels.forEach((p, k) => { p.camera = (before.cameras[i] || [])[k] || null; }));
-    return before;
+    group.panels.forEach((panel, k) => { panel.camera = (before.cameras[i] || [])[k] || null; });
   }
   async function watch() {
     const live = document.getElementById("live"), began = Date.now();
@@ -387,17 +396,27 @@
     }
   }
 
-  const groups = [...document.querySelectorAll(".surfaces")].map((each) => new Group(each));
+  // What a closed fold holds has no width: it is drawn when the fold opens.
+  const waiting = new Map([...document.querySelectorAll("figure.chart")].map((figure) => [figure, () => chart(figure)]));
+  surfaces.forEach((element, i) => waiting.set(element, () => {
+    groups[i] = new Group(element);
+    if (before) recall(groups[i], i);
+    groups[i].start();
+  }));
+  const drawWaiting = () => {
+    for (const [element, draw] of waiting) if (!element.closest("details:not([open])")) { waiting.delete(element); draw(); }
+  };
+  const unfold = (hash) => {
+    const section = document.getElementById(hash.slice(1)), fold = section && section.querySelector(":scope > details.whole");
+    if (fold) fold.open = true;
+  };
   const saved = kept("tetviz-theme");
   if (saved === "dark" || saved === "light") root.dataset.theme = saved;
-  const before = recall();
+  for (const id of before ? before.open : []) { const each = document.getElementById(id); if (each) each.open = true; }
+  for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => unfold(link.hash));
+  addEventListener("hashchange", () => unfold(location.hash));
+  unfold(location.hash);
   setTheme();
-  for (const group of groups) group.start();
-  // A chart in a closed fold has no width: it is drawn when the fold opens.
-  const waiting = new Set(document.querySelectorAll("figure.chart"));
-  const drawWaiting = () => {
-    for (const figure of waiting) if (!figure.closest("details:not([open])")) { waiting.delete(figure); chart(figure); }
-  };
   for (const fold of document.querySelectorAll("details")) fold.addEventListener("toggle", drawWaiting);
   drawWaiting();
 
@@ -411,6 +430,7 @@
     for (const fold of onScreen.folds) fold.open = true;
     drawWaiting();
     if (onScreen.dark) setTheme("light");
+    for (const panel of groups.flatMap((group) => group.panels)) if (!panel.visible) panel.drawMap();
     fit();
   });
   addEventListener("afterprint", () => {

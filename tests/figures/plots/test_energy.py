@@ -12,6 +12,7 @@ from tetviz.errors import ResultError
 from tetviz.figures import draw, draw_energy
 from tetviz.figures.formatting import energy_unit
 from tetviz.figures.plots.energy import draw_accuracy_per_energy
+from tetviz.figures.plots.energy_layers import MOST_LAYERS
 from tetviz.figures.plots.style import METHOD_STYLES
 from tetviz.summaries import (
     COSTS,
@@ -158,6 +159,19 @@ def test_many_layers_stay_readable_and_nothing_overlaps(networks):
     legend = figure.legends[0].get_window_extent()
     assert figure.bbox.x0 <= legend.x0 and legend.x1 <= figure.bbox.x1
     assert not any(legend.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+
+
+def test_of_very_many_layers_those_that_take_most_are_drawn():
+    many = deep(130)
+    figure, table = draw_energy([many]), layer_table(estimate_energy(many)).drop(index="total")
+    bars, _ = figure.axes[2:4]
+    shown = [text.get_text() for text in bars.get_yticklabels()]
+    most = table["energy (nJ)"].nlargest(MOST_LAYERS).tolist()
+    assert sorted(table.loc[shown, "energy (nJ)"], reverse=True) == most
+    assert [name for name in table.index if name in shown] == shown
+    assert bars.get_title().endswith(", 100 of 130 layers")
+    assert "Of 130 layers the 100 that take most are drawn." in figure.caption
+    assert "layers the 100" not in draw_energy([deep(100)]).caption
 
 
 def test_what_is_silent_or_unknown_is_drawn_too():

@@ -23,7 +23,7 @@ from wording import heard, refuses
 
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import compare_surfaces, draw, draw_scaling, draw_surface, paper_style, save_figure
-from tetviz.figures.plots.style import METHOD_STYLES, method_of, series_styles
+from tetviz.figures.plots.style import METHOD_STYLES, MOST_DOTS, method_of, series_styles
 from tetviz.figures.plots.text import loss_symbol, wrap
 
 
@@ -41,6 +41,12 @@ def test_drawing_leaves_no_global_state(tmp_path):
     import matplotlib.pyplot as plt
 
     assert plt.get_fignums() == []
+
+
+def test_a_picture_that_is_very_long_has_fewer_dots_an_inch(tmp_path):
+    written = save_figure(Figure(figsize=(0.1, 500)), tmp_path / "long.png").read_bytes()
+    width, height = (int.from_bytes(written[at : at + 4], "big") for at in (16, 20))
+    assert (width, height) == (13, MOST_DOTS)
 
 
 def test_style_is_undone_after_an_exception():

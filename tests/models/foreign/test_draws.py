@@ -118,7 +118,7 @@ def test_o_of_a_mean_is_recovered_from_the_same_draws() -> None:
     assert torch.equal(model(shares(), T), whole(shares(), T))
 
 
-@pytest.mark.parametrize("draws", [-1, 1.5, True])
+@pytest.mark.parametrize("draws", [-1, 1.5, True, 10**9])
 def test_draws_is_a_number(draws: Any) -> None:
     with refuses(ValueError, "draws whole number"):
         Calling(**TIME_MAJOR, draws=draws)
