@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from sklearn.datasets import load_digits
 from wording import refuses
 
 from tetviz.errors import DataError
@@ -21,6 +22,14 @@ SENSOR = (5, 7)
 
 def pixels(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_digits(path: Path, train: int, test: int) -> None:
+    """The first digits of scikit-learn, enlarged to 16 x 16, as an .npz file."""
+    digits = load_digits()
+    images, ends = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15, train + test
+    arrays = {"x_train": images[:train], "x_test": images[train:ends]}
+    np.savez(path, **arrays, y_train=digits.target[:train], y_test=digits.target[train:ends])
 
 
 def load(name: str | DataSpec, **settings: Any) -> Any:

@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,16 @@ class Server:
         if stop is not None:
             deadline = time.monotonic() + 60
             while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                time.sleep(0.005)
+                time.sleep(0.001)
             os.kill(pid, how)
         return int(self.process.stdout.readline())
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server, until the block ends."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield Server(process)
