@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 MATRIX ?= lowest 3.12 3.13
 
-.PHONY: demo test docs check wheel test-matrix clean fuzz
+.PHONY: demo test docs check wheel test-matrix clean fuzz soak
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -69,6 +69,11 @@ $(VENV)/%.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 FUZZ = 100000
 fuzz: $(VENV)/test.installed
 	cd tests/support && $(abspath $(BIN))/python fuzz.py --count $(FUZZ)
+
+# Long commands killed and given again; SOAK is how many kills.
+SOAK = 1000
+soak: $(VENV)/test.installed
+	cd tests/support && $(abspath $(BIN))/python soak.py --count $(SOAK)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

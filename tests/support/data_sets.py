@@ -27,9 +27,8 @@ def pixels(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 def write_digits(path: Path, train: int, test: int) -> None:
     """The first digits of scikit-learn, enlarged to 16 x 16, as an .npz file."""
     digits = load_digits()
-    images, ends = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15, train + test
-    arrays = {"x_train": images[:train], "x_test": images[train:ends]}
-    np.savez(path, **arrays, y_train=digits.target[:train], y_test=digits.target[train:ends])
+    x, y, ends = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15, digits.target, train + test
+    np.savez(path, x_train=x[:train], y_train=y[:train], x_test=x[train:ends], y_test=y[train:ends])
 
 
 def load(name: str | DataSpec, **settings: Any) -> Any:

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 # A process that imports tetviz once and then forks for each line of arguments: it says the pid, then the exit code.
 SERVER = """
 import json, os, signal, sys, traceback
-import torch
+import torch, torch._dynamo
+import tetviz.figures.plots.style
 import tetviz.commands.movable, tetviz.commands.measure, tetviz.figures, tetviz.landscape, tetviz.analysis
 from tetviz.cli import main
 torch.set_num_threads(1)
@@ -58,7 +59,8 @@ class Server:
             deadline = time.monotonic() + 60
             while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
                 time.sleep(0.001)
-            os.kill(pid, how)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, how)
         return int(self.process.stdout.readline())
 
 

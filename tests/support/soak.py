@@ -6,6 +6,7 @@ of a command draws the same moments on every machine, as parts of the time that 
 
 import argparse
 import dataclasses
+import os
 import random
 import shutil
 import signal
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from moved_run import COMMANDS
 from PIL import Image
 
 from tetviz.errors import TetvizError
-from tetviz.results import load
+from tetviz.results import Result, load
 from tetviz.results.hdf5 import _write, hdf5_image
 from tetviz.training import Checkpoint
 
@@ -67,7 +68,8 @@ class Course:
     @property
     def main(self) -> str:
         """The file that a stopped command goes on with."""
-        return next(name for name in sorted(self.files(self.whole)) if name.endswith((".last.pt", ".h5")))
+        ending = ".last.pt" if self.command[0] == "train" else ".h5"
+        return next(name for name in self.files(self.whole) if name.endswith(ending))
 
 
 @dataclass
@@ -77,10 +79,7 @@ class Soak:
     server: Server
     seed: int
     home: Path
-    kills: Counter[str] = field(default_factory=Counter)
-
-    def run(self, folder: Path, *args: Any, **how: Any) -> int:
-        return self.server.run(folder, *args, **how)
+    kills: Counter[str]
 
     def courses(self, names: list[str]) -> dict[str, Course]:
         """The commands, each run once without a kill, and once with other settings."""
@@ -96,36 +95,34 @@ class Soak:
         return {name: found[name] for name in names}
 
     def _course(self, name: str, command: list[Any], inputs: Path) -> Course:
-        folders = [self.home / f"{name} {which}" for which in ("whole", "earlier")]
-        for folder, more in zip(folders, ((), OTHERS.get(name, ("--samples", 19))), strict=True):
-            shutil.copytree(inputs, folder)
-            begin = time.monotonic()
-            code = self.run(folder, *command, *more)
-            assert code == 0, (folder / "stderr").read_text()
-            seconds = time.monotonic() - begin
-        return Course(command, inputs, *folders, seconds)
+        course = Course(command, inputs, self.home / f"{name} whole", self.home / f"{name} earlier", seconds=0)
+        begin = time.monotonic()
+        self._finish(course.whole, course)
+        return dataclasses.replace(course, seconds=time.monotonic() - begin)
+
+    def _finish(self, folder: Path, course: Course, *more: Any) -> None:
+        shutil.copytree(course.inputs, folder)
+        code = self.server.run(folder, *course.command, *more)
+        assert code == 0, (folder / "stderr").read_text()
 
     def trial(self, name: str, course: Course, number: int, most: int) -> Iterator[str]:
         """Kills a command up to so many times, and gives it again until it ends."""
         draw = random.Random(f"{self.seed} {name} {number}")
         folder, force = self.home / f"{name} {number}", draw.random() < 0.3
+        if force and not course.earlier.exists():
+            self._finish(course.earlier, course, *OTHERS.get(name, ("--samples", 19)))
         shutil.copytree(course.earlier if force else course.inputs, folder)
-        before = course.files(folder)
         for _ in range(min(draw.choice([1, 2, 3, 4]), most)):
-            how = draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
-            code = self.run(folder, *self._again(course, folder, force), stop=moment(draw, course, folder), how=how)
+            how, before = draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]), course.files(folder)
+            again = self._again(course, folder, force)
+            code = self.server.run(folder, *again, stop=moment(draw, course, folder), how=how)
             self.kills["struck" if code else "ended before"] += 1
-            said = (folder / "stderr").read_text()
             if code not in (0, -how, 128 + how):
-                yield f"ended with {code} after {how.name}: {said.strip().splitlines()[-1:]}"
-            yield from self._amiss(course, folder, how if code > 0 else 0)
-            present = course.files(folder)
-            if name != "train" and before - present:
-                yield f"lost {before - present}"
-            before = {each for each in present if not Path(each).name.startswith(".")}
-        code = self.run(folder, *self._again(course, folder, force))
+                yield f"ended with {code} after {how.name}: {last_words(folder)}"
+            yield from self._amiss(course, folder, before, killed=code < 0)
+        code = self.server.run(folder, *self._again(course, folder, force))
         if code:
-            yield f"cannot go on: {(folder / 'stderr').read_text().strip().splitlines()[-1:]}"
+            yield f"cannot go on: {last_words(folder)}"
         else:
             yield from differences(course, folder)
         shutil.rmtree(folder)
@@ -136,15 +133,20 @@ class Soak:
         mine = main.exists() and not (force and main.read_bytes() == (course.earlier / course.main).read_bytes())
         return (*course.command, *(resume if mine else ("--force",) if force else ()))
 
-    def _amiss(self, course: Course, folder: Path, stopped: int) -> Iterator[str]:
-        for name in sorted(course.files(folder)):
+    def _amiss(self, course: Course, folder: Path, before: set[str], *, killed: bool) -> Iterator[str]:
+        present = course.files(folder)
+        for name in sorted(present):
             path = folder / name
-            if path.name.startswith("."):
+            if not path.name.startswith("."):
+                if why := unreadable(path):
+                    yield f"{name} is unreadable: {why}"
+            elif name not in before:
                 self.kills[path.suffix] += 1
-                if stopped or not (path.name.startswith(".tetviz-") and path.suffix in (".lock", ".partial")):
+                if not (killed and path.name.startswith(".tetviz-") and path.suffix in (".lock", ".partial")):
                     yield f"left {name}"
-            elif why := unreadable(path):
-                yield f"{name} is unreadable: {why}"
+        lost = {name for name in before - present if not Path(name).name.startswith(".")}
+        if lost and course.command[0] != "train":  # which removes with --force what it is to replace
+            yield f"lost {sorted(lost)}"
         if "Traceback" in (folder / "stderr").read_text():
             yield "a traceback"
         for path in course.inputs.rglob("*"):
@@ -157,23 +159,25 @@ def moment(draw: random.Random, course: Course, folder: Path) -> Callable[[], bo
     begin, wait = time.monotonic(), draw.uniform(0, course.seconds)
     at_change, behind = draw.random() < 0.6, draw.choice([0, 0.0005, 0.002, 0.01])
 
-    def listed() -> list[tuple[str, int]]:
-        return sorted((path.name, path.stat().st_ino) for path in folder.rglob("*") if path.exists())
-
     def come() -> bool:
         if time.monotonic() - begin < wait:
             return False
-        now, until = listed() if at_change else [], time.monotonic() + course.seconds
-        while at_change and time.monotonic() < until:
-            try:
-                if listed() != now:
-                    break
-            except FileNotFoundError:
-                break
+        now, until = listed(folder), time.monotonic() + course.seconds
+        while at_change and listed(folder) == now and time.monotonic() < until:
+            pass
         time.sleep(behind)
         return True
 
     return come
+
+
+def listed(folder: Path) -> set[tuple[str, int]]:
+    """Names and inodes of files, as they come and go."""
+    return {(entry.path, entry.inode()) for each in (folder, *folder.glob("*.kept")) for entry in os.scandir(each)}
+
+
+def last_words(folder: Path) -> str:
+    return "".join((folder / "stderr").read_text().strip().splitlines()[-1:])
 
 
 def unreadable(path: Path) -> str:
@@ -204,16 +208,22 @@ def content(path: Path) -> bytes:
     """A file without the date in it, and without the options that a command which goes on has besides."""
     if path.suffix != ".h5":
         return path.read_bytes()
-    result = load(path)
+    result: Result = load(path)
     command = result.provenance.command.replace(" --resume", "").replace(" --force", "")
     origin = dataclasses.replace(result.provenance, created="", command=command)
     return hdf5_image(lambda file: _write(file, dataclasses.replace(result, provenance=origin)))
 
 
-def findings(count: int, names: list[str], seed: int = 0, start: int = 0) -> Iterator[str]:
-    """What is amiss after so many kills, in turn over commands; behind that, how many were what."""
+def findings(
+    count: int, names: list[str], *, seed: int = 0, start: int = 0, kills: Counter[str] | None = None
+) -> Iterator[str]:
+    """What is amiss after so many kills, in turn over commands.
+
+    Args:
+        kills: takes down how many there were, and what they left beside the outputs.
+    """
     with serving() as server, tempfile.TemporaryDirectory() as home:
-        soak = Soak(server, seed, Path(home))
+        soak = Soak(server, seed, Path(home), Counter() if kills is None else kills)
         courses = soak.courses(names)
         for at, name in enumerate(cycle(courses)):
             left = count - soak.kills["struck"] - soak.kills["ended before"]
@@ -222,7 +232,6 @@ def findings(count: int, names: list[str], seed: int = 0, start: int = 0) -> Ite
             number = start + at // len(courses)
             for finding in soak.trial(name, courses[name], number, left):
                 yield f"{name} {number}: {finding}"
-        print(dict(soak.kills), file=sys.stderr)
 
 
 def main() -> None:
@@ -232,11 +241,11 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=0, help="number of the first trial of each command")
     parser.add_argument("--commands", nargs="*", default=list(LONG))
     given = parser.parse_args()
-    found = 0
-    for finding in findings(given.count, given.commands, given.seed, given.start):
+    found, kills = 0, Counter[str]()
+    for finding in findings(given.count, given.commands, seed=given.seed, start=given.start, kills=kills):
         print(finding, flush=True)
         found += 1
-    print(f"{found} findings in {given.count} kills", file=sys.stderr)
+    print(f"{found} findings in {given.count} kills; {dict(kills)}", file=sys.stderr)
     sys.exit(found > 0)
 
 
