@@ -156,7 +156,7 @@ class Soak:
 
 def moment(draw: random.Random, course: Course, folder: Path) -> Callable[[], bool]:
     """When to kill: at any moment, or as a file comes or goes, or a moment behind that."""
-    begin, wait = time.monotonic(), draw.uniform(0, course.seconds)
+    begin, wait = time.monotonic(), draw.uniform(0, 0.8 * course.seconds)
     at_change, behind = draw.random() < 0.6, draw.choice([0, 0.0005, 0.002, 0.01])
 
     def come() -> bool:
@@ -217,7 +217,7 @@ def content(path: Path) -> bytes:
 def findings(
     count: int, names: list[str], *, seed: int = 0, start: int = 0, kills: Counter[str] | None = None
 ) -> Iterator[str]:
-    """What is amiss after so many kills, in turn over commands.
+    """What is amiss after so many kills that came before the end of a command, in turn over commands.
 
     Args:
         kills: takes down how many there were, and what they left beside the outputs.
@@ -226,8 +226,7 @@ def findings(
         soak = Soak(server, seed, Path(home), Counter() if kills is None else kills)
         courses = soak.courses(names)
         for at, name in enumerate(cycle(courses)):
-            left = count - soak.kills["struck"] - soak.kills["ended before"]
-            if left <= 0:
+            if (left := count - soak.kills["struck"]) <= 0:
                 break
             number = start + at // len(courses)
             for finding in soak.trial(name, courses[name], number, left):
@@ -242,10 +241,12 @@ def main() -> None:
     parser.add_argument("--commands", nargs="*", default=list(LONG))
     given = parser.parse_args()
     found, kills = 0, Counter[str]()
-    for finding in findings(given.count, given.commands, seed=given.seed, start=given.start, kills=kills):
-        print(finding, flush=True)
-        found += 1
-    print(f"{found} findings in {given.count} kills; {dict(kills)}", file=sys.stderr)
+    try:
+        for finding in findings(given.count, given.commands, seed=given.seed, start=given.start, kills=kills):
+            print(finding, flush=True)
+            found += 1
+    finally:  # also of a soak that is stopped
+        print(f"{found} findings; {dict(kills)}", file=sys.stderr)
     sys.exit(found > 0)
 
 
