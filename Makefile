@@ -2,6 +2,8 @@
 # make test   install the test extra and run the tests
 # make docs   install the docs extra and build the documentation site into site/
 # make check  lint, format, types, and the wheel installed and run from elsewhere
+# make fuzz   mutated files over all readers; FUZZ=1000 is how many
+# make soak   long commands killed and given again; SOAK=30 is how many kills
 # make sbom   what is installed, and what of it tetviz needs, as CycloneDX into sbom.json
 # make audit  the versions of constraints.txt against known advisories, which are asked for over the network
 # make test-matrix  the tests with the oldest dependencies, and with Python 3.12 and 3.13; MATRIX=3.13 is one of them
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 
 MATRIX ?= lowest 3.12 3.13
 
-.PHONY: demo test docs check wheel test-matrix clean fuzz sbom audit
+.PHONY: demo test docs check wheel test-matrix clean fuzz soak sbom audit
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
@@ -67,10 +69,13 @@ $(VENV)/%.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.$(EXTRA)'
 	touch $@
 
-# Mutated files over all readers; FUZZ is how many.
 FUZZ = 100000
 fuzz: $(VENV)/test.installed
 	cd tests/support && $(abspath $(BIN))/python fuzz.py --count $(FUZZ)
+
+SOAK = 1000
+soak: $(VENV)/test.installed
+	cd tests/support && $(abspath $(BIN))/python soak.py --count $(SOAK)
 
 # The tools are pinned, and run in environments of their own: they are no part of what they list.
 sbom: $(VENV)/demo.installed

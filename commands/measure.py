@@ -61,7 +61,7 @@ def run_measurement(
     """Measures a result for every checkpoint, writes, draws and prints it.
 
     What can be refused is refused before the first measurement. A result that is there already is not measured again
-    where it was asked for by the same command, and of its figures those that are missing are drawn.
+    where it was asked for by the same command, and of its figures those that are missing, or older, are drawn.
 
     Args:
         targets: the HDF5 file of each checkpoint.
@@ -97,11 +97,11 @@ def run_measurement(
         if job.finished:
             note(f"{job.target}: is there already, finished; --force measures it again")
         warn(warnings(session, result))
-        drawn = _draw([result], draw, figures[job.target], keep=job.finished)
+        drawn = _draw([result], draw, figures[job.target], of=[job])
         _tell([*([] if job.finished else [job.target]), *drawn])
     results = [found[target] for target in targets]
     if overlay:
-        _tell(_draw(results, draw, figures[overlay], keep=all(job.finished for job in jobs)))
+        _tell(_draw(results, draw, figures[overlay], of=jobs))
     print_results(results, as_json, choices, asked)
 
 
@@ -125,14 +125,22 @@ def _is_finished(target: Path, kind: type[Result], force: bool) -> bool:
 
 
 def _draw(
-    results: Sequence[R], draw: "Mapping[str, Callable[[Sequence[R]], Picture]]", paths: Mapping[str, Path], keep: bool
+    results: Sequence[R],
+    draw: "Mapping[str, Callable[[Sequence[R]], Picture]]",
+    paths: Mapping[str, Path],
+    of: Sequence[Job],
 ) -> list[Path]:
     drawn = []
     for name, path in paths.items():
-        if not (keep and path.exists()):
+        if not all(job.finished and _is_newer(path, job.target) for job in of):
             save_figure(draw[name](results), path)
             drawn.append(path)
     return drawn
+
+
+def _is_newer(figure: Path, target: Path) -> bool:
+    # An older one is of a result before this, whose command was stopped as it had measured and not yet drawn.
+    return figure.exists() and figure.stat().st_mtime_ns >= target.stat().st_mtime_ns
 
 
 def _tell(written: Sequence[Path]) -> None:

@@ -1,12 +1,19 @@
 """Writing outputs: refused before any work is done, and then whole or not at all."""
 
+import hashlib
 import os
 import secrets
+import stat
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tetviz.errors import OutputError
+
+if sys.platform != "win32":
+    import fcntl
 
 LONGEST_NAME = 255  # bytes, where a file system does not say
 BESIDE = 10  # bytes that the names of files beside an output are longer by, such as that of .epochs.h5
@@ -67,11 +74,16 @@ def writable_target(path: str | Path, force: bool) -> Path:
     return path
 
 
+def hidden_beside(path: Path, ending: str) -> Path:
+    """A hidden file that belongs to an output, whatever the length of its name."""
+    return path.with_name(f".tetviz-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{ending}")
+
+
 def write_whole(path: str | Path, content: bytes) -> Path:
     """Writes a file, whole or not at all; an existing one is replaced.
 
     The content goes to a new file beside it, of a name that nobody can foresee, is brought to the disk, and takes the
-    place of the old one at the end. No link is followed.
+    place of the old one at the end. No link is followed. What a writer that was killed has left beside it goes.
 
     Args:
         path: the file to be written.
@@ -84,28 +96,73 @@ def write_whole(path: str | Path, content: bytes) -> Path:
         OutputError: the file cannot be written; what was there before is left as it was.
     """
     path = Path(path)
-    partial = path.with_name(f".tetviz-{secrets.token_hex(8)}.partial")
+    remove_abandoned(path)
     try:
-        _write_new(partial, content)
-        partial.replace(path)
+        while not _write_new(path, content):
+            pass
         _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}); make room, or choose another place with -o"
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    # Opened exclusively: neither a file that is there nor a link is ever written to.
+def remove_abandoned(path: Path) -> None:
+    """Removes what writers of an output have left beside it when they were killed.
+
+    A living writer holds a lock on its file. Without such locks, as on Windows, all files stay.
+    """
+    for partial in path.parent.glob(f"{hidden_beside(path, '').name}-*.partial"):
+        with suppress(OSError):  # written just now, gone, or not ours
+            _remove_unlocked(partial)
+
+
+def _remove_unlocked(partial: Path) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _write_new(path: Path, content: bytes) -> bool:
+    # Opened exclusively: neither a file that is there nor a link is ever written to. False if another process took the
+    # new file for an abandoned one, before it was locked.
+    partial = hidden_beside(path, f"-{secrets.token_hex(8)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o666), "wb") as file:  # noqa: PTH123 (a descriptor)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(partial, flags, 0o666)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor)
+            if not _locked(file):
+                return False
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            if sys.platform == "win32":
+                file.close()  # what is open cannot be renamed there
+            partial.replace(path)
+            return True
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _locked(file: BinaryIO) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, where nobody removes what is abandoned
+        return True
+    return os.fstat(file.fileno()).st_nlink > 0
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """One process at a time on an output: who comes second is told who holds it, or waits."""
 
-import hashlib
 import json
 import os
 import socket
@@ -13,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from tetviz.errors import OutputError, printable
 from tetviz.results.contents import open_regular
+from tetviz.results.files import hidden_beside, remove_abandoned
 
 
 @contextmanager
@@ -20,7 +20,8 @@ def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
     """Keeps an output to this process, from before the work on it until it is written.
 
     The lock is a hidden file beside the output, which goes with it. The system frees the lock of a process that has
-    died. Where a file system of a network knows no locks, the file itself is the lock.
+    died, and what that one has left half written is removed. Where a file system of a network knows no locks, the file
+    itself is the lock.
 
     Args:
         path: the output.
@@ -30,7 +31,7 @@ def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
         OutputError: another process holds it, or its folder takes no lock.
     """
     path = Path(path)
-    place = path.with_name(f".tetviz-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.lock")
+    place = hidden_beside(path, ".lock")
     lock = FileLock(place)
     try:
         lock.acquire(timeout=-1 if wait else 0)
@@ -42,6 +43,7 @@ def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
     try:
         _sign(place)
+        remove_abandoned(path)
         yield
     finally:
         with suppress(OSError):

@@ -1,8 +1,6 @@
 """A small training run that all commands which move a network are tried on, once for all tests."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ import numpy as np
 import pytest
 from cli_runs import strict_json, tetviz
 from click.testing import Result
-from killed_runs import SERVER, Server
+from data_sets import write_digits
+from killed_runs import Server, serving
 from moved_run import (
     COMMANDS,
     EPOCHS,
@@ -23,7 +22,6 @@ from moved_run import (
     same_datasets,
     undrawn,
 )
-from sklearn.datasets import load_digits
 
 
 @pytest.fixture
@@ -34,11 +32,8 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    digits = load_digits()
-    images = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15
     path = tmp_path_factory.mktemp("data") / "small.npz"
-    y = digits.target
-    np.savez(path, x_train=images[:400], y_train=y[:400], x_test=images[400:460], y_test=y[400:460])
+    write_digits(path, train=400, test=60)
     return path
 
 
@@ -102,8 +97,5 @@ def records(tet: Path, measured: dict[str, Result], tmp_path_factory: pytest.Tem
 def server() -> Iterator[Server]:
     if not Path("/proc/self").exists() or not hasattr(os, "fork"):
         pytest.skip("needs fork and /proc")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        yield Server(process)
+    with serving() as server:
+        yield server

@@ -1,5 +1,6 @@
 """A measuring command given again: what is there is kept, what is missing is drawn, and another request is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ def test_a_command_given_again_says_so_and_draws_what_is_missing(name: str, nets
     drawn = tetviz(*command)
     assert all(f"wrote {tmp_path / figure}" in drawn.stderr for figure in figures)
     assert drawn.stdout == first.stdout and bytes_in(tmp_path) == before
+
+    for figure in figures:  # as one that --force was about to replace when it was killed
+        (tmp_path / figure).write_bytes(b"of another result")
+        os.utime(tmp_path / figure, ns=(0, target.stat().st_mtime_ns - 1))
+    drawn = tetviz(*command)
+    assert all(f"wrote {tmp_path / figure}" in drawn.stderr for figure in figures) and bytes_in(tmp_path) == before
     assert tetviz(*command, "--json").stdout == tetviz(*command, "--json", "--force").stdout
 
     for wanted in (other, ("--split", "train" if name != "training-energy" else "test")):

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from cli_runs import bytes_in, tetviz
+from data_sets import write_digits
 from killed_runs import Server
 from moved_run import (
     EPOCHS,
@@ -19,7 +19,6 @@ from moved_run import (
     KEPT,
     last_line,
 )
-from sklearn.datasets import load_digits
 
 from tetviz.results import load
 from tetviz.training import Checkpoint
@@ -30,16 +29,8 @@ TRAIN = ("train", "--model", "snn5", "--width", 0.0625, "--lr", 0.01, "--timeste
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An .npz file of a few digits, so that an epoch takes moments."""
-    digits = load_digits()
-    images = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15
     path = tmp_path_factory.mktemp("data") / "small.npz"
-    np.savez(
-        path,
-        x_train=images[:80],
-        y_train=digits.target[:80],
-        x_test=images[80:120],
-        y_test=digits.target[80:120],
-    )
+    write_digits(path, train=80, test=40)
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from sklearn.datasets import load_digits
 from wording import refuses
 
 from tetviz.errors import DataError
@@ -21,6 +22,13 @@ SENSOR = (5, 7)
 
 def pixels(*shape: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_digits(path: Path, train: int, test: int) -> None:
+    """The first digits of scikit-learn, enlarged to 16 x 16, as an .npz file."""
+    digits = load_digits()
+    x, y, ends = np.kron(digits.images, np.ones((2, 2))).astype(np.uint8) * 15, digits.target, train + test
+    np.savez(path, x_train=x[:train], y_train=y[:train], x_test=x[train:ends], y_test=y[train:ends])
 
 
 def load(name: str | DataSpec, **settings: Any) -> Any:

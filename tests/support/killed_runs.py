@@ -4,15 +4,18 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 # A process that imports tetviz once and then forks for each line of arguments: it says the pid, then the exit code.
 SERVER = """
 import json, os, signal, sys, traceback
-import torch
+import torch, torch._dynamo
+import tetviz.figures.plots.style
 import tetviz.commands.movable, tetviz.commands.measure, tetviz.figures, tetviz.landscape, tetviz.analysis
 from tetviz.cli import main
 torch.set_num_threads(1)
@@ -55,6 +58,17 @@ class Server:
         if stop is not None:
             deadline = time.monotonic() + 60
             while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                time.sleep(0.005)
-            os.kill(pid, how)
+                time.sleep(0.001)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, how)
         return int(self.process.stdout.readline())
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server, until the block ends."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield Server(process)
