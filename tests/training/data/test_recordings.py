@@ -72,6 +72,16 @@ def test_files_that_other_packages_read(tmp_path: Path) -> None:
             read_events(tmp_path / "a.aedat4")
 
 
+@pytest.mark.parametrize("name", ["lz4", "zstd"])
+def test_recordings_of_inivation(name: str) -> None:
+    """As dv-processing 2.0.4, the library of the cameras' maker, has written them: two packets of 60 events."""
+    pytest.importorskip("aedat")
+    events = read_events(Path(__file__).parents[2] / "data" / "aedat4" / f"{name}.aedat4")
+    n = np.arange(120)
+    expected = {"t": 1_000_000 + 37 * n, "x": 7 * n % 34, "y": 5 * n % 26, "p": n % 3 == 0}
+    assert all(np.array_equal(events[field], values) for field, values in expected.items())
+
+
 @pytest.mark.parametrize("encoding", ["evt2", "evt3"])
 def test_recordings_of_prophesee(tmp_path: Path, encoding: str) -> None:
     events = some_events(60)
