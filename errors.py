@@ -80,7 +80,7 @@ def reason(error: BaseException) -> str:
     """What a library says is wrong, as part of a message of one line."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
-    if "pickle" in str(error):
+    if "allow_pickle" in str(error):  # NumPy, which says how to load them all the same
         return "it holds Python objects, or is damaged"
     said = getattr(error, "strerror", None) or str(error).strip()
     return printable(next(iter(said.splitlines()), "") or type(error).__name__)

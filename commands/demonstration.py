@@ -82,7 +82,7 @@ def run(folder: Path, seed: int, force: bool) -> None:
 
 
 def _job(path: Path, kind: str) -> Job:
-    return Job(path, path.with_name(f"{path.stem}.{kind}.h5"), force=True, finished=False)
+    return Job(path, path.with_name(f"{path.stem}.{kind}.h5"), force=True, finished=False, resumes=False)
 
 
 def _surface(session: MovableSession, loss: str, seed: int) -> Surface:

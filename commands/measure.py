@@ -34,12 +34,14 @@ class Job:
         target: the HDF5 file that the result goes to.
         force: whether it may be replaced.
         finished: whether it is there already, complete, and is kept.
+        resumes: whether the same command goes on with it once it was stopped.
     """
 
     path: Path
     target: Path
     force: bool
     finished: bool
+    resumes: bool = True
 
 
 def run_measurement(
@@ -226,7 +228,10 @@ def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Stor
             yield Store(target, job.force, session.provenance, lambda done, total: update(done))
     except KeyboardInterrupt as stop:
         if target.exists() and not (job.force and _identity(target) == before):
-            note(f"stopped; every finished point is in {target}. Go on with the same command (without --force)")
+            again = (
+                "Go on with the same command (without --force)" if job.resumes else "A demo begins anew, with --force"
+            )
+            note(f"stopped; every finished point is in {target}. {again}")
         else:
             note("stopped before the first point was finished")
         raise click.exceptions.Exit(exit_code(stop)) from None

@@ -70,14 +70,14 @@ def train_curve(
     loader = DataLoader(with_lengths(data), batch_size, shuffle=True, collate_fn=collate, generator=generator)
     modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
-    step = itertools.count()
+    step, normalises = itertools.count(), bool(batch_norms(model))
     try:
         with seeded(seed), exact_kernels():
             model.train()
             for epoch in range(1, epochs + 1):
                 total = 0.0
                 for x, labels_B in loader:
-                    if batch_norms(model):
+                    if normalises:
                         what = "a trained curve, normalised by statistics of each batch"
                         without_padding(labels_B, timesteps, what, "take samples that fill all frames")
                     draw_anew(model, next(step))

@@ -96,10 +96,7 @@ class Evaluator:
                     f"train samples have {shortest} frames; cut the recordings into at least {self.t_train} (--frames)"
                 )
             if batch_norms(model):
-                what, cure = (
-                    "estimating batch-norm statistics",
-                    "take longer samples, or --bn frozen",
-                )
+                what, cure = "estimating batch-norm statistics", "take longer samples, or --bn frozen"
                 for _, labels in self.calibration:
                     without_padding(labels, self.t_train, what, cure)
         self._plain = self.model

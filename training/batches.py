@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tetviz.errors import DataError
 from tetviz.results.schema import IntArray
 from tetviz.training.axes import batch_time_first, time_first
-from tetviz.training.padding import check_labels_of_frames, find_lengths, mask_labels, to_lengths
+from tetviz.training.padding import check_labels_of_frames, find_lengths, mask_labels, no_classes, to_lengths
 
 Batch = tuple[Tensor, Tensor]
 
@@ -139,10 +139,7 @@ def normal_batches(batches: Iterable[Any], axes: str = "") -> Iterator[Batch]:
         x, labels_B = torch.as_tensor(batch[0]), torch.as_tensor(batch[1])
         labels_B = class_of(labels_B) if labels_B.dim() == 2 else labels_B
         if labels_B.dim() not in (1, 2) or (labels_B.dim() == 1 and labels_B.is_floating_point()):
-            raise DataError(
-                f"labels must be one integer for each sample, got {str(labels_B.dtype)[6:]} of shape "
-                f"{tuple(labels_B.shape)}; tetviz measures classification"
-            )
+            raise no_classes(labels_B)
         try:
             time_first_x = batch_time_first(x, axes)
         except ValueError as error:

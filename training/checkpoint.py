@@ -107,7 +107,6 @@ class Checkpoint:
         """
         content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         content |= {"format": FORMAT, "format_version": FORMAT_VERSION, "spec": self.spec.to_dict()}
-        content["state"] = {name: tensor.detach().cpu().clone() for name, tensor in self.state.items()}
         written = io.BytesIO()
         torch.save(_canonical(content), written)
         return write_whole(path, written.getvalue())

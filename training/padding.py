@@ -102,6 +102,14 @@ def check_runs(model: nn.Module, labels: Tensor, timesteps: int, by_batch: bool)
         without_padding(labels, timesteps, "the network runs for one T alone", "give it samples of that many frames")
 
 
+def no_classes(labels: Tensor) -> DataError:
+    """The error for labels that are no class for each sample."""
+    return DataError(
+        f"labels must be one integer for each sample, got {str(labels.dtype)[6:]} of shape {tuple(labels.shape)}; "
+        "tetviz measures classification"
+    )
+
+
 def check_labels_of_frames(labels_BT: Tensor, frames: int) -> None:
     """Checks that labels_BT are one class for each sample, up to its end.
 
@@ -109,10 +117,7 @@ def check_labels_of_frames(labels_BT: Tensor, frames: int) -> None:
         frames: those of the samples; 0 where these are no sequences.
     """
     if labels_BT.is_floating_point() or labels_BT.shape[1] != frames:
-        raise DataError(
-            f"labels must be one integer for each sample, got {str(labels_BT.dtype)[6:]} of shape "
-            f"{tuple(labels_BT.shape)}; tetviz measures classification"
-        )
+        raise no_classes(labels_BT)
     lengths_B = (labels_BT != IGNORED).sum(1)
     if not torch.equal(mask_labels(labels_BT[:, 0], lengths_B, frames), labels_BT) or not bool(lengths_B.all()):
         raise DataError(

@@ -158,10 +158,10 @@ def measure(
     if timesteps < 1:
         raise ValueError(f"timesteps must be at least 1, got {timesteps}")
     weight = a_parameter(model)
-    totals = _Totals(draws_of(model))
+    totals, by_batch = _Totals(draws_of(model)), uses_batch_statistics(model)
     with evaluating(model), drawn(model, to_batches(data, batch_size)) as passes:
         for x, labels in passes:
-            check_runs(model, labels, timesteps, uses_batch_statistics(model))
+            check_runs(model, labels, timesteps, by_batch)
             finished = totals.add(run(model, x.to(weight.device, weight.dtype), timesteps), labels, timesteps)
             if finished and progress is not None:
                 progress(finished)

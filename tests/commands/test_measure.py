@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import click
 import h5py
 import pytest
 import torch
 from cli_runs import bytes_in, refused, tetviz
 
+from tetviz.commands.measure import Job, recording
+from tetviz.commands.movable import open_movable
 from tetviz.models import ModelSpec, build
 from tetviz.training import Checkpoint, load_data
 
@@ -91,3 +94,18 @@ def test_figures_asked_for_later_are_drawn(nets: list[Path], tmp_path: Path) -> 
     tetviz(*command)
     said = tetviz(*command, "--exit", "both", "--per-class")
     assert f"wrote {tmp_path / 'tet.exit.png'}, {tmp_path / 'tet.classes.png'}" in said.stderr
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_what_is_stopped_says_whether_the_same_command_goes_on(
+    resumes: bool, nets: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with click.Context(click.Command("demo")):
+        session = open_movable(nets[0], timesteps=2, batch_size=10, samples=10, seed=0, allow_chance=True)
+    job = Job(nets[0], nets[0].with_suffix(".h5"), force=True, finished=False, resumes=resumes)
+    with pytest.raises(click.exceptions.Exit), recording(session, job, 9):
+        job.target.touch()
+        raise KeyboardInterrupt
+    told = capsys.readouterr().err.splitlines()[-1]
+    again = "Go on with the same command (without --force)" if resumes else "A demo begins anew, with --force"
+    assert told == f"stopped; every finished point is in {job.target}. {again}"

@@ -71,11 +71,16 @@ def test_points_written_in_place_leave_the_description_true(path: Path) -> None:
     assert (load(path, Surface).sdt_loss == 3.5).all() and READER._process is started
 
 
-def test_a_damaged_file_that_libhdf5_does_not_come_back_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tetviz.results.contents.SECONDS", 3.0)
+def loops(path: Path) -> None:
+    """Damages a file so that libhdf5 does not come back from it."""
     content = bytearray(path.read_bytes())
     content[4096:6144] = bytes(2048)
     path.write_bytes(content)
+
+
+def test_a_damaged_file_that_libhdf5_does_not_come_back_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tetviz.results.contents.SECONDS", 3.0)
+    loops(path)
     begin = time.monotonic()
     told(path)
     assert time.monotonic() - begin < CLOCK
@@ -272,9 +277,7 @@ def test_another_layout_that_leads_out_or_lies_is_refused(fill: Any, said: str, 
 
 def test_another_layout_that_libhdf5_does_not_come_back_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tetviz.results.contents.SECONDS", 2.0)
-    content = bytearray(path.read_bytes())
-    content[4096:6144] = bytes(2048)
-    path.write_bytes(content)
+    loops(path)
     begin = time.monotonic()
     with pytest.raises(DataError, match=r"a\.h5: cannot be read as HDF5"):
         read_spike_trains(path)

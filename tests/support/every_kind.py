@@ -1,6 +1,8 @@
 """A figure of every kind, from planted results: what the tests of styles, captions and files go through."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from planted_isometry import planted_isometry
 from planted_results import (
@@ -44,7 +46,7 @@ def retrained(curve, **settings):
 
 
 # What `tetviz plot` draws of results of each kind without being told.
-KINDS = {
+KINDS: dict[str, Callable[[], list[Any]]] = {
     "surface": lambda: [planted_surface()],
     "surfaces": lambda: two(planted_surface),
     "trajectory": lambda: [planted_trajectory()],

@@ -28,21 +28,10 @@ import h5py
 import nir
 import numpy as np
 import torch
+from every_kind import KINDS
 from nir_graphs import lif
 from PIL import Image
-from planted_isometry import planted_isometry
-from planted_results import (
-    planted_counts,
-    planted_curvature,
-    planted_curve,
-    planted_history,
-    planted_interpolation,
-    planted_lines,
-    planted_sharpness,
-    planted_surface,
-    planted_trajectory,
-)
-from planted_training import planted_training
+from planted_results import planted_surface
 
 from tetviz.commands.command import _take_defaults
 from tetviz.commands.scale import scale
@@ -180,14 +169,12 @@ def hdf5_mutated(path: Path, rng: random.Random) -> None:
             file[name][...] = values
 
 
-RESULTS: list[Callable[[], Any]] = [
-    *(planted_surface, planted_trajectory, planted_lines, planted_interpolation, planted_sharpness, planted_curvature),
-    *(planted_curve, planted_counts, planted_history, planted_training, planted_isometry),
-]
+def save_some_result(path: Path, rng: random.Random) -> None:
+    save(path, rng.choice(list(KINDS.values()))()[0])
 
 
 def make_result(path: Path, rng: random.Random) -> None:
-    save(path, rng.choice(RESULTS)())
+    save_some_result(path, rng)
     if rng.random() < 0.3:
         hdf5_mutated(path, rng)
     else:
@@ -195,7 +182,7 @@ def make_result(path: Path, rng: random.Random) -> None:
 
 
 def make_values(path: Path, rng: random.Random) -> None:
-    save(path, rng.choice(RESULTS)())
+    save_some_result(path, rng)
     hdf5_mutated(path, rng)
 
 

@@ -77,10 +77,11 @@ def _with_another_frame(sequence: Tensor, thorough: bool) -> Iterator[tuple[int,
     # darker and another sample's: attention over time may heed a change to one side alone.
     noise = torch.randn(sequence.shape[1:], generator=torch.Generator().manual_seed(0))
     noise = noise.to(sequence.device, sequence.dtype)
-    mirrored, *extremes = other_values(sequence)
+    tokens = other_values(sequence) if whole_numbers(sequence) else []
     for step in range(len(sequence) - 1, 0 if thorough else len(sequence) - 2, -1):
         frame = sequence[step]
-        if whole_numbers(sequence):
+        if tokens:
+            mirrored, *extremes = tokens
             changed = [mirrored[step], frame.roll(1, 0)]
             changed += [each[step] for each in extremes] if thorough else []
         else:
