@@ -1,6 +1,7 @@
 """Files of checkpoint format 1 and result format 1, see tests/data/format-1: they open, are shown, and gone on with."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from cli_runs import refused, tetviz
 
-from tetviz.results import KINDS, load, open_result
+from tetviz.results import KINDS, load, open_result, save
 from tetviz.results.contents import MARK
 from tetviz.training import Checkpoint, load_data, measure
 
@@ -52,6 +53,7 @@ def test_they_make_a_page(folder: Path) -> None:
     assert "Fewer and more timesteps" in page and "9 of 9" in page
 
 
+@pytest.mark.skipif("bias=" not in repr(torch.nn.BatchNorm2d(1)), reason="this torch says less of a network's settings")
 def test_a_half_written_result_is_gone_on_with(folder: Path) -> None:
     path = folder / "tiny.landscape.h5"
     before = load(path, KINDS["surface"])
@@ -64,6 +66,15 @@ def test_a_half_written_result_is_gone_on_with(folder: Path) -> None:
     after = load(path, KINDS["surface"])
     assert after.progress() == (9, 9)
     np.testing.assert_allclose(after.tet_loss, before.tet_loss, rtol=1e-4)
+
+
+def test_another_torch_that_tells_settings_otherwise_is_named(folder: Path) -> None:
+    path = folder / "tiny.landscape.h5"
+    found = load(path, KINDS["surface"])
+    begun = replace(found.provenance, request="0" * 64, torch_version="2.5.0")
+    save(path, replace(found, provenance=begun))
+    asked = ("--loss", "tet", "--grid", 3, "--samples", 20)
+    refused(folder, "landscape", folder / "tiny.pt", *asked, "-o", path, words=(f"torch {torch.__version__}",))
 
 
 def test_a_training_is_gone_on_with(folder: Path) -> None:

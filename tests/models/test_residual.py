@@ -1,6 +1,7 @@
 """Residual networks against SpikingJelly's and against the papers' drawings, their start, and recomputation."""
 
 import copy
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -449,9 +450,10 @@ print(*peaks)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's peak memory")
 def test_ms_resnet482_trains_in_bounded_memory() -> None:
-    run = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    returning = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed is not kept for later by glibc
+    run = subprocess.run([sys.executable, "-c", PEAK], env=returning, capture_output=True, text=True, check=True)
     before, recomputing, keeping = map(float, run.stdout.split())
-    assert recomputing - before < 0.5 * (keeping - before), f"MiB: {run.stdout}"
+    assert recomputing - before < 0.25 * (keeping - before), f"MiB: {run.stdout}"
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
