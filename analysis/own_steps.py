@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tetviz.results.schema import IntArray
 from tetviz.training.batches import Batch
 from tetviz.training.padding import classes_and_lengths, of_run
-from tetviz.training.profile import Runner
+from tetviz.training.passes import Runner
 
 
 class OwnSteps:

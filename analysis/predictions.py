@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tetviz.training.batches import Batch
 from tetviz.training.padding import classes_and_lengths, of_run
-from tetviz.training.profile import outputs
+from tetviz.training.passes import Passes
 
 _Arrays = dict[str, npt.NDArray[Any]]
 
@@ -30,6 +30,7 @@ class Predictions:
         self.classes = 0
         self.padded = False
         self._runs: list[_Arrays] = []
+        self._passes = Passes()
         self._labels = torch.zeros(0, dtype=torch.int64)
 
     def labelled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -38,12 +39,12 @@ class Predictions:
             yield x, self._labels
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
-        """Runs a network as :func:`tetviz.training.profile.outputs` does, and notes what comes out."""
+        """Runs a network as :func:`tetviz.training.passes.outputs` does, and notes what comes out."""
         self.padded |= of_run(self._labels, timesteps).dim() == 2
         labels_B, lengths_B = classes_and_lengths(self._labels, timesteps)
         total, done = torch.zeros((), dtype=torch.float64), 0
         stretches: list[dict[str, Tensor]] = []
-        for logits_TBK in outputs(model, x, timesteps):
+        for logits_TBK in self._passes(model, x, timesteps):
             yield logits_TBK  # measure() looks whether these are outputs
             lengths_B = lengths_B.to(logits_TBK.device)
             steps_T = torch.arange(done + 1, done + len(logits_TBK) + 1, device=logits_TBK.device)

@@ -17,7 +17,8 @@ from tetviz.training.batches import Batch
 from tetviz.training.doctor.causal import causality
 from tetviz.training.doctor.runs import listed
 from tetviz.training.padding import whole_samples
-from tetviz.training.profile import a_parameter, uses_batch_statistics
+from tetviz.training.passes import uses_batch_statistics
+from tetviz.training.profile import a_parameter
 
 # Every T up to PREFIX_STEPS is tested, on PREFIX_SAMPLES samples.
 PREFIX_STEPS = 6

@@ -8,7 +8,8 @@ import torch
 
 from tetviz.analysis.counting.operations import CountedRuns
 from tetviz.models import build
-from tetviz.training.profile import evaluating, outputs
+from tetviz.training.passes import outputs
+from tetviz.training.profile import evaluating
 
 NETWORKS = {"snn5": (128, 3, 32), "vggsnn": (32, 2, 48), "resnet19": (16, 3, 32)}
 TIMESTEPS, ROUNDS = 4, 3

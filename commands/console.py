@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tetviz.results import Result
 
 COMMAND_LINE = "tetviz.command_line"
-WAIT = "tetviz.wait"
+WAIT, COMPILE = "tetviz.wait", "tetviz.compile"
 
 
 def command_line() -> str:

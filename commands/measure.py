@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from tetviz.commands.console import duration, exit_code, hold, note, print_results, warn
+from tetviz.commands.console import COMPILE, duration, exit_code, hold, note, print_results, warn
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
 from tetviz.landscape import Store
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
+from tetviz.training.passes import compiling
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
@@ -92,6 +93,8 @@ def run_measurement(
     for path in (*checkpoints, *needed):
         Checkpoint.load(path)
 
+    context = click.get_current_context()
+    context.with_resource(compiling(context.meta.get(COMPILE, "off"), note))
     found: dict[Path, R] = {}
     visited = sorted(jobs, key=lambda job: not job.finished)  # what is there may be another command's: refused first
     for job, session in zip(visited, sessions(visited), strict=True):

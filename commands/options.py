@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
-from tetviz.commands.console import WAIT
+from tetviz.commands.console import COMPILE, WAIT
 from tetviz.commands.values import (
     COST,
     DATA,
@@ -203,6 +203,21 @@ wait_option = click.option(
     callback=_remember_wait,
     help="Wait while another process writes the same output.",
 )
+
+
+def _remember_compile(context: click.Context, _: click.Parameter, when: str) -> None:
+    context.meta[COMPILE] = when
+
+
+compile_option = click.option(
+    "--compile",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_remember_compile,
+    help="Compile a step of the network: the same bits in less time. auto: once that pays.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 
 
@@ -234,6 +249,7 @@ planes_options = combined(
     movable_options,
     samples_option(1024, "Every point takes a pass over them."),
     data_options,
+    compile_option,
     run_options,
 )
 # Of commands that measure between two checkpoints.
@@ -242,6 +258,7 @@ between_options = combined(
     movable_options,
     samples_option(1024, "Every point takes a pass over them."),
     data_options,
+    compile_option,
     run_options,
 )
 

@@ -12,6 +12,7 @@ from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
     checkpoints_argument,
+    compile_option,
     data_options,
     output_option,
     run_options,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--keep-outputs", is_flag=True, help="Store the outputs O(t) of every sample too.")
 @samples_option(0, "One pass gives the whole curve.")
 @data_options
+@compile_option
 @run_options
 @output_option("scale")
 def scale(

@@ -10,6 +10,7 @@ import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.options import (
     bn_options,
+    compile_option,
     data_options,
     loss_option,
     movable_options,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @movable_options
 @samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
+@compile_option
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: RUN.trajectory.h5]")
 def trajectory(
@@ -75,6 +77,7 @@ def trajectory(
 @movable_options
 @samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
 @data_options
+@compile_option
 @run_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT.plane.h5]")
 def plane(

@@ -19,7 +19,8 @@ from tetviz.results.schema import IntArray
 from tetviz.training import TemporalProfile, measure, to_batches
 from tetviz.training.batches import Batch
 from tetviz.training.padding import without_padding
-from tetviz.training.profile import a_parameter, of_the_longest, uses_batch_statistics
+from tetviz.training.passes import Passes, uses_batch_statistics
+from tetviz.training.profile import a_parameter, of_the_longest
 
 
 class Evaluator:
@@ -100,6 +101,7 @@ class Evaluator:
                 for _, labels in self.calibration:
                     without_padding(labels, self.t_train, what, cure)
         self._plain = self.model
+        self._run = Passes()
         if bn == "batch":
             self.model = copy.deepcopy(self.model)
             use_batch_statistics(self.model)
@@ -129,7 +131,7 @@ class Evaluator:
             The profile.
         """
         _load(self._plain, self.origin, self.buffers, state)
-        profile = measure(self._plain, self.batches, self.timesteps)
+        profile = measure(self._plain, self.batches, self.timesteps, run=self._run)
         return of_the_longest(profile) if only_length(self._plain) else profile
 
     def measure(
@@ -150,7 +152,7 @@ class Evaluator:
             The profile.
         """
         self.place(weights, statistics, calibrated)
-        profile = measure(self.model, self.batches, self.timesteps)
+        profile = measure(self.model, self.batches, self.timesteps, run=self._run)
         # A shorter run would have other statistics, or there is none.
         return of_the_longest(profile) if self.only_longest else profile
 

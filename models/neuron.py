@@ -94,7 +94,7 @@ class LIF(nn.Module):
         if len(current_TB) == 0:
             raise ValueError("the input has no timesteps; expected at least one timestep on its first axis")
         dtype = torch.promote_types(current_TB.dtype, torch.float32)
-        return torch.zeros(current_TB.shape[1:], dtype=dtype, device=current_TB.device)
+        return torch.zeros_like(current_TB[0], dtype=dtype)
 
     def after_reset(self, u: Tensor, s: Tensor) -> Tensor:
         """The potential v that neurons are left with, of u before the reset and their spikes s."""
@@ -114,7 +114,12 @@ class LIF(nn.Module):
             ValueError: no timesteps, or inside streaming() another batch or another type than before.
         """
         u = self._membrane_before(current_TB)
-        if torch.is_grad_enabled() or self.surrogate == "sigmoid" or self._has_own_rule():
+        if (
+            torch.is_grad_enabled()
+            or torch.compiler.is_compiling()
+            or self.surrogate == "sigmoid"
+            or self._has_own_rule()
+        ):
             spikes_TB, u = self._run(current_TB, u)
         else:
             spikes_TB, u = self._run_in_place(current_TB, u)
@@ -167,7 +172,8 @@ class LIF(nn.Module):
         for _, s, after in self.steps(current_TB.to(v.dtype), v):
             spikes.append(s)
             v = after
-        return torch.stack(spikes).to(current_TB.dtype), v
+        spikes_TB = torch.stack(spikes) if len(spikes) > 1 else spikes[0][None]  # which keeps the channels last
+        return spikes_TB.to(current_TB.dtype), v
 
     def _run_in_place(self, current_TB: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         # The same numbers as _run without a graph, in half the passes over memory.

@@ -27,6 +27,11 @@ class TdBN(nn.BatchNorm2d):
         super().__init__(channels)
         self.alpha, self.threshold = alpha, threshold
 
+    @property
+    def gain(self) -> Tensor:
+        """Weight * alpha * threshold, what batch normalisation calls its weight."""
+        return self.weight * (self.alpha * self.threshold)
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalises T x B x C x H x W, or time and batch merged, TB x C x H x W."""
         if x.dim() == 5:
@@ -39,8 +44,7 @@ class TdBN(nn.BatchNorm2d):
         if momentum is None:
             momentum = 1 / max(1, int(self.num_batches_tracked or 1))
         mean, var = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
-        weight = self.weight * (self.alpha * self.threshold)
-        return F.batch_norm(x, mean, var, weight, self.bias, self.training or mean is None, momentum, self.eps)
+        return F.batch_norm(x, mean, var, self.gain, self.bias, self.training or mean is None, momentum, self.eps)
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
@@ -53,16 +57,35 @@ class ConvNorm(nn.Module):
     Args:
         conv: the convolution.
         norm: batch normalisation, or ``nn.Identity`` once folded.
+
+    Attributes:
+        row: scale and shift of the normalisation for a row of pixels with their channels last, in its place where set.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
+        self.row: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         """Convolves every step and normalises over all of them."""
-        merged: Tensor = self.norm(self.conv(x_TBCHW.flatten(0, 1)))
+        merged: Tensor = self.conv(x_TBCHW.flatten(0, 1))
+        merged = self.norm(merged) if self.row is None else _by_rows(merged, *self.row)
         return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])
+
+
+def _by_rows(x_BCHW: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    # A compiler makes one loop over a row of it, however few channels there are.
+    x_BHWC = x_BCHW.permute(0, 2, 3, 1)
+    return (x_BHWC.flatten(2) * scale + shift).view(x_BHWC.shape).permute(0, 3, 1, 2)
+
+
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a normalisation with running statistics multiplies by and adds, one number a channel, as torch rounds it."""
+    gain = norm.gain if isinstance(norm, TdBN) else norm.weight
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = 1 / torch.sqrt(norm.running_var + norm.eps) * gain
+    return scale, norm.bias - norm.running_mean * scale
 
 
 def fold(model: nn.Module) -> nn.Module:

@@ -58,6 +58,8 @@ class _Spike(torch.autograd.Function):
 
 def _hard(kernel: Kernel) -> SpikeFunction:
     def spike(u: Tensor, threshold: Constant, gamma: Constant) -> Tensor:
+        if not torch.is_grad_enabled():
+            return (u > threshold).to(u.dtype)
         return _Spike.apply(u, threshold, gamma, kernel)  # type: ignore[no-untyped-call, no-any-return]
 
     return spike

@@ -21,7 +21,8 @@ from tetviz.training.checkpoint import Checkpoint, check_state, file_sha256, fin
 from tetviz.training.data.dataset import LabelledDataset
 from tetviz.training.factory import build_foreign
 from tetviz.training.padding import own_frames
-from tetviz.training.profile import a_parameter, check_length, exact_kernels
+from tetviz.training.passes import check_length
+from tetviz.training.profile import a_parameter, exact_kernels
 from tetviz.training.weights import complete, rename
 
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.errors import DataError
-from tetviz.models import SpikingNetwork, streaming
 from tetviz.models.foreign.draws import drawn, draws_of, is_stochastic
 from tetviz.models.layers import eval_mode
 from tetviz.results import Provenance
@@ -24,8 +23,7 @@ from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training.batches import to_batches
 from tetviz.training.losses import step_cross_entropy
 from tetviz.training.padding import check_runs, classes_and_lengths
-
-Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
+from tetviz.training.passes import Runner, outputs, uses_batch_statistics
 
 
 @dataclass(frozen=True)
@@ -92,37 +90,6 @@ def measured_on(model: nn.Module, provenance: Provenance | None) -> Provenance:
     dtype = str(weight.dtype).removeprefix("torch.")
     draws = str(draws_of(model)) if is_stochastic(model) else ""
     return dataclasses.replace(provenance or Provenance(), device=str(weight.device), dtype=dtype, draws=draws)
-
-
-def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
-    """The outputs of a run, a stretch of time at a time, at flat memory."""
-    check_length(x, timesteps)
-    if not streams(model):
-        yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
-        return
-    with streaming(model):
-        for t in range(timesteps):
-            yield model(x[t : t + 1] if x.dim() == 5 else x, 1)
-
-
-def check_length(x: Tensor, timesteps: int) -> None:
-    """Checks that sequences are long enough."""
-    if x.dim() == 5 and len(x) < timesteps:
-        raise DataError(
-            f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
-            f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
-        )
-
-
-def streams(model: nn.Module) -> bool:
-    """Whether a network is run step by step."""
-    return isinstance(model, SpikingNetwork) and not uses_batch_statistics(model)
-
-
-def uses_batch_statistics(model: nn.Module) -> bool:
-    """Whether a network in eval mode normalises by statistics of the batch at hand."""
-    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
-    return any(norm.running_mean is None for norm in norms)
 
 
 def measure(

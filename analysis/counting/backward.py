@@ -24,7 +24,8 @@ from tetviz.results.schema import IntArray
 from tetviz.training import to_batches
 from tetviz.training.losses import Loss, make_loss
 from tetviz.training.padding import without_padding
-from tetviz.training.profile import a_parameter, check_length, check_outputs, exact_kernels, measured_on
+from tetviz.training.passes import check_length
+from tetviz.training.profile import a_parameter, check_outputs, exact_kernels, measured_on
 
 _BN_POLICIES = ("frozen", "batch")
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)

@@ -22,15 +22,8 @@ from tetviz.results import OperationCounts, Provenance
 from tetviz.results.schema import FloatArray, IntArray, array_fields
 from tetviz.training import measure
 from tetviz.training.doctor.runs import CANNOT_RUN
-from tetviz.training.profile import (
-    a_parameter,
-    check_length,
-    evaluating,
-    measured_on,
-    of_the_longest,
-    outputs,
-    streams,
-)
+from tetviz.training.passes import check_length, outputs, streams
+from tetviz.training.profile import a_parameter, evaluating, measured_on, of_the_longest
 
 _COLUMNS = [n for n, schema in array_fields(OperationCounts).items() if schema["dims"] == ("layer", "timestep")]
 # What a neuron adds inside is its update, counted as such.

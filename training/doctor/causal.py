@@ -12,7 +12,8 @@ from tetviz.models.foreign.check import ROUNDING, other_values, whole_numbers
 from tetviz.models.foreign.draws import NOT_TORCHS, QUANTILES, is_stochastic, stilled
 from tetviz.models.foreign.state import clone, close, state_kept
 from tetviz.training.doctor.runs import CANNOT_RUN, Attempt, listed, logits, watching
-from tetviz.training.profile import evaluating, uses_batch_statistics
+from tetviz.training.passes import uses_batch_statistics
+from tetviz.training.profile import evaluating
 
 _Run = Callable[[Tensor, int], Tensor]
 _Calls = dict[str, list[tuple[list[Tensor], list[Tensor]]]]

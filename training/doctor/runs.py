@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.models.foreign.state import tensors_in
-from tetviz.training.profile import evaluating, outputs
+from tetviz.training.passes import outputs
+from tetviz.training.profile import evaluating
 
 # What a module may raise that was written for other inputs or another precision, or that its state no longer fits.
 CANNOT_RUN = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)

@@ -1,0 +1,229 @@
+"""Runs of a network in eval mode: a step at a time, and compiled once that pays.
+
+Between two convolutions a step only reads and writes memory: normalisation, membrane, spikes, pooling.
+``torch.compile`` makes one pass of them. What it gives is held against the network itself, bit by bit, before it is
+used.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from os import environ
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tetviz.errors import DataError
+from tetviz.models import LIF, SpikingNetwork, streaming
+from tetviz.models.norm import ConvNorm, scale_and_shift
+
+Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
+
+COMPILE = ("auto", "on", "off")
+_WHEN: ContextVar[str] = ContextVar("when a step is compiled", default="auto")
+_SAY: ContextVar[Callable[[str], None] | None] = ContextVar("who hears of compiling", default=None)
+
+# Measured, benchmarks/pass_time.py: seconds that a convolution takes to compile, and the share of a step that it saves.
+_SECONDS_PER_CONVOLUTION, _SAVED = 1.5, 0.3
+
+
+@contextmanager
+def compiling(when: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Decides when the steps of networks are compiled.
+
+    Args:
+        when: ``on``, ``off``, or ``auto``: once runs that are not have taken so long that compiling would have paid.
+        say: told what is compiled, and what came of it.
+    """
+    chosen, heard = _WHEN.set(when), _SAY.set(say)
+    try:
+        yield
+    finally:
+        _WHEN.reset(chosen)
+        _SAY.reset(heard)
+
+
+def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+    """The outputs of a run, a stretch of time at a time, at flat memory."""
+    check_length(x, timesteps)
+    if not streams(model):
+        yield model(x.clone(), timesteps)  # it may work in place, as the TET code does
+        return
+    with streaming(model):
+        for frame in _frames(x, timesteps):
+            yield model(frame[None], 1)
+
+
+def check_length(x: Tensor, timesteps: int) -> None:
+    """Checks that sequences are long enough."""
+    if x.dim() == 5 and len(x) < timesteps:
+        raise DataError(
+            f"the samples have {len(x)} frames, {timesteps} timesteps were asked for; "
+            f"ask for at most {len(x)}, or cut the recordings into more frames (--frames)"
+        )
+
+
+def streams(model: nn.Module) -> bool:
+    """Whether a network is run step by step."""
+    return isinstance(model, SpikingNetwork) and not uses_batch_statistics(model)
+
+
+def uses_batch_statistics(model: nn.Module) -> bool:
+    """Whether a network in eval mode normalises by statistics of the batch at hand."""
+    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    return any(norm.running_mean is None for norm in norms)
+
+
+def _frames(x: Tensor, timesteps: int) -> Iterator[Tensor]:
+    # Convolutions on a CPU are faster with the channels last, and give the same sums.
+    layout = torch.channels_last if x.device.type == "cpu" and x.dim() >= 4 else torch.preserve_format
+    if x.dim() == 5:
+        yield from (frame.contiguous(memory_format=layout) for frame in x[:timesteps])
+    else:
+        yield from [x.contiguous(memory_format=layout)] * timesteps
+
+
+class Passes:
+    """Runs networks as :func:`outputs` does, to the last bit, with steps that are compiled once that pays.
+
+    One of them serves one network, whose weights may change from run to run. A step is compiled for every size of batch
+    that has run long enough; where the machine has no compiler, or what it makes rounds otherwise, none is.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[torch.Size, float] = {}
+        self._steps: dict[torch.Size, _Step | None] = {}
+
+    def __call__(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+        """The outputs of a run.
+
+        Args:
+            model: a network in eval mode.
+            x: x_BCHW, or x_TBCHW for a sequence.
+            timesteps: T.
+
+        Yields:
+            logits_TBK of one step after the other, or of all at once.
+        """
+        size = x.shape[-4:]
+        if size not in self._steps and self._pays(model, size):
+            self._steps[size] = _verified(model, x, timesteps)
+        step = self._steps.get(size)
+        if step is not None:
+            check_length(x, timesteps)
+            yield from step.run(model, x, timesteps)
+            return
+        yield from self._timed(outputs(model, x, timesteps), size)
+
+    def _pays(self, model: nn.Module, size: torch.Size) -> bool:
+        if _WHEN.get() == "off" or not (streams(model) and _compiler()):
+            return False
+        return _WHEN.get() == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
+
+    def _timed(self, stretches: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
+        while True:
+            began = time.perf_counter()
+            logits_TBK = next(stretches, None)
+            self._seconds[size] = self._seconds.get(size, 0) + time.perf_counter() - began
+            if logits_TBK is None:
+                return
+            yield logits_TBK
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_seconds": {}, "_steps": {}}
+
+
+def _seconds_to_compile(model: nn.Module) -> float:
+    return _SECONDS_PER_CONVOLUTION * sum(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
+def _compiler() -> bool:
+    return shutil.which(environ.get("CXX", "g++")) is not None
+
+
+class _Step:
+    """One step of a network, compiled: from a frame and the membranes to the outputs and the membranes after it."""
+
+    def __init__(self, model: nn.Module, frame: Tensor) -> None:
+        self.neurons = [module for module in model.modules() if isinstance(module, LIF)]
+        self.pairs = [m for m in model.modules() if isinstance(m, ConvNorm) and isinstance(m.norm, nn.BatchNorm2d)]
+        self.rest, self.widths = self._shapes(model, frame)
+        self.compiled: Any = torch.compile(_on_its_own(_step), fullgraph=True, dynamic=False)
+
+    def _shapes(self, model: nn.Module, frame: Tensor) -> tuple[list[Tensor], list[int]]:
+        widths: dict[nn.Module, int] = {}
+        hooks = [p.register_forward_hook(lambda p, _, y: widths.update({p: y.shape[-1]})) for p in self.pairs]
+        with streaming(model):
+            model(frame[None], 1)
+            rest = [torch.zeros_like(neuron.membrane) for neuron in self.neurons if neuron.membrane is not None]
+        for hook in hooks:
+            hook.remove()
+        return rest, [widths[pair] for pair in self.pairs]
+
+    def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
+        """The outputs of a run, one step after the other."""
+        rows = [_row(pair, width) for pair, width in zip(self.pairs, self.widths, strict=True)]
+        membranes = self.rest
+        for frame in _frames(x, timesteps):
+            with streaming(model), _rows(self.pairs):
+                logits_TBK, membranes = self.compiled(model, self.neurons, self.pairs, frame, membranes, rows)
+            yield logits_TBK
+
+
+def _step(
+    model: nn.Module,
+    neurons: list[LIF],
+    pairs: list[ConvNorm],
+    frame: Tensor,
+    membranes: list[Tensor],
+    rows: list[tuple[Tensor, Tensor]],
+) -> tuple[Tensor, list[Tensor | None]]:
+    for neuron, membrane in zip(neurons, membranes, strict=True):
+        neuron.membrane = membrane
+    for pair, row in zip(pairs, rows, strict=True):
+        pair.row = row
+    logits_TBK = model(frame[None], 1)
+    return logits_TBK, [neuron.membrane for neuron in neurons]
+
+
+def _on_its_own(function: Any) -> Callable[..., Any]:
+    # torch.compile counts the variants of a code object, and refuses the ninth: every network has its own.
+    return FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
+
+
+def _row(pair: ConvNorm, width: int) -> tuple[Tensor, Tensor]:
+    assert isinstance(pair.norm, nn.BatchNorm2d)
+    scale, shift = scale_and_shift(pair.norm)
+    return scale.repeat(width), shift.repeat(width)
+
+
+@contextmanager
+def _rows(pairs: list[ConvNorm]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for pair in pairs:
+            pair.row = None
+
+
+def _verified(model: nn.Module, x: Tensor, timesteps: int) -> _Step | None:
+    """The compiled step of a network; None where it cannot be compiled or gives other bits."""
+    say = _SAY.get() or (lambda _: None)
+    say(f"compiling a step of the network, about {_seconds_to_compile(model):.0f} s; --compile off goes without")
+    wanted = torch.cat(list(outputs(model, x, timesteps)))
+    began = time.perf_counter()
+    try:
+        step = _Step(model, next(_frames(x, 1)))
+        found = torch.cat(list(step.run(model, x, timesteps)))
+    except RuntimeError as error:  # what torch._dynamo raises, which takes a second to load
+        say(f"the step cannot be compiled here ({type(error).__name__}): the network runs as it is")
+        return None
+    if not torch.allclose(found, wanted, rtol=0, atol=0, equal_nan=True):
+        say("the compiled step rounds otherwise on this machine: the network runs as it is")
+        return None
+    say(f"compiled in {time.perf_counter() - began:.0f} s; the outputs are the same to the last bit")
+    return step
