@@ -170,6 +170,7 @@ def in_one_go(compute: Callable[..., R], **settings: Any) -> "Callable[[Session,
                 provenance=origin,
                 progress=advance,
             )
+        session.check_sources()
         save(job.target, result)
         return result
 
@@ -210,7 +211,10 @@ def point_by_point(
         if job.finished:
             return compute(session, Store(job.target, False, session.provenance))
         with recording(session, job, points(session)) as store:
-            return compute(session, store)
+            result = compute(session, store)
+        if changed := session.changed_sources():
+            warn([f"{changed}; the result is of the samples as they were read at its beginning"])
+        return result
 
     return measure
 
