@@ -1,5 +1,6 @@
 """The course of a measuring command: what is checked, measured, written, drawn and printed, and in which order."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from tetviz.commands.console import duration, exit_code, hold, note, print_resul
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
+from tetviz.figures.plots.style import source_of
 from tetviz.landscape import Store
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
@@ -63,7 +65,8 @@ def run_measurement(
     """Measures a result for every checkpoint, writes, draws and prints it.
 
     What can be refused is refused before the first measurement. A result that is there already is not measured again
-    where it was asked for by the same command, and of its figures those that are missing, or older, are drawn.
+    where it was asked for by the same command, and of its figures those that are missing, or of another result, are
+    drawn.
 
     Args:
         targets: the HDF5 file of each checkpoint.
@@ -132,17 +135,13 @@ def _draw(
     paths: Mapping[str, Path],
     of: Sequence[Job],
 ) -> list[Path]:
-    drawn = []
+    # A figure of other results is of those before, whose command was stopped as it had measured and not yet drawn.
+    source, drawn = hashlib.sha256("".join(result.digest() for result in results).encode()).hexdigest(), []
     for name, path in paths.items():
-        if not all(job.finished and _is_newer(path, job.target) for job in of):
-            save_figure(draw[name](results), path)
+        if not all(job.finished for job in of) or source_of(path) != source:
+            save_figure(draw[name](results), path, source)
             drawn.append(path)
     return drawn
-
-
-def _is_newer(figure: Path, target: Path) -> bool:
-    # An older one is of a result before this, whose command was stopped as it had measured and not yet drawn.
-    return figure.exists() and figure.stat().st_mtime_ns >= target.stat().st_mtime_ns
 
 
 def _tell(written: Sequence[Path]) -> None:

@@ -1,5 +1,6 @@
 """The files that samples are read from, and whether they are still those that a data set was opened with."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Sources:
 def _stamp(path: str | Path) -> int:
     # One number for a file, so that those of a million images are small.
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116 (a path object takes most of the time)
     except OSError:
         return _GONE
     return hash((found.st_size, found.st_mtime_ns, found.st_ino))
