@@ -62,6 +62,10 @@ class ResultError(TetvizError):
     """A result file that is missing, damaged, of another kind or bound to another command."""
 
 
+class KindError(ResultError):
+    """Results of kinds that nothing shows together, or that a figure does not take."""
+
+
 class OutputError(TetvizError):
     """An output that exists already or cannot be written."""
 

@@ -7,7 +7,7 @@ import click
 
 import tetviz
 from tetviz.commands.command import command
-from tetviz.commands.console import print_results
+from tetviz.commands.console import naming_kinds, print_results
 from tetviz.commands.options import json_option, timestep_option
 from tetviz.errors import ResultError
 
@@ -37,7 +37,8 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
                 "sharpness`, `tetviz line` and `tetviz landscape`, or what `tetviz scale` wrote"
             )
         results.append(comparison.of(found))
-    shared = tetviz.figures.registry.view_of(results).comparison
+    with naming_kinds(files, results):
+        shared = tetviz.figures.registry.view_of(results).comparison
     assert shared is not None  # as of each
     shared.check(results, choices)
     print_results(results, as_json, choices, shared.asked)

@@ -4,14 +4,15 @@ import json
 import math
 import shlex
 import signal
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import tetviz
-from tetviz.errors import printable
+from tetviz.errors import KindError, printable
 
 if TYPE_CHECKING:
     from tetviz.figures import Choices
@@ -93,6 +94,17 @@ def print_results(
         note(text)
     warn(tetviz.figures.registry.view_of(results).words(results, choices).warned)
     print_json(tetviz.figures.records(results, choices, asked))
+
+
+@contextmanager
+def naming_kinds(files: Sequence[Path], results: "Sequence[Result]") -> Iterator[None]:
+    """Says of results that do not belong together which file holds which kind: the first of each."""
+    try:
+        yield
+    except KindError as error:
+        first = {result.view: file for file, result in reversed(list(zip(files, results, strict=False)))}
+        held = ", ".join(f"{file} holds {kind}" for kind, file in sorted(first.items()))
+        raise KindError(f"{error} ({held})") from error
 
 
 def print_json(value: Any) -> None:

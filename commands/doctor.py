@@ -52,6 +52,7 @@ def doctor(
         session = tetviz.commands.session.open_session(path, batch_size=batch_size, **options)
         batches = tetviz.training.to_batches(session.dataset, batch_size, session.indices)
         findings = tetviz.training.examine(session.model, batches, timesteps or session.checkpoint.timesteps)
+        session.check_sources()
         failed |= any(finding.verdict == "failure" for finding in findings)
         records += [{"checkpoint": str(path), **dataclasses.asdict(finding)} for finding in findings]
         if not as_json:

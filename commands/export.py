@@ -11,6 +11,7 @@ from tetviz.commands.console import note
 from tetviz.commands.graphs import export_graph, step_option
 from tetviz.commands.options import force_option
 from tetviz.commands.values import Name
+from tetviz.errors import ResultError
 
 
 @command()
@@ -65,7 +66,7 @@ def export(
     if dt is not None and not network:
         raise click.UsageError(f"--to {to} writes a result, which has no step in seconds; leave out --dt")
     if not file.name:
-        raise click.UsageError(f"{file}: is a folder, expected a result file or a checkpoint")
+        raise ResultError(f"{file}: is a folder, expected a result file or a checkpoint")
     ending = Path(f"x{suffix}").suffix
     target = file.with_name(f"{file.stem}{suffix}") if output is None else output
     if target.suffix != ending:

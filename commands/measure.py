@@ -1,5 +1,6 @@
 """The course of a measuring command: what is checked, measured, written, drawn and printed, and in which order."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from tetviz.commands.console import COMPILE, duration, exit_code, hold, note, pr
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
+from tetviz.figures.plots.style import source_of
 from tetviz.landscape import Store
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
@@ -64,7 +66,8 @@ def run_measurement(
     """Measures a result for every checkpoint, writes, draws and prints it.
 
     What can be refused is refused before the first measurement. A result that is there already is not measured again
-    where it was asked for by the same command, and of its figures those that are missing, or older, are drawn.
+    where it was asked for by the same command, and of its figures those that are missing, or of another result, are
+    drawn.
 
     Args:
         targets: the HDF5 file of each checkpoint.
@@ -135,17 +138,13 @@ def _draw(
     paths: Mapping[str, Path],
     of: Sequence[Job],
 ) -> list[Path]:
-    drawn = []
+    # A figure of other results is of those before, whose command was stopped as it had measured and not yet drawn.
+    source, drawn = hashlib.sha256("".join(result.digest() for result in results).encode()).hexdigest(), []
     for name, path in paths.items():
-        if not all(job.finished and _is_newer(path, job.target) for job in of):
-            save_figure(draw[name](results), path)
+        if not all(job.finished for job in of) or source_of(path) != source:
+            save_figure(draw[name](results), path, source)
             drawn.append(path)
     return drawn
-
-
-def _is_newer(figure: Path, target: Path) -> bool:
-    # An older one is of a result before this, whose command was stopped as it had measured and not yet drawn.
-    return figure.exists() and figure.stat().st_mtime_ns >= target.stat().st_mtime_ns
 
 
 def _tell(written: Sequence[Path]) -> None:
@@ -173,6 +172,7 @@ def in_one_go(compute: Callable[..., R], **settings: Any) -> "Callable[[Session,
                 provenance=origin,
                 progress=advance,
             )
+        session.check_sources()
         save(job.target, result)
         return result
 
@@ -213,7 +213,10 @@ def point_by_point(
         if job.finished:
             return compute(session, Store(job.target, False, session.provenance))
         with recording(session, job, points(session)) as store:
-            return compute(session, store)
+            result = compute(session, store)
+        if changed := session.changed_sources():
+            warn([f"{changed}; the result is of the samples as they were read at its beginning"])
+        return result
 
     return measure
 

@@ -94,6 +94,7 @@ def open_movable(
         calibration=session.calibration,
         calibration_indices=session.calibration_indices,
     )
+    session.check_sources()
     seconds = _seconds_of_point(evaluator, centre) if centre else 0
     return MovableSession(**vars(session), evaluator=evaluator, seconds=seconds)
 

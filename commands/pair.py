@@ -134,6 +134,7 @@ def train_middle(
             progress=lambda epoch, loss: note(f"epoch {epoch}/{settings['epochs']}  loss on the curve {loss:.4f}"),
             **settings,
         )
+        session.check_sources()
         evaluator.place(control)  # with statistics that fit it
         state = evaluator.model.state_dict()
         Checkpoint(first.spec, state, first.timesteps, training=asked, data=asked["data"]).save(middle)

@@ -9,7 +9,7 @@ import click
 import tetviz
 from tetviz.commands.choices import CONVENTIONS, FIGURES, STYLES
 from tetviz.commands.command import command
-from tetviz.commands.console import note, print_json
+from tetviz.commands.console import naming_kinds, note, print_json
 from tetviz.commands.options import combined
 from tetviz.commands.values import COST, Name, Parsed, parse_group
 from tetviz.errors import ResultError
@@ -139,7 +139,7 @@ def plot(
     _check_heeded(name, choices)
     tetviz.results.writable_target(output, force)
     results: list[Result] = [tetviz.results.load_any(file) for file in files]
-    with tetviz.figures.use_style(style or "tetviz"):
+    with tetviz.figures.use_style(style or "tetviz"), naming_kinds(files, results):
         for path in _draw(results, name, choices, output, tabular, force):
             note(f"wrote {path}")
 

@@ -35,7 +35,7 @@ class Watched:
     def __init__(self, folder: Path, title: str) -> None:
         self._folder, self._title = folder, title
         self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, int], str, Source | str]] = {}
+        self._known: dict[Path, tuple[tuple[int, int, int], str, Source | str]] = {}
         self._drawn = ("", b"")
         self._memory: Memory = {}
 
@@ -79,9 +79,9 @@ class Watched:
         found = [path for path in named if path.is_file() and path.resolve().is_relative_to(folder)]
         return sorted(self._folder / path.relative_to(folder) for path in found)
 
-    def _read(self, path: Path) -> tuple[tuple[int, int], str, Source | str]:
+    def _read(self, path: Path) -> tuple[tuple[int, int, int], str, Source | str]:
         status = path.stat()
-        stamp = status.st_size, status.st_mtime_ns
+        stamp = status.st_size, status.st_mtime_ns, status.st_ino
         before = self._known.get(path)
         if before and before[0] == stamp and (isinstance(before[2], str) or _is_complete(before[2])):
             return before
@@ -92,7 +92,7 @@ class Watched:
             source = read_source(path)
         except TetvizError as error:
             changed = digest_of(path) != digest  # while it was read: look again
-            return (-1, -1) if changed else stamp, digest, str(error)
+            return (-1, -1, -1) if changed else stamp, digest, str(error)
         return stamp, source.sha256, source
 
 

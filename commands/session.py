@@ -52,6 +52,15 @@ class Session:
         loss: str | None = history[-1].get("loss") if history else training.get("loss")
         return loss
 
+    def changed_sources(self) -> str:
+        """Which file of the samples was changed since the data set was opened; ``""`` while none was."""
+        return self.dataset.sources.changed() or (self.calibration.sources.changed() if self.calibration else "")
+
+    def check_sources(self) -> None:
+        """Checks that the files of the samples were not changed while these were read."""
+        if changed := self.changed_sources():
+            raise DataError(f"{changed}: nothing was written; give the command again once the data are complete")
+
     def request(self, settings: Mapping[str, Any]) -> str:
         """SHA-256 of all that decides what is measured: the checkpoint, the samples and plain settings."""
         origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from tetviz.errors import CheckpointError
+
 LONGEST_NAME = 80
 
 
@@ -17,7 +19,7 @@ def output_paths(checkpoints: tuple[Path, ...], output: Path | None, kind: str) 
     """Where the results of some checkpoints go."""
     for path in checkpoints:
         if not path.name:
-            raise click.UsageError(f"{path}: is a folder, expected a checkpoint")
+            raise CheckpointError(f"{path}: is a folder, expected a checkpoint")
     if output is None:
         paths = [path.with_name(f"{path.stem}.{kind}.h5") for path in checkpoints]
     elif len(checkpoints) > 1:
@@ -39,7 +41,7 @@ def between_path(checkpoints: tuple[Path, Path], output: Path | None, kind: str)
     """Where the result of two checkpoints goes."""
     first, second = checkpoints
     if not first.name:
-        raise click.UsageError(f"{first}: is a folder, expected a checkpoint")
+        raise CheckpointError(f"{first}: is a folder, expected a checkpoint")
     pair = first.with_name(f"{first.stem}-{second.stem}.pt")
     return output_paths((pair,), output, kind)[0]
 

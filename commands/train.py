@@ -204,7 +204,8 @@ def train(
     for path in (output, last):
         tetviz.results.writable_target(path, force or resume)
     hold(output)
-    kept = sorted(tetviz.training.loop.kept_folder(output).glob("epoch-*.pt"))
+    folder = tetviz.training.loop.kept_folder(output)
+    kept = sorted(folder.glob("epoch-*.pt"))
     if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
     tetviz.results.writable_target(epochs, force or resume)
@@ -219,6 +220,14 @@ def train(
     if force and not resume:
         for path in (output, last, epochs, *kept):
             path.unlink(missing_ok=True)
+    tetviz.results.files.remove_abandoned_in(folder)
+    for data in (train_set, test_set):
+        if tetviz.training.fingerprint.reads_vary(data):
+            note(
+                f"{data.spec.name}: gives other samples each time that they are read; --resume holds its labels alone "
+                "against those of the beginning"
+            )
+            break
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
     )

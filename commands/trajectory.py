@@ -51,8 +51,8 @@ def trajectory(
     tetviz train --data digits --epochs 10 --keep-every 1 -o tet.pt
     tetviz trajectory tet.pt --bn recalibrate
     """
-    if not run.name:
-        raise click.UsageError(f"{run}: is a folder, expected a checkpoint")
+    if run.is_dir():
+        raise CheckpointError(f"{run}: is a folder, expected a checkpoint")
     folder = tetviz.training.loop.kept_folder(run)
     kept = tuple(sorted(folder.glob("epoch-*.pt")))
     if len(kept) < 3:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tetviz.errors import ResultError, unknown
+from tetviz.errors import KindError, ResultError, unknown
 from tetviz.figures.captions import compose_caption
 from tetviz.figures.curves import GAP, Curves
 from tetviz.figures.plots.curves import draw_charts, labels_and_title
@@ -64,7 +64,7 @@ def view_of(results: Sequence[Result]) -> View[Any]:
         name = getattr(kind, "kind", "")
         if name in VIEWS and all(isinstance(result, kind) and result.view == result.kind for result in results):
             return view_named(name)
-    raise ResultError(
+    raise KindError(
         f"results of kind {', '.join(sorted(names)) or 'none'}: one figure takes results of one kind, or sharpness and "
         "lines"
     )
@@ -144,7 +144,7 @@ def draw_named(name: str, results: Sequence[Result], choices: Choices | None = N
     takes = chosen.takes or view_named(shown_by[0]).takes
     others = sorted({result.view for result in results if result.view not in shown_by})
     if others:
-        raise ResultError(f"{name} takes {takes}, got results of kind {', '.join(others)}")
+        raise KindError(f"{name} takes {takes}, got results of kind {', '.join(others)}")
     most = chosen.most if isinstance(chosen, FigureOf) else None
     if len(results) < chosen.least or (most is not None and len(results) > most):
         bound = f"at least {chosen.least}" if len(results) < chosen.least else f"at most {most}"

@@ -15,6 +15,7 @@ from tetviz.errors import OutputError
 if sys.platform != "win32":
     import fcntl
 
+_HIDDEN = ".tetviz-"
 LONGEST_NAME = 255  # bytes, where a file system does not say
 BESIDE = 10  # bytes that the names of files beside an output are longer by, such as that of .epochs.h5
 
@@ -76,7 +77,7 @@ def writable_target(path: str | Path, force: bool) -> Path:
 
 def hidden_beside(path: Path, ending: str) -> Path:
     """A hidden file that belongs to an output, whatever the length of its name."""
-    return path.with_name(f".tetviz-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{ending}")
+    return path.with_name(f"{_HIDDEN}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{ending}")
 
 
 def write_whole(path: str | Path, content: bytes) -> Path:
@@ -113,7 +114,16 @@ def remove_abandoned(path: Path) -> None:
 
     A living writer holds a lock on its file. Without such locks, as on Windows, all files stay.
     """
-    for partial in path.parent.glob(f"{hidden_beside(path, '').name}-*.partial"):
+    _remove_partials(path.parent, hidden_beside(path, "").name)
+
+
+def remove_abandoned_in(folder: Path) -> None:
+    """The same of all outputs in a folder of ours."""
+    _remove_partials(folder, _HIDDEN)
+
+
+def _remove_partials(folder: Path, beginning: str) -> None:
+    for partial in folder.glob(f"{beginning}*-*.partial"):
         with suppress(OSError):  # written just now, gone, or not ours
             _remove_unlocked(partial)
 

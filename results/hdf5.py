@@ -160,7 +160,9 @@ def contents_of(path: str | Path, wanted: frozenset[str] = WANTED) -> Contents:
     Raises:
         ResultError: there is no such file, or it is no whole HDF5 file.
     """
-    if not Path(path).exists() or Path(path).is_dir():
+    if Path(path).is_dir():
+        raise ResultError(f"{path}: is a folder, expected an HDF5 file written by tetviz")
+    if not Path(path).exists():
         raise ResultError(f"{path}: no such file; expected an HDF5 file written by tetviz")
     if Path(path).is_file() and not looks_like_hdf5(path) and zipfile.is_zipfile(path):
         raise ResultError(

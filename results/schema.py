@@ -1,6 +1,7 @@
 """How a result describes itself: array fields with dimensions and units, and its provenance."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import platform
@@ -202,6 +203,21 @@ class Result:
     def begins(self, other: "Result") -> bool:
         """Whether another result holds all of this one, and perhaps more."""
         return False
+
+    def digest(self) -> str:
+        """SHA-256 of all that it holds, but for when it was made and by which command line.
+
+        Returns:
+            64 hexadecimal digits.
+        """
+        origin = {**self.provenance.texts(), "created": "", "command": ""}
+        attributes = {name: stored(getattr(self, name)) for name in attribute_fields(type(self))}
+        digest = hashlib.sha256(json.dumps([self.kind, origin, attributes], sort_keys=True).encode())
+        for name in self.held():
+            array = np.ascontiguousarray(getattr(self, name))
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def progress(self) -> tuple[int, int]:
         """How much of it is measured.

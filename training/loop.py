@@ -4,7 +4,6 @@ All randomness of an epoch follows from (seed, epoch), so a run that was killed 
 same numbers as one that was not.
 """
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import LabelledDataset, split_validation
 from tetviz.training.data.normalise import Normalisation
+from tetviz.training.fingerprint import Fingerprint
 from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
@@ -80,7 +80,7 @@ def fit(
             raise DataError(f"the {name} split is empty")
         check_labels(data.labels, config.spec.num_classes)
         _refuse_padding(name, data, max(stage.timesteps for stage in config.stages))
-    run = _Run(config, torch.device(device), Path(best_path), Path(last_path), _fingerprint(train, test))
+    run = _Run(config, torch.device(device), Path(best_path), Path(last_path), (train, test))
     if resume and Path(last_path).exists():
         run.restore(Checkpoint.load(last_path))
     train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
@@ -138,15 +138,6 @@ def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[s
     )
 
 
-def _fingerprint(*splits: LabelledDataset) -> str:
-    # Enough to notice other data under the same name: every label, and the first sample.
-    digest = hashlib.sha256()
-    for data in splits:
-        digest.update(np.ascontiguousarray(data.labels).tobytes())
-        digest.update(data[0][0].numpy().tobytes())
-    return digest.hexdigest()
-
-
 def derived_seed(*keys: int) -> int:
     """A seed that follows from several integers."""
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
@@ -164,9 +155,15 @@ class _Run:
     """A run in progress: network, optimiser, history, and the files it is kept in."""
 
     def __init__(
-        self, config: TrainingConfig, device: torch.device, best_path: Path, last_path: Path, samples: str
+        self,
+        config: TrainingConfig,
+        device: torch.device,
+        best_path: Path,
+        last_path: Path,
+        splits: Sequence[LabelledDataset],
     ) -> None:
-        self.config, self.device, self.samples = config, device, samples
+        self.config, self.device = config, device
+        self.splits, self.fingerprint = splits, Fingerprint.of(*splits)
         self.best_path, self.last_path = best_path, last_path
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         with seeded(derived_seed(config.seed, _INIT)):
@@ -203,7 +200,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "best": self.best,
-            "samples": self.samples,
+            **self.fingerprint.to_dict(),
             "seen": self.seen,
         }
         self.checkpoint(resume).save(self.last_path)
@@ -216,7 +213,7 @@ class _Run:
 
     def restore(self, last: Checkpoint) -> None:
         differ = differing_settings(last, self.config)
-        if not differ and last.resume.get("samples") != self.samples:
+        if not differ and not self.fingerprint.fits(last.resume):
             differ = ["the samples of the data set"]
         if differ or not last.resume:
             why = f"other settings: {', '.join(differ)}" if last.resume else "it holds no state to go on from"
@@ -289,6 +286,12 @@ class _Run:
         return self.tally.watched(split, batches) if whole.repeatable else batches
 
     def _check_samples(self) -> None:
+        for data in self.splits if not self.seen else ():  # later epochs are held against the first
+            if file := data.sources.changed():
+                raise TrainingError(
+                    f"{file}, in its first epoch, which is not kept; go on with --resume once the data are complete, "
+                    "or train anew with --force"
+                )
         seen = self.tally.digests()
         changed = [split for split, digest in seen.items() if self.seen.get(split, digest) != digest]
         if changed:

@@ -12,8 +12,10 @@ import matplotlib
 import seaborn
 from matplotlib.figure import Figure
 
+from tetviz.errors import TetvizError
 from tetviz.figures.plots.venues import venue
 from tetviz.results import known_suffix, writable_target, write_whole
+from tetviz.results.contents import open_regular
 
 DPI = 200
 MOST_DOTS = 65_000  # of a side of a .png, which matplotlib draws up to 2^16
@@ -61,6 +63,9 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+_SOURCE, _HEAD = "tetviz-source", 4096
+
+
 @contextmanager
 def paper_style() -> Iterator[None]:
     """The look of every tetviz figure, in the measure of the venue in use; text stays text in PDF and SVG.
@@ -98,13 +103,14 @@ def method_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def save_figure(figure: Figure, path: str | Path) -> Path:
+def save_figure(figure: Figure, path: str | Path, source: str = "") -> Path:
     """Writes a figure, whole or not at all; the same figure gives the same bytes.
 
     Args:
         figure: any figure.
         path: a file name that ends in .png (200 dots an inch, fewer where a side had more than 65,000), .pdf or
             .svg; replaced if it exists.
+        source: SHA-256 of what it is drawn from, which a .png keeps for :func:`source_of`; ``""`` for none.
 
     Returns:
         The path.
@@ -116,6 +122,17 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     suffix = known_suffix(path, "a figure", SUFFIXES)
     target, drawn = writable_target(path, force=True), io.BytesIO()
     dots = min(DPI, MOST_DOTS / max(figure.get_size_inches()))
+    kept = {_SOURCE: source} if source and suffix == ".png" else {}
     with paper_style():
-        figure.savefig(drawn, format=suffix[1:], dpi=dots, metadata=METADATA[suffix])
+        figure.savefig(drawn, format=suffix[1:], dpi=dots, metadata=METADATA[suffix] | kept)
     return write_whole(target, drawn.getvalue())
+
+
+def source_of(path: Path) -> str:
+    """What a figure says that it is drawn from; ``""`` where it does not say, is none, or is not there."""
+    try:
+        with open_regular(path) as file:
+            found = re.search(rb"tEXt%s\0([0-9a-f]{64})" % _SOURCE.encode(), file.read(_HEAD))
+    except (OSError, TetvizError):
+        return ""
+    return found.group(1).decode() if found else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 import pytest
-from cli_runs import command_named, tetviz
+from cli_runs import command_named, refused, tetviz
 
 from tetviz.models import ModelSpec, build
 from tetviz.results import Surface, load
@@ -115,3 +115,22 @@ def test_the_example_of_the_documents_runs(tmp_path: Path, monkeypatch: pytest.M
         tetviz(*shlex.split(call)[1:], "--samples", 8, "--allow-chance" if "landscape" in call else "--json")
     surface = load("tet.landscape.h5", Surface)
     assert len(surface.x) == 5 and surface.bn == "recalibrate"
+
+
+@pytest.mark.parametrize("folder", ["d", ".", "d/", "k.pt"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("info",), ("scale",), ("landscape",), ("doctor",), ("history",), ("trajectory",), ("interpolate", "x.pt")),
+        *(("plot", "-o", "x.png"), ("export", "--to", "csv"), ("report", "-o", "r.html"), ("compare",)),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_folder_is_no_file(
+    command: tuple[str, ...], folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("d", "k.pt"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    name, *more = command
+    assert refused(tmp_path, name, folder, *more).startswith(f"Error: {Path(folder)}: is a folder, expected")

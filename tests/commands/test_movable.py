@@ -30,7 +30,7 @@ def test_files_figures_and_streams(tet: Path, measured: dict[str, Result]) -> No
         target = tet.with_name(NAMES[name])
         done, total = load(target, KINDS[name]).progress()
         assert done == total > 0
-        assert target.with_suffix(".png").read_bytes() == b"drawn"
+        assert target.with_suffix(".png").read_bytes().startswith(b"drawn")
         assert f"wrote {target}" in result.stderr and "wrote" not in result.stdout
         assert re.search(r"\d+ points, .* about \d", result.stderr) and "points," not in result.stdout
         assert "Warning" not in result.stderr
@@ -157,7 +157,7 @@ def test_a_finished_file_is_replaced_only_by_force(
         return
     tetviz(*command_of(name, run), "--samples", 10, "--force")
     assert len(load(target, KINDS[name]).sample) == 10
-    assert target.with_suffix(".png").read_bytes() == b"drawn"
+    assert target.with_suffix(".png").read_bytes().startswith(b"drawn")
 
 
 @pytest.mark.parametrize("name", ["landscape", "sharpness", "line", "curvature"])

@@ -92,7 +92,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take most of the time of a small run."""
     for name in ("draw", "draw_surface"):
         monkeypatch.setattr(f"tetviz.figures.{name}", lambda *_, **__: None)
-    monkeypatch.setattr("tetviz.commands.measure.save_figure", lambda _, path: path.write_bytes(b"drawn"))
+    monkeypatch.setattr("tetviz.commands.measure.save_figure", lambda _, path, source: path.write_bytes(b"drawn"))
 
 
 @pytest.mark.parametrize("name", ["line", "plane"])

@@ -19,8 +19,10 @@ from moved_run import (
     KEPT,
     last_line,
 )
+from wording import heard
 
 from tetviz.results import load
+from tetviz.results.files import hidden_beside
 from tetviz.training import Checkpoint
 
 TRAIN = ("train", "--model", "snn5", "--width", 0.0625, "--lr", 0.01, "--timesteps", 2, "--epochs", 2)
@@ -205,3 +207,47 @@ def test_keep_every_second_epoch(data: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "x.kept").iterdir()) == [KEPT[0], KEPT[2]]
     tetviz(*KEEPING, "--data-root", data, "--epochs", 1, "--keep-every", 0, "-o", tmp_path / "y.pt")
     assert not (tmp_path / "y.kept").exists()
+
+
+def test_half_written_epochs_go_when_a_run_is_begun_anew(small: Path, tmp_path: Path) -> None:
+    command = (*KEEPING, "--data-root", small, "--epochs", 1, "-o", tmp_path / "x.pt")
+    tetviz(*command)
+    before = bytes_in(tmp_path)
+    left = hidden_beside(tmp_path / "x.kept/epoch-0007.pt", "-0.partial")
+    for again in ("--force", "--resume"):
+        left.write_bytes(b"half of an epoch that is not reached")
+        tetviz(*command, again)
+        assert bytes_in(tmp_path).keys() == before.keys()
+
+
+RANDOM_DATA = """
+import numpy as np
+from torch.utils.data import Dataset
+import torch
+
+class Noisy(Dataset):
+    labels = [k % 2 for k in range(40)]
+    def __init__(self, draw): self.draw = draw
+    def __len__(self): return 40
+    def __getitem__(self, k):
+        return torch.full((1, 16, 16), float(k % 2)) + float(self.draw()), k % 2
+
+def own(split): return Noisy(np.random.default_rng().normal)
+def seeded(split): return Noisy(np.random.normal)
+"""
+
+
+@pytest.mark.parametrize("kind", ["own", "seeded"])
+def test_a_run_on_random_samples_goes_on_and_says_what_is_held(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = f"random_data_{kind}"
+    (tmp_path / f"{module}.py").write_text(RANDOM_DATA)
+    command = (*KEEPING, "--data", f"{module}:{kind}", "--trust", "--epochs", 1, "-o", tmp_path / "x.pt")
+    for more in ((), ("--resume",)):
+        said = tetviz(*command, *more).stderr
+        notes = [line for line in said.splitlines() if "each time" in line]
+        assert len(notes) == (kind == "own")
+        for line in notes:
+            heard(line, f"{module}:own --resume labels alone")

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from cli_runs import refused
 from click.testing import CliRunner
 from PIL import Image
 from planted_results import (
@@ -140,3 +141,12 @@ def test_a_number_that_no_axis_can_show_is_refused_in_a_line(value):
     losses.flat[-1] = value
     with pytest.raises(ResultError, match=r"its tet_loss reaches 1e\+308"):
         draw([dataclasses.replace(surface, tet_loss=losses)])
+
+
+def test_files_of_kinds_that_do_not_belong_together_are_named(tmp_path):
+    for name, result in (("a.h5", planted_curve()), ("b.h5", planted_surface()), ("c.h5", planted_curve())):
+        save(tmp_path / name, result)
+    files = [tmp_path / name for name in ("a.h5", "b.h5", "c.h5")]
+    for options in ((), ("--figure", "fig4a")):
+        line = refused(tmp_path, "plot", *files, *options, "-o", tmp_path / "x.png")
+        assert line.endswith(f"({files[0]} holds scaling, {files[1]} holds surface)")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -72,3 +73,36 @@ def write_cifar10(
     monkeypatch.setattr(kind, "train_list", batches[:1])
     monkeypatch.setattr(kind, "test_list", batches[1:])
     monkeypatch.setattr(kind, "meta", {"filename": meta[0], "md5": meta[1], "key": "label_names"})
+
+
+def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(head + array.tobytes())
+
+
+def write_shd(folder: Path, units: int = 12, classes: bool = True) -> dict[str, tuple[list[Any], list[Any], Any]]:
+    """Files as Cramer et al. 2020 describe them: arrays of variable length, times in seconds."""
+    written = {}
+    for part, count in (("train", 6), ("test", 4)):
+        draw = np.random.default_rng(count)
+        times = [np.sort(draw.uniform(0, 1, n)).astype(np.float16) for n in draw.integers(5, 30, count)]
+        trains = [draw.integers(0, units, len(t)).astype(np.uint16) for t in times]
+        trains[0][0] = units - 1
+        labels = np.arange(count, dtype=np.uint8) % 3
+        with h5py.File(folder / f"shd_{part}.h5", "w") as file:
+            for name, rows, kind in (("times", times, np.float16), ("units", trains, np.uint16)):
+                held = file.create_dataset(f"spikes/{name}", (count,), h5py.vlen_dtype(kind))
+                for at, row in enumerate(rows):
+                    held[at] = row
+            file["labels"] = labels
+            if classes:
+                file["extra/keys"] = np.array([b"null", b"eins", b"zwei"])
+        written[part] = times, trains, labels
+    return written
+
+
+def nmnist_bytes(events: npt.NDArray[Any]) -> bytes:
+    times, high = events["t"].astype(int), events["p"].astype(int) << 7
+    columns = [events["x"], events["y"], high | times >> 16, times >> 8 & 255, times & 255]
+    return np.stack(columns, 1).astype(np.uint8).tobytes()

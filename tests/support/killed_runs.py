@@ -42,6 +42,9 @@ for line in sys.stdin:
 """
 
 
+PATIENCE = 600  # seconds, also where many tests share a machine
+
+
 class Server:
     """Runs commands in processes of their own that can be killed."""
 
@@ -56,11 +59,14 @@ class Server:
         self.process.stdin.flush()
         pid = int(self.process.stdout.readline())
         if stop is not None:
-            deadline = time.monotonic() + 60
-            while not stop() and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            deadline = time.monotonic() + PATIENCE
+            while not (held := stop()) and Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
                 time.sleep(0.001)
             with suppress(ProcessLookupError):  # it has just ended
-                os.kill(pid, how)
+                os.kill(pid, how if held else signal.SIGKILL)
+            code = int(self.process.stdout.readline())
+            assert held or time.monotonic() < deadline, f"{args}: killed, its moment did not come in {PATIENCE} s"
+            return code
         return int(self.process.stdout.readline())
 
 

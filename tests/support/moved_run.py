@@ -81,8 +81,8 @@ def no_figure(*_: Any, **__: Any) -> None:
     return None
 
 
-def empty_figure(_: Any, path: Path) -> None:
-    path.write_bytes(b"drawn")
+def empty_figure(_: Any, path: Path, source: str) -> None:
+    path.write_bytes(f"drawn tEXttetviz-source\0{source}".encode())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Training: it learns, it records, it resumes to the same bits, and it stops when the loss is not finite."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from wording import refuses
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import ModelSpec
 from tetviz.training import Checkpoint, DataSpec, LabelledDataset, Stage, Switch, TrainingConfig, fit, measure
+from tetviz.training.data.sources import Sources
+from tetviz.training.fingerprint import Fingerprint, reads_vary
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
 
 SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.125)
@@ -216,6 +219,75 @@ def test_samples_that_are_not_repeatable_are_no_change(tmp_path):
     fit(CONFIG, Augmented(90, 0), TEST, **paths)
     seen = Checkpoint.load(tmp_path / "last.pt").resume["seen"]
     assert seen.keys() == {"test"}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_that_changes_in_the_first_epoch_is_noticed(uninterrupted, tmp_path, resume):
+    file = tmp_path / "data"
+    file.write_bytes(b"x")
+
+    def opened(samples, seed):
+        data = Stripes(samples, seed)
+        data.sources = Sources([file])
+        return data
+
+    class Changes(Monitor):
+        def on_batch(self, batch, batches, loss):
+            file.write_bytes(b"other")
+
+    paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
+    for splits in ((opened(90, 0), TEST), (TRAIN, opened(30, 1))):
+        with refuses(TrainingError, "data: changed first epoch --resume --force"):
+            fit(CONFIG, *splits, monitors=[Changes()], resume=resume, **paths)
+        assert Checkpoint.load(paths["last_path"]).epoch == 0 and not paths["best_path"].exists()
+    assert_same(fit(CONFIG, opened(90, 0), TEST, resume=True, **paths), uninterrupted[0])
+
+
+class Augmented(Stripes):
+    """Shifts its samples by a generator of its own, of NumPy, or of torch."""
+
+    repeatable = False
+
+    def __init__(self, samples, seed, source):
+        super().__init__(samples, seed)
+        self.draw = {"own": np.random.default_rng().integers, "numpy": np.random.randint, "torch": self.from_torch}[
+            source
+        ]
+
+    def from_torch(self, low, high):
+        return int(torch.randint(low, high, ()))
+
+    def __getitem__(self, index):
+        return self.images[index].roll(int(self.draw(0, 16)), -1), int(self.labels[index])
+
+
+@pytest.mark.parametrize("source", ["own", "numpy", "torch"])
+def test_a_run_on_random_augmentations_goes_on(tmp_path, source):
+    paths = {"best_path": tmp_path / "best.pt", "last_path": tmp_path / "last.pt"}
+    with pytest.raises(KeyboardInterrupt):
+        fit(CONFIG, Augmented(90, 0, source), TEST, monitors=[StopAfter(8)], **paths)
+    assert reads_vary(Augmented(90, 0, source)) == (source == "own") and not reads_vary(TRAIN)
+    assert fit(CONFIG, Augmented(90, 0, source), TEST, resume=True, **paths).history
+    assert Checkpoint.load(paths["last_path"]).epoch == 5
+
+    (tmp_path / "other").mkdir()
+    paths = {name: tmp_path / "other" / path.name for name, path in paths.items()}
+    with pytest.raises(KeyboardInterrupt):
+        fit(CONFIG, Augmented(90, 0, source), TEST, monitors=[StopAfter(8)], **paths)
+    others = Augmented(90, 0, source)
+    others.labels = others.labels[::-1].copy()
+    with refuses(TrainingError, "samples data"):
+        fit(CONFIG, others, TEST, resume=True, **paths)
+
+
+def test_what_older_runs_keep_of_their_samples_holds():
+    now = Fingerprint.of(TRAIN, TEST)
+    digest = hashlib.sha256()
+    for data in (TRAIN, TEST):
+        digest.update(data.labels.tobytes() + data[0][0].numpy().tobytes())
+    assert now.fits({"samples": digest.hexdigest()})
+    assert not now.fits({"samples": "0" * 64, "labels": now.labels}) and not now.fits({})
+    assert Fingerprint(now.labels, "").fits(now.to_dict()) and now.fits({"labels": now.labels, "samples": ""})
 
 
 def damaged(**values):

@@ -15,6 +15,7 @@ from tetviz.results.schema import IntArray
 from tetviz.training.data import npy
 from tetviz.training.data.dataset import DataSpec, LabelledDataset, chosen_normalisation, resize, split_validation
 from tetviz.training.data.normalise import Normalisation
+from tetviz.training.data.sources import Sources
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 1_000_000
@@ -78,6 +79,7 @@ def load_digits(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
 def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
     """A user's arrays in one file: ``x_train y_train x_test y_test``, and ``classes`` if the names are known."""
     path = spec.located("give --data-root an .npz file")
+    sources = Sources([path])
     arrays = read_npz(path)
     images = {part: _check_images(path, f"x_{part}", arrays[f"x_{part}"]) for part in ("train", "test")}
     labels = {part: _check_labels(path, part, arrays) for part in ("train", "test")}
@@ -93,7 +95,9 @@ def load_npz(spec: DataSpec, split: str, download: bool) -> LabelledDataset:
         raise DataError(f"{path}: classes has shape {names.shape}, but there are labels up to {most}")
     classes = [str(k) for k in range(most + 1)] if names is None else [_text(name) for name in names.tolist()]
     own = Normalisation.of(*channel_statistics(images["train"]))
-    return ArrayImages(spec, torch.from_numpy(images[split]), labels[split], classes, own)
+    dataset = ArrayImages(spec, torch.from_numpy(images[split]), labels[split], classes, own)
+    dataset.sources = sources
+    return dataset
 
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:

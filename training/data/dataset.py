@@ -18,6 +18,7 @@ from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.results.schema import IntArray
 from tetviz.training.axes import check_axes
 from tetviz.training.data.normalise import Normalisation
+from tetviz.training.data.sources import Sources
 
 FRAMINGS = ("time", "count")
 MOST_PIXELS = 16_384  # of a side
@@ -123,6 +124,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         sample_axes: how many axes a sample has at one step, as it was given; what is 1 long behind them was added.
         normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
         repeatable: whether a sample is the same each time that it is read, unless its file is changed.
+        sources: the files that samples are read from, as they were when it was opened.
     """
 
     spec: DataSpec
@@ -136,6 +138,7 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     sample_axes: int = SAMPLE_AXES
     normalisation: Normalisation | None = None
     repeatable: bool = True
+    sources: Sources = Sources()
 
     @property
     def num_classes(self) -> int:

@@ -14,6 +14,7 @@ from tetviz.results.schema import IntArray
 from tetviz.training.data.dataset import FRAMINGS, DataSpec, LabelledDataset, resize, split_validation
 from tetviz.training.data.folders import class_names, find_samples
 from tetviz.training.data.recordings import READERS, EventArray, check_fields, holds_frames, read_events, read_frames
+from tetviz.training.data.sources import Sources
 
 MOST_TIME = 2**62
 TEST_SHARE = 0.1
@@ -127,6 +128,7 @@ class EventFolder(EventDataset):
     def __init__(self, spec: DataSpec, paths: Sequence[Path], labels: npt.ArrayLike, classes: Sequence[str]) -> None:
         super().__init__(spec, labels, classes)
         self.paths = [str(path) for path in paths]
+        self.sources = Sources(self.paths)
 
     def events(self, index: int) -> EventArray:
         """One recording as it is."""
@@ -144,6 +146,7 @@ class FrameFolder(LabelledDataset):
 
     def __init__(self, spec: DataSpec, paths: Sequence[Path], labels: npt.ArrayLike, classes: Sequence[str]) -> None:
         self.paths = [str(path) for path in paths]
+        self.sources = Sources(self.paths)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.classes = list(classes)
         self.shape = read_frames(self.paths[0]).shape

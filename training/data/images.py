@@ -24,6 +24,7 @@ from tetviz.training.data.dataset import (
 )
 from tetviz.training.data.folders import class_names, find_samples
 from tetviz.training.data.normalise import Normalisation
+from tetviz.training.data.sources import Sources
 from tetviz.training.data.torchvision import import_torchvision
 
 # Mean and standard deviation of each channel over the training images scaled to [0, 1], as published.
@@ -51,6 +52,7 @@ class FolderImages(LabelledDataset):
         self, spec: DataSpec, paths: Sequence[str | Path], labels: npt.ArrayLike, classes: Sequence[str]
     ) -> None:
         self.paths = [str(path) for path in paths]
+        self.sources = Sources(self.paths)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.classes = list(classes)
         self.in_channels = 3
@@ -86,8 +88,12 @@ def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledData
     kind, place = TORCHVISION[spec.name]
     root = Path(spec.root).expanduser() if download and spec.root else spec.located(DOWNLOAD)
     try:
+        read, train = getattr(import_torchvision().datasets, kind), split == "train"
         with contextlib.redirect_stdout(sys.stderr):
-            found = getattr(import_torchvision().datasets, kind)(root, train=split == "train", download=download)
+            if download:
+                read(root, train=train, download=True)
+            sources = Sources(path for path in sorted((root / place).glob("*")) if path.suffix != ".gz")
+            found = read(root, train=train)
     except UNREADABLE as error:
         cure = "check the connection and the place" if download else f"to fetch it, {DOWNLOAD}"
         raise DataError(f"data set {spec.name!r}: not readable in {root / place} ({reason(error)}): {cure}") from error
@@ -98,7 +104,9 @@ def load_torchvision(spec: DataSpec, split: str, download: bool) -> LabelledData
             f"it anew, {DOWNLOAD}"
         )
     images_NCHW = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
-    return ArrayImages(spec, images_NCHW, found.targets, found.classes, PUBLISHED[spec.name])
+    dataset = ArrayImages(spec, images_NCHW, found.targets, found.classes, PUBLISHED[spec.name])
+    dataset.sources = sources
+    return dataset
 
 
 def load_imagenet(spec: DataSpec, split: str, download: bool) -> LabelledDataset:

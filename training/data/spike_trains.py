@@ -14,6 +14,7 @@ from tetviz.models.layers import filled
 from tetviz.results.spike_files import SpikeTrains, read_spike_trains
 from tetviz.training.data.dataset import MOST_UNITS, DataSpec, LabelledDataset
 from tetviz.training.data.events import equal_shares
+from tetviz.training.data.sources import Sources
 
 
 class SpikeTrainDataset(LabelledDataset):
@@ -63,6 +64,7 @@ def load_spike_trains(spec: DataSpec, split: str, download: bool) -> LabelledDat
     files = {part: _file(root, part) for part in ("train", "test")} if root.is_dir() else {}
     if not files:
         raise DataError(f"{root}: is a file, expected the folder of two, such as shd_train.h5 and shd_test.h5")
+    sources = Sources(files.values())
     every = {part: read_spike_trains(path) for part, path in files.items()}
     recorded = 1 + max((int(unit.max()) for trains in every.values() for unit in trains.units if len(unit)), default=0)
     longest = max((float(t.max()) for trains in every.values() for t in trains.times if len(t)), default=0.0)
@@ -77,7 +79,9 @@ def load_spike_trains(spec: DataSpec, split: str, download: bool) -> LabelledDat
         raise DataError(f"{root}: has {recorded} units, which cannot be added up to {units}; give --units a divisor")
     names = next((trains.classes for trains in every.values() if len(trains.classes) >= most), [])
     spec = replace(spec, units=units, duration=spec.duration or longest or 1.0)
-    return SpikeTrainDataset(spec, every[split], recorded, names or [str(label) for label in range(most)])
+    dataset = SpikeTrainDataset(spec, every[split], recorded, names or [str(label) for label in range(most)])
+    dataset.sources = sources
+    return dataset
 
 
 def _file(root: Path, part: str) -> Path:

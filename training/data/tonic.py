@@ -15,6 +15,7 @@ from tetviz.results.schema import IntArray
 from tetviz.training.data.dataset import DOWNLOAD, DataSpec, LabelledDataset, split_validation
 from tetviz.training.data.events import TEST_SHARE, EventDataset
 from tetviz.training.data.recordings import EventArray
+from tetviz.training.data.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class TonicEvents(EventDataset):
                 "anew"
             )
         self.recordings, self.positions = recordings, positions
+        self.sources = Sources(self.source(index) for index in range(len(positions)))
 
     def events(self, index: int) -> EventArray:
         """One recording as it is."""

@@ -2,10 +2,9 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from data_sets import load, pixels, refused, write_cifar10
+from data_sets import load, pixels, refused, write_cifar10, write_idx
 from PIL import Image
 from reference_data import resize_plane
 from wording import refuses
@@ -13,12 +12,6 @@ from wording import refuses
 from tetviz.errors import DataError
 from tetviz.training.data.images import PUBLISHED, centred
 from tetviz.training.data.torchvision import import_torchvision
-
-
-def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:
-    head = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(head + array.tobytes())
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])

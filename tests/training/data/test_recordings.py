@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from data_sets import load, recording, refused, some_events
+from data_sets import load, recording, refused, some_events, write_shd
 
 from tetviz.errors import DataError
 from tetviz.training.data.events import events_to_frames
@@ -150,27 +150,6 @@ def test_a_pipe_is_no_recording(suffix: str, tmp_path: Path) -> None:
 
 
 # --- spike trains ---------------------------------------------------------------------------------------------
-
-
-def write_shd(folder: Path, units: int = 12, classes: bool = True) -> dict[str, tuple[list[Any], list[Any], Any]]:
-    """Files as Cramer et al. 2020 describe them: arrays of variable length, times in seconds."""
-    written = {}
-    for part, count in (("train", 6), ("test", 4)):
-        draw = np.random.default_rng(count)
-        times = [np.sort(draw.uniform(0, 1, n)).astype(np.float16) for n in draw.integers(5, 30, count)]
-        trains = [draw.integers(0, units, len(t)).astype(np.uint16) for t in times]
-        trains[0][0] = units - 1
-        labels = np.arange(count, dtype=np.uint8) % 3
-        with h5py.File(folder / f"shd_{part}.h5", "w") as file:
-            for name, rows, kind in (("times", times, np.float16), ("units", trains, np.uint16)):
-                held = file.create_dataset(f"spikes/{name}", (count,), h5py.vlen_dtype(kind))
-                for at, row in enumerate(rows):
-                    held[at] = row
-            file["labels"] = labels
-            if classes:
-                file["extra/keys"] = np.array([b"null", b"eins", b"zwei"])
-        written[part] = times, trains, labels
-    return written
 
 
 def counted(times: Any, units: Any, frames: int, duration: float, group: int, inputs: int) -> Any:

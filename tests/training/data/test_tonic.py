@@ -1,23 +1,15 @@
 import importlib.util
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from data_sets import load, some_events
+from data_sets import load, nmnist_bytes, some_events
 from wording import refuses
 
 from tetviz.errors import DataError
 from tetviz.training.data.events import events_to_frames, resize_frames
-
-
-def nmnist_bytes(events: npt.NDArray[Any]) -> bytes:
-    times, high = events["t"].astype(int), events["p"].astype(int) << 7
-    columns = [events["x"], events["y"], high | times >> 16, times >> 8 & 255, times & 255]
-    return np.stack(columns, 1).astype(np.uint8).tobytes()
 
 
 def test_nmnist_through_tonic(tmp_path: Path) -> None:
