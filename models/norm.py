@@ -60,15 +60,19 @@ class ConvNorm(nn.Module):
 
     Attributes:
         row: scale and shift of the normalisation for a row of pixels with their channels last, in its place where set.
+        held: what it gives for an input that stays the same, in place of computing it where set.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
         self.row: tuple[Tensor, Tensor] | None = None
+        self.held: Tensor | None = None
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         """Convolves every step and normalises over all of them."""
+        if self.held is not None:
+            return self.held
         merged: Tensor = self.conv(x_TBCHW.flatten(0, 1))
         merged = self.norm(merged) if self.row is None else _by_rows(merged, *self.row)
         return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from os import environ
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -151,12 +151,19 @@ class _Step:
     def __init__(self, model: nn.Module, frame: Tensor) -> None:
         self.neurons = [module for module in model.modules() if isinstance(module, LIF)]
         self.pairs = [m for m in model.modules() if isinstance(m, ConvNorm) and isinstance(m.norm, nn.BatchNorm2d)]
-        self.rest, self.widths = self._shapes(model, frame)
+        self.first: ConvNorm | None = None
+        self.rest, self.widths = self._look(model, frame)
         self.compiled: Any = torch.compile(_on_its_own(_step), fullgraph=True, dynamic=False)
 
-    def _shapes(self, model: nn.Module, frame: Tensor) -> tuple[list[Tensor], list[int]]:
+    def _look(self, model: nn.Module, frame: Tensor) -> tuple[list[Tensor], list[int]]:
         widths: dict[nn.Module, int] = {}
-        hooks = [p.register_forward_hook(lambda p, _, y: widths.update({p: y.shape[-1]})) for p in self.pairs]
+
+        def seen(pair: nn.Module, given: tuple[Tensor], y: Tensor) -> None:
+            widths[pair] = y.shape[-1]
+            if given[0].data_ptr() == frame.data_ptr():
+                self.first = cast(ConvNorm, pair)
+
+        hooks = [pair.register_forward_hook(seen) for pair in self.pairs]
         with streaming(model):
             model(frame[None], 1)
             rest = [torch.zeros_like(neuron.membrane) for neuron in self.neurons if neuron.membrane is not None]
@@ -167,27 +174,33 @@ class _Step:
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         """The outputs of a run, one step after the other."""
         rows = [_row(pair, width) for pair, width in zip(self.pairs, self.widths, strict=True)]
-        membranes = self.rest
+        membranes, held = self.rest, self._held(x)
         for frame in _frames(x, timesteps):
-            with streaming(model), _rows(self.pairs):
-                logits_TBK, membranes = self.compiled(model, self.neurons, self.pairs, frame, membranes, rows)
+            with streaming(model), _clean(self.pairs):
+                logits_TBK, membranes = self.compiled(model, self, frame, membranes, rows, held)
             yield logits_TBK
+
+    def _held(self, x: Tensor) -> Tensor | None:
+        # The first convolution of an image that is shown at every step.
+        return self.first(next(_frames(x, 1))[None]) if self.first and x.dim() == 4 else None
 
 
 def _step(
     model: nn.Module,
-    neurons: list[LIF],
-    pairs: list[ConvNorm],
+    own: _Step,
     frame: Tensor,
     membranes: list[Tensor],
     rows: list[tuple[Tensor, Tensor]],
+    held: Tensor | None,
 ) -> tuple[Tensor, list[Tensor | None]]:
-    for neuron, membrane in zip(neurons, membranes, strict=True):
+    for neuron, membrane in zip(own.neurons, membranes, strict=True):
         neuron.membrane = membrane
-    for pair, row in zip(pairs, rows, strict=True):
+    for pair, row in zip(own.pairs, rows, strict=True):
         pair.row = row
+    if own.first is not None:
+        own.first.held = held
     logits_TBK = model(frame[None], 1)
-    return logits_TBK, [neuron.membrane for neuron in neurons]
+    return logits_TBK, [neuron.membrane for neuron in own.neurons]
 
 
 def _on_its_own(function: Any) -> Callable[..., Any]:
@@ -202,12 +215,12 @@ def _row(pair: ConvNorm, width: int) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _rows(pairs: list[ConvNorm]) -> Iterator[None]:
+def _clean(pairs: list[ConvNorm]) -> Iterator[None]:
     try:
         yield
     finally:
         for pair in pairs:
-            pair.row = None
+            pair.row = pair.held = None
 
 
 def _verified(model: nn.Module, x: Tensor, timesteps: int) -> _Step | None:
