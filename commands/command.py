@@ -71,7 +71,7 @@ def _defaults(command: Command, table: Mapping[str, Any], path: Path) -> Iterato
     options = {
         option.removeprefix("--"): param
         for param in command.params
-        if isinstance(param, click.Option) and param.expose_value
+        if isinstance(param, click.Option) and not param.is_eager
         for option in param.opts
         if option.startswith("--")
     }

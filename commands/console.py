@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "tetviz.command_line"
 WAIT = "tetviz.wait"
+WORKERS, SCHEDULER, THREADS = "tetviz.workers", "tetviz.scheduler", "tetviz.threads"
 
 
 def command_line() -> str:
