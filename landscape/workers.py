@@ -44,6 +44,8 @@ _SILENT = logging.CRITICAL + 1
 _SETTINGS = {
     "distributed.admin.large-graph-warning-threshold": "1 TiB",  # networks and data travel in a task, once
     "distributed.scheduler.allowed-failures": 10,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 _alone = threading.Lock()
 
@@ -173,11 +175,15 @@ def local_workers(count: int, threads: int = 1) -> Iterator[Workers]:
     with _dask():
         import dask
         from distributed import Client, Nanny, Scheduler, SpecCluster
-    with _quiet(), dask.config.set(_SETTINGS), tempfile.TemporaryDirectory() as folder:
-        options = {"nthreads": 1, "memory_limit": 0, "silence_logs": _SILENT, "local_directory": folder}
-        options |= {"host": "127.0.0.1", "dashboard_address": None}
+    with (
+        _quiet(),
+        tempfile.TemporaryDirectory() as folder,
+        dask.config.set(_SETTINGS | {"temporary-directory": folder}),
+    ):
+        near = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+        options = {**near, "nthreads": 1, "memory_limit": 0, "silence_logs": _SILENT}
         workers = {i: {"cls": Nanny, "options": {**options, "env": _environment(i, threads)}} for i in range(count)}
-        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
+        scheduler = {"cls": Scheduler, "options": {**near, "dashboard": False}}
         with _uninterrupted():
             cluster = SpecCluster(workers, scheduler, silence_logs=_SILENT)
         with cluster, Client(cluster) as client:
