@@ -50,7 +50,8 @@ def test_a_signal_to_a_command_and_its_workers_ends_them_quietly(
     os.killpg(running.pid, how)  # as a terminal does, and a batch system
     _, said = running.communicate(timeout=60)
     *before, plan, last = said.splitlines()
-    assert running.returncode == code and all("L_SDT" in line for line in before), said
+    assert running.returncode == code and before.pop(0).startswith(f"{net}: L_SDT"), said
+    assert all(line.startswith("warning: ") for line in before), said
     assert "2 workers: about" in plan and last.startswith("stopped; every finished point is in"), said
     assert {path.name for path in tmp_path.iterdir()} == {"o.h5"}
     with pytest.raises(ProcessLookupError):  # nothing of it is left
