@@ -31,7 +31,7 @@ def differences(sizes: list[int]) -> list[float]:
     alone.eval(), together.eval()
     pairs += [(alone(whole), together(whole))]
     assert list(alone.state_dict()) == list(together.state_dict())
-    return [float((a - b).abs().max()) if a.numel() else 0.0 for a, b in pairs]
+    return [float((a - b).detach().abs().max()) if a.numel() else 0.0 for a, b in pairs]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from data_sets import write_digits
 from tetviz.training import Checkpoint, parallel
 
 SUPPORT = Path(__file__).parents[1] / "support"
-# 100 samples, of which 90 are trained on: the last batch of 32 has 26, so that three processes have shares of 9, 9 and 8.
+# Of 100 samples 90 are trained on: the last batch of 32 has 26, of which three processes take 9, 9 and 8.
 TRAIN = (
     *("train", "--data", "npz", "--model", "snn5", "--width", 0.0625, "--timesteps", 2, "--batch-size", 32),
     *("--augment", "flip", "--precision", "float64", "--lr", 0.01),
@@ -31,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(processes: int, *args: Any, folder: Path) -> "subprocess.Popen[str]":
-    torchrun = ("torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0") * (processes > 1)
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)) * (processes > 1)
     command = [sys.executable, *(("-m",) * (processes > 1)), *torchrun, "-m", "tetviz", *map(str, args)]
     pipe = subprocess.PIPE
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -50,10 +50,11 @@ def finished(processes: int, *args: Any, folder: Path, code: int = 0) -> tuple[s
 def test_statistics_and_gradients_are_those_of_the_whole_batch(tmp_path: Path) -> None:
     script = SUPPORT / "synchronised_run.py"
     run = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", script],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script],
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert float(run.stdout) < 1e-12
