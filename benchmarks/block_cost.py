@@ -2,7 +2,7 @@
 
     python benchmarks/block_cost.py 2 4 8 16
 
-For each number of workers: what a task that does nothing takes of the process with the scheduler in it, and of a worker.
+For each number of workers: what a task that does nothing takes of the process that has the scheduler, and of a worker.
 Seconds are those that a core computes, so that others who use the machine do not count.
 """
 

@@ -1,6 +1,6 @@
 """A discrete-event simulation of a surface on many workers, with costs that were measured.
 
-    python benchmarks/many_workers.py --point 1500 -o docs/img/many-workers.png
+    python benchmarks/many_workers.py --point 2769 -o docs/img/many-workers.png
 
 The scheduler serves one request after the other. A worker that lacks the network and the data, or the directions of a
 plane, fetches them from one that has them, each of which gives them to one other at a time; then it computes its block.
@@ -22,8 +22,8 @@ from tetviz.models import build
 from tetviz.training import measure
 
 POINTS, PLANES, IMAGES = 101 * 101, 10, 10_000
-WORKERS = (1, 10, 100, 1000, 3000, 10_000, 30_000, 100_000)
-SIZES = (1, 2, 3, 5, 10, 20, 50, 100)
+WORKERS = (100, 1000, 3000, 10_000, 30_000, 100_000)
+SIZES = (1, 2, 3, 5, 10, 20, 50)
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Costs:
     spread: float = 0.05
 
 
-def simulate(costs: Costs, workers: int, size: int, seed: int = 0) -> float:
-    """Seconds until the last block of so many points is there."""
+def simulate(costs: Costs, workers: int, size: int, seed: int = 0) -> tuple[float, float]:
+    """Seconds until the last block of so many points is there, and the share of the workers' time that is points."""
     draw = random.Random(seed)
     pace = [max(0.5, draw.gauss(1, costs.spread)) for _ in range(workers)]
     blocks = [(plane, min(size, POINTS - first)) for plane in range(PLANES) for first in range(0, POINTS, size)]
@@ -58,7 +58,7 @@ def simulate(costs: Costs, workers: int, size: int, seed: int = 0) -> float:
     planes = [[0.0] for _ in range(PLANES)]
     holds: list[set[int]] = [set() for _ in range(workers)]
     idle = [(0.0, worker) for worker in range(workers)]
-    scheduler = end = 0.0
+    scheduler = end = busy = 0.0
     for plane, count in blocks:
         asked, worker = heapq.heappop(idle)
         now = scheduler = max(scheduler, asked) + costs.scheduler
@@ -67,10 +67,11 @@ def simulate(costs: Costs, workers: int, size: int, seed: int = 0) -> float:
         if plane not in holds[worker]:
             now = _fetched(planes[plane], now, costs.plane / costs.bandwidth)
             holds[worker].add(plane)
+        busy += count * costs.point * pace[worker]
         now += costs.block + count * costs.point * pace[worker]
         end = max(end, now)
         heapq.heappush(idle, (now, worker))
-    return end
+    return end, busy / (workers * end)
 
 
 def _fetched(sources: list[float], asked: float, seconds: float) -> float:
@@ -78,11 +79,6 @@ def _fetched(sources: list[float], asked: float, seconds: float) -> float:
     heapq.heappush(sources, end)
     heapq.heappush(sources, end)
     return end
-
-
-def efficiency(costs: Costs, workers: int, size: int) -> float:
-    """The share of the workers' time that goes into points."""
-    return PLANES * POINTS * costs.point / (workers * simulate(costs, workers, size))
 
 
 def chosen(costs: Costs, workers: int) -> int:
@@ -107,8 +103,7 @@ def table(costs: Costs) -> None:
     )
     for workers in WORKERS:
         size = chosen(costs, workers)
-        seconds = simulate(costs, workers, size)
-        share = PLANES * POINTS * costs.point / (workers * seconds)
+        seconds, share = simulate(costs, workers, size)
         print(f"| {workers:,} | {size} | {seconds / 3600:,.2f} h | {workers * seconds / 3600:,.0f} | {share:.0%} |")
 
 
@@ -118,10 +113,10 @@ def draw(point: float, path: Path) -> None:
     for seconds in (point, 10.0, 1.0, 0.1):
         costs = replace(Costs(seconds))
         label = f"{seconds:g} s a point"
-        left.plot(WORKERS, [100 * efficiency(costs, each, chosen(costs, each)) for each in WORKERS], ".-", label=label)
-        (line,) = right.plot(SIZES, [100 * efficiency(costs, 10_000, each) for each in SIZES], ".-", label=label)
+        left.plot(WORKERS, [100 * simulate(costs, each, chosen(costs, each))[1] for each in WORKERS], ".-", label=label)
+        (line,) = right.plot(SIZES, [100 * simulate(costs, 10_000, each)[1] for each in SIZES], ".-", label=label)
         size = chosen(costs, 10_000)
-        right.plot(size, 100 * efficiency(costs, 10_000, size), "o", ms=10, mfc="none", color=line.get_color())
+        right.plot(size, 100 * simulate(costs, 10_000, size)[1], "o", ms=10, mfc="none", color=line.get_color())
     left.set(xscale="log", xlabel="workers", ylabel="worker time in points (%)", ylim=(0, 102), title="the size chosen")
     right.set(xscale="log", xlabel="points a block", ylim=(0, 102), title="10,000 workers; ring: the size chosen")
     left.legend()
@@ -131,7 +126,7 @@ def draw(point: float, path: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measure", action="store_true")
-    parser.add_argument("--point", type=float, default=1500.0)
+    parser.add_argument("--point", type=float, default=2769.0)
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args()
     if given.measure:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # What a block costs besides its points, in seconds: its worker, and the scheduler, which hands out one after the other.
-# benchmarks/workers.py measures both.
-BLOCK_SECONDS = 0.003
-SCHEDULER_SECONDS = 0.0005
+# benchmarks/block_cost.py measures both.
+BLOCK_SECONDS = 0.004
+SCHEDULER_SECONDS = 0.002
 
 MISSING = "workers need Dask: pip install 'tetviz[distributed]'"
 _CONNECT_SECONDS = 10
