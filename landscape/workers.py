@@ -53,10 +53,11 @@ _alone = threading.Lock()
 def block_size(points: int, workers: int, seconds: float) -> int:
     """How many points go to a worker at once.
 
-    A worker loses :data:`BLOCK_SECONDS` a block, which asks for large ones, and at the end of the work waits for half
-    of another's block, which asks for small ones. With P points of s seconds on W workers the sum of both is least at
-    sqrt(2 P BLOCK_SECONDS / (W s)). The scheduler hands out a block every :data:`SCHEDULER_SECONDS`, so that with less
-    than W SCHEDULER_SECONDS / s workers would wait for it. ``benchmarks/many_workers.py`` simulates it.
+    A block costs its worker c = :data:`BLOCK_SECONDS`, which asks for large ones, and at the end of the work a worker
+    waits for half of another's block, which asks for small ones. With P points of s seconds on W workers the sum of both
+    is least at sqrt(2 P c / (W s)), and more than P / W would leave workers without any. The scheduler hands out a block
+    every h = :data:`SCHEDULER_SECONDS`: below W h / s workers wait for it, and where it alone decides, the sum of P h / b
+    and of a last block b s is least at sqrt(P h / s). ``benchmarks/many_workers.py`` simulates it.
 
     Args:
         points: P, in all.
@@ -64,13 +65,14 @@ def block_size(points: int, workers: int, seconds: float) -> int:
         seconds: s, that a point takes a worker.
 
     Returns:
-        The number, from 1 to an equal share of all points.
+        The number.
     """
     share = max(1, math.ceil(points / workers))
     if seconds <= 0:
         return share
-    best = math.sqrt(2 * points * BLOCK_SECONDS / (workers * seconds))
-    return min(share, max(1, round(best), math.ceil(workers * SCHEDULER_SECONDS / seconds)))
+    of_workers = min(share, round(math.sqrt(2 * points * BLOCK_SECONDS / (workers * seconds))))
+    of_scheduler = min(workers * SCHEDULER_SECONDS / seconds, math.sqrt(points * SCHEDULER_SECONDS / seconds))
+    return max(1, of_workers, min(points, math.ceil(of_scheduler)))
 
 
 class Workers:
