@@ -54,10 +54,10 @@ def block_size(points: int, workers: int, seconds: float) -> int:
     """How many points go to a worker at once.
 
     A block costs its worker c = :data:`BLOCK_SECONDS`, which asks for large ones, and at the end of the work a worker
-    waits for half of another's block, which asks for small ones. With P points of s seconds on W workers the sum of both
-    is least at sqrt(2 P c / (W s)), and more than P / W would leave workers without any. The scheduler hands out a block
-    every h = :data:`SCHEDULER_SECONDS`: below W h / s workers wait for it, and where it alone decides, the sum of P h / b
-    and of a last block b s is least at sqrt(P h / s). ``benchmarks/many_workers.py`` simulates it.
+    waits for half of another's block, which asks for small ones. With P points of s seconds on W workers the sum of
+    both is least at sqrt(2 P c / (W s)), and more than P / W would leave workers without any. The scheduler hands out
+    a block every h = :data:`SCHEDULER_SECONDS`: below W h / s workers wait for it, and where it alone decides, the sum
+    of P h / b and of a last block b s is least at sqrt(P h / s). ``benchmarks/many_workers.py`` simulates it.
 
     Args:
         points: P, in all.

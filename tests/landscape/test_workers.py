@@ -200,7 +200,7 @@ def test_blocks_are_as_large_as_costs_and_waits_make_them() -> None:
     # 10,000 points of 10 ms on 4 workers: sqrt(2 * 10000 * cost / (4 * 0.01))
     assert block_size(10_000, 4, 0.01) == round(math.sqrt(2 * 10_000 * BLOCK_SECONDS / 0.04))
     assert block_size(10_000, 4, 1000.0) == 1
-    assert block_size(100, 4, 0.001) == 25  # an equal share, less than 28
+    assert block_size(12, 2, 0.001) == 6  # an equal share, less than sqrt(48)
     assert block_size(10, 4, 0.0) == 3
     assert block_size(0, 4, 1.0) == 1
     # The scheduler hands out a block while all other workers compute one,
