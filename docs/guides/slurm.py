@@ -6,7 +6,6 @@ import sys
 from dask_jobqueue import SLURMCluster
 
 if __name__ == "__main__":
-    job = {"cores": 1, "processes": 1, "memory": "8GB", "walltime": "04:00:00", "job_extra_directives": []}
-    with SLURMCluster(**job) as cluster:
+    with SLURMCluster(cores=1, processes=1, memory="8GB", walltime="04:00:00") as cluster:
         cluster.scale(jobs=2)
         sys.exit(subprocess.call(["tetviz", *sys.argv[1:], "--scheduler", cluster.scheduler_address]))

@@ -43,5 +43,5 @@ def counted(log: Path, seconds: float = 0.0, **settings: Any) -> Evaluator:
     """An evaluator of the network, on one batch, so that a point is a run."""
     network = Counted(log, seconds)
     samples = TensorDataset(torch.randn(12, 1, 4, 4), torch.arange(12) % 4)
-    where = {"calibration": samples, "calibration_indices": np.arange(8, 12)} if settings else {}
+    where: dict[str, Any] = {"calibration": samples, "calibration_indices": np.arange(8, 12)} if settings else {}
     return Evaluator(network, samples, 2, indices=np.arange(8), batch_size=8, **settings, **where)
