@@ -1,5 +1,6 @@
 """What every command can do besides: take options from a TOML file, and old spellings of options."""
 
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -38,6 +39,11 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, [self.respelled(word, ctx.resilient_parsing) for word in args])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        if "TORCHELASTIC_RUN_ID" in os.environ and self.name != "train":
+            raise click.UsageError(f"torchrun is for tetviz train; {self.name} takes --workers, or runs alone", ctx)
+        return super().invoke(ctx)
+
     def respelled(self, word: str, silent: bool = False) -> str:
         """A word of the command line in today's spelling."""
         option, equals, value = word.partition("=")
@@ -71,7 +77,7 @@ def _defaults(command: Command, table: Mapping[str, Any], path: Path) -> Iterato
     options = {
         option.removeprefix("--"): param
         for param in command.params
-        if isinstance(param, click.Option) and param.expose_value
+        if isinstance(param, click.Option) and not param.is_eager
         for option in param.opts
         if option.startswith("--")
     }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "tetviz.command_line"
 WAIT, COMPILE = "tetviz.wait", "tetviz.compile"
+WORKERS, SCHEDULER, THREADS = "tetviz.workers", "tetviz.scheduler", "tetviz.threads"
 
 
 def command_line() -> str:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from tetviz.analysis import compute_operations, compute_scaling, temporal_variance
 from tetviz.commands.console import note, say
-from tetviz.commands.measure import Job, in_one_go, point_by_point
+from tetviz.commands.measure import InOneGo, Job, point_by_point
 from tetviz.commands.movable import MovableSession, open_movable
 from tetviz.commands.progress import TrainingProgress
 from tetviz.commands.report_server import write_report
@@ -59,9 +59,9 @@ def run(folder: Path, seed: int, force: bool) -> None:
         note(f"lines along {PLANES} planes")
         flatness[loss] = _sharpness(session, loss, seed)
         everything = open_session(path, samples=0, batch_size=SAMPLES)
-        curves[loss] = in_one_go(_scaling)(everything, _job(path, "scale"))
+        curves[loss] = InOneGo(_scaling)(everything, _job(path, "scale"))
         save_figure(draw_scaling([curves[loss]]), folder / f"{loss}.scale.png")
-        counts[loss] = in_one_go(_operations)(everything, _job(path, "energy"))
+        counts[loss] = InOneGo(_operations)(everything, _job(path, "energy"))
     save_figure(draw(list(flatness.values())), folder / "sharpness.png")
     save_figure(compare_surfaces(list(surfaces.values())), folder / "figure2.png")
     save_figure(draw_scaling(list(curves.values())), folder / "figure8.png")

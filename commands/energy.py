@@ -146,7 +146,7 @@ def energy(
         checkpoints,
         output_paths(checkpoints, output, "energy"),
         sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
-        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, **counting, **named),
+        measure=tetviz.commands.measure.InOneGo(compute, tmax=tmax, **counting, **named),
         draw={"energy": tetviz.figures.draw_energy},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "energy"),

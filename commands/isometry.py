@@ -112,7 +112,7 @@ def isometry(
         checkpoints,
         output_paths(checkpoints, output, "isometry"),
         sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
-        measure=tetviz.commands.measure.in_one_go(
+        measure=tetviz.commands.measure.InOneGo(
             compute, timesteps=timesteps, loss=loss, blocks=blocks, probes=probes, bn=bn
         ),
         draw={"isometry": lambda results: tetviz.figures.draw(results, depth=depth)},

@@ -4,17 +4,20 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import click
 
+from tetviz.commands.cluster import workers_asked_for
 from tetviz.commands.console import COMPILE, duration, exit_code, hold, note, print_results, warn
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
 from tetviz.figures.plots.style import source_of
 from tetviz.landscape import Store
+from tetviz.landscape.store import Pool, in_this_process
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
 from tetviz.training.passes import compiling
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
     from tetviz.commands.session import Session
     from tetviz.figures.plots.picture import Picture
+    from tetviz.landscape.workers import Workers
 
 R = TypeVar("R", bound=Result)
 S = TypeVar("S")
@@ -100,7 +104,11 @@ def run_measurement(
     context.with_resource(compiling(context.meta.get(COMPILE, "off"), note))
     found: dict[Path, R] = {}
     visited = sorted(jobs, key=lambda job: not job.finished)  # what is there may be another command's: refused first
-    for job, session in zip(visited, sessions(visited), strict=True):
+    workers = None if all(job.finished for job in jobs) else workers_asked_for()
+    opened: Iterable[tuple[Job, S]] = zip(visited, sessions(visited), strict=True)
+    if workers and isinstance(measure, InOneGo):
+        opened = measure.begun_on(workers, opened)
+    for job, session in opened:
         result = found[job.target] = measure(session, job)
         if job.finished:
             note(f"{job.target}: is there already, finished; --force measures it again")
@@ -152,7 +160,7 @@ def _tell(written: Sequence[Path]) -> None:
         note(f"wrote {', '.join(map(str, written))}")
 
 
-def in_one_go(compute: Callable[..., R], **settings: Any) -> "Callable[[Session, Job], R]":
+class InOneGo(Generic[R]):
     """How a result is measured in one pass over the samples.
 
     Args:
@@ -160,23 +168,38 @@ def in_one_go(compute: Callable[..., R], **settings: Any) -> "Callable[[Session,
         **settings: what decides the numbers besides checkpoint and samples.
     """
 
-    def measure(session: "Session", job: Job) -> R:
-        origin = replace(session.provenance, request=session.request(settings))
+    def __init__(self, compute: Callable[..., R], **settings: Any) -> None:
+        self._compute, self._settings = compute, settings
+        self._begun: dict[Path, Callable[[], R]] = {}
+
+    def __call__(self, session: "Session", job: Job) -> R:
+        origin = self._origin(session)
         if job.finished:
             return cast(R, stored(job.target, Result, origin))
-        with counting(origin.label, len(session.indices)) as advance:
-            result = compute(
-                session,
-                indices=session.indices,
-                batch_size=int(origin.batch_size),
-                provenance=origin,
-                progress=advance,
-            )
+        if job.target in self._begun:
+            result = self._begun.pop(job.target)()
+        else:
+            with counting(origin.label, len(session.indices)) as advance:
+                result = self._call(session, origin)(progress=advance)
         session.check_sources()
         save(job.target, result)
         return result
 
-    return measure
+    def begun_on(self, workers: "Workers", opened: Iterable[tuple[Job, Any]]) -> list[tuple[Job, Any]]:
+        """Has workers begin with all that is not there yet."""
+        jobs = list(opened)
+        left = [(job, session) for job, session in jobs if not job.finished]
+        note(f"{len(left)} checkpoints on {workers.count()} workers")
+        for job, session in left:
+            self._begun[job.target] = workers.start(self._call(session, self._origin(session)))
+        return jobs
+
+    def _origin(self, session: "Session") -> Provenance:
+        return replace(session.provenance, request=session.request(self._settings))
+
+    def _call(self, session: "Session", origin: Provenance) -> Callable[..., R]:
+        batch_size = int(origin.batch_size)
+        return partial(self._compute, session, indices=session.indices, batch_size=batch_size, provenance=origin)
 
 
 def stored(target: Path, kind: type[R], wanted: Provenance) -> R:
@@ -212,7 +235,7 @@ def point_by_point(
     def measure(session: "MovableSession", job: Job) -> R:
         if job.finished:
             return compute(session, Store(job.target, False, session.provenance))
-        with recording(session, job, points(session)) as store:
+        with recording(session, job, points(session), workers_asked_for()) as store:
             result = compute(session, store)
         if changed := session.changed_sources():
             warn([f"{changed}; the result is of the samples as they were read at its beginning"])
@@ -222,16 +245,21 @@ def point_by_point(
 
 
 @contextmanager
-def recording(session: "MovableSession", job: Job, points: int) -> Iterator[Store]:
+def recording(session: "MovableSession", job: Job, points: int, workers: "Workers | None" = None) -> Iterator[Store]:
     """Says how long a measurement takes, shows its progress, and says how to go on when it is stopped."""
     target = job.target
     done = load(target).progress()[0] if target.exists() and not job.force else 0
     before = _identity(target)
     resumed = f"resumed: {done} of {points} are done, " if done else ""
-    note(f"{points} points, {resumed}{session.seconds:.2f} s each: about {duration((points - done) * session.seconds)}")
+    left, seconds, each = points - done, session.seconds, f"{session.seconds:.2f} s each"
+    pool: Pool = in_this_process
+    if workers:
+        seconds, each = seconds / workers.count(), f"{each}, {workers.count()} workers"
+        pool = partial(workers.measure, points=left, seconds=session.seconds)
+    note(f"{points} points, {resumed}{each}: about {duration(left * seconds)}")
     try:
         with progress(session.path.stem, points, done) as update:
-            yield Store(target, job.force, session.provenance, lambda done, total: update(done))
+            yield Store(target, job.force, session.provenance, lambda done, total: update(done), pool)
     except KeyboardInterrupt as stop:
         if target.exists() and not (job.force and _identity(target) == before):
             again = (

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
-from tetviz.commands.console import COMPILE, WAIT
+from tetviz.commands.console import COMPILE, SCHEDULER, THREADS, WAIT, WORKERS
 from tetviz.commands.values import (
     COST,
     DATA,
@@ -192,31 +192,52 @@ device_option = click.option("--device", default="auto", show_default=True, help
 force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
 
 
-def _remember_wait(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    context.meta[WAIT] = asked
+def _remembered(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def remember(context: click.Context, _: click.Parameter, value: Any) -> None:
+        context.meta[name] = value
+
+    return remember
 
 
 wait_option = click.option(
     "--wait",
     is_flag=True,
     expose_value=False,
-    callback=_remember_wait,
+    callback=_remembered(WAIT),
     help="Wait while another process writes the same output.",
 )
-
-
-def _remember_compile(context: click.Context, _: click.Parameter, when: str) -> None:
-    context.meta[COMPILE] = when
-
-
 compile_option = click.option(
     "--compile",
     type=click.Choice(["auto", "on", "off"]),
     default="auto",
     show_default=True,
     expose_value=False,
-    callback=_remember_compile,
+    callback=_remembered(COMPILE),
     help="Compile a step of the network: the same bits in less time. auto: once that pays.",
+)
+# Where a command computes; commands/cluster.py takes them.
+cluster_options = combined(
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        expose_value=False,
+        callback=_remembered(WORKERS),
+        help="Processes of this machine to measure on; of several GPUs each takes one. Needs Dask.",
+    ),
+    click.option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        expose_value=False,
+        callback=_remembered(SCHEDULER),
+        help="Measure on the workers of this Dask scheduler.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1),
+        expose_value=False,
+        callback=_remembered(THREADS),
+        help="Threads of this process and of each worker.  [default: one a core; with workers 1]",
+    ),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON list.")
 
@@ -239,7 +260,7 @@ def split_option(default: str = "test", why: str = "") -> Callable[[F], F]:
 
 
 machine_options = combined(device_option, batch_option(), precision_option, split_option())
-run_options = combined(machine_options, force_option, wait_option, json_option)
+run_options = combined(machine_options, cluster_options, force_option, wait_option, json_option)
 
 # Of commands that move checkpoints along the same random planes.
 planes_options = combined(

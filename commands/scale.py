@@ -86,7 +86,7 @@ def scale(
         checkpoints,
         output_paths(checkpoints, output, "scale"),
         sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
-        measure=tetviz.commands.measure.in_one_go(compute, tmax=tmax, keep_outputs=keep_outputs),
+        measure=tetviz.commands.measure.InOneGo(compute, tmax=tmax, keep_outputs=keep_outputs),
         draw={name: draw[name] for name, asked in wanted.items() if asked},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "scale"),

@@ -1,6 +1,7 @@
 """``tetviz train``: a network trained with surrogate gradients, as a checkpoint."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,18 +198,12 @@ def train(
         raise click.UsageError(f"-o {output}: name a file that ends in .pt")
     last = output.with_name(f"{output.stem}.last.pt")
     epochs = output.with_name(f"{output.stem}.epochs.h5")
-    if resume and not last.exists():
-        raise TrainingError(f"{last}: no such file, there is nothing to go on from; leave out --resume")
-    if last.exists() and not (force or resume):
-        raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
-    for path in (output, last):
-        tetviz.results.writable_target(path, force or resume)
-    hold(output)
     folder = tetviz.training.loop.kept_folder(output)
     kept = sorted(folder.glob("epoch-*.pt"))
-    if kept and not (force or resume):
-        raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
-    tetviz.results.writable_target(epochs, force or resume)
+    processes, first = tetviz.training.parallel.size(), tetviz.training.parallel.rank() == 0
+    if first:
+        hold(output)
+        _check_outputs(output, last, epochs, kept, resume=resume, force=force)
     where = tetviz.commands.session.pick_device(device)
     monitors: list[tetviz.training.Monitor] = [
         tetviz.commands.progress.TrainingProgress(),
@@ -217,10 +212,6 @@ def train(
     if log_dir is not None:
         monitors.append(tetviz.training.TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
-    if force and not resume:
-        for path in (output, last, epochs, *kept):
-            path.unlink(missing_ok=True)
-    tetviz.results.files.remove_abandoned_in(folder)
     for data in (train_set, test_set):
         if tetviz.training.fingerprint.reads_vary(data):
             note(
@@ -228,32 +219,52 @@ def train(
                 "against those of the beginning"
             )
             break
+    together = f", in {processes} processes" if processes > 1 else ""
     note(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
+        f"{together}"
     )
-    try:
-        best = tetviz.training.fit(
-            config,
-            train_set,
-            test_set,
-            best_path=output,
-            last_path=last,
-            device=where,
-            resume=resume,
-            workers=workers,
-            keep_every=keep_every,
-            monitors=monitors,
-        )
-    except KeyboardInterrupt as stop:
-        again = command_line() + ("" if resume else " --resume")
-        note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
-        raise click.exceptions.Exit(exit_code(stop)) from None
+    with tetviz.training.parallel.joined(where) as where:
+        if force and not resume and first:
+            for path in (output, last, epochs, *kept):
+                path.unlink(missing_ok=True)
+        if first:
+            tetviz.results.files.remove_abandoned_in(folder)
+        try:
+            best = tetviz.training.fit(
+                config,
+                train_set,
+                test_set,
+                best_path=output,
+                last_path=last,
+                device=where,
+                resume=resume,
+                workers=workers,
+                keep_every=keep_every,
+                monitors=monitors if first else (),
+            )
+        except KeyboardInterrupt as stop:
+            start = f"torchrun --nproc-per-node {processes} -m " if processes > 1 else ""
+            again = start + command_line() + ("" if resume else " --resume")
+            note(f"stopped; every finished epoch is in {last}. Go on with:\n{again}")
+            raise click.exceptions.Exit(exit_code(stop)) from None
     record = best.history[-1]
     warn(at_chance(record["test_sdt_loss"], best.spec.num_classes))
     say(
         f"{output}: epoch {best.epoch}, test accuracy {record['test_accuracy']:.2%}, "
         f"L_SDT {record['test_sdt_loss']:.4f}, L_TET {record['test_tet_loss']:.4f} at T = {best.timesteps}"
     )
+
+
+def _check_outputs(output: Path, last: Path, epochs: Path, kept: Sequence[Path], *, resume: bool, force: bool) -> None:
+    if resume and not last.exists():
+        raise TrainingError(f"{last}: no such file, there is nothing to go on from; leave out --resume")
+    if last.exists() and not (force or resume):
+        raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
+    for path in (output, last, epochs):
+        tetviz.results.writable_target(path, force or resume)
+    if kept and not (force or resume):
+        raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
 
 
 def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledDataset]":

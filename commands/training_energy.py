@@ -102,7 +102,7 @@ def training_energy(
         checkpoints,
         output_paths(checkpoints, output, "training-energy"),
         sessions=sessions,
-        measure=tetviz.commands.measure.in_one_go(
+        measure=tetviz.commands.measure.InOneGo(
             compute, timesteps=timesteps, loss=loss, bn=bn, cost=tetviz.summaries.cost_text(prices)
         ),
         draw={"training-energy": tetviz.figures.draw_training_cost},

@@ -1,8 +1,9 @@
 """Curvature, said honestly: the surrogate Hessian beside the true loss at finite radii."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tetviz.landscape.directions import (
 )
 from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.gradient import random_parameters, surrogate_gradient
-from tetviz.landscape.store import Point, Store, check_same, unmeasured
+from tetviz.landscape.store import Part, Point, Store, check_same, unmeasured
 from tetviz.results import Curvature, load
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
@@ -143,31 +144,34 @@ def compute_curvature(
 
 
 def _fill(result: Curvature, evaluator: Evaluator, policy: Mapping[str, str], store: Store) -> None:
+    store.visit(result, evaluator, _parts(result, evaluator, policy))
+
+
+def _parts(result: Curvature, evaluator: Evaluator, policy: Mapping[str, str]) -> Iterator[Part]:
     for index in range(len(result.direction)):
         if not (result.done[index].all() and result.shifted_done[index].all()):
-            _fill_direction(result, evaluator, policy, index, store)
+            seeds = [result.direction_seed[index], *result.base_seed[index]]
+            along, *bases = (scaled_to(_unit(evaluator, seed, policy), result.weight_norm) for seed in seeds)
+            yield from _direction_parts(result, index, along, bases)
 
 
-def _fill_direction(
-    result: Curvature, evaluator: Evaluator, policy: Mapping[str, str], index: int, store: Store
-) -> None:
-    along = scaled_to(_unit(evaluator, result.direction_seed[index], policy), result.weight_norm)
-    bases = [scaled_to(_unit(evaluator, seed, policy), result.weight_norm) for seed in result.base_seed[index]]
+def _direction_parts(result: Curvature, index: int, along: Direction, bases: Sequence[Direction]) -> Iterator[Part]:
+    radius, side = result.radius.tolist(), result.side.tolist()
 
     def step(i: int, j: int) -> tuple[float, Direction]:
-        return float(result.side[j] * result.radius[i]), along
+        return side[j] * radius[i], along
 
-    def at(point: Point) -> TemporalProfile:
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
         _, i, j = point
         return evaluator.measure_along(step(i, j))
 
-    def around(point: Point) -> TemporalProfile:
+    def around(evaluator: Evaluator, point: Point) -> TemporalProfile:
         _, base, i, j = point
-        return evaluator.measure_along((float(result.radius[i]), bases[base]), step(i, j))
+        return evaluator.measure_along((radius[i], bases[base]), step(i, j))
 
-    places = [(i, j) for i in range(len(result.radius)) for j in range(2)]
-    store.visit(result, ((index, i, j) for i, j in places), at)
-    store.visit(result, ((index, b, i, j) for b in range(BASES) for i, j in places), around, "shifted_")
+    places = list(itertools.product(range(len(radius)), range(2)))
+    yield Part(at, [(index, i, j) for i, j in places])
+    yield Part(around, [(index, b, i, j) for b in range(BASES) for i, j in places], "shifted_")
 
 
 def _surrogate(

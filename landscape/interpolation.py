@@ -12,7 +12,7 @@ from torch import Tensor
 from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.evaluator import Evaluator, split_state
 from tetviz.landscape.lines import common_fields
-from tetviz.landscape.store import AT_CHECKPOINTS, Point, Store, coarse_to_fine
+from tetviz.landscape.store import AT_CHECKPOINTS, Part, Point, Store, coarse_to_fine
 from tetviz.results import MEASURED, Lines
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
@@ -55,8 +55,10 @@ def compute_interpolation(
     if batch_norms(evaluator.model):
         names = ["held", "interpolated", *(["recalibrated"] if evaluator.calibration else [])]
 
-    def at(lines: Lines, point: Point) -> TemporalProfile:
-        line, t = point[0], float(lines.x[point[1]])
+    places = x.tolist()
+
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
+        line, t = point[0], places[point[1]]
         statistics = {} if names[line] == "held" else _mixed(evaluator.buffers, buffers, t)
         calibrated = names[line] == "recalibrated"
         profile = evaluator.measure(_mixed(evaluator.origin, weights, t), statistics, calibrated=calibrated)
@@ -102,14 +104,17 @@ def compute_curve(
     weights, buffers = split_state(evaluator, other)
     control = {name: tensor.to(evaluator.origin[name]) for name, tensor in control.items()}
 
-    def place(line: int, t: float) -> dict[str, Tensor]:
-        return bezier(evaluator.origin, control, weights, t) if line else _mixed(evaluator.origin, weights, t)
+    places = x.tolist()
 
-    def at(lines: Lines, point: Point) -> TemporalProfile:
-        return evaluator.measure(place(point[0], float(lines.x[point[1]])))
+    def place(start: _State, line: int, t: float) -> dict[str, Tensor]:
+        return bezier(start, control, weights, t) if line else _mixed(start, weights, t)
+
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
+        return evaluator.measure(place(evaluator.origin, point[0], places[point[1]]))
 
     steps = [
-        [_distance(place(line, float(a)), place(line, float(b))) for a, b in itertools.pairwise(x)] for line in (0, 1)
+        [_distance(*(place(evaluator.origin, line, t) for t in ends)) for ends in itertools.pairwise(places)]
+        for line in (0, 1)
     ]
     arc = np.concatenate([np.zeros((2, 1)), np.cumsum(steps, axis=1)], axis=1)
     tensors = {f"control {name}": tensor for name, tensor in control.items()}
@@ -140,7 +145,7 @@ def _between(
     x: FloatArray,
     arc: FloatArray,
     settings: dict[str, str],
-    at: Callable[[Lines, Point], TemporalProfile],
+    at: Callable[[Evaluator, Point], TemporalProfile],
     store: Store,
     tensors: _State | None = None,
 ) -> Lines:
@@ -164,7 +169,7 @@ def _between(
                 profile = evaluator.measure_checkpoint(state)
                 for name in AT_CHECKPOINTS:
                     getattr(lines, f"end_{name}")[end] = getattr(profile, name)
-        store.visit(lines, _columns(lines), lambda point: at(lines, point))
+        store.visit(lines, evaluator, [Part(at, _columns(lines))])
 
     return store.finish(Lines(**fields), fill)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from tetviz.landscape.directions import length, moving, policy_text
 from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.planes import Plane
-from tetviz.landscape.store import AT_CHECKPOINTS, Point, Store, coarse_to_fine, unmeasured
+from tetviz.landscape.store import AT_CHECKPOINTS, Part, Point, Store, coarse_to_fine, unmeasured
 from tetviz.landscape.surface import check_directions
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
@@ -81,21 +81,26 @@ def line_fields(
 
 def fill_lines(lines: Lines, evaluator: Evaluator, planes: Sequence[Plane], store: Store) -> None:
     """Measures what random lines lack, line by line, each from coarse to fine."""
+    store.visit(lines, evaluator, line_parts(lines, planes))
+
+
+def line_parts(lines: Lines, planes: Sequence[Plane]) -> Iterator[Part]:
+    """What random lines lack, line by line, each from coarse to fine."""
     for index in range(len(planes)):
         if lines.done[2 * index : 2 * index + 2].all():
             continue
         plane = planes[index]
-        _fill_line(lines, evaluator, 2 * index, plane.x, store)
-        _fill_line(lines, evaluator, 2 * index + 1, plane.y, store)
+        yield _line_part(lines, 2 * index, plane.x)
+        yield _line_part(lines, 2 * index + 1, plane.y)
 
 
-def _fill_line(lines: Lines, evaluator: Evaluator, line: int, direction: Mapping[str, Tensor], store: Store) -> None:
-    along = moving(direction)
+def _line_part(lines: Lines, line: int, direction: Mapping[str, Tensor]) -> Part:
+    along, x = moving(direction), lines.x.tolist()
 
-    def at(point: Point) -> TemporalProfile:
-        return evaluator.measure_along((float(lines.x[point[1]]), along))
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
+        return evaluator.measure_along((x[point[1]], along))
 
-    store.visit(lines, [(line, i) for (i,) in coarse_to_fine(len(lines.x))], at)
+    return Part(at, [(line, i) for (i,) in coarse_to_fine(len(x))])
 
 
 def common_fields(evaluator: Evaluator, names: list[str], x: FloatArray, loss: str) -> dict[str, Any]:

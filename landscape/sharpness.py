@@ -1,6 +1,8 @@
 """Sharpness, measured: lines along random planes, one step up the gradient, and random steps of the same length."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,9 @@ from tetviz.errors import CheckpointError
 from tetviz.landscape.directions import length, random_noise, scaled_to
 from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.gradient import random_parameters, surrogate_gradient
-from tetviz.landscape.lines import fill_lines, line_fields
+from tetviz.landscape.lines import line_fields, line_parts
 from tetviz.landscape.planes import Plane
-from tetviz.landscape.store import Point, Store
+from tetviz.landscape.store import Part, Point, Store
 from tetviz.results import Sharpness
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
@@ -71,38 +73,43 @@ def compute_sharpness(
     }
 
     def fill(result: Sharpness) -> None:
-        _fill_ascent(result, evaluator, weights, store)
-        for draw in range(len(planes)):
-            _fill_draw(result, evaluator, planes[0].policy, draw, store)
-        fill_lines(result, evaluator, planes, store)
+        parts = (
+            _ascent_parts(result, evaluator, weights),
+            _draw_parts(result, evaluator, planes[0].policy),
+            line_parts(result, planes),
+        )
+        store.visit(result, evaluator, itertools.chain.from_iterable(parts))
 
     return store.finish(Sharpness(**fields), fill)
 
 
-def _fill_ascent(result: Sharpness, evaluator: Evaluator, weights: Mapping[str, Tensor], store: Store) -> None:
+def _ascent_parts(result: Sharpness, evaluator: Evaluator, weights: Mapping[str, Tensor]) -> Iterator[Part]:
     if result.sam_done.all():
         return
-    ascents = {name: _ascent(evaluator, name, weights, result.weight_norm) for name in _LOSSES}
-    for i, rho in enumerate(result.rho):
-        if result.sam_done[i]:
-            continue
-        for name, ascent in ascents.items():
-            profile = evaluator.measure_along((float(rho), ascent))
-            getattr(result, f"sam_{name}_loss")[i] = getattr(profile, f"{name}_loss")
-        result.sam_done[i] = 1
-        store.report(result)
+    sdt, tet = (_ascent(evaluator, name, weights, result.weight_norm) for name in _LOSSES)
+    rho = result.rho.tolist()
+
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
+        up_sdt, up_tet = (evaluator.measure_along((rho[point[0]], ascent)) for ascent in (sdt, tet))
+        return dataclasses.replace(up_sdt, tet_loss=up_tet.tet_loss)  # each loss on its own way up
+
+    yield Part(at, [(i,) for i in range(len(rho))], "sam_")
 
 
-def _fill_draw(result: Sharpness, evaluator: Evaluator, policy: Mapping[str, str], draw: int, store: Store) -> None:
-    if result.average_done[draw].all():
-        return
-    noise = random_noise(evaluator.model, int(result.draw_seed[draw]), policy)
-    along = scaled_to(noise, result.weight_norm)
+def _draw_parts(result: Sharpness, evaluator: Evaluator, policy: Mapping[str, str]) -> Iterator[Part]:
+    for draw, done in enumerate(result.average_done):
+        if not done.all():
+            noise = random_noise(evaluator.model, int(result.draw_seed[draw]), policy)
+            yield _draw_part(result, draw, scaled_to(noise, result.weight_norm))
 
-    def at(point: Point) -> TemporalProfile:
-        return evaluator.measure_along((float(result.rho[point[1]]), along))
 
-    store.visit(result, ((draw, i) for i in range(len(result.rho))), at, "average_")
+def _draw_part(result: Sharpness, draw: int, along: Mapping[str, Tensor]) -> Part:
+    rho = result.rho.tolist()
+
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
+        return evaluator.measure_along((rho[point[1]], along))
+
+    return Part(at, [(draw, i) for i in range(len(rho))], "average_")
 
 
 def _ascent(evaluator: Evaluator, loss: str, weights: Mapping[str, Tensor], norm: float) -> dict[str, Tensor]:

@@ -20,6 +20,33 @@ from tetviz.training.profile import measured_on
 Point = tuple[int, ...]
 _R = TypeVar("_R", bound=Result)
 
+
+@dataclass(frozen=True)
+class Part:
+    """Points of a measurement that are measured alike.
+
+    Attributes:
+        at: measures a network at a point. It goes to other processes with what it refers to, so it refers to no more
+            than it needs.
+        points: indices into the arrays of the result, in the order of measurement.
+        prefix: of the names of the arrays, such as ``average_``.
+    """
+
+    at: Callable[[Evaluator, Point], TemporalProfile]
+    points: Sequence[Point]
+    prefix: str = ""
+
+
+Measured = tuple[Part, Point, TemporalProfile]
+# Measures the points of parts, in whatever order they are finished.
+Pool = Callable[[Evaluator, Iterable[Part]], Iterator[Measured]]
+
+
+def in_this_process(evaluator: Evaluator, parts: Iterable[Part]) -> Iterator[Measured]:
+    """Measures point by point, one part after the other."""
+    return ((part, point, part.at(evaluator, point)) for part in parts for point in part.points)
+
+
 # What is stored of a checkpoint itself, beside the points around it.
 AT_CHECKPOINTS = ("sdt_loss", "tet_loss", "accuracy")
 # Coordinates and attributes that a measurement finds, and so does not ask for.
@@ -36,12 +63,14 @@ class Store:
         force: replace the file instead.
         provenance: what the caller knows of the origin; device, precision and request are filled in.
         progress: called with (points done, points in all).
+        pool: measures the points; this process by default.
     """
 
     path: str | Path | None = None
     force: bool = False
     provenance: Provenance | None = None
     progress: Callable[[int, int], None] | None = None
+    pool: Pool = in_this_process
 
     def describe(self, evaluator: Evaluator, request: str) -> Provenance:
         """The provenance of a result.
@@ -79,27 +108,28 @@ class Store:
             fill(cast(_R, stored))
         return load(self.path, type(empty))
 
-    def visit(
-        self, result: Any, points: Iterable[Point], measure: Callable[[Point], TemporalProfile], prefix: str = ""
-    ) -> None:
+    def visit(self, result: Any, evaluator: Evaluator, parts: Iterable[Part]) -> None:
         """Measures the points that are not done, each marked done only once it is written.
 
         Args:
             result: has ``done`` over the axes of a point, and measured arrays with a timestep axis behind.
-            points: indices, in the order of measurement.
-            measure: gives the profile of a point.
-            prefix: of the names of the arrays, such as ``average_``.
+            evaluator: what is measured.
+            parts: what to measure, asked for one after the other.
         """
-        names = [name for name in MEASURED if hasattr(result, prefix + name)]
-        done = getattr(result, f"{prefix}done")
-        for point in points:
-            if done[point]:
-                continue
-            profile = measure(point)
-            for name in names:
-                getattr(result, prefix + name)[point] = getattr(profile, name)
-            done[point] = 1
+        for part, point, profile in self.pool(evaluator, self._left(result, parts)):
+            for name in MEASURED:
+                if hasattr(result, part.prefix + name):
+                    getattr(result, part.prefix + name)[point] = getattr(profile, name)
+            getattr(result, f"{part.prefix}done")[point] = 1
             self.report(result)
+
+    @staticmethod
+    def _left(result: Any, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            done = getattr(result, f"{part.prefix}done")
+            points = [point for point in dict.fromkeys(part.points) if not done[point]]
+            if points:
+                yield dataclasses.replace(part, points=points)
 
     def report(self, result: Result) -> None:
         """Tells how far a measurement is.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tetviz.landscape.directions import moving, policy_text
 from tetviz.landscape.evaluator import Evaluator
 from tetviz.landscape.planes import Plane
-from tetviz.landscape.store import Point, Store, coarse_to_fine, unmeasured
+from tetviz.landscape.store import Part, Point, Store, coarse_to_fine, unmeasured
 from tetviz.results import Provenance, Surface
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import TemporalProfile
@@ -187,21 +187,20 @@ def surface_fields(
 
 def fill_surface(surface: Surface, evaluator: Evaluator, planes: Sequence[Plane], store: Store) -> None:
     """Measures what a surface lacks, plane by plane, each from its centre, and then from coarse to fine."""
-    for index, done in enumerate(surface.done):
-        if not done.all():
-            _fill_plane(surface, evaluator, planes[index], index, store)
+    left = (index for index, done in enumerate(surface.done) if not done.all())
+    store.visit(surface, evaluator, (_plane_part(surface, planes[index], index) for index in left))
 
 
-def _fill_plane(surface: Surface, evaluator: Evaluator, plane: Plane, index: int, store: Store) -> None:
+def _plane_part(surface: Surface, plane: Plane, index: int) -> Part:
     along_x, along_y = moving(plane.x), moving(plane.y)
+    x, y = surface.x.tolist(), surface.y.tolist()
 
-    def at(point: Point) -> TemporalProfile:
+    def at(evaluator: Evaluator, point: Point) -> TemporalProfile:
         _, j, i = point
-        return evaluator.measure_along((float(surface.x[i]), along_x), (float(surface.y[j]), along_y))
+        return evaluator.measure_along((x[i], along_x), (y[j], along_y))
 
     centre = int(np.abs(surface.y).argmin()), int(np.abs(surface.x).argmin())
-    points = [(index, j, i) for j, i in (centre, *coarse_to_fine(len(surface.y), len(surface.x)))]
-    store.visit(surface, points, at)
+    return Part(at, [(index, j, i) for j, i in (centre, *coarse_to_fine(len(y), len(x)))])
 
 
 def check_directions(evaluator: Evaluator, *directions: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Subset
 from tetviz.errors import DataError, TrainingError, reading
 from tetviz.models import build
 from tetviz.results.schema import IntArray
+from tetviz.training import parallel
 from tetviz.training.augment import AUGMENTATIONS
 from tetviz.training.batches import Batch, collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
@@ -34,6 +35,7 @@ from tetviz.training.schedule import EpochPlan
 from tetviz.training.tally import Tally
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
+_RECORDED = ("sdt_loss", "tet_loss", "accuracy")
 
 
 def fit(
@@ -54,6 +56,9 @@ def fit(
     Every epoch ends with a measurement on the held-out samples and on the test split, and with a saved
     ``last_path``. ``best_path`` holds the epoch of highest held-out accuracy (ties: lower held-out L_SDT) of
     the last stage; without held-out samples, the last epoch.
+
+    In a process that :func:`tetviz.training.parallel.joined` has joined to others, all of them train one network, each
+    on a share of every batch, and the first one alone writes and is watched.
 
     Args:
         config: the settings.
@@ -83,12 +88,14 @@ def fit(
     run = _Run(config, torch.device(device), Path(best_path), Path(last_path), (train, test))
     if resume and Path(last_path).exists():
         run.restore(Checkpoint.load(last_path))
+    if len(set(parallel.gathered(run.epoch))) > 1:
+        raise TrainingError(f"{last_path}: not every process sees this file; put it where all machines can read it")
     train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
     plan = config.plan()
     try:
         for monitor in monitors:
             monitor.on_start(run.epoch, len(plan))
-        with exact_kernels():
+        with exact_kernels(), parallel.held_together():
             run.save_last()
             run.keep(keep_every)
             for epoch in range(run.epoch, len(plan)):
@@ -98,6 +105,7 @@ def fit(
                 run.keep(keep_every)
                 for monitor in monitors:
                     monitor.on_epoch(record)
+            parallel.wait_for_all()  # the first one may still write
     finally:
         for monitor in monitors:
             monitor.on_end()
@@ -167,7 +175,8 @@ class _Run:
         self.best_path, self.last_path = best_path, last_path
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         with seeded(derived_seed(config.seed, _INIT)):
-            self.model: nn.Module = build(config.spec).to(device, self.dtype)
+            self.model: nn.Module = parallel.of_all(build(config.spec).to(device, self.dtype))
+        self.averaging = parallel.averaging(self.model)
         self.optimizer = self._optimizer()
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self.epoch, self.timesteps = 0, config.stages[0].timesteps
@@ -196,6 +205,8 @@ class _Run:
         )
 
     def save_last(self) -> None:
+        if parallel.rank():
+            return
         resume = {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -206,7 +217,7 @@ class _Run:
         self.checkpoint(resume).save(self.last_path)
 
     def keep(self, every: int) -> None:
-        if every and self.epoch % every == 0:
+        if every and self.epoch % every == 0 and not parallel.rank():
             folder = kept_folder(self.best_path)
             folder.mkdir(exist_ok=True)
             self.checkpoint().save(folder / f"epoch-{self.epoch:04d}.pt")
@@ -265,12 +276,12 @@ class _Run:
             generator=torch.Generator().manual_seed(derived_seed(seed, _NOISE, number)),
         )
         total, self.tally = 0.0, Tally()
-        with seeded(derived_seed(seed, _NOISE, number)):
+        with seeded(derived_seed(seed, _NOISE, number, *([parallel.rank()] if parallel.rank() else []))):
             self.model.train()
             for batch, (x, labels_B) in enumerate(self._watched("train", train, loader), 1):
                 for name in self.config.augment:
                     x = AUGMENTATIONS[name](x, generator, train.normalisation or Normalisation())
-                loss = self._step(plan, x.to(self.device, self.dtype), labels_B.to(self.device))
+                loss = self._step(plan, (x, labels_B))
                 if not math.isfinite(loss):
                     raise TrainingError(
                         f"the loss is {loss} in epoch {number}, batch {batch}; lower the learning rate (--lr). "
@@ -302,17 +313,31 @@ class _Run:
             )
         self.seen = seen
 
-    def _step(self, plan: EpochPlan, x: Tensor, labels_B: Tensor) -> float:
+    def _step(self, plan: EpochPlan, batch: Batch) -> float:
+        x, labels_B, weight = parallel.own_share(batch)
+        x, labels_B = x.to(self.device, self.dtype), labels_B.to(self.device)
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
         with torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed):
-            logits_TBK = self.model(x, plan.timesteps)
-        loss = loss_function(logits_TBK.to(self.dtype), labels_B)
+            logits_TBK = self.averaging(x, plan.timesteps)
+        logits_TBK = logits_TBK.to(self.dtype)
+        loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss * weight).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.item()
+        (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)
+        return mean
+
+    def _measured(self, name: str, data: Any, timesteps: int, workers: int) -> list[float]:
+        own = parallel.own_batches(len(data), self.config.batch_size)
+        values, samples = [0.0] * len(_RECORDED), 0
+        if own is None or len(own):
+            batches = to_batches(data, self.config.batch_size, own, workers)
+            profile = measure(self.model, self._watched(name, data, batches), timesteps)
+            values, samples = [float(getattr(profile, quantity)[-1]) for quantity in _RECORDED], profile.samples
+        self.tally.merge(name, parallel.gathered(self.tally.sum_of(name)))
+        return parallel.mean_over_all(values, samples, self.device)
 
     def finish_epoch(self, plan: EpochPlan, train_loss: float, splits: dict[str, Any], workers: int) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -325,10 +350,8 @@ class _Run:
         for name, data in splits.items():
             if len(data) == 0:
                 continue
-            batches = to_batches(data, self.config.batch_size, workers=workers)
-            profile = measure(self.model, self._watched(name, data, batches), plan.timesteps)
-            for quantity in ("sdt_loss", "tet_loss", "accuracy"):
-                record[f"{name}_{quantity}"] = float(getattr(profile, quantity)[-1])
+            found = self._measured(name, data, plan.timesteps, workers)
+            record |= {f"{name}_{quantity}": value for quantity, value in zip(_RECORDED, found, strict=True)}
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in self.model.state_dict().values())
         if not finite or not all(math.isfinite(value) for value in record.values() if isinstance(value, float)):
             raise TrainingError(
@@ -340,6 +363,7 @@ class _Run:
         self.history = [*self.history, record]
         if is_better(record, self.best):
             self.best = record
-            self.checkpoint().save(self.best_path)
+            if not parallel.rank():
+                self.checkpoint().save(self.best_path)
         self.save_last()
         return record

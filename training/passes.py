@@ -95,6 +95,7 @@ class Passes:
     """
 
     def __init__(self) -> None:
+        self._when: str | None = None  # in another process, what was chosen where it comes from
         self._seconds: dict[torch.Size, float] = {}
         self._steps: dict[torch.Size, _Step | None] = {}
 
@@ -120,9 +121,10 @@ class Passes:
         yield from self._timed(outputs(model, x, timesteps), size)
 
     def _pays(self, model: nn.Module, size: torch.Size) -> bool:
-        if _WHEN.get() == "off" or not (streams(model) and _compiler()):
+        when = self._when or _WHEN.get()
+        if when == "off" or not (streams(model) and _compiler()):
             return False
-        return _WHEN.get() == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
+        return when == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
 
     def _timed(self, stretches: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
         while True:
@@ -134,7 +136,7 @@ class Passes:
             yield logits_TBK
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_seconds": {}, "_steps": {}}
+        return {"_when": self._when or _WHEN.get(), "_seconds": {}, "_steps": {}}
 
 
 def _seconds_to_compile(model: nn.Module) -> float:

@@ -23,6 +23,15 @@ class Tally:
                 self._sums[split] = (self._sums.get(split, 0) + _digest(sample, label)) % _MODULUS
             yield x, labels_B
 
+    def sum_of(self, split: str) -> int:
+        """The sum so far of a split."""
+        return self._sums.get(split, 0)
+
+    def merge(self, split: str, sums: Iterable[int]) -> None:
+        """Takes the sum of a split that was seen in parts."""
+        if split in self._sums:
+            self._sums[split] = sum(sums) % _MODULUS
+
     def digests(self) -> dict[str, str]:
         """The digest of each split, in hexadecimal digits."""
         return {split: f"{total:064x}" for split, total in self._sums.items()}

@@ -24,7 +24,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def started(*args: Any, folder: Path) -> "subprocess.Popen[str]":
+def started(*args: Any, folder: Path, **how: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", "from tetviz.cli import main; main()", *map(str, args)]
     return subprocess.Popen(
         command,
@@ -33,7 +33,29 @@ def started(*args: Any, folder: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        **how,
     )
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_a_command_and_its_workers_ends_them_quietly(
+    how: signal.Signals, code: int, net: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    target, asked = tmp_path / "o.h5", ("--grid", 51, "--samples", 200, "--allow-chance", "--workers", 2)
+    running = started("landscape", net, *asked, "-o", target, folder=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (target.exists() and load(target, Surface).done.any()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, how)  # as a terminal does, and a batch system
+    _, said = running.communicate(timeout=60)
+    *before, plan, last = said.splitlines()
+    assert running.returncode == code and before.pop(0).startswith(f"{net}: L_SDT"), said
+    assert all(line.startswith("warning: ") for line in before), said
+    assert "2 workers: about" in plan and last.startswith("stopped; every finished point is in"), said
+    assert {path.name for path in tmp_path.iterdir()} == {"o.h5"}
+    with pytest.raises(ProcessLookupError):  # nothing of it is left
+        os.killpg(running.pid, 0)
 
 
 def test_sigterm_ends_a_measurement_with_143_and_says_how_to_go_on(net: Path, tmp_path: Path) -> None:
