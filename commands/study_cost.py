@@ -19,7 +19,7 @@ from tetviz.training.batches import collate
 from tetviz.training.data import split_validation
 from tetviz.training.losses import make_loss
 
-_TIMED = 16  # samples of a timed batch
+_TIMED = 32  # samples of a timed batch
 _OPENING = 3.0  # seconds that a command takes to read its data and to draw
 _COUNTING = 4.0  # how much slower a pass is whose operations are counted
 _PRODUCT = 3.0  # passes with a gradient that a product of the Hessian with a vector takes
@@ -129,16 +129,16 @@ def clocked(work: Any, device: torch.device) -> float:
 
 def measuring(command: str, options: Mapping[str, Any], speed: Speed) -> float:
     """Seconds that a measurement takes, about."""
-    samples = options["samples"] or speed.samples[2]
+    samples = int(options["samples"] or speed.samples[2])
     if command in ("scale", "energy"):
-        longest = options["tmax"] or {"scale": 64, "energy": speed.timesteps}[command]
-        return float(samples * longest) * speed.run * (_COUNTING if command == "energy" else 1)
-    steps = options["timesteps"] or speed.timesteps
+        longest = int(options["tmax"] or {"scale": 64, "energy": speed.timesteps}[command])
+        return samples * longest * speed.run * (_COUNTING if command == "energy" else 1)
+    steps = int(options["timesteps"] or speed.timesteps)
     if command == "curvature":
         directions = options["directions"]
         products = directions + options["trace_probes"] + REPEATS * options["lanczos_steps"] + PRODUCTS_OF_EIGSH
         moved = directions * len(options["radii"]) * 6
-        return float(samples * steps) * (moved * speed.run + products * _PRODUCT * speed.train)
+        return float(samples * steps * (moved * speed.run + products * _PRODUCT * speed.train))
     grid, planes, rho = options["grid"], options["planes"], len(options.get("rho", ()))
     points = planes * grid**2 if command == "landscape" else planes * (2 * grid + rho) + rho
     passed = samples + (options["calibration"] if options["bn"] == "recalibrate" else 0)
