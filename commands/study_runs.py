@@ -11,10 +11,10 @@ import click
 from tetviz.commands import LazyGroup
 from tetviz.commands.console import COMMAND_LINE, duration, hold, note, say
 from tetviz.commands.study_cost import Clock
-from tetviz.commands.study_page import write_page
+from tetviz.commands.study_page import is_whole, write_page
 from tetviz.commands.study_plan import Job, jobs_of, read_plan
 from tetviz.errors import OutputError, TetvizError, TrainingError
-from tetviz.results import Result, TrainingHistory, load
+from tetviz.results import Result, load
 
 _PATHS = ("-o", "--data-root")
 
@@ -31,7 +31,7 @@ def run_study(named: str, folder: Path, data_root: Path | None, dry_run: bool, p
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder / "study.html")
     failed = [] if page_only else run_jobs(left)
-    write_page(plan, folder, jobs, unfinished(jobs))
+    write_page(plan, folder, len(jobs), len(unfinished(jobs)))
     if failed:
         names = ", ".join(str(job.target) for job in failed)
         raise TrainingError(f"{len(failed)} of {len(jobs)} commands failed: {names}; see above, and give it again")
@@ -63,14 +63,6 @@ def _is_done(job: Job) -> bool:
             f"`{shlex.join(('tetviz', *job.words))}`; choose another folder with -o, or delete the file"
         )
     return is_whole(found)
-
-
-def is_whole(result: Result) -> bool:
-    """Whether nothing is left to be measured, or trained."""
-    if isinstance(result, TrainingHistory):
-        return len(result.epoch) == result.planned_epochs
-    done, total = result.progress()
-    return done == total
 
 
 def asked(command: str) -> list[str]:

@@ -33,6 +33,11 @@ class Setting:
     dataset: str
     timesteps: int
 
+    @property
+    def family(self) -> tuple[str, str]:
+        """Network and data, whose claims are judged together."""
+        return self.network, self.dataset
+
     def __str__(self) -> str:
         return f"{self.network}, {self.dataset}, T = {self.timesteps}"
 
@@ -91,10 +96,6 @@ def evidence_of(results: Iterable[Result]) -> list[Evidence]:
     return sorted(
         found.values(), key=lambda each: (each.setting.network, each.setting.dataset, -each.setting.timesteps)
     )
-
-
-def _family(evidence: Evidence) -> tuple[str, str]:
-    return evidence.setting.network, evidence.setting.dataset
 
 
 def _last_timesteps(training: Mapping[str, Any]) -> int:
