@@ -16,9 +16,9 @@ from tetviz.errors import UNREADABLE, TetvizError, reason, unknown
 SHIPPED = ("quick", "cifar", "paper")
 MEASURING = ("scale", "energy", "landscape", "sharpness", "curvature")
 _PLAN_KEYS = ("title", "about", "seeds", "train", "networks", "runs", "measure")
-_MEASURE_KEYS = ("command", "runs", "trained-at")
+_MEASURE_KEYS = ("command", "runs", "networks", "trained-at")
 _TIMESTEPS = (4,)
-_STAGED = ("timesteps", "epochs")
+_STAGED = ("timesteps", "epochs", "networks")
 _OWN_OF_TRAIN = ("seed", "output", "resume", "force", "wait", "config")
 
 Options = Mapping[str, Any]
@@ -37,6 +37,7 @@ class Measure:
         command: the command that measures.
         options: its options.
         runs: names of the runs that it is measured of; all where there is none.
+        networks: likewise, of the networks.
         trained_at: the T of training that it is measured of; all where there is none.
     """
 
@@ -44,11 +45,13 @@ class Measure:
     command: str
     options: Options
     runs: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     trained_at: tuple[int, ...] = ()
 
-    def takes(self, run: str, timesteps: int) -> bool:
+    def takes(self, network: str, run: str, timesteps: int) -> bool:
         """Whether it is measured of a run."""
-        return (not self.runs or run in self.runs) and (not self.trained_at or timesteps in self.trained_at)
+        asked = ((self.networks, network), (self.runs, run), (self.trained_at, timesteps))
+        return all(not chosen or each in chosen for chosen, each in asked)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ def _plan(name: str, text: str, where: str) -> Plan:
             raise PlanError(f"{where}: {taken[0]}: no option of a run here; the study sets it")
         if "timesteps" in options:
             _numbers(where, "timesteps", options["timesteps"])
+    for run, options in runs.items():
+        _chosen(where, f"runs.{run}", "network", options.get("networks", []), networks)
     return Plan(
         name=name,
         title=table.get("title", name),
@@ -147,7 +152,7 @@ def _plan(name: str, text: str, where: str) -> Plan:
         seeds=_numbers(where, "seeds", table.get("seeds")),
         networks={key: {**common, **own} for key, own in networks.items()} or {"": common},
         runs=runs,
-        measures=tuple(_measure(where, key, own, runs) for key, own in measured.items()),
+        measures=tuple(_measure(where, key, own, runs, networks) for key, own in measured.items()),
     )
 
 
@@ -162,17 +167,26 @@ def _tables(where: str, group: str, table: Options) -> dict[str, Options]:
     return dict(table.get(group, {}))
 
 
-def _measure(where: str, name: str, table: Options, runs: Mapping[str, Options]) -> Measure:
+def _chosen(where: str, at: str, what: str, names: Any, known: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(names, list):
+        raise PlanError(f"{where}: [{at}] {what}s = {names!r}: expected a list of names")
+    for name in names:
+        if name not in known:
+            raise PlanError(f"{where}: [{at}] {unknown(what, str(name), known)}")
+    return tuple(names)
+
+
+def _measure(
+    where: str, name: str, table: Options, runs: Mapping[str, Options], networks: Mapping[str, Options]
+) -> Measure:
     command = table.get("command", name)
     if command not in MEASURING:
         raise PlanError(f"{where}: [measure.{name}] {unknown('command', str(command), MEASURING)}")
-    chosen = table.get("runs", [])
-    for run in chosen:
-        if run not in runs:
-            raise PlanError(f"{where}: [measure.{name}] {unknown('run', str(run), runs)}")
+    chosen = _chosen(where, f"measure.{name}", "run", table.get("runs", []), runs)
+    on = _chosen(where, f"measure.{name}", "network", table.get("networks", []), networks)
     trained_at = _numbers(where, f"[measure.{name}] trained-at", table["trained-at"]) if "trained-at" in table else ()
     options = {key: value for key, value in table.items() if key not in _MEASURE_KEYS}
-    return Measure(name, command, options, tuple(chosen), trained_at)
+    return Measure(name, command, options, chosen, on, trained_at)
 
 
 def _check_keys(where: str, table: Options, known: Iterable[str]) -> None:
@@ -200,16 +214,17 @@ def jobs_of(plan: Plan, folder: Path, data_root: Path | None = None) -> list[Job
     made: list[Job] = []
     for seed in plan.seeds:
         trained = [
-            (run, timesteps, _training(folder, data_root, seed, network, run, timesteps, options))
+            ((network, run, timesteps), _training(folder, data_root, seed, network, run, timesteps, options))
             for network, run in itertools.product(plan.networks, plan.runs)
+            if network in plan.runs[run].get("networks", plan.networks)
             for timesteps, options in _variants({**plan.networks[network], **plan.runs[run]})
         ]
-        made += [job for _, _, job in trained]
+        made += [job for _, job in trained]
         made += [
             _measurement(measure, job, seed)
-            for run, timesteps, job in trained
+            for what, job in trained
             for measure in plan.measures
-            if measure.takes(run, timesteps)
+            if measure.takes(*what)
         ]
     _check_commands(plan, made)
     return made
@@ -223,7 +238,7 @@ def _variants(options: Options) -> Iterator[tuple[int, Options]]:
         yield int(last) if last.isdecimal() else 0, {k: v for k, v in options.items() if k not in _STAGED}
         return
     for timesteps in options.get("timesteps", _TIMESTEPS):
-        yield timesteps, {**options, "timesteps": timesteps}
+        yield timesteps, {k: v for k, v in options.items() if k != "networks"} | {"timesteps": timesteps}
 
 
 def _training(

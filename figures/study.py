@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -15,8 +16,9 @@ from tetviz.results import Result
 from tetviz.summaries.claims import judge
 from tetviz.summaries.evidence import INHERITED, SDT, SWITCHED, TET, Evidence, method_of
 from tetviz.summaries.names import counted
+from tetviz.summaries.printed import FIGURES
 from tetviz.summaries.seeds import METHOD, POWER, detectable, seeds_needed
-from tetviz.summaries.verdicts import CONTRADICTED, FEW, OPEN, RATE, SUPPORTED, UNMEASURED, Claim
+from tetviz.summaries.verdicts import CONTRADICTED, FEW, OPEN, RATE, SUPPORTED, UNMEASURED, Claim, Finding
 
 _RULE = (
     "How a verdict is found: the unit is the trained network; what is measured on several planes of one is averaged "
@@ -25,22 +27,29 @@ _RULE = (
     f"adjusted together (Holm), so that two losses which do not differ at all get any verdict in at most {RATE:.0%} of "
     f"studies. Intervals are {METHOD}, each by itself."
 )
-_OTHER = "Numbers of the paper are of other data, networks and sizes: they stand beside ours to be compared in sign."
+_OTHER = (
+    "Numbers of the paper are of other data, networks and sizes: they stand beside ours to be compared in sign. "
+    f"Detectable is the size that as many seeds see in {POWER:.0%} of studies, by an interval without 0; seeds for the "
+    "paper's is how many it takes to see a difference of the size that the paper prints so often, where networks vary "
+    "as here."
+)
 _WORDS = {
-    SUPPORTED: "Supported: every finding lies on the side that the paper says, p = {p}.",
-    CONTRADICTED: "Contradicted: a finding lies on the other side, p = {p}.",
-    OPEN: "Not resolved: {seeds} cannot tell the findings from chance, p = {p}.",
+    SUPPORTED: "Supported: every finding lies on the side that the paper says, adjusted p {p}.",
+    CONTRADICTED: "Contradicted: a finding lies on the other side, adjusted p {p}.",
+    OPEN: "Not resolved: {seeds} cannot tell the findings from chance, adjusted p {p}.",
     FEW: "Too few seeds for a verdict: it takes three, and a finite number from each.",
     UNMEASURED: "Not measured by this plan.",
 }
 _SIDES = {1: "above", -1: "below", 0: "explored, no verdict"}
+_HERE = Column("here", of="mean", form=".3g", low="low", high="high", unit="unit")
+_PAPER = Column("paper", form=".3g", missing="")
 _FINDINGS = (
-    Column("here", of="mean", form=".3g", low="low", high="high", unit="unit"),
-    Column("the paper says"),
-    Column("the paper, other data", form=".3g", missing=""),
+    _HERE,
+    Column("claimed"),
+    _PAPER,
     Column("seeds"),
-    Column(f"seen in {POWER:.0%} of studies from", of="detectable", form=".2g"),
-    Column("seeds for the paper's size"),
+    Column("detectable", form=".2g"),
+    Column("seeds for the paper's"),
 )
 
 
@@ -94,54 +103,58 @@ def _family_parts(family: Sequence[Evidence], about: str, several: bool) -> Iter
     for other in others:
         yield _explored(other)
     for name, (title, results) in _figures(family).items():
-        yield Part(f"{title}{where}", (), tuple(_drawn(name, results)))
+        context = f"The paper's, of other data and sizes: {FIGURES[name]}"
+        yield Part(f"{title}{where}", (context,), tuple(_drawn(name, results)))
 
 
 def _verdicts(claims: Sequence[Claim]) -> list[str | Shown]:
     judged = [claim for claim in claims if not math.isnan(claim.p)]
     counts = [f"{sum(claim.verdict == verdict for claim in judged)} {verdict}" for verdict in _WORDS][:3]
-    rows = [{"claim": c.says, "verdict": c.verdict, "p": c.p, "seeds": c.seeds or ""} for c in claims]
-    columns = (Column("verdict"), Column("p", form=_p, missing=""), Column("seeds"))
-    table = Table(pd.DataFrame(rows).set_index("claim"), columns, note="p is adjusted for the number of claims")
+    rows = [
+        {"claim": c.title, "verdict": c.verdict, "p": c.p, "seeds": c.seeds or "", **_numbers(c.weakest)}
+        for c in claims
+    ]
+    columns = (Column("verdict"), _HERE, Column("claimed"), Column("p", form=_p, missing=""), Column("seeds"))
+    note = "Of each claim the finding that speaks least for it; p is adjusted for the number of claims"
+    table = Table(pd.DataFrame(rows).set_index("claim"), columns, note=note)
     return [f"Of {counted(len(judged), 'claim')} judged: {', '.join(counts)}.", Shown("verdicts", table), _RULE, _OTHER]
 
 
 def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def _numbers(finding: Finding | None) -> dict[str, Any]:
+    if finding is None:
+        return {"mean": math.nan, "low": math.nan, "high": math.nan, "unit": "", "claimed": ""}
+    mean, side = finding.mean, _SIDES[finding.claimed]
+    claimed = f"{side} {finding.null:g}" if finding.claimed else side
+    return {"mean": mean.mean, "low": mean.low, "high": mean.high, "unit": finding.unit, "claimed": claimed}
 
 
 def _claim_part(claim: Claim, where: str) -> Part:
-    told = _WORDS[claim.verdict].format(p=_p(claim.p) if math.isfinite(claim.p) else "", seeds=_seeds(claim.seeds))
+    told = _WORDS[claim.verdict].format(p=_p(claim.p), seeds=counted(claim.seeds, "seed"))
     note = [f"{claim.note[:1].upper()}{claim.note[1:]}."] if claim.note else []
-    table = [Shown(claim.name.replace(", ", "-").replace(" ", "-").lower(), findings_table(claim))]
-    return Part(
-        f"{claim.says}{where}", (f"The paper: {claim.printed}",), (told, *note, *(table if claim.findings else ()))
-    )
-
-
-def _seeds(count: int) -> str:
-    return counted(count, "seed")
+    table = [Shown(claim.name, findings_table(claim))] if claim.findings else []
+    contexts = (f"The paper says: {claim.says}", f"It prints, of other data and sizes: {claim.prints}")
+    return Part(f"{claim.title}{where}", contexts, (told, *note, *table))
 
 
 def findings_table(claim: Claim) -> Table:
     """What was found about a claim, with intervals over seeds, and how many seeds it takes to see more."""
     rows = []
     for finding in claim.findings:
-        mean, side = finding.mean, _SIDES[finding.claimed]
+        mean = finding.mean
+        without = f", {mean.left_out} without a number" if mean.left_out else ""
         needed = seeds_needed(finding.printed, mean.deviation)
         rows.append(
             {
                 "finding": finding.what,
-                "mean": mean.mean,
-                "low": mean.low,
-                "high": mean.high,
-                "unit": finding.unit,
-                "the paper says": f"{side} {finding.null:g}" if finding.claimed else side,
-                "the paper, other data": finding.printed,
-                "seeds": f"{mean.seeds}{'' if mean.paired else ' each'}"
-                + (f", {mean.left_out} without a number" if mean.left_out else ""),
+                **_numbers(finding),
+                "paper": finding.printed,
+                "seeds": f"{mean.seeds}{without}",
                 "detectable": detectable(mean.deviation, mean.seeds),
-                "seeds for the paper's size": "" if math.isnan(finding.printed) else str(needed or "> 10,000"),
+                "seeds for the paper's": "" if math.isnan(finding.printed) else str(needed or "> 10,000"),
             }
         )
     return Table(pd.DataFrame(rows).set_index("finding"), _FINDINGS)
@@ -149,16 +162,12 @@ def findings_table(claim: Claim) -> Table:
 
 def _explored(evidence: Evidence) -> Part:
     found = [finding for claim in judge(evidence) for finding in claim.findings]
-    rows = [
-        {"finding": f.what, "mean": f.mean.mean, "low": f.mean.low, "high": f.mean.high, "unit": f.unit}
-        | {"the paper, other data": f.printed, "seeds": f.mean.seeds}
-        for f in found
-    ]
+    rows = [{"finding": f.what, **_numbers(f), "paper": f.printed, "seeds": f.mean.seeds} for f in found]
     title = f"The same at T = {evidence.setting.timesteps}, explored"
     context = f"{evidence.setting}. No verdicts: those stand for the longest T alone."
     if not rows:
         return Part(title, (context,), ("Nothing of it is measured.",))
-    table = Table(pd.DataFrame(rows).set_index("finding"), (_FINDINGS[0], _FINDINGS[2], _FINDINGS[3]))
+    table = Table(pd.DataFrame(rows).set_index("finding"), (_HERE, _PAPER, Column("seeds")))
     return Part(title, (context,), (Shown(f"explored-T{evidence.setting.timesteps}", table),))
 
 
@@ -172,12 +181,13 @@ def _figures(family: Sequence[Evidence]) -> dict[str, tuple[str, list[Result]]]:
         found = [first.results(method, what).get(seed) for method in methods]
         return [result for result in found if result is not None]
 
-    def of_all(evidence: Sequence[Evidence], only: str = "") -> list[Result]:
-        plain = [(each, name) for each in evidence for name in each.methods if only != "plain" or _is_plain(name)]
-        return [result for each, name in plain for result in each.results(name, "scaling").values()]
+    def of_all(evidence: Sequence[Evidence], plain: bool = False) -> list[Result]:
+        chosen = [(each, name) for each in evidence for name in each.methods if not plain or _is_plain(name)]
+        return [result for each, name in chosen for result in each.results(name, "scaling").values()]
 
     tet = [r for each in reversed(family) for r in [each.results(TET, "scaling").get(seed)] if r is not None]
-    weighted = [r for r in of_all([first], "plain") if "TET" in method_of(r) or "TOTAL" in method_of(r)]
+    weighted = [r for r in of_all([first], plain=True) if "TET" in method_of(r) or "TOTAL" in method_of(r)]
+    smooth = [r for r in of_all([first]) if method_of(r).partition(", k = ")[0] in (SDT, TET)]
     both, one = of_seed("scaling", SDT, TET), f"networks of seed {seed}"
     return {
         "fig2": (f"Figure 2: loss surfaces, {one}", of_seed("surface", SDT, TET)),
@@ -186,17 +196,17 @@ def _figures(family: Sequence[Evidence]) -> dict[str, tuple[str, list[Result]]]:
         "fig4b": (f"Figure 4B: accuracy against energy, {one}", of_seed("energy", SDT, TET)),
         "fig5": (f"Figure 5: loss surfaces in 3-D, {one}", of_seed("surface", SDT, TET)),
         "fig6": ("Figure 6: accuracy against lambda, all seeds", weighted),
-        "fig7": ("Figure 7: accuracy of runs and of their steps, all seeds", of_all([first], "plain")),
+        "fig7": ("Figure 7: accuracy of runs and of their steps, all seeds", of_all([first], plain=True)),
         "fig8": (f"Figure 8: accuracy at many T, {one}", both),
-        "table1": ("Table 1: accuracy by loss, all seeds", of_all(family, "plain")),
-        "table2": ("Table 2: smooth neurons and spikes, all seeds", of_all([first])),
+        "table1": ("Table 1: accuracy by loss, all seeds", of_all(family, plain=True)),
+        "table2": ("Table 2: smooth neurons and spikes, all seeds", smooth),
         "table3": ("Table 3, own rows: accuracy, all seeds", of_all(family)),
         "table4": (f"Table 4: accuracy of single steps, {one}", both),
     }
 
 
 def _is_plain(method: str) -> bool:
-    return method in (SDT, TET) or (method.startswith("TOTAL") and "," not in method.removeprefix("TOTAL, lambda"))
+    return method.partition(", lambda ")[0] in (SDT, TET, "TOTAL") and method.count(",") < 2
 
 
 def _drawn(name: str, results: Sequence[Result]) -> Iterator[str | Shown]:

@@ -28,10 +28,9 @@ def judge(evidence: Evidence) -> list[Claim]:
     """All claims about the networks of one setting, with verdicts that hold together at 5 %."""
     claims = []
     for name, find in CLAIMS.items():
-        says, printed = PRINTED[name]
         found = tuple(find(evidence))
         note = cost_note(evidence) if name == "inheritance" and found else ""
-        claims.append(Claim(name, says, printed, found, note=note))
+        claims.append(Claim(name, *PRINTED[name], found, note=note))
     return judged(claims)
 
 

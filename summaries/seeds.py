@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from tetviz.summaries.intervals import CONFIDENCE
 
@@ -102,9 +102,9 @@ def difference(first: Mapping[int, float], second: Mapping[int, float], null: fl
 def _around(
     mean: float, error: float, freedom: float, null: float, deviation: float, seeds: int, paired: bool, left_out: int
 ) -> SeedMean:
-    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    reach = float(special.stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
     if error > 0:
-        above = float(stats.t.sf((mean - null) / error, freedom))
+        above = float(special.stdtr(freedom, (null - mean) / error))
     else:  # all draws are equal
         above = 0.5 if mean == null else float(mean < null)
     return SeedMean(mean, mean - reach, mean + reach, above, 1 - above, deviation, seeds, paired, left_out)

@@ -59,8 +59,9 @@ class Claim:
 
     Attributes:
         name: a key of :data:`CLAIMS`.
+        title: a few words for it.
         says: what the paper says, in a sentence.
-        printed: what it prints, of which networks and data.
+        prints: what it prints of it, of which networks and data.
         findings: what was found; none where it is not measured.
         verdict: one of the verdicts of this module.
         p: its p-value, adjusted for the number of claims; NaN without a verdict.
@@ -68,8 +69,9 @@ class Claim:
     """
 
     name: str
+    title: str
     says: str
-    printed: str
+    prints: str
     findings: tuple[Finding, ...]
     verdict: str = UNMEASURED
     p: float = math.nan
@@ -79,6 +81,12 @@ class Claim:
     def tested(self) -> list[Finding]:
         """The findings that the verdict rests on."""
         return [finding for finding in self.findings if finding.claimed]
+
+    @property
+    def weakest(self) -> Finding | None:
+        """The finding that speaks least for the claim."""
+        known = [finding for finding in self.tested if not math.isnan(finding.p_for)]
+        return max(known, key=lambda finding: finding.p_for) if known else None
 
     @property
     def seeds(self) -> int:
