@@ -1,18 +1,16 @@
 """How long the commands of a study take, from a timed batch of each of its networks."""
 
-import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from tetviz.commands.curvature import PRODUCTS_OF_EIGSH
 from tetviz.commands.session import pick_device
 from tetviz.commands.study_plan import Job
+from tetviz.commands.study_seconds import Speed, measuring
 from tetviz.commands.train import prepare
-from tetviz.landscape.curvature import REPEATS
 from tetviz.models import build
 from tetviz.training import LabelledDataset, TrainingConfig
 from tetviz.training.batches import collate
@@ -21,34 +19,7 @@ from tetviz.training.losses import make_loss
 
 _TIMED = 32  # samples of a timed batch
 _OPENING = 3.0  # seconds that a command takes to read its data and to draw
-_COUNTING = 4.0  # how much slower a pass is whose operations are counted
-_PRODUCT = 3.0  # passes with a gradient that a product of the Hessian with a vector takes
 _OF_PROCESS = ("output", "device", "workers", "keep_every", "log_dir", "resume", "force")
-
-
-@dataclasses.dataclass(frozen=True)
-class Speed:
-    """What a network takes, in seconds for each sample and timestep.
-
-    Attributes:
-        train: of a pass with its gradient and the update.
-        run: of a pass alone.
-        samples: of the train split that is trained on, of the held-out and of the test split.
-        timesteps: T that it is trained with at last.
-        stages: (T, epochs) of each stage.
-    """
-
-    train: float
-    run: float
-    samples: tuple[int, int, int]
-    timesteps: int
-    stages: tuple[tuple[int, int], ...]
-
-    def training(self) -> float:
-        """Seconds of the whole training."""
-        fitted, held_out, test = self.samples
-        epoch = fitted * self.train + (held_out + test) * self.run
-        return sum(timesteps * epochs * epoch for timesteps, epochs in self.stages)
 
 
 class Clock:
@@ -125,21 +96,3 @@ def clocked(work: Any, device: torch.device) -> float:
             torch.cuda.synchronize(device)
         found.append(time.perf_counter() - begin)
     return min(found)
-
-
-def measuring(command: str, options: Mapping[str, Any], speed: Speed) -> float:
-    """Seconds that a measurement takes, about."""
-    samples = int(options["samples"] or speed.samples[2])
-    if command in ("scale", "energy"):
-        longest = int(options["tmax"] or {"scale": 64, "energy": speed.timesteps}[command])
-        return samples * longest * speed.run * (_COUNTING if command == "energy" else 1)
-    steps = int(options["timesteps"] or speed.timesteps)
-    if command == "curvature":
-        directions = options["directions"]
-        products = directions + options["trace_probes"] + REPEATS * options["lanczos_steps"] + PRODUCTS_OF_EIGSH
-        moved = directions * len(options["radii"]) * 6
-        return float(samples * steps * (moved * speed.run + products * _PRODUCT * speed.train))
-    grid, planes, rho = options["grid"], options["planes"], len(options.get("rho", ()))
-    points = planes * grid**2 if command == "landscape" else planes * (2 * grid + rho) + rho
-    passed = samples + (options["calibration"] if options["bn"] == "recalibrate" else 0)
-    return float(points * passed * steps) * speed.run

@@ -9,17 +9,9 @@ from tetviz.errors import ResultError
 from tetviz.figures.report.study import study_html, study_markdown
 from tetviz.figures.study import Part, study_parts
 from tetviz.figures.table import Table, to_text
-from tetviz.results import Result, TrainingHistory, load, write_whole
+from tetviz.results import Result, load, write_whole
 from tetviz.summaries.evidence import evidence_of
 from tetviz.summaries.names import counted
-
-
-def is_whole(result: Result) -> bool:
-    """Whether nothing is left to be measured, or trained."""
-    if isinstance(result, TrainingHistory):
-        return len(result.epoch) == result.planned_epochs
-    done, total = result.progress()
-    return done == total
 
 
 def write_page(plan: Plan, folder: Path, commands: int, left: int) -> None:
@@ -34,7 +26,7 @@ def write_page(plan: Plan, folder: Path, commands: int, left: int) -> None:
         ResultError: there is no finished result.
     """
     found: list[Result] = [load(path) for path in sorted(folder.rglob("*.h5"))]
-    whole = [result for result in found if is_whole(result)]
+    whole = [result for result in found if result.whole]
     if not whole:
         raise ResultError(f"{folder}: there is no finished result of the study {plan.name}; leave out --page-only")
     overview = f"{counted(len(whole), 'result')} of plan {plan.name}"

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from tetviz.commands import COMMANDS, LazyGroup
+from tetviz.commands import LazyGroup
+from tetviz.commands.study_seconds import MEASURING
 from tetviz.errors import UNREADABLE, TetvizError, reason, unknown
 
 SHIPPED = ("quick", "cifar", "paper")
-MEASURING = ("scale", "energy", "landscape", "sharpness", "curvature")
 _PLAN_KEYS = ("title", "about", "seeds", "train", "networks", "runs", "measure")
 _MEASURE_KEYS = ("command", "runs", "networks", "trained-at")
 _TIMESTEPS = (4,)
@@ -101,9 +101,14 @@ class Job:
 
     def context(self) -> click.Context:
         """The command line, read."""
-        command = LazyGroup().get_command(click.get_current_context(), self.command)
-        assert command is not None
-        return command.make_context(self.command, list(self.words[1:]))
+        return command_named(self.command).make_context(self.command, list(self.words[1:]))
+
+
+def command_named(name: str) -> click.Command:
+    """A command of tetviz."""
+    command = LazyGroup().get_command(click.get_current_context(), name)
+    assert command is not None, name
+    return command
 
 
 def read_plan(named: str) -> Plan:
@@ -254,8 +259,8 @@ def _training(
 def _measurement(measure: Measure, training: Job, seed: int) -> Job:
     checkpoint = training.checkpoint
     options = dict(measure.options)
-    if measure.command in ("landscape", "sharpness", "curvature"):
-        options.setdefault("seed", seed)
+    if any(param.name == "seed" for param in command_named(measure.command).params):
+        options.setdefault("seed", seed)  # planes are nested in networks: those of another seed have others
     target = checkpoint.with_name(f"{checkpoint.stem}.{measure.name}.h5")
     words = (measure.command, str(checkpoint), *words_of(options), "-o", str(target))
     return Job(words, target, checkpoint, training)
@@ -278,6 +283,3 @@ def _check_commands(plan: Plan, jobs: Sequence[Job]) -> None:
         except click.UsageError as error:
             at = f"run {job.checkpoint.stem}" if job.command == "train" else f"measure {job.target.suffixes[-2][1:]}"
             raise PlanError(f"plan {plan.name}, {at}: {error.format_message()}") from error
-
-
-assert set(MEASURING) <= set(COMMANDS)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import click
 
-from tetviz.commands import LazyGroup
 from tetviz.commands.console import COMMAND_LINE, duration, hold, note, say
 from tetviz.commands.study_cost import Clock
-from tetviz.commands.study_page import is_whole, write_page
-from tetviz.commands.study_plan import Job, jobs_of, read_plan
+from tetviz.commands.study_page import write_page
+from tetviz.commands.study_plan import Job, command_named, jobs_of, read_plan
 from tetviz.errors import OutputError, TetvizError, TrainingError
 from tetviz.results import Result, load
 
@@ -62,7 +61,7 @@ def _is_done(job: Job) -> bool:
             f"{job.target}: is there already, made by `{found.provenance.command}`, and the plan asks for "
             f"`{shlex.join(('tetviz', *job.words))}`; choose another folder with -o, or delete the file"
         )
-    return is_whole(found)
+    return found.whole
 
 
 def asked(command: str) -> list[str]:
@@ -126,8 +125,7 @@ def _begun(job: Job) -> tuple[str, ...]:
 
 def run_command(words: Sequence[str]) -> None:
     """Runs a command as if it had been typed; what it prints goes where its notes go."""
-    command = LazyGroup().get_command(click.get_current_context(), words[0])
-    assert command is not None
+    command = command_named(words[0])
     with contextlib.redirect_stdout(sys.stderr), command.make_context(words[0], list(words[1:])) as context:
         context.meta[COMMAND_LINE] = list(words)
         command.invoke(context)
