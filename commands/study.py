@@ -31,7 +31,7 @@ def study(plan: str, data_root: Path | None, dry_run: bool, page_only: bool, out
     \b
     tetviz study quick
     tetviz study cifar --data-root data --dry-run
-    tetviz study docs/study/cifar.toml -o docs/study --page-only
+    tetviz study cifar -o study-cifar --page-only
     """
     folder = output or Path(f"study-{Path(plan).stem}")
     tetviz.commands.study_runs.run_study(plan, folder, data_root, dry_run, page_only)

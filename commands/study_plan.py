@@ -278,8 +278,13 @@ def words_of(options: Options) -> Iterator[str]:
 
 def _check_commands(plan: Plan, jobs: Sequence[Job]) -> None:
     for job in jobs:
+        at = f"run {job.checkpoint.stem}" if job.command == "train" else f"measure {job.target.suffixes[-2][1:]}"
+        known = [name for param in command_named(job.command).params for name in param.opts if name.startswith("-")]
+        for word in job.words:
+            if word.startswith("--") and word not in known:
+                options = [name.removeprefix("--") for name in known if name.startswith("--")]
+                raise PlanError(f"plan {plan.name}, {at}: {unknown('option', word.removeprefix('--'), options)}")
         try:
             job.context().close()
         except click.UsageError as error:
-            at = f"run {job.checkpoint.stem}" if job.command == "train" else f"measure {job.target.suffixes[-2][1:]}"
             raise PlanError(f"plan {plan.name}, {at}: {error.format_message()}") from error

@@ -41,8 +41,8 @@ _WORDS = {
     UNMEASURED: "Not measured by this plan.",
 }
 _SIDES = {1: "above", -1: "below", 0: "explored, no verdict"}
-_HERE = Column("here", of="mean", form=".3g", low="low", high="high", unit="unit")
-_PAPER = Column("paper", form=".3g", missing="")
+_HERE = Column("here", of="mean", form="#.3g", low="low", high="high", unit="unit")
+_PAPER = Column("paper", form="#.3g", missing="")
 _FINDINGS = (
     _HERE,
     Column("claimed"),

@@ -91,7 +91,7 @@ def test_the_page_says_each_claim_with_its_interval(done: Path) -> None:
         for run in ("sdt", "tet")
     ]
     mean = 100 * (sum(accuracies[1]) - sum(accuracies[0])) / 3
-    assert f"| accuracy, TET minus SDT | {mean:.3g} [" in text
+    assert f"| accuracy, TET minus SDT | {mean:#.3g} [" in text
     assert "unfinished" not in text
     page = (done / "study.html").read_text(encoding="utf-8")
     assert "More accurate at every step" in page and "Plotly" not in page.split("<script>")[0]
