@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tetviz.commands.console import note, say
-from tetviz.commands.study_plan import Plan
+from tetviz.commands.study_plan import Job, Plan
 from tetviz.errors import ResultError
 from tetviz.figures.report.study import study_html, study_markdown
 from tetviz.figures.study import Part, study_parts
@@ -14,24 +14,24 @@ from tetviz.summaries.evidence import evidence_of
 from tetviz.summaries.names import counted
 
 
-def write_page(plan: Plan, folder: Path, commands: int, left: int) -> None:
+def write_page(plan: Plan, folder: Path, jobs: Sequence[Job], left: int) -> None:
     """Writes ``study.html`` and ``study.md``, and prints the verdicts.
 
     Args:
-        folder: of the result files; all in it and below are taken.
-        commands: how many commands the plan has.
+        folder: where they go.
+        jobs: all commands of the plan, whose result files are taken as far as they are there and whole.
         left: how many of them are not done.
 
     Raises:
         ResultError: there is no finished result.
     """
-    found: list[Result] = [load(path) for path in sorted(folder.rglob("*.h5"))]
+    found: list[Result] = [load(job.target) for job in jobs if job.target.exists()]
     whole = [result for result in found if result.whole]
     if not whole:
         raise ResultError(f"{folder}: there is no finished result of the study {plan.name}; leave out --page-only")
     overview = f"{counted(len(whole), 'result')} of plan {plan.name}"
     if left:
-        overview += f"; unfinished: {left} of its {commands} commands are not done"
+        overview += f"; unfinished: {left} of its {len(jobs)} commands are not done"
     parts = study_parts(evidence_of(whole), plan.about)
     pages = {
         "study.md": study_markdown(parts, plan.title, overview, folder),

@@ -30,7 +30,7 @@ def run_study(named: str, folder: Path, data_root: Path | None, dry_run: bool, p
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder / "study.html")
     failed = [] if page_only else run_jobs(left)
-    write_page(plan, folder, len(jobs), len(unfinished(jobs)))
+    write_page(plan, folder, jobs, len(unfinished(jobs)))
     if failed:
         names = ", ".join(str(job.target) for job in failed)
         raise TrainingError(f"{len(failed)} of {len(jobs)} commands failed: {names}; see above, and give it again")

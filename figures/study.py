@@ -17,6 +17,7 @@ from tetviz.summaries.claims import judge
 from tetviz.summaries.evidence import INHERITED, SDT, SWITCHED, TET, Evidence, method_of
 from tetviz.summaries.names import counted
 from tetviz.summaries.printed import FIGURES
+from tetviz.summaries.runs import training_of
 from tetviz.summaries.seeds import METHOD, POWER, detectable, seeds_needed
 from tetviz.summaries.verdicts import CONTRADICTED, FEW, OPEN, RATE, SUPPORTED, UNMEASURED, Claim, Finding
 
@@ -103,8 +104,8 @@ def _family_parts(family: Sequence[Evidence], about: str, several: bool) -> Iter
     for other in others:
         yield _explored(other)
     for name, (title, results) in _figures(family).items():
-        context = f"The paper's, of other data and sizes: {FIGURES[name]}"
-        yield Part(f"{title}{where}", (context,), tuple(_drawn(name, results)))
+        contexts = (f"The paper's, of other data and sizes: {FIGURES[name]}", _seeds_of(results))
+        yield Part(f"{title}{where}", contexts, tuple(_drawn(name, results)))
 
 
 def _verdicts(claims: Sequence[Claim]) -> list[str | Shown]:
@@ -120,8 +121,8 @@ def _verdicts(claims: Sequence[Claim]) -> list[str | Shown]:
     return [f"Of {counted(len(judged), 'claim')} judged: {', '.join(counts)}.", Shown("verdicts", table), _RULE, _OTHER]
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+def _p(value: float, before: str = "") -> str:
+    return "< 0.001" if value < 0.001 else f"{before}{value:.2g}"
 
 
 def _numbers(finding: Finding | None) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _numbers(finding: Finding | None) -> dict[str, Any]:
 
 
 def _claim_part(claim: Claim, where: str) -> Part:
-    told = _WORDS[claim.verdict].format(p=_p(claim.p), seeds=counted(claim.seeds, "seed"))
+    told = _WORDS[claim.verdict].format(p=_p(claim.p, "= "), seeds=counted(claim.seeds, "seed"))
     note = [f"{claim.note[:1].upper()}{claim.note[1:]}."] if claim.note else []
     table = [Shown(claim.name, findings_table(claim))] if claim.findings else []
     contexts = (f"The paper says: {claim.says}", f"It prints, of other data and sizes: {claim.prints}")
@@ -188,21 +189,26 @@ def _figures(family: Sequence[Evidence]) -> dict[str, tuple[str, list[Result]]]:
     tet = [r for each in reversed(family) for r in [each.results(TET, "scaling").get(seed)] if r is not None]
     weighted = [r for r in of_all([first], plain=True) if "TET" in method_of(r) or "TOTAL" in method_of(r)]
     smooth = [r for r in of_all([first]) if method_of(r).partition(", k = ")[0] in (SDT, TET)]
-    both, one = of_seed("scaling", SDT, TET), f"networks of seed {seed}"
+    both = of_seed("scaling", SDT, TET)
     return {
-        "fig2": (f"Figure 2: loss surfaces, {one}", of_seed("surface", SDT, TET)),
-        "fig3": (f"Figure 3: a change of the loss, {one}", of_seed("history", SDT, SWITCHED)),
-        "fig4a": (f"Figure 4A: accuracy against T, {one}", [*tet, *of_seed("scaling", INHERITED)]),
-        "fig4b": (f"Figure 4B: accuracy against energy, {one}", of_seed("energy", SDT, TET)),
-        "fig5": (f"Figure 5: loss surfaces in 3-D, {one}", of_seed("surface", SDT, TET)),
-        "fig6": ("Figure 6: accuracy against lambda, all seeds", weighted),
-        "fig7": ("Figure 7: accuracy of runs and of their steps, all seeds", of_all([first], plain=True)),
-        "fig8": (f"Figure 8: accuracy at many T, {one}", both),
-        "table1": ("Table 1: accuracy by loss, all seeds", of_all(family, plain=True)),
-        "table2": ("Table 2: smooth neurons and spikes, all seeds", smooth),
-        "table3": ("Table 3, own rows: accuracy, all seeds", of_all(family)),
-        "table4": (f"Table 4: accuracy of single steps, {one}", both),
+        "fig2": ("Figure 2: loss surfaces", of_seed("surface", SDT, TET)),
+        "fig3": ("Figure 3: a change of the loss", of_seed("history", SDT, SWITCHED)),
+        "fig4a": ("Figure 4A: accuracy against T", [*tet, *of_seed("scaling", INHERITED)]),
+        "fig4b": ("Figure 4B: accuracy against energy", of_seed("energy", SDT, TET)),
+        "fig5": ("Figure 5: loss surfaces in 3-D", of_seed("surface", SDT, TET)),
+        "fig6": ("Figure 6: accuracy against lambda", weighted),
+        "fig7": ("Figure 7: accuracy of runs and of their steps", of_all([first], plain=True)),
+        "fig8": ("Figure 8: accuracy at many T", both),
+        "table1": ("Table 1: accuracy by loss", of_all(family, plain=True)),
+        "table2": ("Table 2: smooth neurons and spikes", smooth),
+        "table3": ("Table 3, own rows: accuracy", of_all(family)),
+        "table4": ("Table 4: accuracy of single steps", both),
     }
+
+
+def _seeds_of(results: Sequence[Result]) -> str:
+    seeds = sorted({int(training_of(result.provenance)["seed"]) for result in results})
+    return f"Here: networks of seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}." if seeds else ""
 
 
 def _is_plain(method: str) -> bool:
