@@ -1,4 +1,5 @@
 # make demo   install into .venv and run the whole story into demo/
+# make study  install into .venv and run a study into study-quick/; PLAN=cifar is another plan, DATA=DIR where its data are
 # make test   install the test extra and run the tests
 # make docs   install the docs extra and build the documentation site into site/
 # make check  lint, format, types, and the wheel installed and run from elsewhere
@@ -13,10 +14,14 @@ BIN := $(VENV)/bin
 
 MATRIX ?= lowest 3.12 3.13
 
-.PHONY: demo test docs check wheel test-matrix clean fuzz soak sbom audit
+.PHONY: demo study test docs check wheel test-matrix clean fuzz soak sbom audit
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tetviz demo demo --force
+
+PLAN = quick
+study: $(VENV)/demo.installed
+	$(BIN)/tetviz study $(PLAN) $(DATA:%=--data-root %)
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n 2

@@ -24,9 +24,11 @@ if TYPE_CHECKING:  # what __getattr__ gives
     from tetviz.commands import progress as progress
     from tetviz.commands import report_server as report_server
     from tetviz.commands import session as session
+    from tetviz.commands import study_runs as study_runs
 
 _LOADED_WHEN_USED = (
     *("ablation_runs", "demonstration", "epochs", "measure", "movable", "pair", "progress", "report_server", "session"),
+    "study_runs",
 )
 
 # The name of a command: where it is, and what the list of commands says of it.
@@ -53,6 +55,7 @@ COMMANDS = {
     "report": ("report:report", "Gather result files in one page for a browser."),
     "export": ("export:export", "Write a result file for another program."),
     "info": ("info:info", "Say what a file is and how it was made."),
+    "study": ("study:study", "Train, measure and judge all claims of the TET paper."),
     "demo": ("demo:demo", "Tell the whole story on bundled data, in minutes."),
 }
 

@@ -71,6 +71,11 @@ class TrainingHistory(Result):
         """Always."""
         return True
 
+    @property
+    def whole(self) -> bool:
+        """Whether all epochs are done."""
+        return len(self.epoch) == self.planned_epochs
+
     def begins(self, other: Result) -> bool:
         """Whether another one has the epochs of this one, and perhaps more, of the same training."""
         if not isinstance(other, TrainingHistory) or self.provenance.training != other.provenance.training:

@@ -228,6 +228,12 @@ class Result:
         flags = [getattr(self, name) for name in array_fields(type(self)) if name.endswith("done")]
         return sum(int(flag.sum()) for flag in flags), sum(flag.size for flag in flags)
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left to be measured."""
+        done, total = self.progress()
+        return done == total
+
     def _repr_html_(self) -> str:
         # What a notebook asks for. Whoever can draw results is an entry point, loaded then and no sooner.
         for entry in entry_points(group="tetviz.display"):

@@ -150,15 +150,17 @@ PRINTERS = [
 # summaries, view and command, the two lines of registry, the list of exports of its results and of its computation,
 # and the list of commands. A word counts wherever it stands in quotes: lines is a mode of plotly and a local name,
 # curvature a quantity of flatness. Those of more have pictures of their own (surface, scaling, energy, history,
-# trajectory, training-energy) and more computations; early exit and runs of scaling curves have their own modules.
+# trajectory, training-energy) and more computations; early exit and runs of scaling curves have their own modules. A
+# study has three: the claims and the figures that it makes of results, and the commands that it runs.
 FILES_OF = {
-    "surface": 22,
-    "scaling": 19,
+    "surface": 23,
+    "scaling": 21,
     "lines": 16,
-    "energy": 16,
+    "energy": 19,
     "trajectory": 11,
-    "sharpness": 11,
-    "history": 11,
+    "sharpness": 13,
+    "history": 13,
+    "curvature": 11,
     "training-energy": 11,
     "isometry": 10,
 }

@@ -62,6 +62,42 @@ def render_report(
     """A page about results, whole."""
     read = {source.path: source for source in whole_trainings(sources)}
     shown = sections(told_apart(list(read.values())), memory)
+    warnings = all_warnings(
+        [source for section in shown for source in section.sources],
+        [name for each in shown for name in _marked(each)],
+    )
+    return _rendered(
+        title,
+        [_described(index, section, read) for index, section in enumerate(shown, start=1)],
+        _overview(list(read.values())),
+        folded=len(read) > _MOST_OPEN,
+        warnings=warnings,
+        unread=list(unread),
+        watching=watching,
+        state=state,
+    )
+
+
+def render_sections(shown: Sequence[Section], title: str, overview: str) -> str:
+    """A page of sections that stand for no single result."""
+    described = [{"id": f"s{index}", "section": each, "few": "", "origins": []} for index, each in enumerate(shown, 1)]
+    return _rendered(
+        title, described, overview, draws=any(block.kind == "chart" for each in shown for block in each.blocks)
+    )
+
+
+def _rendered(
+    title: str,
+    described: Sequence[Mapping[str, Any]],
+    overview: str,
+    *,
+    draws: bool = True,
+    folded: bool = False,
+    warnings: Mapping[str, Sequence[str]] | None = None,
+    unread: Sequence[str] = (),
+    watching: str = "",
+    state: str = "",
+) -> str:
     environment = jinja2.Environment(
         autoescape=True,
         finalize=_plain,
@@ -71,18 +107,17 @@ def render_report(
     )
     asset = files("tetviz.figures.report") / "assets"
     texts = {name: (asset / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")}
-    scripts = {"plotly": _inline(get_plotlyjs()), "page": _inline(texts["report.js"])}
+    scripts = {"page": _inline(texts["report.js"])}
+    if draws:
+        scripts = {"plotly": _inline(get_plotlyjs()), **scripts}
     return environment.from_string(texts["report.html.j2"]).render(
         title=title,
-        sections=[_described(index, section, read) for index, section in enumerate(shown, start=1)],
-        folded=len(read) > _MOST_OPEN,
+        sections=described,
+        folded=folded,
         many=MANY,
-        overview=_overview(list(read.values())),
-        warnings=all_warnings(
-            [source for section in shown for source in section.sources],
-            [name for each in shown for name in _marked(each)],
-        ),
-        unread=list(unread),
+        overview=overview,
+        warnings=warnings or {},
+        unread=unread,
         watching=watching,
         state=state,
         made=datetime.now(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",

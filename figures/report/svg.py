@@ -17,6 +17,7 @@ from tetviz.figures.report.colours import ON_DARK
 _INK = ("#262626", "#000000")
 # Greys of grid lines, from the "0.9" and "0.92" of the figures.
 _GRID = ("#e5e5e5", "#e6e6e6", "#ebebeb", "#cccccc")
+_PIXELS = 140  # of an inch: text as large as that of the page
 _ON_HALO = "#010101"
 _count = itertools.count(1)
 
@@ -46,7 +47,8 @@ def drawing(figure: Figure, alt: str) -> Drawing:
     for colour, lighter in ON_DARK.items():
         svg = re.sub(rf"(fill|stroke): {colour}", rf"\1: light-dark({colour}, {lighter})", svg)
     head, rest = svg.split(">", 1)
-    return Drawing(alt, re.sub(r' (width|height)="[\d.]+pt"', "", head) + ">" + rest)
+    width = round(_PIXELS * figure.get_figwidth())
+    return Drawing(alt, re.sub(r' (width|height)="[\d.]+pt"', "", head) + f' style="max-width: {width}px">' + rest)
 
 
 def _keep_ink_on_halos(figure: Figure) -> None:
