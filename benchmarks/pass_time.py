@@ -2,9 +2,8 @@
 
     python benchmarks/pass_time.py [--threads 1] [--networks snn5:0.25 resnet19:0.5 ...]
 
-The denominators are the convolutions and linear layers of the pass alone, on the same inputs: as torch runs them on
-inputs with the channels first, and with the channels last, as tetviz runs them. Times are the least of interleaved
-rounds of one process; with one thread CPU time, which other processes disturb less.
+The denominator is the convolutions and linear layers of the pass alone, on the same inputs. Times are the least of
+interleaved rounds of one process; with one thread CPU time, which other processes disturb less.
 """
 
 import argparse
@@ -47,11 +46,6 @@ def products(model: nn.Module, x: Tensor) -> list[Call]:
     return calls
 
 
-def channels_first(calls: Sequence[Call]) -> list[Call]:
-    """The same calls on inputs as torch lays them out by default."""
-    return [(module, x.contiguous()) for module, x in calls]
-
-
 def seconds(runs: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float]) -> list[float]:
     """The least time of each call, taken in turns."""
     taken: list[list[float]] = [[] for _ in runs]
@@ -75,26 +69,23 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
     print(f"T = {TIMESTEPS}, batch {BATCH}, {arguments.threads} threads, torch {torch.__version__}")
-    print("network         as it is / convs   compiled / convs   compiled / convs channels last   ms compiled")
+    print("network         as it is / convs    compiled / convs    ms compiled")
     for named in arguments.networks:
         name, _, width = named.partition(":")
         model, x, run = network(name, float(width)), torch.randn(BATCH, 3, 32, 32), Passes()
         with evaluating(model), compiling("on"):
-            last = products(model, x)
-            first = channels_first(last)
+            calls = products(model, x)
             list(run(model, x, TIMESTEPS))
-            plain, compiled, convs_first, convs_last = seconds(
+            plain, compiled, alone = seconds(
                 [
                     lambda: list(outputs(model, x, TIMESTEPS)),  # noqa: B023
                     lambda: list(run(model, x, TIMESTEPS)),  # noqa: B023
-                    lambda: list(itertools.starmap(nn.Module.__call__, first)),  # noqa: B023
-                    lambda: list(itertools.starmap(nn.Module.__call__, last)),  # noqa: B023
+                    lambda: list(itertools.starmap(nn.Module.__call__, calls)),  # noqa: B023
                 ],
                 arguments.rounds,
                 clock,
             )
-        ratios = plain / convs_first, compiled / convs_first, compiled / convs_last
-        print(f"{named:16}" + "".join(f"{ratio:<20.3f}" for ratio in ratios) + f"{1e3 * compiled:18.1f}", flush=True)
+        print(f"{named:16}{plain / alone:<20.3f}{compiled / alone:<20.3f}{1e3 * compiled:.1f}", flush=True)
 
 
 if __name__ == "__main__":

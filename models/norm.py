@@ -59,14 +59,14 @@ class ConvNorm(nn.Module):
         norm: batch normalisation, or ``nn.Identity`` once folded.
 
     Attributes:
-        row: scale and shift of the normalisation for a row of pixels with their channels last, in its place where set.
+        constants: scale and shift of the normalisation, C x 1 x 1 in float64, in its place where set.
         held: what it gives for an input that stays the same, in place of computing it where set.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
-        self.row: tuple[Tensor, Tensor] | None = None
+        self.constants: tuple[Tensor, Tensor] | None = None
         self.held: Tensor | None = None
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
@@ -74,22 +74,24 @@ class ConvNorm(nn.Module):
         if self.held is not None:
             return self.held
         merged: Tensor = self.conv(x_TBCHW.flatten(0, 1))
-        merged = self.norm(merged) if self.row is None else _by_rows(merged, *self.row)
+        merged = self.norm(merged) if self.constants is None else _scaled(merged, *self.constants)
         return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])
 
 
-def _by_rows(x_BCHW: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    # A compiler makes one loop over a row of it, however few channels there are.
-    x_BHWC = x_BCHW.permute(0, 2, 3, 1)
-    return (x_BHWC.flatten(2) * scale + shift).view(x_BHWC.shape).permute(0, 3, 1, 2)
+def _scaled(x_BCHW: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    # In float64 products are exact: the sum is rounded once, as by the fused operation that torch normalises with.
+    return (x_BCHW.double() * scale + shift).to(x_BCHW.dtype)
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """What a normalisation with running statistics multiplies by and adds, one number a channel, as torch rounds it."""
     gain = norm.gain if isinstance(norm, TdBN) else norm.weight
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = 1 / torch.sqrt(norm.running_var + norm.eps) * gain
-    return scale, norm.bias - norm.running_mean * scale
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    none, one = torch.zeros_like(mean), torch.ones_like(mean)[None]
+    scale = F.batch_norm(one, none, variance, gain, none, eps=norm.eps)
+    shift = F.batch_norm(none[None], mean, variance, gain, norm.bias, eps=norm.eps)
+    return scale[0], shift[0]
 
 
 def fold(model: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import nn
 
 from tetviz.landscape import Evaluator
 from tetviz.models import LIF, build
-from tetviz.models.norm import ConvNorm
+from tetviz.models.norm import ConvNorm, scale_and_shift
 from tetviz.training import passes
 from tetviz.training.passes import Passes, compiling, outputs
 from tetviz.training.profile import evaluating
@@ -63,6 +63,19 @@ def test_a_compiled_step_gives_the_same_bits_at_any_weights(name, settings):
     assert len(said) == 2, said
 
 
+def test_scale_and_shift_are_those_that_torch_normalises_with():
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(300).eval()
+    nn.init.uniform_(norm.running_var, 0.01, 3)
+    for tensor in (norm.running_mean, norm.weight, norm.bias):
+        nn.init.normal_(tensor)
+    x = torch.randn(4, 300, 5, 5)
+    scale, shift = (each.detach().double()[:, None, None] for each in scale_and_shift(norm))
+    with torch.no_grad():
+        normalised = norm(x)
+    assert torch.equal(normalised, (x.double() * scale + shift).float())
+
+
 @NEEDS_COMPILER
 def test_more_networks_than_the_compiler_counts_variants():
     said = []
@@ -97,7 +110,7 @@ def test_without_a_compiler_nothing_is_tried(monkeypatch):
 @NEEDS_COMPILER
 def test_other_bits_are_found_and_not_used(monkeypatch):
     exact = passes.scale_and_shift
-    monkeypatch.setattr(passes, "scale_and_shift", lambda norm: [each * 1.01 for each in exact(norm)])
+    monkeypatch.setattr(passes, "scale_and_shift", lambda norm: [each * (1 + 2**-23) for each in exact(norm)])
     said, model, x = [], network(), torch.randn(2, 2, 16, 16)
     run = Passes()
     with compiling("on", said.append):
@@ -126,7 +139,7 @@ def test_a_run_that_is_given_up_leaves_nothing_behind():
         unfinished = run(model, x, 3)
         next(unfinished)
         unfinished.close()
-    assert all(module.row is module.held is None for module in model.modules() if isinstance(module, ConvNorm))
+    assert all(module.constants is module.held is None for module in model.modules() if isinstance(module, ConvNorm))
     assert all(module.membrane is None for module in model.modules() if isinstance(module, LIF))
     assert torch.equal(collected(outputs, model, x), in_whole(model, x, 3))
 
