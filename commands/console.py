@@ -58,6 +58,15 @@ def hold(*outputs: Path) -> None:
         context.with_resource(tetviz.results.holding(path, wait=bool(context.meta.get(WAIT))))
 
 
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """Tells what a description refuses of the values that options give it."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def at_chance(sdt_loss: float, classes: int) -> list[str]:
     """What is to be said of a network that knows nothing: its loss is that of equal odds, log K, or more."""
     if not tetviz.training.losses.no_better_than_chance(sdt_loss, classes):
