@@ -23,19 +23,22 @@ _LOWER = "lower --batch-size, --samples or --grid"
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    # A batch system asks a job to end some seconds before it kills it.
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    # A batch system asks a job to end some seconds before it kills it, a terminal that is closed says that it is gone.
+    # What runs under nohup ignores that, and goes on.
+    asked = [signal.SIGTERM, signal.SIGHUP] if hasattr(signal, "SIGHUP") else [signal.SIGTERM]
+    main_thread = threading.current_thread() is threading.main_thread()
+    mine = [number for number in asked if main_thread and signal.getsignal(number) is signal.SIG_DFL]
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated(number)
 
-    if mine:
-        signal.signal(signal.SIGTERM, stop)
+    for number in mine:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        if mine:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -28,12 +28,20 @@ def command_line() -> str:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it before the end: a command stops as it does by Ctrl-C."""
+    """SIGTERM, of a batch system before the end, or SIGHUP: a command stops as it does by Ctrl-C.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
     """What a command that was stopped ends with, as a shell counts signals."""
-    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+    return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 def shown(text: str) -> str:
