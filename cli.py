@@ -23,57 +23,67 @@ _LOWER = "lower --batch-size, --samples or --grid"
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    # A batch system asks a job to end some seconds before it kills it.
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    # A batch system asks a job to end some seconds before it kills it, a terminal that is closed says that it is gone.
+    # What runs under nohup ignores that, and goes on.
+    asked = [signal.SIGTERM, signal.SIGHUP] if hasattr(signal, "SIGHUP") else [signal.SIGTERM]
+    main_thread = threading.current_thread() is threading.main_thread()
+    mine = [number for number in asked if main_thread and signal.getsignal(number) is signal.SIG_DFL]
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated(number)
 
-    if mine:
-        signal.signal(signal.SIGTERM, stop)
+    for number in mine:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        if mine:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _in_a_line() -> Iterator[None]:
+    # A user's errors, in one line and with exit code 1.
+    try:
+        yield
+    except TetvizError as error:
+        raise click.ClickException(printable(str(error))) from error
+    except click.UsageError as error:
+        if shown(error.format_message()) == error.format_message():
+            raise
+        raise click.UsageError(shown(error.format_message()), error.ctx) from error
+    except BrokenPipeError:
+        # Whoever read the output, such as head, has had enough; nothing more may be flushed into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        cure = "make room" if error.errno in _FULL else "choose another file or folder"
+        raise click.ClickException(printable(f"{where}{error.strerror or error}; {cure}")) from error
+    except MemoryError as error:
+        raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # torch, on the CPU
+            raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
+        if "out of memory" not in str(error):
+            raise
+        raise click.ClickException(printable(f"{str(error).partition('. ')[0]}; lower --batch-size")) from error
+    except KeyboardInterrupt as stop:
+        note("stopped")
+        raise click.exceptions.Exit(exit_code(stop)) from None
 
 
 class _Group(LazyGroup):
-    """Remembers the command line, and turns a user's errors into one line and exit code 1."""
+    """Remembers the command line, and tells a user's errors of it and of what it runs."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[COMMAND_LINE] = list(args)
-        return super().parse_args(ctx, args)
+        with _in_a_line():  # --help and --version print here
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            with _terminable():
-                return super().invoke(ctx)
-        except TetvizError as error:
-            raise click.ClickException(printable(str(error))) from error
-        except click.UsageError as error:
-            if shown(error.format_message()) == error.format_message():
-                raise
-            raise click.UsageError(shown(error.format_message()), error.ctx) from error
-        except BrokenPipeError:
-            # Whoever read the output, such as head, has had enough; nothing more may be flushed into the pipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise click.exceptions.Exit(0) from None
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            cure = "make room" if error.errno in _FULL else "choose another file or folder"
-            raise click.ClickException(printable(f"{where}{error.strerror or error}; {cure}")) from error
-        except MemoryError as error:
-            raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):  # torch, on the CPU
-                raise click.ClickException(f"this machine is out of memory; {_LOWER}") from error
-            if "out of memory" not in str(error):
-                raise
-            raise click.ClickException(printable(f"{str(error).partition('. ')[0]}; lower --batch-size")) from error
-        except KeyboardInterrupt as stop:
-            note("stopped")
-            raise click.exceptions.Exit(exit_code(stop)) from None
+        with _in_a_line(), _terminable():
+            return super().invoke(ctx)
 
 
 def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -9,6 +9,7 @@ import pickle
 import struct
 import tokenize
 import unicodedata
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -94,6 +95,8 @@ def reason(error: BaseException) -> str:
 def reading(what: object, kind: type[TetvizError], trouble: str, cure: str) -> Iterator[None]:
     """Reads what a library reads, which may raise anything of damaged bytes; it becomes one line of an error of ours.
 
+    What the library warns of meanwhile, in words of the file perhaps, is not printed.
+
     Args:
         what: the file.
         kind: the error to raise.
@@ -101,7 +104,9 @@ def reading(what: object, kind: type[TetvizError], trouble: str, cure: str) -> I
         cure: what to do.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except TetvizError:
         raise
     except UNREADABLE as error:

@@ -15,7 +15,7 @@ from tetviz.commands.options import (
     loss_option,
 )
 from tetviz.commands.targets import between_path
-from tetviz.commands.values import POSITIVE, SEED
+from tetviz.commands.values import EPOCHS, POSITIVE, SEED, WholeRange
 
 if TYPE_CHECKING:
     from tetviz.commands.measure import Job
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 @command()
 @ends_arguments
 @loss_option("The loss that the curve is trained on, and the one to draw; both are stored.")
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True, help="Of training the curve.")
+@click.option("--epochs", type=EPOCHS, default=5, show_default=True, help="Of training the curve.")
 @click.option("--lr", type=POSITIVE, default=1e-3, show_default=True, help="Initial learning rate.")
 @click.option(
-    "--train-batch-size", type=click.IntRange(1), default=64, show_default=True, help="Samples an update of the curve."
+    "--train-batch-size", type=WholeRange(1), default=64, show_default=True, help="Samples an update of the curve."
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the training of the curve.")
-@click.option("--grid", type=click.IntRange(3), default=21, show_default=True, help="Points on the curve.")
+@click.option("--grid", type=WholeRange(3), default=21, show_default=True, help="Points on the curve.")
 @between_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="HDF5 file.  [default: CKPT-CKPT.curve.h5]")
 def connect(

@@ -29,12 +29,20 @@ def command_line() -> str:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it before the end: a command stops as it does by Ctrl-C."""
+    """SIGTERM, of a batch system before the end, or SIGHUP: a command stops as it does by Ctrl-C.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
     """What a command that was stopped ends with, as a shell counts signals."""
-    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+    return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 def shown(text: str) -> str:
@@ -57,6 +65,15 @@ def hold(*outputs: Path) -> None:
     context = click.get_current_context()
     for path in sorted({output.absolute() for output in outputs}):
         context.with_resource(tetviz.results.holding(path, wait=bool(context.meta.get(WAIT))))
+
+
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """Tells what a description refuses of the values that options give it."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def at_chance(sdt_loss: float, classes: int) -> list[str]:

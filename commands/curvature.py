@@ -18,7 +18,7 @@ from tetviz.commands.options import (
     samples_option,
 )
 from tetviz.commands.targets import output_paths
-from tetviz.commands.values import SEED, Parsed, parse_numbers, parse_policy
+from tetviz.commands.values import SEED, Parsed, WholeRange, parse_numbers, parse_policy
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
@@ -32,7 +32,7 @@ PRODUCTS_OF_EIGSH = 120
 @command()
 @checkpoints_argument
 @loss_option("The loss of gradient and Hessian, and the one to draw; at finite radii both are stored.")
-@click.option("--directions", type=click.IntRange(2), default=32, show_default=True, help="Random directions.")
+@click.option("--directions", type=WholeRange(2), default=32, show_default=True, help="Random directions.")
 @click.option(
     "--radii",
     metavar="R,...",
@@ -41,9 +41,9 @@ PRODUCTS_OF_EIGSH = 120
     show_default=True,
     help="Distances, as shares of the weights' L2 norm.",
 )
-@click.option("--eigenvalues", type=click.IntRange(1), default=5, show_default=True, help="The largest ones.")
-@click.option("--trace-probes", type=click.IntRange(2), default=20, show_default=True, help="Vectors for the trace.")
-@click.option("--lanczos-steps", type=click.IntRange(3), default=30, show_default=True, help="For the density.")
+@click.option("--eigenvalues", type=WholeRange(1), default=5, show_default=True, help="The largest ones.")
+@click.option("--trace-probes", type=WholeRange(2), default=20, show_default=True, help="Vectors for the trace.")
+@click.option("--lanczos-steps", type=WholeRange(3), default=30, show_default=True, help="For the density.")
 @click.option(
     "--params",
     "policy",

@@ -10,7 +10,7 @@ from tetviz.commands.command import command
 from tetviz.commands.console import note
 from tetviz.commands.graphs import export_graph, step_option
 from tetviz.commands.options import force_option
-from tetviz.commands.values import Name
+from tetviz.commands.values import STEPS, Name, WholeRange
 from tetviz.errors import ResultError
 
 
@@ -18,10 +18,8 @@ from tetviz.errors import ResultError
 @click.argument("file", metavar="FILE.h5|CKPT", type=click.Path(path_type=Path))
 @click.option("--to", type=Name((*EXPORTS, *NETWORK_EXPORTS)), required=True, help="Format.")
 @click.option("--loss", type=click.Choice(["sdt", "tet"]), help="loss-landscape, vtk: the loss.")
-@click.option(
-    "--t", "timestep", type=click.IntRange(1), help="loss-landscape, vtk: timesteps.  [default: the training T]"
-)
-@click.option("--plane", type=click.IntRange(1), help="loss-landscape, vtk: which plane, from 1.  [default: 1]")
+@click.option("--t", "timestep", type=STEPS, help="loss-landscape, vtk: timesteps.  [default: the training T]")
+@click.option("--plane", type=WholeRange(1), help="loss-landscape, vtk: which plane, from 1.  [default: 1]")
 @step_option
 @force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: beside the file]")

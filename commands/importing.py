@@ -12,11 +12,11 @@ import click
 import tetviz
 from tetviz.commands.choices import GIVES, RECOVERIES, STATES, TAKES
 from tetviz.commands.command import command
-from tetviz.commands.console import note, say
+from tetviz.commands.console import as_usage, note, say
 from tetviz.commands.graphs import check_options, filled_in, is_graph, open_graph, step_option
 from tetviz.commands.options import batch_option, combined, data_options, device_option, force_option
 from tetviz.commands.published import open_published, published_options, take_published
-from tetviz.commands.values import REFERENCE, Parsed, parse_arguments
+from tetviz.commands.values import REFERENCE, STEPS, Parsed, WholeRange, parse_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ _calling_options = combined(
     ),
     click.option(
         "--draws",
-        type=click.IntRange(1),
+        type=WholeRange(1),
         metavar="N",
         help="It draws random numbers in eval mode, as a Poisson encoder does: losses and accuracies are means over N "
         "draws, the same in every command.",
@@ -96,7 +96,7 @@ _calling_options = combined(
 )
 @click.option(
     "--timesteps",
-    type=click.IntRange(1),
+    type=STEPS,
     required=True,
     help="Length of the run, T, that it was trained with.",
 )
@@ -123,7 +123,7 @@ _calling_options = combined(
 @step_option
 @data_options
 @click.option(
-    "--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own, or the published]"
+    "--image-size", type=WholeRange(1), help="Side of the input.  [default: the data's own, or the published]"
 )
 @device_option
 @batch_option()
@@ -275,10 +275,8 @@ def _calling(options: dict[str, Any]) -> "Calling | None":
         raise click.UsageError("--takes and --gives go together; leave out both to be told what fits")
     if stated["item"] is not None and stated["item"].removeprefix("-").isdecimal():
         stated["item"] = int(stated["item"])
-    try:
+    with as_usage():
         return tetviz.models.Calling(**{**stated, "recover": stated["recover"] or "", "draws": stated["draws"] or 0})
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] | None = None) -> "LabelledDataset":
@@ -286,18 +284,19 @@ def _data(options: dict[str, Any], timesteps: int, published: Mapping[str, str] 
         raise click.UsageError("name the data set that the network was trained on with --data")
     root = options["data_root"]
     normalise = options["normalise"] or (published or {}).get(options["data"], "")
-    spec = tetviz.training.DataSpec(
-        options["data"],
-        root=str(root.expanduser().resolve()) if root else "",
-        image_size=options["image_size"] or 0,
-        frames=options["frames"] or timesteps,
-        framing=options["framing"] or "time",
-        sensor=options["sensor"] or (),
-        axes=options["axes"] or "",
-        lengths=options["lengths"],
-        duration=options["duration"] or 0.0,
-        units=options["units"] or 0,
-    )
+    with as_usage():
+        spec = tetviz.training.DataSpec(
+            options["data"],
+            root=str(root.expanduser().resolve()) if root else "",
+            image_size=options["image_size"] or 0,
+            frames=options["frames"] or timesteps,
+            framing=options["framing"] or "time",
+            sensor=options["sensor"] or (),
+            axes=options["axes"] or "",
+            lengths=options["lengths"],
+            duration=options["duration"] or 0.0,
+            units=options["units"] or 0,
+        )
     opening = {"download": options["download"], "trust": options["trust"]}
     data = tetviz.training.load_data(spec, split="test", normalise=normalise, **opening)
     if not data.sequence:

@@ -13,7 +13,7 @@ from tetviz.commands.options import (
     loss_option,
 )
 from tetviz.commands.targets import between_path
-from tetviz.commands.values import Parsed, parse_range
+from tetviz.commands.values import Parsed, WholeRange, parse_range
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @command()
 @ends_arguments
 @loss_option()
-@click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points on the line.")
+@click.option("--grid", type=WholeRange(3), default=41, show_default=True, help="Points on the line.")
 @click.option(
     "--range",
     "span",

@@ -22,7 +22,7 @@ from tetviz.commands.options import (
     timesteps_option,
 )
 from tetviz.commands.targets import output_paths, overlay_path
-from tetviz.commands.values import SEED
+from tetviz.commands.values import SEED, WholeRange
 
 if TYPE_CHECKING:
     from tetviz.commands.session import Session
@@ -40,7 +40,7 @@ _measure_options = combined(
         help="Whole names of the modules that are blocks.  [default: residual blocks; else from neurons to neurons]",
     ),
     click.option(
-        "--probes", type=click.IntRange(1), default=4, show_default=True, help="Random vectors a sample and step."
+        "--probes", type=WholeRange(1), default=4, show_default=True, help="Random vectors a sample and step."
     ),
     bn_option("batch", " Gradients pass through those of the batch in training.", ("batch", "frozen")),
     click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random vectors."),

@@ -14,14 +14,15 @@ from tetviz.commands.options import (
     planes_options,
     timestep_option,
 )
+from tetviz.commands.values import WholeRange
 
 
 @command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
 @loss_option()
 @timestep_option("The T to draw.")
-@click.option("--grid", type=click.IntRange(3), default=25, show_default=True, help="Points a side, odd; 51 for print.")
-@click.option("--planes", type=click.IntRange(1), default=1, show_default=True, help="Independent pairs of directions.")
+@click.option("--grid", type=WholeRange(3), default=25, show_default=True, help="Points a side, odd; 51 for print.")
+@click.option("--planes", type=WholeRange(1), default=1, show_default=True, help="Independent pairs of directions.")
 @planes_options
 @output_option("landscape")
 def landscape(loss: str, **options: Any) -> None:

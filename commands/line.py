@@ -14,14 +14,15 @@ from tetviz.commands.options import (
     planes_options,
     timestep_option,
 )
+from tetviz.commands.values import WholeRange
 
 
 @command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
 @loss_option()
 @timestep_option("The T to draw and to print.")
-@click.option("--planes", type=click.IntRange(1), default=5, show_default=True, help="Pairs of directions.")
-@click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points a line, odd.")
+@click.option("--planes", type=WholeRange(1), default=5, show_default=True, help="Pairs of directions.")
+@click.option("--grid", type=WholeRange(3), default=41, show_default=True, help="Points a line, odd.")
 @planes_options
 @output_option("line")
 def line(loss: str, **options: Any) -> None:

@@ -13,8 +13,10 @@ from tetviz.commands.values import (
     DATA,
     POSITIVE,
     SEED,
+    STEPS,
     Name,
     Parsed,
+    WholeRange,
     parse_axes,
     parse_normalise,
     parse_policy,
@@ -56,7 +58,7 @@ gradient_loss_option = click.option(
 
 def timestep_option(what: str) -> Callable[[F], F]:
     """The T of a result that is looked at."""
-    return click.option("--t", "timestep", type=click.IntRange(1), help=f"{what}  [default: T of training]")
+    return click.option("--t", "timestep", type=STEPS, help=f"{what}  [default: T of training]")
 
 
 span_option = click.option(
@@ -96,7 +98,7 @@ direction_options = combined(
 
 calibration_option = click.option(
     "--calibration",
-    type=click.IntRange(1),
+    type=WholeRange(1),
     default=256,
     show_default=True,
     help="Train samples that statistics are re-estimated on.",
@@ -117,12 +119,12 @@ bn_options = combined(bn_option(), calibration_option)
 
 def timesteps_option(default: str = "T of training") -> Callable[[F], F]:
     """The length of a run."""
-    return click.option("--timesteps", type=click.IntRange(1), help=f"Length of the run, T.  [default: {default}]")
+    return click.option("--timesteps", type=STEPS, help=f"Length of the run, T.  [default: {default}]")
 
 
 def tmax_option(default: str) -> Callable[[F], F]:
     """The length of the run that gives a curve over all shorter ones."""
-    return click.option("--tmax", type=click.IntRange(1), help=f"Longest run of the curve.  [default: {default}]")
+    return click.option("--tmax", type=STEPS, help=f"Longest run of the curve.  [default: {default}]")
 
 
 movable_options = combined(
@@ -145,7 +147,7 @@ def samples_option(default: int, why: str) -> Callable[[F], F]:
     """How many samples to measure on, and why so many where nothing else is asked for; 0 is all."""
     return click.option(
         "--samples",
-        type=click.IntRange(0),
+        type=WholeRange(0),
         default=default,
         show_default=True,
         help=f"Samples to measure on, balanced over the classes, in fixed order; 0 for all. {why}",
@@ -161,12 +163,12 @@ data_options = combined(
     click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set; for npz, the file."),
     click.option("--download", is_flag=True, help="Fetch a missing data set into --data-root."),
     trust_option,
-    click.option("--frames", type=click.IntRange(1), help="Events: frames a recording is cut into.  [default: T]"),
+    click.option("--frames", type=STEPS, help="Events: frames a recording is cut into.  [default: T]"),
     click.option("--framing", type=click.Choice(["time", "count"]), help="Events: by equal time or equal counts."),
     click.option("--sensor", metavar="HEIGHTxWIDTH", type=Parsed("sensor", parse_sensor), help="Events: sensor size."),
     click.option("--duration", type=POSITIVE, help="Spike trains: seconds that frames cover.  [default: the longest]"),
     click.option(
-        "--units", type=click.IntRange(1), help="Spike trains: input units that the recorded ones are added up to."
+        "--units", type=WholeRange(1), help="Spike trains: input units that the recorded ones are added up to."
     ),
     click.option(
         "--axes",
@@ -244,7 +246,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the nu
 
 def batch_option(default: int = 256, what: str = "Samples that a network runs on at once.") -> Callable[[F], F]:
     """How many samples go through a network at once."""
-    return click.option("--batch-size", type=click.IntRange(1), default=default, show_default=True, help=what)
+    return click.option("--batch-size", type=WholeRange(1), default=default, show_default=True, help=what)
 
 
 precision_option = click.option(

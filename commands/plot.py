@@ -11,7 +11,7 @@ from tetviz.commands.choices import CONVENTIONS, FIGURES, STYLES
 from tetviz.commands.command import command
 from tetviz.commands.console import naming_kinds, note, print_json
 from tetviz.commands.options import combined
-from tetviz.commands.values import COST, Name, Parsed, parse_group
+from tetviz.commands.values import COST, STEPS, Name, Parsed, WholeRange, parse_group
 from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ _choice_options = combined(
     click.option("--json", "as_json", is_flag=True, help="With --list: as a JSON list."),
     click.option("--style", type=click.Choice(STYLES), help="Width and fonts of a venue.  [default: 7.2 inches]"),
     click.option("--loss", type=click.Choice(["sdt", "tet"]), help="The loss to draw; not for scaling curves."),
-    click.option("--t", "timestep", type=click.IntRange(1), help="Surfaces, lines, energy, --scatter: the T to draw."),
-    click.option(
-        "--plane", metavar="K", type=click.IntRange(1), help="Surfaces: the plane to draw, from 1.  [default: 1]"
-    ),
+    click.option("--t", "timestep", type=STEPS, help="Surfaces, lines, energy, --scatter: the T to draw."),
+    click.option("--plane", metavar="K", type=WholeRange(1), help="Surfaces: the plane to draw, from 1.  [default: 1]"),
     click.option("--all-t", is_flag=True, help="One surface: a panel for every number of timesteps."),
     click.option("--all-planes", is_flag=True, help="One surface: a panel for every plane."),
     click.option("--scatter", is_flag=True, help="Scaling curves: run against mean step accuracy, a point for each."),

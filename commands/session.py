@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tetviz.commands.console import command_line, note
+from tetviz.commands.console import as_usage, command_line, note
 from tetviz.commands.targets import checkpoint_name
 from tetviz.errors import CheckpointError, DataError, TetvizError
 from tetviz.models import ForeignNetwork, ForeignSpec, SpikingNetwork
@@ -133,7 +133,8 @@ def open_session(
     given = {name: value for name, value in events.items() if value is not None}
     spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
-    spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
+    with as_usage():
+        spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
     announce(*([checkpoint.spec.name] if isinstance(checkpoint.spec, ForeignSpec) else []), spec.name, trust=trust)
     model = checkpoint.model(trust=trust).to(where)
     opening: dict[str, Any] = {"frames": spec.frames or checkpoint.timesteps, "download": download, "trust": trust}

@@ -14,17 +14,15 @@ from tetviz.commands.options import (
     planes_options,
     timestep_option,
 )
-from tetviz.commands.values import Parsed, parse_numbers
+from tetviz.commands.values import Parsed, WholeRange, parse_numbers
 
 
 @command(renamed=RENAMED_DIRECTIONS)
 @checkpoints_argument
 @loss_option()
 @timestep_option("The T to draw and to print.")
-@click.option(
-    "--planes", type=click.IntRange(1), default=10, show_default=True, help="Independent pairs of directions."
-)
-@click.option("--grid", type=click.IntRange(3), default=41, show_default=True, help="Points a line, odd.")
+@click.option("--planes", type=WholeRange(1), default=10, show_default=True, help="Independent pairs of directions.")
+@click.option("--grid", type=WholeRange(3), default=41, show_default=True, help="Points a line, odd.")
 @click.option(
     "--rho",
     metavar="RHO,...",

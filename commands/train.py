@@ -21,7 +21,7 @@ from tetviz.commands.choices import (
     SURROGATES,
 )
 from tetviz.commands.command import command
-from tetviz.commands.console import at_chance, command_line, exit_code, hold, note, say, warn
+from tetviz.commands.console import as_usage, at_chance, command_line, exit_code, hold, note, say, warn
 from tetviz.commands.options import (
     batch_option,
     combined,
@@ -31,7 +31,7 @@ from tetviz.commands.options import (
     timesteps_option,
     wait_option,
 )
-from tetviz.commands.values import POSITIVE, SEED, FiniteRange, Name, Parsed, parse_finite
+from tetviz.commands.values import EPOCHS, POSITIVE, SEED, FiniteRange, Name, Parsed, WholeRange, parse_finite
 from tetviz.errors import DataError, OutputError, TrainingError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ network_options = combined(
         help="To 0, or soft: by the threshold.",
     ),
     click.option("--detach-reset", is_flag=True, help="No gradient through the reset."),
-    click.option("--image-size", type=click.IntRange(1), help="Side of the input.  [default: the data's own]"),
+    click.option("--image-size", type=WholeRange(1), help="Side of the input.  [default: the data's own]"),
 )
 
 surrogate_options = combined(
@@ -99,7 +99,7 @@ loss_options = combined(
 
 stage_options = combined(
     timesteps_option("4"),
-    click.option("--epochs", type=click.IntRange(1), help="Epochs at that T.  [default: 10]"),
+    click.option("--epochs", type=EPOCHS, help="Epochs at that T.  [default: 10]"),
     click.option(
         "--stage",
         "stages",
@@ -146,7 +146,7 @@ split_seed_option = click.option(
 
 process_options = combined(
     device_option,
-    click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load data."),
+    click.option("--workers", type=WholeRange(0, 1024), default=0, show_default=True, help="Processes that load data."),
 )
 
 
@@ -162,7 +162,7 @@ process_options = combined(
 @process_options
 @click.option(
     "--keep-every",
-    type=click.IntRange(0),
+    type=WholeRange(0),
     default=0,
     show_default=True,
     help="Keep every N-th epoch in OUTPUT.kept, for tetviz trajectory; 0 keeps none.",
@@ -279,18 +279,19 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     given = [f"--{name}" for name in ("frames", "framing", "sensor", "duration", "units") if options[name]]
     stages = stages or (tetviz.training.Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
-    spec = tetviz.training.DataSpec(
-        options.pop("data"),
-        root=str(root.expanduser().resolve()) if (root := options.pop("data_root")) else "",
-        image_size=options.pop("image_size") or 0,
-        frames=options.pop("frames") or longest,
-        framing=options.pop("framing") or "time",
-        split_seed=options.pop("split_seed"),
-        sensor=options.pop("sensor") or (),
-    )
-    normalise = options.pop("normalise") or ""
     added = {name: options.pop(name) for name in ("axes", "lengths", "duration", "units")}
-    spec = dataclasses.replace(spec, **{name: value for name, value in added.items() if value})
+    with as_usage():
+        spec = tetviz.training.DataSpec(
+            options.pop("data"),
+            root=str(root.expanduser().resolve()) if (root := options.pop("data_root")) else "",
+            image_size=options.pop("image_size") or 0,
+            frames=options.pop("frames") or longest,
+            framing=options.pop("framing") or "time",
+            split_seed=options.pop("split_seed"),
+            sensor=options.pop("sensor") or (),
+            **{name: value for name, value in added.items() if value},
+        )
+    normalise = options.pop("normalise") or ""
     opening = {"download": options.pop("download"), "trust": options.pop("trust")}
     tetviz.commands.session.announce(spec.name, trust=opening["trust"])
     train_set = tetviz.training.load_data(spec, split="train", normalise=normalise, **opening)
@@ -301,11 +302,9 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
             raise click.UsageError(f"{', '.join(given)}: only for event data, {spec.name} holds images")
     elif train_set.spec.frames < longest:
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
-    try:
+    with as_usage():
         model = _model_spec(train_set, options)
         config = tetviz.training.TrainingConfig(model, train_set.spec, stages, **options)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     return config, train_set, test_set
 
 

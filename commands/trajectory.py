@@ -18,6 +18,7 @@ from tetviz.commands.options import (
     samples_option,
 )
 from tetviz.commands.targets import output_paths
+from tetviz.commands.values import WholeRange
 from tetviz.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @loss_option()
-@click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
+@click.option("--grid", type=WholeRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
 @movable_options
 @samples_option(512, "Every point takes a pass over them, and every checkpoint two.")
@@ -72,7 +73,7 @@ def trajectory(
 @command()
 @click.argument("checkpoints", metavar="CKPT CKPT CKPT", nargs=3, type=click.Path(path_type=Path))
 @loss_option()
-@click.option("--grid", type=click.IntRange(5), default=21, show_default=True, help="About how many points a side.")
+@click.option("--grid", type=WholeRange(5), default=21, show_default=True, help="About how many points a side.")
 @bn_options
 @movable_options
 @samples_option(512, "Every point takes a pass over them, and every checkpoint two.")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ from click.shell_completion import CompletionItem
 import tetviz
 from tetviz.commands.choices import COSTS, DATASETS, HOLD_ALL_BUT_WEIGHTS, ROLES, TREATMENTS
 from tetviz.errors import unknown
+
+_MOST = 1e30  # products of it with what a network holds stay within float32
 
 
 class Name(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
@@ -65,8 +68,23 @@ class FiniteRange(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number", param, ctx)
+        try:
+            return parse_finite(number)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class WholeRange(click.IntRange):
+    """A whole number of at least so much, and no more than arrays and files can count, or than ``most``."""
+
+    def __init__(self, least: int, most: int = 2**31 - 1) -> None:
+        super().__init__(least)
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if number > self.most:
+            self.fail(f"{value} is more than {self.most:,}", param, ctx)
         return number
 
 
@@ -89,10 +107,12 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
 
 
 def parse_finite(text: str | float) -> float:
-    """Reads any finite number."""
+    """Reads any finite number that float32 can be counted on to hold."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is not a finite number")
+    if abs(number) > _MOST:
+        raise ValueError(f"{text} is more than {_MOST:g}")
     return number
 
 
@@ -150,8 +170,8 @@ def parse_numbers(text: str) -> tuple[float, ...]:
         numbers = sorted({float(part) for part in text.split(",")})
     except ValueError:
         numbers = []
-    if not numbers or not 0 < numbers[0] <= numbers[-1] < math.inf:
-        raise ValueError(f"expected positive numbers such as 0.01,0.1, got {text!r}")
+    if not numbers or not 0 < numbers[0] <= numbers[-1] <= _MOST:
+        raise ValueError(f"expected positive numbers up to {_MOST:g} such as 0.01,0.1, got {text!r}")
     return tuple(numbers)
 
 
@@ -159,10 +179,10 @@ def parse_arguments(text: str) -> dict[str, Any]:
     """Reads arguments by name, as JSON."""
     try:
         arguments = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {text!r} ({error})") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {reprlib.repr(text)} ({error})") from None
     if not isinstance(arguments, dict):
-        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {text!r}")
+        raise ValueError(f"expected a JSON object such as '{{\"T\": 4}}', got {reprlib.repr(text)}")
     return arguments
 
 
@@ -194,5 +214,7 @@ def parse_reference(text: str) -> str:
 DATA = DataName(DATASETS)
 COST = CostName(COSTS)
 SEED = click.IntRange(0, 2**63 - 1)
+STEPS = WholeRange(1, 1_000_000)  # what a result may hold
+EPOCHS = WholeRange(1, 1_000_000)
 POSITIVE = FiniteRange(0, min_open=True)
 REFERENCE = Parsed("MODULE:FUNCTION", parse_reference)

@@ -43,6 +43,7 @@ MODELS: dict[str, Callable[..., SpikingNetwork]] = {
 }
 
 LAYER_NORMS = ("bn", "tdbn")
+_MOST_WIDTH = 10_000  # sizes of weights stay within what torch can count
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
             raise ValueError(f"{name} must be a finite number, got {getattr(spec, name)!r}")
     if spec.width <= 0:
         raise ValueError(f"width must be positive, got {spec.width}")
+    if spec.width > _MOST_WIDTH:
+        raise ValueError(f"width may be up to {_MOST_WIDTH:,}, got {spec.width}")
     builder = MODELS[spec.name]
     _check_options(spec, builder)
     return builder(

@@ -223,7 +223,7 @@ def _read(path: Path, legacy: bool = False) -> Any:
                 else f"{path}: damaged, cut short, or not a checkpoint at all; copy it again, or train anew"
             )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Validating sparse tensor invariants", UserWarning)  # from torch 2.15
+            warnings.simplefilter("ignore")  # torch warns of kinds of tensors that are refused afterwards
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -350,7 +350,11 @@ def check_state(path: str | Path, expected: dict[str, Tensor], state: Any) -> No
             f"{path}: the weights do not fit the network: it {' and '.join(filter(None, (lacks, has)))}"
         )
     for name, tensor in state.items():
-        if tensor.is_floating_point() != expected[name].is_floating_point() or tensor.device.type != "cpu":
+        if tensor.device.type != "cpu":
+            raise CheckpointError(
+                f"{path}: damaged, {name} has no values, it is on the device {tensor.device.type!r}, expected 'cpu'"
+            )
+        if tensor.is_floating_point() != expected[name].is_floating_point():
             raise CheckpointError(f"{path}: damaged, {name} holds {tensor.dtype}, expected {expected[name].dtype}")
         if tensor.is_floating_point() and tensor.dtype not in _PRECISIONS:
             raise CheckpointError(

@@ -3,9 +3,12 @@
 import math
 from dataclasses import dataclass
 
+from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.training.losses import LOSSES
 
 LR_SCHEDULES = ("cosine", "constant")
+MOST_EPOCHS = 1_000_000  # a plan has each of them
+_MOST_LR = 1e30  # which float32 holds after the first steps of Adam
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,13 @@ class Stage:
             stage = cls(int(timesteps), int(epochs), float(rate) if at else None)
         except ValueError:
             raise ValueError(f"expected T:EPOCHS or T:EPOCHS@LR such as 6:50@1e-4, got {text!r}") from None
-        positive_lr = stage.lr is None or 0 < stage.lr < math.inf
+        positive_lr = stage.lr is None or 0 < stage.lr <= _MOST_LR
         if not colon or stage.timesteps < 1 or stage.epochs < 1 or not positive_lr:
             raise ValueError(f"T and EPOCHS must be at least 1 and LR positive in T:EPOCHS@LR, got {text!r}")
+        if stage.timesteps > MOST_TIMESTEPS or stage.epochs > MOST_EPOCHS:
+            raise ValueError(
+                f"T may be up to {MOST_TIMESTEPS:,} and EPOCHS up to {MOST_EPOCHS:,} in T:EPOCHS, got {text!r}"
+            )
         return stage
 
     def __str__(self) -> str:

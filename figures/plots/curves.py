@@ -67,7 +67,8 @@ def draw_charts(
             for network, (style, label) in enumerate(zip(styles_of(charts[0]), labels, strict=True))
             if network in shown
         ]
-        below = legend_below(figure, [*handles, *curve_keys(*charts)], wrap_evenly(title, fit, narrow=narrow), narrow)
+        title = wrap_evenly(title, fit, narrow=narrow)
+        below = legend_below(figure, handles, title, narrow, curve_keys(*charts))
         width = inches(COLUMN, narrow=True) if narrow else inches(WIDTH)
         figure.set_size_inches(width, panels_high + text_lines(below))
     return figure

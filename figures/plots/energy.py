@@ -74,15 +74,14 @@ def draw_energy(
         draw_series(choices, rows, gid="conventions")
         _name_rows(choices, rows)
         anns = _draw_anns([curves, choices], reports, steps, styles)
-        handles += [*anns, *curve_keys(chart)]
+        keys = [*anns, *curve_keys(chart), *layer_keys(reports)]
         _energy_axis(curves, choices)
         curves.tick_params(axis="x", labelbottom=False)
         choices.set_xlabel(f"{chart.x.title}: above at every T, here {at_words(steps)}")
         for row, (report, name, t, style) in enumerate(zip(reports, names, steps, styles, strict=True), start=2):
             panels = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
             draw_layers(panels, report, t, wrap_evenly(name if len(reports) > 1 else "", 90), style)
-        handles += layer_keys(reports)
-        below = legend_below(figure, handles, wrap_evenly(shared, 105))
+        below = legend_below(figure, handles, wrap_evenly(shared, 105), keys=keys)
         figure.set_size_inches(inches(WIDTH), sum(heights) + text_lines(3 + below))
         name_steps(curves, chart, [each.timestep for each in counts])
         figure.caption = compose_caption(
@@ -122,10 +121,10 @@ def draw_accuracy_per_energy(counts: Sequence[OperationCounts], pricing: Pricing
         handles = _draw_accuracy(axes, chart, [wrap(text, 56, narrow=True) for text in texts])
         steps = [default_timestep(each) for each in counts]
         anns = _draw_anns([axes], reports, steps, series_styles(names))
-        handles += [*anns, *curve_keys(chart)]
+        keys = [*anns, *curve_keys(chart)]
         _energy_axis(axes, axes)
         axes.set_xlabel(f"{chart.x.title}, at every T")
-        below = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True)
+        below = legend_below(figure, handles, wrap_evenly(shared, 60, narrow=True), narrow=True, keys=keys)
         figure.set_size_inches(inches(COLUMN, narrow=True), tall(2.75, narrow=True) + text_lines(below))
         name_steps(axes, chart, [each.timestep for each in counts])
         figure.caption = compose_caption(

@@ -53,12 +53,12 @@ def _of_view(view: View[Any], sources: Sequence[Source]) -> list[Section]:
 
 
 def _groups(sources: Sequence[Source], check: Callable[[Sequence[Any]], None]) -> list[list[Source]]:
-    # Results that compare, in the order of their first ones.
+    # Results that compare, in the order of their first ones. What compares with one of them does with all.
     found: list[list[Source]] = []
     for source in sources:
         for group in found:
             try:
-                check([*(each.result for each in group), source.result])
+                check([group[0].result, source.result])
             except ResultError:
                 continue
             group.append(source)

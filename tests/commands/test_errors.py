@@ -3,6 +3,8 @@
 import io
 import pickle
 import random
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -338,6 +340,18 @@ USAGE: dict[str, tuple[str, str]] = {
     "train --data digits -o DIR/x.pt --val-fraction nan": ("val-fraction", ""),
     "train --data digits -o DIR/x.pt --phi nan --loss total": ("phi", ""),
     "train --data digits -o DIR/x.pt --sensor 0x0": ("sensor", ""),
+    "train --data digits -o DIR/x.pt --lr 1e300": ("lr", "1e+30"),
+    "train --data digits -o DIR/x.pt --stage 2:1@1e300": ("stage", "positive"),
+    "train --data digits -o DIR/x.pt --phi 1e300 --loss total": ("phi", "1e+30"),
+    "train --data digits -o DIR/x.pt --workers 2000": ("workers", "1,024"),
+    "train --data digits -o DIR/x.pt --sensor 99999999999999999999x2": ("sensor", "16384"),
+    "train --data digits -o DIR/x.pt --image-size 20000": ("image_size", "16384"),
+    "train --data digits -o DIR/x.pt --units 2000000": ("units", "1000000"),
+    "train --data digits -o DIR/x.pt --stage 2:99999999999999999999": ("stage", "1,000,000"),
+    "train --data digits -o DIR/x.pt --stage 1000001:2": ("stage", "1,000,000"),
+    "scale CKPT --tmax 99999999999999999999": ("tmax", "1,000,000"),
+    "scale CKPT --units 2000000": ("units", "1000000"),
+    "scale CKPT --sensor 20000x2": ("sensor", "16384"),
 }
 
 
@@ -351,6 +365,19 @@ def test_usage_is_explained(command: str, tet: Path, tmp_path: Path) -> None:
     args += ("--epochs", 1) if name == "train" and "--stage" not in words else ()
     args += [places.get(word, word).replace("DIR", str(tmp_path)) for word in words]
     refused(tmp_path, *args, code=2, words=USAGE[command])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_what_the_group_itself_prints_on_a_full_disk_is_refused_in_a_line(option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", "from tetviz.cli import main; main()", option],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "Error: No space left on device; make room\n")
 
 
 def test_no_arguments_show_the_help() -> None:

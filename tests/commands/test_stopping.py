@@ -12,6 +12,7 @@ import pytest
 import torch
 from cli_runs import refused, run, tetviz
 
+from tetviz import analysis
 from tetviz.results import Surface, holding, load
 
 TRAIN = ("train", "--data", "digits", "--width", 0.0625, "--timesteps", 1, "--epochs", 1)
@@ -58,17 +59,38 @@ def test_a_signal_to_a_command_and_its_workers_ends_them_quietly(
         os.killpg(running.pid, 0)
 
 
-def test_sigterm_ends_a_measurement_with_143_and_says_how_to_go_on(net: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("asked", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_to_end_stops_a_measurement_that_says_how_to_go_on(
+    asked: str, code: int, net: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "o.h5"
     running = started("landscape", net, "--grid", 51, "--samples", 200, "--allow-chance", "-o", target, folder=tmp_path)
     deadline = time.monotonic() + 120
     while not (target.exists() and load(target, Surface).done.any()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(getattr(signal, asked))
     _, said = running.communicate(timeout=60)
-    assert running.returncode == 143 and "every finished point is in" in said and "Traceback" not in said
+    assert running.returncode == code and "every finished point is in" in said and "Traceback" not in said
     assert load(target, Surface).done.any()
     assert {path.name for path in tmp_path.iterdir()} == {"o.h5"}
+
+
+def test_a_terminal_that_is_closed_stops_nothing_under_nohup(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = analysis.compute_scaling
+
+    def closed(*args: Any, **settings: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return measure(*args, **settings)
+
+    monkeypatch.setattr("tetviz.analysis.compute_scaling", closed)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        tetviz("scale", net, "--tmax", 2, "--samples", 10, "-o", tmp_path / "o.h5")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (tmp_path / "o.h5").exists()
 
 
 def test_the_second_command_on_an_output_is_refused(net: Path, tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def test_an_unknown_model_like_none_lists_all_in_a_sentence() -> None:
         ({"gamma": 0}, "gamma 0"),
         ({"width": 0}, "width positive"),
         ({"width": -1}, "width positive"),
+        ({"width": 1e300}, "width 10,000"),
         ({"width": float("nan")}, "width"),
         ({"num_classes": 0}, "num_classes 1"),
         ({"in_channels": 0}, "in_channels 1"),

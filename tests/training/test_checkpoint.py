@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import warnings
 import zipfile
 
 import pytest
@@ -178,3 +179,23 @@ def test_equal_contents_are_equal_bytes(checkpoint, tmp_path):
     )
     assert first == second
     assert Checkpoint.load(tmp_path / "a.pt").save(tmp_path / "again.pt").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda t: torch.empty(t.shape, device="meta"), "no values 'meta'"),
+        (lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "qint8 expected torch.float32"),
+    ],
+    ids=["meta", "quantised"],
+)
+def test_tensors_of_a_kind_that_no_network_has_are_named_and_nothing_else_is_said(checkpoint, tmp_path, make, words):
+    values = content(checkpoint.save(tmp_path / "c.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        values["state"]["classifier.weight"] = make(values["state"]["classifier.weight"])
+        torch.save(values, tmp_path / "odd.pt")
+    with warnings.catch_warnings(record=True) as said, refuses(CheckpointError, f"odd.pt classifier.weight {words}"):
+        warnings.simplefilter("always")
+        Checkpoint.load(tmp_path / "odd.pt")
+    assert said == []

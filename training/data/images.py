@@ -41,6 +41,8 @@ TORCHVISION = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
+# Of what Pillow reads: a file of PostScript, whatever its name, is a program, which Ghostscript would run.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 class FolderImages(LabelledDataset):
@@ -66,7 +68,7 @@ class FolderImages(LabelledDataset):
         try:
             with reading(path, DataError, "cannot be read as an image", "replace it"):
                 open_regular(path).close()  # a pipe would be waited for
-                with Image.open(path) as image:
+                with Image.open(path, formats=_FORMATS) as image:
                     pixels_HWC = np.array(image.convert("RGB"))
         except Image.DecompressionBombError as error:
             raise DataError(f"{path}: cannot be read as an image ({reason(error)}): replace it") from error

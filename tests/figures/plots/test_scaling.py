@@ -137,3 +137,19 @@ def test_a_file_gives_the_figure_that_memory_gives(tmp_path):
 def test_nothing_to_draw_is_refused():
     with refuses(ResultError, "scaling curve"):
         draw_scaling([])
+
+
+def test_a_legend_of_very_many_networks_has_room_on_a_page_and_counts_the_others():
+    curves = [planted_curve(tmax=2, t_train=1, label=f"network {at}", sample=np.arange(20)) for at in range(300)]
+    figure = draw_scaling(curves)
+    assert figure.get_size_inches()[1] < 10
+    labels = legend_labels(figure)
+    named = [label for label in labels if label.startswith("network ")]
+    (more,) = [label for label in labels if label.startswith("and ")]
+    assert more == f"and {300 - len(named)} more, which the caption names"
+    assert "training T" in labels[labels.index(more) :] and 30 <= len(named) < 300
+    assert all(f"network {at}" in figure.caption for at in range(300))
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 and legend.x1 <= figure.bbox.x1 and figure.bbox.y0 <= legend.y0
+    assert not any(legend.overlaps(axes.get_tightbbox()) for axes in figure.axes)

@@ -32,6 +32,7 @@ from wording import heard, refuses
 from tetviz.errors import ResultError, printable
 from tetviz.figures import draw
 from tetviz.figures.plots.style import series_styles
+from tetviz.figures.registry import view_named
 from tetviz.figures.report.blocks import Chart, Drawing, Fold, Section, Sentences, Source, Surfaces, Tabled
 from tetviz.figures.report.colours import CONTRAST, DARK_PAPER, ON_DARK, contrast
 from tetviz.figures.report.networks import count_networks, told_apart, whole_trainings
@@ -41,6 +42,7 @@ from tetviz.figures.report.page import digest_of, read_source, read_sources, ren
 from tetviz.figures.report.sections import MANY, sections
 from tetviz.figures.report.surfaces import MOST_STEPS, NO_ORIGIN, surface_block
 from tetviz.figures.report.svg import drawing
+from tetviz.figures.view import require_same_data
 from tetviz.results import KINDS, Result, ScalingCurve, Surface, save
 from tetviz.results.loss_landscape import load_any
 from tetviz.results.schema import array_fields
@@ -111,6 +113,22 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "script" not in self.open and "style" not in self.open:
             self.text += data
+
+
+def test_results_are_held_against_one_of_a_group_not_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(results: Any) -> None:
+        asked.append(len(results))
+        require_same_data(results)
+
+    monkeypatch.setattr("tetviz.figures.report.sections.view_named", lambda name: replaced[name])
+    replaced = {"scaling": dataclasses.replace(view_named("scaling"), together=counted)}
+    curves = [planted_curve(tmax=2, t_train=1, label=f"{at}", sample=np.arange(20)) for at in range(6)]
+    others = [dataclasses.replace(each, provenance=origin(label="x", dataset="mnist")) for each in curves[:2]]
+    found = sections_of(*curves[:3], *others, *curves[3:])
+    assert [len(section.sources) for section in found] == [6, 2]
+    assert set(asked) == {2} and len(asked) == 5 + 2 + 1
 
 
 def test_every_kind_is_planted() -> None:

@@ -1,4 +1,6 @@
 import pickle
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,25 @@ def test_imagenet(tmp_path: Path) -> None:
     data = load("imagenet", split="test", root=str(tmp_path), image_size=8)
     assert data.classes == ["first", "second", "third, c"] and data.labels.tolist() == [0, 0, 2, 2]
     assert data[3][0].shape == (3, 8, 8)
+
+
+def test_a_program_of_postscript_is_no_image(tmp_path: Path) -> None:
+    save_images(tmp_path / "train", ["cat"])
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n{} loop\n"
+    (tmp_path / "train/cat/a0.PNG").write_bytes(script)
+    with refuses(DataError, "a0.PNG cannot identify"):
+        load("imagefolder", split="train", root=str(tmp_path))[0]
+
+
+def test_what_pillow_warns_of_damage_is_not_printed(tmp_path: Path) -> None:
+    save_images(tmp_path / "train", ["cat"])
+    picture = tmp_path / "train/cat/a0.PNG"
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.tif", compression="tiff_lzw")
+    picture.write_bytes((tmp_path / "whole.tif").read_bytes()[:200])
+    images = load("imagefolder", split="train", root=str(tmp_path))
+    with warnings.catch_warnings(record=True) as said, pytest.raises(DataError):
+        warnings.simplefilter("always")
+        images[0]
+    assert said == []
+    with pytest.warns(UserWarning, match="Corrupt"), suppress(OSError):
+        Image.open(picture)
