@@ -202,8 +202,8 @@ def train(
     kept = sorted(folder.glob("epoch-*.pt"))
     processes, first = tetviz.training.parallel.size(), tetviz.training.parallel.rank() == 0
     if first:
-        hold(output)
         _check_outputs(output, last, epochs, kept, resume=resume, force=force)
+        hold(output)
     where = tetviz.commands.session.pick_device(device)
     monitors: list[tetviz.training.Monitor] = [
         tetviz.commands.progress.TrainingProgress(),
