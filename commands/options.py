@@ -221,7 +221,7 @@ compile_option = click.option(
 cluster_options = combined(
     click.option(
         "--workers",
-        type=click.IntRange(1),
+        type=WholeRange(1, 1024),
         expose_value=False,
         callback=_remembered(WORKERS),
         help="Processes of this machine to measure on; of several GPUs each takes one. Needs Dask.",
@@ -235,7 +235,7 @@ cluster_options = combined(
     ),
     click.option(
         "--threads",
-        type=click.IntRange(1),
+        type=WholeRange(1, 1024),
         expose_value=False,
         callback=_remembered(THREADS),
         help="Threads of this process and of each worker.  [default: one a core; with workers 1]",

@@ -261,10 +261,11 @@ def _check_outputs(output: Path, last: Path, epochs: Path, kept: Sequence[Path],
         raise TrainingError(f"{last}: no such file, there is nothing to go on from; leave out --resume")
     if last.exists() and not (force or resume):
         raise OutputError(f"{last}: exists already; go on from it with --resume, or replace it with --force")
-    for path in (output, last, epochs):
+    for path in (output, last):
         tetviz.results.writable_target(path, force or resume)
     if kept and not (force or resume):
         raise OutputError(f"{kept[0]}: exists already; go on with --resume, or replace all of them with --force")
+    tetviz.results.writable_target(epochs, force or resume)
 
 
 def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledDataset]":

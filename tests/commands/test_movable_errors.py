@@ -248,7 +248,6 @@ USAGE: dict[str, tuple[str, ...]] = {
     "export DIR/x.h5 --to netcdf --plane 1 --loss sdt": ("--loss, --plane",),
     "export DIR/x.h5 --to vtk -o DIR/x.csv": ("x.csv", ".vts"),
     "export DIR/x.h5 --to vtk --plane 0": ("--plane", "x>=1"),
-    "export . --to csv": ("folder",),
 }
 
 

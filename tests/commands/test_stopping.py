@@ -66,7 +66,9 @@ def test_a_signal_to_end_stops_a_measurement_that_says_how_to_go_on(
     asked: str, code: int, net: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "o.h5"
-    running = started("landscape", net, "--grid", 51, "--samples", 200, "--allow-chance", "-o", target, folder=tmp_path)
+    measured = ("landscape", net, "--grid", 51, "--samples", 200, "--allow-chance", "-o", target)
+    # pytest may itself run under nohup, which children inherit.
+    running = started(*measured, folder=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     while not (target.exists() and load(target, Surface).done.any()) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -7,6 +7,7 @@ import pytest
 from wording import refuses
 
 from tetviz.commands.targets import between_path, checkpoint_name, output_paths, overlay_path
+from tetviz.errors import CheckpointError
 
 A, B = Path("runs/a.pt"), Path("runs/b.pt")
 KEPT = Path("runs/a.kept/epoch-0001.pt")
@@ -26,7 +27,6 @@ def test_results_stand_beside_the_checkpoints_or_where_asked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("checkpoints", "output", "words"),
     [
-        ((Path("/"),), None, "/: folder"),
         ((A, B), "x.h5", "-o: several"),
         ((A,), "x.png", "x.png .h5"),
         ((A, A), None, "twice"),
@@ -40,7 +40,9 @@ def test_what_cannot_be_written_is_refused(checkpoints: tuple[Path, ...], output
 
 def test_a_pair_and_an_overlay_are_named_after_all(tmp_path: Path) -> None:
     assert between_path((A, B), None, "lines") == Path("runs/a-b.lines.h5")
-    with refuses(click.UsageError, "folder"):
+    with refuses(CheckpointError, "folder"):
+        output_paths((Path("/"),), None, "scale")
+    with refuses(CheckpointError, "folder"):
         between_path((Path("/"), B), None, "lines")
     assert overlay_path((A,), None, "scale") is None
     assert overlay_path((A, KEPT), None, "scale") == Path("runs/a-a-epoch-0001.scale.h5")
