@@ -92,7 +92,8 @@ def test_an_error_is_said_once(data: Path, tmp_path: Path) -> None:
     given = (*TRAIN, "--data-root", data, "--epochs", 1)
     _, said = finished(2, *given, "--resume", "-o", "none.pt", folder=tmp_path, code=1)
     assert said.count("none.last.pt: no such file, there is nothing to go on from; leave out --resume") == 1
-    _, said = finished(2, *given, "--optimizer", "sgd", "--lr", 1e30, "-o", "far.pt", folder=tmp_path, code=1)
+    far = ("--epochs", 9, "--optimizer", "sgd", "--lr", 1e30, "--weight-decay", 1e30)
+    _, said = finished(2, *given, *far, "-o", "far.pt", folder=tmp_path, code=1)
     assert said.count("lower the learning rate (--lr)") == 1, said
     _, said = finished(2, "scale", "none.pt", folder=tmp_path, code=1)
     assert said.count("torchrun is for tetviz train") == 1
