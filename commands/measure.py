@@ -1,6 +1,5 @@
 """The course of a measuring command: what is checked, measured, written, drawn and printed, and in which order."""
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from tetviz.commands.console import COMPILE, duration, exit_code, hold, note, pr
 from tetviz.commands.progress import counting, progress
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
+from tetviz.figures.output import source_digest
 from tetviz.figures.plots.style import source_of
 from tetviz.landscape import Store
 from tetviz.landscape.store import Pool, in_this_process
@@ -147,7 +147,7 @@ def _draw(
     of: Sequence[Job],
 ) -> list[Path]:
     # A figure of other results is of those before, whose command was stopped as it had measured and not yet drawn.
-    source, drawn = hashlib.sha256("".join(result.digest() for result in results).encode()).hexdigest(), []
+    source, drawn = source_digest(results), []
     for name, path in paths.items():
         if not all(job.finished for job in of) or source_of(path) != source:
             save_figure(draw[name](results), path, source)

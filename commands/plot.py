@@ -16,6 +16,8 @@ from tetviz.errors import ResultError
 
 if TYPE_CHECKING:
     from tetviz.figures import Choices
+    from tetviz.figures.plots.picture import Picture
+    from tetviz.figures.table import Table
     from tetviz.results import Result
 
 # Options that are a figure's name.
@@ -181,10 +183,11 @@ def _draw(
     if name is None and tabular:
         name = tetviz.figures.registry.default_table(results)
     if name is not None:
-        drawn = tetviz.figures.draw_named(name, results, choices)
-        return tetviz.figures.output.save_with_caption(drawn, output, force=force)
-    drawn = tetviz.figures.draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
-    return tetviz.figures.output.save_with_caption(drawn, output, force=force)
+        drawn: Picture | Table = tetviz.figures.draw_named(name, results, choices)
+    else:
+        drawn = tetviz.figures.draw(results, choices.loss, choices.timestep, choices.plane, choices.pricing)
+    source = tetviz.figures.output.source_digest(results)
+    return tetviz.figures.output.save_with_caption(drawn, output, force=force, source=source)
 
 
 def _chosen_name(

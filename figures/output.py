@@ -1,12 +1,14 @@
 """A figure or a table as files, with its caption."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from tetviz.errors import OutputError
 from tetviz.figures.plots.picture import Picture
 from tetviz.figures.plots.style import SUFFIXES, save_figure
 from tetviz.figures.table import TABLE_SUFFIXES, Table, save_table
-from tetviz.results import writable_target, write_whole
+from tetviz.results import Result, writable_target, write_whole
 
 
 def check_suffix(path: Path, what: str, *, table: bool) -> None:
@@ -20,7 +22,12 @@ def check_suffix(path: Path, what: str, *, table: bool) -> None:
         raise OutputError(f"{path}: {about}, got {path.suffix or 'no suffix'!r}; choose another name")
 
 
-def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool = False) -> list[Path]:
+def source_digest(results: Sequence[Result]) -> str:
+    """SHA-256 of the results that a figure is drawn from."""
+    return hashlib.sha256("".join(result.digest() for result in results).encode()).hexdigest()
+
+
+def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool = False, source: str = "") -> list[Path]:
     """Writes a figure or a table, with its caption.
 
     A caption is text beside a figure, ``figure2.txt`` for ``figure2.pdf``; one that is there already, word for word, is
@@ -31,6 +38,7 @@ def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool =
         drawn: a figure of tetviz, or a table.
         path: of the figure or table.
         force: whether existing files may be replaced.
+        source: of :func:`source_digest`, which a .png keeps.
 
     Returns:
         The files.
@@ -42,7 +50,7 @@ def save_with_caption(drawn: Picture | Table, path: str | Path, *, force: bool =
     if isinstance(drawn, Table) and path.suffix.lower() != ".csv":
         return [save_table(drawn, path)]
     write_caption(path, drawn.caption, force=force, write=False)
-    written = save_table(drawn, path) if isinstance(drawn, Table) else save_figure(drawn, path)
+    written = save_table(drawn, path) if isinstance(drawn, Table) else save_figure(drawn, path, source)
     return [written, write_caption(path, drawn.caption, force=True)]
 
 
