@@ -213,7 +213,7 @@ def stored(target: Path, kind: type[R], wanted: Provenance) -> R:
             f"{target}: exists already, and does not say what was asked for when it was measured; choose another name "
             "with -o, or replace it with --force"
         )
-    names = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed", "torch_version")
+    names = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "seed")
     then, now = found.texts(), wanted.texts()
     differ = [name for name in names if then[name] != now[name]]
     raise OutputError(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-import torch
 
 from tetviz.errors import ResultError
 from tetviz.landscape.evaluator import Evaluator
@@ -168,9 +167,11 @@ def check_same(path: str | Path, wanted: Result) -> None:
     coordinates = [name for name, schema in array_fields(type(wanted)).items() if schema["dims"] == (name,)]
     names = [name for name in (*coordinates, *attribute_fields(type(wanted))) if name not in _FOUND_OUT]
     differ = [n for n in names if not np.array_equal(getattr(found, n), getattr(wanted, n))]
-    settings = ["dataset", "data_settings", "split", "batch_size", "dtype", "device"]
-    differ += [n for n in ["checkpoint_sha256", *settings, "torch_version"] if getattr(then, n) != getattr(now, n)]
+    origin = ("checkpoint_sha256", "dataset", "data_settings", "split", "batch_size", "dtype", "device")
+    differ += [n for n in origin if getattr(then, n) != getattr(now, n)]
     other = _listed(differ) or "network, data or batch size"
+    if now.torch_version != then.torch_version:  # which may print the settings of a network in other words
+        other += f", or version of torch ({then.torch_version}, here {now.torch_version})"
     measured = f", measured by `{then.command}`" if then.command else ""
     raise ResultError(
         f"{path}: holds another {wanted.kind}, with another {other}{measured}; "
@@ -187,7 +188,6 @@ def _listed(names: Sequence[str]) -> str:
         "y": "grid or range",
         "checkpoint_sha256": "checkpoint",
         "dataset": "data set",
-        "torch_version": f"version of torch (here torch {torch.__version__})",
     }
     return ", ".join(dict.fromkeys(plain.get(name, name.replace("_", " ")) for name in names))
 
