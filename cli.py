@@ -14,7 +14,7 @@ import click
 
 import tetviz
 from tetviz.commands import LazyGroup
-from tetviz.commands.console import COMMAND_LINE, Terminated, exit_code, note, shown
+from tetviz.commands.console import COMMAND_LINE, Terminated, exit_code, note, shown, signal_of
 from tetviz.errors import TetvizError, printable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -32,6 +32,15 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise Terminated(number)
 
+    def swallowed(found: "sys.UnraisableHookArgs") -> None:
+        # Python goes on after what is raised in a destructor or a callback: a stop is asked for again a moment later.
+        if isinstance(found.exc_value, KeyboardInterrupt):
+            threading.Timer(0.01, signal.raise_signal, (signal_of(found.exc_value),)).start()
+        else:
+            before(found)
+
+    before = sys.unraisablehook
+    sys.unraisablehook = swallowed
     for number in mine:
         signal.signal(number, stop)
     try:
@@ -39,6 +48,7 @@ def _terminable() -> Iterator[None]:
     finally:
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
+        sys.unraisablehook = before
 
 
 @contextmanager

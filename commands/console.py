@@ -40,9 +40,14 @@ class Terminated(KeyboardInterrupt):
         self.number = number
 
 
+def signal_of(stop: KeyboardInterrupt) -> int:
+    """The signal that stopped a command."""
+    return stop.number if isinstance(stop, Terminated) else signal.SIGINT
+
+
 def exit_code(stop: KeyboardInterrupt) -> int:
     """What a command that was stopped ends with, as a shell counts signals."""
-    return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
+    return 128 + signal_of(stop)
 
 
 def shown(text: str) -> str:

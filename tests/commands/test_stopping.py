@@ -79,6 +79,25 @@ def test_a_signal_to_end_stops_a_measurement_that_says_how_to_go_on(
     assert {path.name for path in tmp_path.iterdir()} == {"o.h5"}
 
 
+@pytest.mark.parametrize(("asked", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_falls_into_a_destructor_is_not_lost(
+    asked: str, code: int, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Held:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), getattr(signal, asked))
+
+    def endless(*_: Any, **__: Any) -> None:
+        Held()
+        for _ in range(6000):
+            time.sleep(0.01)
+
+    monkeypatch.setattr("tetviz.analysis.compute_scaling", endless)
+    stopped = run("scale", net, "--tmax", 2, "--samples", 10, "-o", tmp_path / "o.h5")
+    assert stopped.exit_code == code and stopped.stderr.splitlines()[-1] == "stopped", stopped.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_terminal_that_is_closed_stops_nothing_under_nohup(
     net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

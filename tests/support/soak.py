@@ -147,8 +147,8 @@ class Soak:
         lost = {name for name in before - present if not Path(name).name.startswith(".")}
         if lost and course.command[0] != "train":  # which removes with --force what it is to replace
             yield f"lost {sorted(lost)}"
-        if "Traceback" in (folder / "stderr").read_text():
-            yield "a traceback"
+        if "Traceback" in (said := (folder / "stderr").read_text()):
+            yield f"a traceback: {said}"
         for path in course.inputs.rglob("*"):
             if path.is_file() and (folder / path.relative_to(course.inputs)).read_bytes() != path.read_bytes():
                 yield f"changed {path.name}"
