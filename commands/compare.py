@@ -9,7 +9,8 @@ import tetviz
 from tetviz.commands.command import command
 from tetviz.commands.console import naming_kinds, print_results
 from tetviz.commands.options import json_option, timestep_option
-from tetviz.errors import ResultError
+from tetviz.errors import KindError, ResultError
+from tetviz.figures.view import Comparison
 
 
 @command()
@@ -27,18 +28,26 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     tetviz compare sdt.landscape.h5 tet.landscape.h5 --t 2
     tetviz compare sdt.scale.h5 tet.scale.h5
     """
-    choices, results = tetviz.figures.Choices(timestep=timestep), list[Any]()
+    choices, given, results = tetviz.figures.Choices(timestep=timestep), list[Any](), list[Any]()
     for file in files:
-        found: Any = tetviz.results.load(file)
-        comparison = tetviz.figures.registry.view_of([found]).comparison
+        given.append(tetviz.results.load(file))
+        comparison = tetviz.figures.registry.view_of(given[-1:]).comparison
         if comparison is None:
             raise ResultError(
-                f"{file}: holds a result of kind {found.view!r}, of which nothing is compared; name what `tetviz "
+                f"{file}: holds a result of kind {given[-1].view!r}, of which nothing is compared; name what `tetviz "
                 "sharpness`, `tetviz line` and `tetviz landscape`, or what `tetviz scale` wrote"
             )
-        results.append(comparison.of(found))
-    with naming_kinds(files, results):
-        shared = tetviz.figures.registry.view_of(results).comparison
+        results.append(comparison.of(given[-1]))
+    with naming_kinds(files, given):
+        shared = _shared(results)
     assert shared is not None  # as of each
     shared.check(results, choices)
     print_results(results, as_json, choices, shared.asked)
+
+
+def _shared(results: list[Any]) -> Comparison[Any] | None:
+    # A surface is compared by its lines: what is told of it is what its file holds.
+    try:
+        return tetviz.figures.registry.view_of(results).comparison
+    except KindError as error:
+        raise KindError("flatness is compared with flatness, and accuracy at every T with its like") from error

@@ -407,6 +407,13 @@ def test_compare_takes_random_directions_alone(kind: str, results: dict[str, Pat
         refused(tmp_path, "compare", results["sharpness"], results[kind], *form)
 
 
+def test_compare_says_what_a_file_holds_and_not_what_it_is_compared_as(
+    results: dict[str, Path], tmp_path: Path
+) -> None:
+    held = (f"{results['surface']} holds surface", f"{results['scaling']} holds scaling")
+    refused(tmp_path, "compare", results["surface"], results["scaling"], words=held)
+
+
 def test_compare_takes_what_was_measured_alike(results: dict[str, Path], tmp_path: Path) -> None:
     others = {
         "plane_seed": planted_lines(plane_seed=4),
