@@ -1,7 +1,6 @@
 """What every command can do besides: take options from a TOML file, and old spellings of options."""
 
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,8 @@ import click
 
 from tetviz.commands import COMMANDS
 from tetviz.commands.console import note
-from tetviz.errors import UNREADABLE, reason, unknown
+from tetviz.commands.toml import read_toml
+from tetviz.errors import TetvizError, unknown
 
 
 class Command(click.Command):
@@ -61,9 +61,9 @@ def _take_defaults(ctx: click.Context, _: click.Parameter, path: Path | None) ->
     if path is None or ctx.resilient_parsing:
         return
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except UNREADABLE as error:
-        raise click.UsageError(f"--config {path}: cannot be read ({reason(error)})") from error
+        tables = read_toml(path, TetvizError)
+    except TetvizError as error:
+        raise click.UsageError(f"--config {error}") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise click.UsageError(f"--config {path}: {name} stands in no table; options stand below [COMMAND]")

@@ -1,10 +1,9 @@
 """The plan of a study: a TOML file that names networks, runs of training, seeds, and what is measured."""
 
 import itertools
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,17 @@ import click
 
 from tetviz.commands import LazyGroup
 from tetviz.commands.study_seconds import MEASURING
-from tetviz.errors import UNREADABLE, TetvizError, reason, unknown
+from tetviz.commands.toml import read_toml
+from tetviz.errors import TetvizError, unknown
 
 SHIPPED = ("quick", "cifar", "paper")
 _PLAN_KEYS = ("title", "about", "seeds", "train", "networks", "runs", "measure")
 _MEASURE_KEYS = ("command", "runs", "networks", "trained-at")
+_TEXTS = (("title", str), ("about", str))
 _TIMESTEPS = (4,)
 _STAGED = ("timesteps", "epochs", "networks")
-_OWN_OF_TRAIN = ("seed", "output", "resume", "force", "wait", "config")
+_OWN = ("output", "force", "wait", "config")  # what the study sets itself
+_OWN_OF_TRAIN = ("seed", "resume", *_OWN)
 
 Options = Mapping[str, Any]
 
@@ -118,24 +120,17 @@ def read_plan(named: str) -> Plan:
         PlanError: the plan is unknown or cannot be read, or one of its keys or values is not what it has to be.
     """
     if named in SHIPPED:
-        return _plan(named, (files("tetviz.commands") / "plans" / f"{named}.toml").read_text(encoding="utf-8"), named)
+        with as_file(files("tetviz.commands") / "plans" / f"{named}.toml") as shipped:
+            return _plan(named, read_toml(shipped, PlanError), named)
     path = Path(named)
     if path.suffix != ".toml":
         raise PlanError(f"{unknown('plan', named, SHIPPED)}; a plan of your own is a file that ends in .toml")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UNREADABLE as error:
-        raise PlanError(f"{path}: cannot be read ({reason(error)})") from error
-    return _plan(path.stem, text, str(path))
+    return _plan(path.stem, read_toml(path, PlanError), str(path))
 
 
-def _plan(name: str, text: str, where: str) -> Plan:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{where}: is no TOML file ({reason(error)})") from error
+def _plan(name: str, table: Options, where: str) -> Plan:
     _check_keys(where, table, _PLAN_KEYS)
-    for key, kind in (("train", dict), ("networks", dict), ("runs", dict), ("measure", dict), ("title", str)):
+    for key, kind in (("train", dict), ("networks", dict), ("runs", dict), ("measure", dict), *_TEXTS):
         if not isinstance(table.get(key, kind()), kind):
             raise PlanError(f"{where}: {key} = {table[key]!r}: expected a {'text' if kind is str else 'table'}")
     common = table.get("train", {})
@@ -143,9 +138,7 @@ def _plan(name: str, text: str, where: str) -> Plan:
     if not runs:
         raise PlanError(f'{where}: names no run to train; add a table such as [runs.tet] with loss = "tet"')
     for options in (common, *networks.values(), *runs.values()):
-        taken = sorted(set(_OWN_OF_TRAIN) & options.keys())
-        if taken:
-            raise PlanError(f"{where}: {taken[0]}: no option of a run here; the study sets it")
+        _check_own(where, "a run", options, _OWN_OF_TRAIN)
         if "timesteps" in options:
             _numbers(where, "timesteps", options["timesteps"])
     for run, options in runs.items():
@@ -153,7 +146,7 @@ def _plan(name: str, text: str, where: str) -> Plan:
     return Plan(
         name=name,
         title=table.get("title", name),
-        about=str(table.get("about", "")),
+        about=table.get("about", ""),
         seeds=_numbers(where, "seeds", table.get("seeds")),
         networks={key: {**common, **own} for key, own in networks.items()} or {"": common},
         runs=runs,
@@ -191,6 +184,7 @@ def _measure(
     on = _chosen(where, f"measure.{name}", "network", table.get("networks", []), networks)
     trained_at = _numbers(where, f"[measure.{name}] trained-at", table["trained-at"]) if "trained-at" in table else ()
     options = {key: value for key, value in table.items() if key not in _MEASURE_KEYS}
+    _check_own(where, f"[measure.{name}]", options, _OWN)
     return Measure(name, command, options, chosen, on, trained_at)
 
 
@@ -198,6 +192,12 @@ def _check_keys(where: str, table: Options, known: Iterable[str]) -> None:
     for key in table:
         if key not in known:
             raise PlanError(f"{where}: {unknown('key', key, known)}")
+
+
+def _check_own(where: str, what: str, options: Options, own: Sequence[str]) -> None:
+    for key in own:
+        if key in options:
+            raise PlanError(f"{where}: {key}: no option of {what} here; the study sets it")
 
 
 def _numbers(where: str, key: str, value: Any) -> tuple[int, ...]:
@@ -231,6 +231,12 @@ def jobs_of(plan: Plan, folder: Path, data_root: Path | None = None) -> list[Job
             for measure in plan.measures
             if measure.takes(*what)
         ]
+        for measure in plan.measures:
+            if not any(measure.takes(*what) for what, _ in trained):
+                raise PlanError(
+                    f"plan {plan.name}: [measure.{measure.name}] takes no network that is trained; mend its networks, "
+                    "runs or trained-at"
+                )
     _check_commands(plan, made)
     return made
 

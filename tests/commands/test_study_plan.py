@@ -1,5 +1,6 @@
 """Plans of studies: what they may say, and the commands that they become."""
 
+import os
 from pathlib import Path
 
 import click
@@ -84,6 +85,12 @@ def test_networks_have_folders_and_data_are_in_the_root(plan: Path) -> None:
     assert jobs[3].words[jobs[3].words.index("--data-root") + 1] == "/data"
 
 
+def test_a_pipe_is_no_plan(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "plan.toml")
+    with refuses(PlanError, "no file of TOML"):
+        read_plan(str(tmp_path / "plan.toml"))
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_plans_are_commands(name: str) -> None:
     plan = read_plan(name)
@@ -99,7 +106,10 @@ def test_shipped_plans_are_commands(name: str) -> None:
     [
         ("seeds = [3, 1]", "seeds = [1, 1]", "different whole numbers"),
         ("seeds = [3, 1]", "seed = [1]", "did you mean 'seeds'"),
-        ("seeds = [3, 1]", "seeds = [", "no TOML"),
+        ("seeds = [3, 1]", "seeds = [", "read as TOML"),
+        pytest.param("seeds = [3, 1]", "seeds = " + "[" * 5000, "read as TOML", id="brackets"),
+        pytest.param("seeds = [3, 1]", "seeds = " + "9" * 5000, "read as TOML", id="digits"),
+        ("seeds = [3, 1]", "seeds = [3, 1]\nabout = 3", "about = 3: expected a text"),
         ("timesteps = [2, 4]", "timesteps = 4", "expected a list"),
         ("epochs = 5", "epochz = 5", "did you mean 'epochs'"),
         ("epochs = 5", 'epochs = "many"', "--epochs"),
@@ -107,6 +117,8 @@ def test_shipped_plans_are_commands(name: str) -> None:
         ('loss = "sdt"', 'loss = "stt"', "sdt"),
         ("[measure.scale]", "[measure.scales]", "did you mean 'scale'"),
         ("tmax = 8", "tmin = 8", "unknown option"),
+        ("tmax = 8", 'output = "a.h5"', "the study sets it"),
+        ("trained-at = [4]", "trained-at = [3]", "takes no network"),
         ('runs = ["sdt"]', 'runs = ["std"]', "did you mean 'sdt'"),
         ("[measure.scale]", "[measure.'a/b']\ncommand = 'scale'", "names of files"),
         ('[runs.sdt]\nloss = "sdt"', '[runs]\nsdt = "sdt"\n[runs.tet]', "expected a table"),
