@@ -1,7 +1,7 @@
 """``tetviz compare``: checkpoints beside one another, from their results."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,9 @@ from tetviz.commands.command import command
 from tetviz.commands.console import naming_kinds, print_results
 from tetviz.commands.options import json_option, timestep_option
 from tetviz.errors import KindError, ResultError
-from tetviz.figures.view import Comparison
+
+if TYPE_CHECKING:
+    from tetviz.figures.view import Comparison
 
 
 @command()
@@ -45,7 +47,7 @@ def compare(files: tuple[Path, ...], timestep: int | None, as_json: bool) -> Non
     print_results(results, as_json, choices, shared.asked)
 
 
-def _shared(results: list[Any]) -> Comparison[Any] | None:
+def _shared(results: list[Any]) -> "Comparison[Any] | None":
     # A surface is compared by its lines: what is told of it is what its file holds.
     try:
         return tetviz.figures.registry.view_of(results).comparison
