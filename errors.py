@@ -23,6 +23,7 @@ UNREADABLE = (
     pickle.UnpicklingError,
 )
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of a terminal, of the direction of a text, halves of characters, lines
+_LONGEST = 300
 _ALLOWED = "\t\u200c\u200d"
 
 
@@ -87,8 +88,13 @@ def reason(error: BaseException) -> str:
         return "it asks for more memory than there is"
     if "allow_pickle" in str(error):  # NumPy, which says how to load them all the same
         return "it holds Python objects, or is damaged"
-    said = getattr(error, "strerror", None) or str(error).strip()
-    return printable(next(iter(said.splitlines()), "") or type(error).__name__)
+    said = getattr(error, "strerror", None) or str(error)
+    return printable(_first_line(said) or type(error).__name__)
+
+
+def _first_line(text: str) -> str:
+    line = next(iter(text.strip().splitlines()), "")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."  # libraries quote the bytes of a file
 
 
 @contextmanager
@@ -143,5 +149,5 @@ class ForeignCode:
         if not isinstance(error, Exception | SystemExit) or isinstance(error, TetvizError):
             return
         if "out of memory" not in str(error):
-            line = next(iter(str(error).strip().splitlines()), "")
+            line = _first_line(str(error))
             raise self.kind(f"{self.what}: {type(error).__name__}{': ' * bool(line)}{line}") from error

@@ -90,7 +90,8 @@ def _report(
 
 def scale(folder: Path, size: int) -> Run:
     """`tetviz scale` of so many checkpoints."""
-    checkpoints = [untrained(folder / f"{size}-{at}.pt", at, "snn5", width=0.05) for at in range(size)]
+    network: dict[str, Any] = {"name": "cifar-resnet", "width": 0.125, "options": {"depth": 8}}
+    checkpoints = [untrained(folder / f"{size}-{at}.pt", at, **network) for at in range(size)]
     (folder / str(size)).mkdir()
     return command("scale", *checkpoints, "--tmax", 8, "--samples", 100, "-o", folder / str(size))
 

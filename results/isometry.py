@@ -9,8 +9,8 @@ import pandas as pd
 from tetviz.results import fields
 from tetviz.results.schema import FloatArray, IntArray, Result, array, attribute, named
 
-_of_block = partial(array, ("block",), "1")
-_gradient = partial(array, units="nat")
+_of_block = partial(array, ("block",), "1", least=0)
+_gradient = partial(array, units="nat", least=0)
 _of_neurons = partial(array, ("neuron", "timestep"), "1")
 
 
@@ -34,16 +34,19 @@ class BlockIsometry(Result):
 
     kind: ClassVar[str] = "isometry"
 
-    block: IntArray = fields.index(("block",), long_name="index of the block, in order of execution")
-    neuron: IntArray = fields.index(("neuron",), long_name="index of the layer of neurons, in order of execution")
-    layer: IntArray = fields.index(("layer",), long_name="index of the layer with weights, in order of execution")
-    timestep: IntArray = fields.timestep()
+    block: IntArray = fields.position(("block",), long_name="index of the block, in order of execution")
+    neuron: IntArray = fields.position(("neuron",), long_name="index of the layer of neurons, in order of execution")
+    layer: IntArray = fields.position(("layer",), long_name="index of the layer with weights, in order of execution")
+    timestep: IntArray = fields.timestep(first=1)
     input_timestep: IntArray = fields.index(
-        ("input_timestep",), long_name="step t' of a block's input, from 1", least=1, rising=True
+        ("input_timestep",), long_name="step t' of a block's input, from 1", first=1
     )
     sample: IntArray = fields.sample()
     phi: FloatArray = array(
-        ("block", "timestep", "input_timestep"), "1", "tr(J J^T) / d of the block's output at t by its input at t'"
+        ("block", "timestep", "input_timestep"),
+        "1",
+        "tr(J J^T) / d of the block's output at t by its input at t'",
+        least=0,
     )
     step_phi: FloatArray = _of_block(long_name="mean over t of phi at t' = t")
     step_phi_se: FloatArray = _of_block(long_name="standard error of step_phi")
@@ -53,6 +56,7 @@ class BlockIsometry(Result):
         ("block", "timestep"),
         "1",
         "phi at t' = t that surrogate derivatives and weights predict; NaN where they do not",
+        least=0,
     )
     input_gradient: FloatArray = _gradient(
         ("block", "timestep"),
@@ -65,8 +69,8 @@ class BlockIsometry(Result):
     bypass: FloatArray = _of_block(long_name="share of the gradient at the block's input that bypasses the block")
     rate: FloatArray = _of_neurons(long_name="mean output of the neurons at step t: spikes per neuron")
     potential_mean: FloatArray = _of_neurons(long_name="mean of the potential before the reset")
-    potential_std: FloatArray = _of_neurons(long_name="standard deviation of the potential before the reset")
-    mass: FloatArray = _of_neurons(long_name="mean square of the surrogate derivative")
+    potential_std: FloatArray = _of_neurons(long_name="standard deviation of the potential before the reset", least=0)
+    mass: FloatArray = _of_neurons(long_name="mean square of the surrogate derivative", least=0)
     layer_gradient: FloatArray = _gradient(
         ("layer", "timestep"),
         long_name="L2 norm of the gradient of a sample's loss at the layer's output, root mean square over samples",

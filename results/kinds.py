@@ -32,13 +32,13 @@ class Surface(Result):
 
     kind: ClassVar[str] = "surface"
 
-    plane: IntArray = fields.index(("plane",), long_name="index of the pair of directions")
+    plane: IntArray = fields.position(("plane",), long_name="index of the pair of directions")
     y: FloatArray = fields.axis(("y",), long_name="coordinate along the second direction, in the unit that norm names")
     x: FloatArray = fields.axis(("x",), long_name="coordinate along the first direction, in the unit that norm names")
-    timestep: IntArray = fields.timestep()
+    timestep: IntArray = fields.timestep(least=1, rising=True)  # another tool's surface has one T
     sample: IntArray = fields.sample()
     calibration: IntArray = fields.calibration()
-    axis: IntArray = fields.index(("axis",), long_name="direction of a plane: 0 is x, 1 is y")
+    axis: IntArray = fields.position(("axis",), long_name="direction of a plane: 0 is x, 1 is y")
     direction_seed: IntArray = fields.index(
         ("plane", "axis"), long_name="seed that rebuilds the direction; -1 where it is not random"
     )
@@ -70,7 +70,7 @@ class Trajectory(Surface):
 
     kind: ClassVar[str] = "trajectory"
 
-    point: IntArray = fields.index(("point",), long_name="index of the checkpoint, in order")
+    point: IntArray = fields.position(("point",), long_name="index of the checkpoint, in order")
     epoch: IntArray = fields.index(("point",), long_name="epoch of the checkpoint")
     point_x: FloatArray = array(("point",), "1", "x of the checkpoint's projection on the plane")
     point_y: FloatArray = array(("point",), "1", "y of the checkpoint's projection on the plane")
@@ -111,12 +111,12 @@ class Lines(Result):
 
     kind: ClassVar[str] = "lines"
 
-    line: IntArray = fields.index(("line",), long_name="index of the line")
+    line: IntArray = fields.position(("line",), long_name="index of the line")
     x: FloatArray = fields.axis(("x",), long_name="coordinate along the line, in the unit that norm names")
-    timestep: IntArray = fields.timestep()
+    timestep: IntArray = fields.timestep(first=1)
     sample: IntArray = fields.sample()
     calibration: IntArray = fields.calibration()
-    end: IntArray = fields.index(("end",), long_name="checkpoint at an end of the line")
+    end: IntArray = fields.position(("end",), long_name="checkpoint at an end of the line")
     direction_seed: IntArray = fields.index(
         ("line",), long_name="seed that rebuilds the direction; -1 where it is not random"
     )
@@ -158,7 +158,7 @@ class Sharpness(Lines):
     kind: ClassVar[str] = "sharpness"
 
     rho: FloatArray = array(("rho",), "1", "L2 length of the step, as a share of the L2 norm of the weights")
-    draw: IntArray = fields.index(("draw",), long_name="index of the random direction of average_*")
+    draw: IntArray = fields.position(("draw",), long_name="index of the random direction of average_*")
     draw_seed: IntArray = fields.index(("draw",), long_name="seed that rebuilds the direction, of norm none")
     sam_sdt_loss: FloatArray = fields.sdt_loss(("rho", "timestep"))
     sam_tet_loss: FloatArray = fields.tet_loss(("rho", "timestep"))
@@ -183,12 +183,12 @@ class Curvature(Result):
 
     kind: ClassVar[str] = "curvature"
 
-    timestep: IntArray = fields.timestep()
+    timestep: IntArray = fields.timestep(first=1)
     sample: IntArray = fields.sample()
-    rank: IntArray = fields.index(("rank",), long_name="place of the eigenvalue, the largest first")
+    rank: IntArray = fields.position(("rank",), long_name="place of the eigenvalue, the largest first")
     eigenvalue: FloatArray = array(("rank",), "nat", "largest eigenvalues of the surrogate Hessian")
     eigenvalue_residual: FloatArray = array(("rank",), "1", "norm of H v - lambda v over abs(lambda)")
-    trace_probe: IntArray = fields.index(("trace_probe",), long_name="index of the random vector of trace_estimate")
+    trace_probe: IntArray = fields.position(("trace_probe",), long_name="index of the random vector of trace_estimate")
     trace_estimate: FloatArray = array(
         ("trace_probe",), "nat", "z'Hz for random signs z; their mean estimates the trace of the surrogate Hessian"
     )
@@ -196,7 +196,7 @@ class Curvature(Result):
     density: FloatArray = array(
         ("bin",), "nat-1", "spectral density of the surrogate Hessian (stochastic Lanczos quadrature), of integral 1"
     )
-    direction: IntArray = fields.index(("direction",), long_name="index of the random direction")
+    direction: IntArray = fields.position(("direction",), long_name="index of the random direction")
     direction_seed: IntArray = fields.index(("direction",), long_name="seed that rebuilds the direction, of norm none")
     slope: FloatArray = array(("direction",), "nat", "surrogate gradient times the direction, scaled to unit L2 length")
     surrogate_curvature: FloatArray = array(
@@ -211,7 +211,7 @@ class Curvature(Result):
     sdt_loss_se: FloatArray = fields.sdt_loss_se(_PROBE)
     tet_loss_se: FloatArray = fields.tet_loss_se(_PROBE)
     done: IntArray = fields.done(("direction", "radius", "side"))
-    base: IntArray = fields.index(
+    base: IntArray = fields.position(
         ("base",), long_name="index of a random point about the checkpoint at the same distance"
     )
     base_seed: IntArray = fields.index(
@@ -222,8 +222,8 @@ class Curvature(Result):
     shifted_done: IntArray = fields.done(("direction", "base", "radius", "side"))
     center_sdt_loss: FloatArray = fields.sdt_loss(("timestep",))
     center_tet_loss: FloatArray = fields.tet_loss(("timestep",))
-    repeat: IntArray | None = fields.index(
-        ("repeat",), long_name="index of the random start of a density", least=0, rising=True, optional=True
+    repeat: IntArray | None = fields.position(
+        ("repeat",), long_name="index of the random start of a density", optional=True
     )
     repeat_density: FloatArray | None = array(
         ("repeat", "bin"), "nat-1", "density from each random start alone; density is their mean", optional=True

@@ -36,6 +36,8 @@ def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
+        if not place.exists():
+            raise OutputError(f"{path}: its folder takes no file beside it; choose another place") from None
         raise OutputError(
             f"{path}: {_holder(place)} is writing it; wait for it with --wait, or choose another name with -o"
         ) from None

@@ -34,8 +34,8 @@ class OperationCounts(Result):
 
     kind: ClassVar[str] = "energy"
 
-    layer: IntArray = fields.index(("layer",), long_name="index of the layer, in order of execution")
-    timestep: IntArray = fields.timestep()
+    layer: IntArray = fields.position(("layer",), long_name="index of the layer, in order of execution")
+    timestep: IntArray = fields.timestep(first=1)
     sample: IntArray = fields.sample()
     dense_mac: IntArray = _count(long_name="pairs, padding taps included")
     inbounds_mac: IntArray = _count(long_name="pairs within the input, without padding")

@@ -29,7 +29,7 @@ class ScalingCurve(Result):
 
     kind: ClassVar[str] = "scaling"
 
-    timestep: IntArray = fields.timestep()
+    timestep: IntArray = fields.timestep(first=1)
     sample: IntArray = fields.sample()
     output_class: IntArray = fields.index(
         ("output_class",), long_name="class of each of the outputs; empty where they are not kept"

@@ -35,6 +35,7 @@ def array(
     least: float = -math.inf,
     most: float = math.inf,
     rising: bool = False,
+    first: int | None = None,
     optional: bool = False,
 ) -> Any:
     """Declares an array field of a result; the metadata is the schema of its HDF5 data set.
@@ -43,10 +44,11 @@ def array(
         least: the smallest value that it may hold; NaN is none.
         most: the largest.
         rising: whether its values are finite and rise strictly, as those of an axis do.
+        first: what its values count up from, one by one, as those of positions do.
         optional: whether older files lack it; it is None then.
     """
     metadata = {"dims": dims, "units": units, "long_name": long_name, "dtype": dtype, "optional": optional}
-    metadata |= {"least": least, "most": most, "rising": rising}
+    metadata |= {"least": least, "most": most, "rising": rising, "first": first}
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
 
@@ -306,6 +308,9 @@ def _checked_array(name: str, given: Any, schema: Mapping[str, Any]) -> npt.NDAr
         raise ValueError(f"{name}: expected values from {schema['least']} to {schema['most']}, got {outside[0]}")
     if schema["rising"] and not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
         raise ValueError(f"{name}: expected values that are finite and rise")
+    first = schema["first"]
+    if first is not None and not np.array_equal(values, np.arange(first, first + len(values))):
+        raise ValueError(f"{name}: expected {first}, {first + 1}, {first + 2} and so on")
     return values
 
 

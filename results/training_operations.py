@@ -32,9 +32,9 @@ class TrainingOperations(Result):
 
     kind: ClassVar[str] = "training-energy"
 
-    layer: IntArray = fields.index(("layer",), long_name="index of the layer, in order of execution")
-    neuron: IntArray = fields.index(("neuron",), long_name="index of the group of neurons, in order of execution")
-    timestep: IntArray = fields.timestep()
+    layer: IntArray = fields.position(("layer",), long_name="index of the layer, in order of execution")
+    neuron: IntArray = fields.position(("neuron",), long_name="index of the group of neurons, in order of execution")
+    timestep: IntArray = fields.timestep(first=1)
     sample: IntArray = fields.sample()
     dense: IntArray = _count(long_name="pairs within the input, whatever their values")
     forward: IntArray = _count(long_name="pairs whose input is not 0")

@@ -88,7 +88,7 @@ def _words(results: Sequence[TrainingOperations], choices: Choices) -> Words:
 
 def _outside(result: TrainingOperations) -> list[str]:
     lines = [f"beside the layers: {_energy(float(neuron_energy(result).sum()))} for the neurons' backward pass"]
-    if result.optimizer:
+    if result.optimizer and result.train_batch_size:
         lines[0] += (
             f", {_energy(optimizer_energy(result) / result.train_batch_size)} for {result.optimizer} "
             f"({counted(result.parameters, 'parameter')} x {result.optimizer_mac} multiply-adds for a batch of "

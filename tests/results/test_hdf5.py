@@ -34,7 +34,7 @@ def make_surface(planes: int = 2, rows: int = 3, columns: int = 4, steps: int = 
     rng = np.random.default_rng(seed)
     shape = (planes, rows, columns, steps)
     variables = {
-        name: rng.normal(size=shape)
+        name: rng.random(shape)
         for name in ("sdt_loss", "tet_loss", "accuracy", "step_accuracy", "sdt_loss_se", "tet_loss_se")
     }
     for values in variables.values():
@@ -70,7 +70,7 @@ def make_curve(steps: int = 6, seed: int = 0) -> ScalingCurve:
         sample=np.arange(4),
         output_class=np.arange(3),
         label=rng.integers(0, 3, 4),
-        **{name: rng.normal(size=steps) for name in names},
+        **{name: rng.random(steps) for name in names},
         **{name: rng.integers(-1, 3, (4, steps)) for name in ("prediction", "step_prediction")},
         **{name: rng.random((4, steps), dtype=np.float32) for name in ("margin", "entropy")},
         outputs=rng.random((4, steps, 3), dtype=np.float32),

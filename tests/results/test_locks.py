@@ -63,3 +63,8 @@ def test_an_error_frees_it(tmp_path: Path) -> None:
     with holding(tmp_path / "a"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_held_by_nobody() -> None:
+    with pytest.raises(OutputError, match="takes no file|cannot be written"), holding("/proc/a.h5"):
+        pass

@@ -1,5 +1,6 @@
 """Types and values of attributes and arrays: one schema, held to by every reader."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,35 @@ def test_plain_values_are_as_large_as_they_look() -> None:
     for text in ("[" * 10**5, "1" * 5000, "{", '{"a": NaN', "[" * 40 + "]" * 40):
         with pytest.raises(ValueError, match="it "):
             read_json(text, "it")
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_positions_count_up_one_by_one(kind: str) -> None:
+    result = MADE[kind]
+    positions = {field: schema["first"] for field, schema in result.held().items() if schema["first"] is not None}
+    for field, first in positions.items():
+        values = getattr(result, field)
+        assert values.tolist() == list(range(first, first + len(values)))
+        for moved in (values + 1, values[::-1] - 1, np.full_like(values, 2**62)) if len(values) else ():
+            with pytest.raises(ValueError, match=rf"\.{field}: expected "):
+                dataclasses.replace(result, **{field: moved})
+
+
+def test_most_kinds_have_positions() -> None:
+    assert {kind for kind, made in MADE.items() if any(s["first"] is not None for s in made.held().values())} == (
+        MADE.keys() - {"history"}
+    )
+
+
+@pytest.mark.parametrize("name", ["phi", "step_phi", "run_phi_se", "closed_form", "bypass", "mass", "layer_gradient"])
+def test_squares_and_norms_are_not_negative(name: str) -> None:
+    result = MADE["isometry"]
+    with pytest.raises(ValueError, match=rf"\.{name}: expected values from 0"):
+        dataclasses.replace(result, **{name: getattr(result, name) - 1e9})
+
+
+@pytest.mark.parametrize("kind", ["surface", "scaling"])
+def test_accuracies_are_fractions(kind: str) -> None:
+    for change in (-1, 1.01):
+        with pytest.raises(ValueError, match=r"accuracy: expected values from 0 to 1"):
+            dataclasses.replace(MADE[kind], accuracy=MADE[kind].accuracy + change)

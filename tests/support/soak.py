@@ -147,8 +147,8 @@ class Soak:
         lost = {name for name in before - present if not Path(name).name.startswith(".")}
         if lost and course.command[0] != "train":  # which removes with --force what it is to replace
             yield f"lost {sorted(lost)}"
-        if "Traceback" in (said := (folder / "stderr").read_text()):
-            yield f"a traceback: {said}"
+        if "Traceback" in (words := said(folder)):
+            yield f"a traceback: {words}"
         for path in course.inputs.rglob("*"):
             if path.is_file() and (folder / path.relative_to(course.inputs)).read_bytes() != path.read_bytes():
                 yield f"changed {path.name}"
@@ -176,8 +176,14 @@ def listed(folder: Path) -> set[tuple[str, int]]:
     return {(entry.path, entry.inode()) for each in (folder, *folder.glob("*.kept")) for entry in os.scandir(each)}
 
 
+def said(folder: Path) -> str:
+    """What a command has printed to stderr; nothing where it was killed before it could."""
+    path = folder / "stderr"
+    return path.read_text() if path.exists() else ""
+
+
 def last_words(folder: Path) -> str:
-    return "".join((folder / "stderr").read_text().strip().splitlines()[-1:])
+    return "".join(said(folder).strip().splitlines()[-1:])
 
 
 def unreadable(path: Path) -> str:

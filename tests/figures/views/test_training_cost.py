@@ -56,3 +56,8 @@ def test_what_is_missing_is_told_with_the_tables():
 def test_the_context_says_the_price_and_the_batch_norm(bn, words):
     head = printed([planted_training(bn=bn)]).splitlines()[0]
     assert words in head and "45nm-fp32 (4.6 pJ a MAC, 0.9 pJ an AC)" in head and "T = 2" in head
+
+
+def test_an_update_of_unknown_batches_has_no_energy_a_sample():
+    said = view_named("training-energy").words([planted_training(train_batch_size=0)], Choices()).said
+    assert said[0].endswith("for the neurons' backward pass")
