@@ -23,7 +23,7 @@ UNREADABLE = (
     pickle.UnpicklingError,
 )
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of a terminal, of the direction of a text, halves of characters, lines
-_LONGEST = 300
+_LONGEST, _LONGEST_LINE = 300, 2000
 _ALLOWED = "\t\u200c\u200d"
 
 
@@ -45,7 +45,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 class TetvizError(Exception):
-    """Base of every error that a user can cause."""
+    """Base of every error that a user can cause: one line, whatever the names and values that it quotes."""
+
+    def __init__(self, message: str = "") -> None:
+        line = printable(message)
+        super().__init__(line if len(line) <= _LONGEST_LINE else f"{line[:1000]} ... {line[-500:]}")
 
 
 class CheckpointError(TetvizError):

@@ -129,6 +129,8 @@ def _surface(contents: Contents, loss: str | None = None) -> Surface:
     names = [contents.texts.get("dir_file", ""), path.name]
     own = contents.attributes if contents.attributes.get("source") == "tetviz" else {}
     loss = loss or _noted(own, "loss", "sdt")
+    if loss not in ("sdt", "tet"):
+        raise ResultError(f"{path}: its loss is {loss!r}, expected 'sdt' or 'tet'; get another copy")
     done = ~(values < 0)
     measured: dict[str, Any] = {name: np.full((1, *values.shape, 1), np.nan) for name in MEASURED}
     measured[f"{loss}_loss"][0, ..., 0] = np.where(done, values, np.nan)

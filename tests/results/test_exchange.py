@@ -693,3 +693,12 @@ def test_the_help_names_every_format() -> None:
     text = export.get_help(context)
     for name in EXPORTS:
         assert f"\n  {name} " in text
+
+
+def test_a_loss_that_no_surface_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    export_result(path, planted_surface(size=3), "loss-landscape")
+    with h5py.File(path, "r+") as file:
+        file.attrs["loss"] = "mean"
+    with pytest.raises(ResultError, match="its loss is 'mean'"):
+        read_loss_landscape(path)

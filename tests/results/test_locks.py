@@ -66,5 +66,5 @@ def test_an_error_frees_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_file_is_held_by_nobody() -> None:
-    with pytest.raises(OutputError, match="takes no file|cannot be written"), holding("/proc/a.h5"):
+    with pytest.raises(OutputError, match=r"takes no file|cannot be written"), holding("/proc/a.h5"):
         pass

@@ -221,9 +221,9 @@ def make_checkpoint(path: Path, rng: random.Random) -> None:
 
 
 def make_content(path: Path, rng: random.Random) -> None:
-    content = value_mutated(checkpoint(), rng)
-    if rng.random() < 0.05:
-        content["training"]["itself"] = content["training"]
+    content: Any = value_mutated(checkpoint(), rng)
+    if rng.random() < 0.05 and isinstance(training := content.get("training"), dict):
+        training["itself"] = training
     torch.save(content, path)
 
 
