@@ -30,6 +30,7 @@ _SAY: ContextVar[Callable[[str], None] | None] = ContextVar("who hears of compil
 # Measured, benchmarks/pass_time.py: seconds that a convolution takes to compile, and the share of a step that it saves.
 _SECONDS_PER_CONVOLUTION, _SAVED = 1.5, 0.3
 _COMPARED = 4  # steps
+_FEWEST, _MOST = 8, 32  # samples that go through a compiled step together, whose activations stay in a core's cache
 
 
 @contextmanager
@@ -143,10 +144,17 @@ def _compiler() -> bool:
     return shutil.which(environ.get("CXX", "g++")) is not None
 
 
+def _together(samples: int) -> int:
+    """How many samples of a batch go through a compiled step at a time: parts of one size, or all of them."""
+    return next((size for size in range(_MOST, _FEWEST - 1, -1) if samples % size == 0), samples)
+
+
 class _Step:
     """One step of a network, compiled: from a frame and the membranes to the outputs and the membranes after it."""
 
     def __init__(self, model: nn.Module, frame: Tensor) -> None:
+        self.samples = _together(len(frame))
+        frame = frame[: self.samples]
         self.neurons = [module for module in model.modules() if isinstance(module, LIF)]
         self.pairs = [m for m in model.modules() if isinstance(m, ConvNorm) and isinstance(m.norm, nn.BatchNorm2d)]
         self.first: ConvNorm | None = None
@@ -169,20 +177,27 @@ class _Step:
         return rest
 
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """The outputs of one step after the other, and the membranes after it."""
+        """The outputs of one step after the other, and the membranes after it, those of each part of the batch."""
         constants = [_constants(pair) for pair in self.pairs]
-        membranes, held = self.rest, self._held(x)
-        for frame in _frames(x, timesteps):
+        parts = x.split(self.samples, dim=-4)
+        membranes, held = [self.rest] * len(parts), [self._held(part) for part in parts]
+        for frames in zip(*(_frames(part, timesteps) for part in parts), strict=True):
+            outputs_of_parts = []
             with streaming(model), _clean(self.pairs):
-                logits_TBK, membranes = self.compiled(model, self, frame, membranes, constants, held)
-            yield logits_TBK, membranes
+                for at, frame in enumerate(frames):
+                    logits_TBK, membranes[at] = self.compiled(model, self, frame, membranes[at], constants, held[at])
+                    outputs_of_parts.append(logits_TBK)
+            yield torch.cat(outputs_of_parts, 1), [each for part in membranes for each in part]
 
     def uncompiled(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """The same from the network as it is."""
+        """The same from the network as it is, on the whole batch."""
         with streaming(model):
             for frame in _frames(x, timesteps):
                 logits_TBK = model(frame[None], 1)
-                yield logits_TBK, [cast(Tensor, neuron.membrane).clone() for neuron in self.neurons]
+                parts = zip(
+                    *(cast(Tensor, neuron.membrane).split(self.samples) for neuron in self.neurons), strict=True
+                )
+                yield logits_TBK, [each.clone() for part in parts for each in part]
 
     def _held(self, x: Tensor) -> Tensor | None:
         # The first convolution of an image that is shown at every step.

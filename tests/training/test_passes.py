@@ -155,3 +155,18 @@ def test_an_evaluator_gives_the_same_profiles():
     for name in ("sdt_loss", "tet_loss", "accuracy"):
         assert np.array_equal(getattr(found[0], name), getattr(found[2], name))
         assert np.array_equal(getattr(found[1], name), getattr(found[3], name))
+
+
+@pytest.mark.parametrize(("samples", "together"), [(64, 32), (32, 32), (40, 20), (5, 5), (97, 97), (1, 1), (250, 25)])
+def test_parts_of_a_batch_are_of_one_size(samples, together):
+    assert passes._together(samples) == together
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("shape", [(40, 2, 16, 16), (3, 40, 2, 16, 16)])
+def test_a_batch_in_parts_gives_the_same_bits(shape):
+    said, model, run, x = [], network(), Passes(), torch.randn(shape)
+    with compiling("on", said.append):
+        assert torch.equal(collected(run, model, x), in_whole(model, x, 3))
+    assert said[-1].endswith(COMPILED)
+    assert [step.samples for step in run._steps.values()] == [20]
