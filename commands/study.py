@@ -6,6 +6,7 @@ import click
 
 import tetviz
 from tetviz.commands.command import command
+from tetviz.commands.options import cluster_options
 
 
 @command()
@@ -13,6 +14,7 @@ from tetviz.commands.command import command
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data; what a plan names is in it.")
 @click.option("--dry-run", is_flag=True, help="Say what is left to be done, and how long it takes, and end.")
 @click.option("--page-only", is_flag=True, help="Train and measure nothing: write the page of what is there.")
+@cluster_options
 @click.option(
     "-o",
     "--output",
@@ -30,6 +32,7 @@ def study(plan: str, data_root: Path | None, dry_run: bool, page_only: bool, out
 
     \b
     tetviz study quick
+    tetviz study quick --workers 2
     tetviz study cifar --data-root data --dry-run
     tetviz study cifar -o study-cifar --page-only
     """

@@ -108,7 +108,7 @@ class Job:
 
 def command_named(name: str) -> click.Command:
     """A command of tetviz."""
-    command = LazyGroup().get_command(click.get_current_context(), name)
+    command = LazyGroup().get_command(click.Context(click.Command("tetviz")), name)
     assert command is not None, name
     return command
 

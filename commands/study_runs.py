@@ -1,18 +1,22 @@
 """What ``tetviz study`` does: the commands of a plan that are not done yet, one after the other, and its page."""
 
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
-from tetviz.commands.console import COMMAND_LINE, duration, hold, note, say
+from tetviz.commands.cluster import workers_asked_for
+from tetviz.commands.console import COMMAND_LINE, duration, exit_code, hold, note, say
 from tetviz.commands.study_cost import Clock
 from tetviz.commands.study_page import write_page
 from tetviz.commands.study_plan import Job, command_named, jobs_of, read_plan
 from tetviz.errors import OutputError, TetvizError, TrainingError
+from tetviz.landscape.workers import Workers
 from tetviz.results import Result, load
 
 _PATHS = ("-o", "--data-root")
@@ -29,7 +33,11 @@ def run_study(named: str, folder: Path, data_root: Path | None, dry_run: bool, p
         return
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder / "study.html")
-    failed = [] if page_only else run_jobs(left)
+    workers = workers_asked_for() if left and not page_only else None
+    if page_only:
+        failed = []
+    else:
+        failed = run_jobs_on(workers, left) if workers else run_jobs(left)
     write_page(plan, folder, jobs, len(unfinished(jobs)))
     if failed:
         names = ", ".join(str(job.target) for job in failed)
@@ -111,6 +119,48 @@ def run_jobs(jobs: Sequence[Job]) -> list[Job]:
             note("the study was stopped; go on with the same command")
             raise
     return failed
+
+
+def run_jobs_on(workers: Workers, jobs: Sequence[Job]) -> list[Job]:
+    """Runs commands on workers, which see this folder under the same name: what needs a network once it is trained.
+
+    Returns:
+        Those that failed, and those that could not be run without them.
+    """
+    failed: list[Job] = []
+    trainings = {job: position for position, job in enumerate(jobs) if not job.needs}
+    calls = [partial(run_elsewhere, job, Path.cwd()) for job in jobs]
+    note(f"on {workers.count()} workers")
+    try:
+        ended = workers.run(calls, [trainings.get(job.needs) if job.needs else None for job in jobs])
+        for number, (position, outcome) in enumerate(ended, 1):
+            job = jobs[position]
+            note(f"[{number}/{len(jobs)}] {shlex.join(('tetviz', *job.words))}")
+            if isinstance(outcome, Exception):
+                failed.append(job)
+                if job.needs not in failed:
+                    note(f"failed: {outcome}")
+    except KeyboardInterrupt as stop:
+        note("the study was stopped; go on with the same command")
+        raise click.exceptions.Exit(exit_code(stop)) from None
+    return failed
+
+
+def run_elsewhere(job: Job, folder: Path) -> None:
+    """Runs a command in the process of a worker, whose words nobody hears.
+
+    Raises:
+        TetvizError: it failed, or the worker does not see the folder.
+    """
+    try:
+        with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
+            run_command(_begun(job))
+    except click.UsageError as error:
+        raise TrainingError(error.format_message()) from None
+    except click.exceptions.Exit as stop:
+        raise TrainingError(f"it ended with {stop.exit_code}") from None
+    except OSError as error:
+        raise TrainingError(f"a worker cannot use {folder} ({error.strerror or error})") from None
 
 
 def _begun(job: Job) -> tuple[str, ...]:

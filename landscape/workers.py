@@ -143,6 +143,32 @@ class Workers:
 
         return wait
 
+    def run(self, calls: Sequence[Callable[[], T]], after: Sequence[int | None]) -> Iterator[tuple[int, T | Exception]]:
+        """Hands calls to workers, each as soon as the one that it comes after has ended well.
+
+        Args:
+            calls: what to call.
+            after: for each the position of an earlier one, or None.
+
+        Yields:
+            Positions as they are finished, with the value or the error; of a call whose earlier one has failed that
+            error.
+        """
+        from distributed import as_completed
+
+        futures: list[Future[Any]] = []
+        for call, before in zip(calls, after, strict=True):
+            needed = None if before is None else futures[before]
+            sent = self._sent(call)
+            futures.append(self.client.submit(_call, _versions(), self.threads, sent, needed, pure=False))
+        positions = {future.key: position for position, future in enumerate(futures)}
+        for future in as_completed(futures, loop=self.client.loop):
+            try:
+                with _explained():
+                    yield positions[future.key], future.result()
+            except Exception as error:  # of the call
+                yield positions[future.key], error
+
     def _blocks(self, network: "Future[Any]", part: Part, blocks: Sequence[Sequence[Point]]) -> "list[Future[Any]]":
         # A name of their own makes a group of them, whose tasks wait at the scheduler for the next idle worker.
         name, how = f"block-{uuid.uuid4().hex}", self._sent(part.at)
@@ -244,7 +270,7 @@ def _measure(
         return [at(evaluator, point) for point in points]
 
 
-def _call(versions: tuple[str, str], threads: int, call: bytes) -> Any:
+def _call(versions: tuple[str, str], threads: int, call: bytes, _after: Any = None) -> Any:
     with _alone, _set_up(versions, threads):
         return pickle.loads(call)()
 

@@ -163,3 +163,24 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(plan: Path, data: Path, 
 def test_a_page_of_nothing_is_refused(plan: Path, data: Path, tmp_path: Path) -> None:
     line = refused(tmp_path, "study", plan, "--data-root", data.parent, "-o", tmp_path, "--page-only")
     assert "no finished result" in line
+
+
+def test_workers_train_and_measure_the_same(plan: Path, data: Path, done: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    said = study(plan, data, tmp_path / "seconds", "--workers", "2").stderr
+    assert "on 2 workers" in said and "[12/12] tetviz" in said
+    for path in sorted(done.rglob("*.scale.h5")):
+        same_datasets(path, tmp_path / "seconds" / path.relative_to(done))
+    for path in sorted(done.rglob("*T2.pt")):
+        assert path.read_bytes() == (tmp_path / "seconds" / path.relative_to(done)).read_bytes()
+
+
+def test_what_a_worker_cannot_train_stops_what_needs_it_alone(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    path = tmp_path / "one.toml"
+    text = PLAN.replace("seeds = [0, 1, 2]", "seeds = [0]").replace("[runs.tet]", "[runs.tet]\nlr = 1e20")
+    path.write_text(text, encoding="utf-8")
+    said = study(path, data, tmp_path / "one", "--workers", "1", code=1).stderr
+    assert said.count("failed: the network holds or gives values that are not finite") == 1, said
+    assert (tmp_path / "one/seed-0/sdt-T2.scale.h5").exists()
+    assert "2 of 4 commands failed" in said
