@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Subset
 from tetviz.errors import DataError, TrainingError, reading
 from tetviz.models import build
 from tetviz.results.schema import IntArray
-from tetviz.training import parallel
+from tetviz.training import parallel, steps
 from tetviz.training.augment import AUGMENTATIONS
 from tetviz.training.batches import Batch, collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
@@ -318,12 +318,14 @@ class _Run:
         x, labels_B = x.to(self.device, self.dtype), labels_B.to(self.device)
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
-        with torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed):
-            logits_TBK = self.averaging(x, plan.timesteps)
-        logits_TBK = logits_TBK.to(self.dtype)
-        loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss * weight).backward()
+        autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
+        with steps.lean(self.model):
+            with autocast, steps.spikes_as_bytes():
+                logits_TBK = self.averaging(x, plan.timesteps)
+            logits_TBK = logits_TBK.to(self.dtype)
+            loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
+            self.optimizer.zero_grad()
+            self.scaler.scale(loss * weight).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)
