@@ -6,28 +6,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tetviz.models.kernels import Kernels, Rule
 from tetviz.models.neuron import IF, LIF
 from tetviz.models.norm import ConvNorm, TdBN
+from tetviz.models.surrogate import KERNELS
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def can_fuse(pair: nn.Module, neuron: nn.Module) -> bool:
     """Whether a normalisation and the neurons behind it are such that they run as one, and nobody watches them."""
+    if type(pair) is not ConvNorm or type(neuron) not in (LIF, IF) or not isinstance(neuron, LIF):
+        return False
+    norm, constants = pair.norm, (neuron.leak, neuron.threshold, neuron.gamma)
     return (
-        type(pair) is ConvNorm
-        and type(neuron) in (LIF, IF)
-        and type(pair.norm) in (nn.BatchNorm2d, TdBN)
-        and pair.norm.affine  # type: ignore[union-attr]
-        and pair.norm.track_running_stats  # type: ignore[union-attr]
-        and pair.norm.momentum is not None  # type: ignore[union-attr]
-        and all(isinstance(getattr(neuron, name), float | int) for name in ("leak", "threshold", "gamma"))
-        and neuron.surrogate != "sigmoid"
-        and not any(getattr(module, hooks) for module in (pair, pair.norm, neuron) for hooks in _HOOKS)
+        type(norm) in (nn.BatchNorm2d, TdBN)
+        and isinstance(norm, nn.BatchNorm2d)
+        and norm.affine
+        and norm.track_running_stats
+        and norm.momentum is not None
+        and not any(isinstance(constant, Tensor) for constant in constants)
+        and neuron.surrogate in KERNELS
+        and not any(getattr(module, hooks) for module in (pair, norm, neuron) for hooks in _HOOKS)
     )
 
 
-def normalise_and_fire(x_NCHW: Tensor, timesteps: int, norm: nn.BatchNorm2d, neuron: LIF) -> Tensor:
+def normalise_and_fire(
+    x_NCHW: Tensor, timesteps: int, norm: nn.BatchNorm2d, neuron: LIF, kernels: Kernels | None = None
+) -> Tensor:
     """Spikes of neurons behind a batch normalisation in training, from rest.
 
     The numbers of ``neuron(norm(x))``, forward and backward, to the last bit; the running statistics follow as they do
@@ -38,6 +44,7 @@ def normalise_and_fire(x_NCHW: Tensor, timesteps: int, norm: nn.BatchNorm2d, neu
         timesteps: T.
         norm: batch normalisation in training, with weight, bias and running statistics.
         neuron: the neurons; see :func:`can_fuse`.
+        kernels: of the neurons' rule, compiled; None where they run as they are.
 
     Returns:
         s_TBCHW, typed like x.
@@ -50,55 +57,66 @@ def normalise_and_fire(x_NCHW: Tensor, timesteps: int, norm: nn.BatchNorm2d, neu
     gain = norm.gain if isinstance(norm, TdBN) else norm.weight
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
+    layer = _Layer(timesteps, norm, neuron, kernels)
     return _NormaliseAndFire.apply(  # type: ignore[no-untyped-call, no-any-return]
-        x_NCHW, gain, norm.bias, norm.running_mean, norm.running_var, _Rule(timesteps, norm, neuron)
+        x_NCHW, gain, norm.bias, norm.running_mean, norm.running_var, layer
     )
 
 
-class _Rule(NamedTuple):
+class _Layer(NamedTuple):
     timesteps: int
     norm: nn.BatchNorm2d
     neuron: LIF
+    compiled: Kernels | None
 
     def of_time(self, x_NCHW: Tensor) -> Tensor:
         return x_NCHW.view(self.timesteps, -1, *x_NCHW.shape[1:])
 
+    def fire(self, y_NCHW: Tensor) -> Tensor:
+        current_TB = self.of_time(y_NCHW)
+        if self.compiled is None or not y_NCHW.is_contiguous():
+            return self.neuron._run_in_place(current_TB, self.neuron.rest(current_TB))[0]
+        return self.compiled.forward(current_TB.flatten(1).unbind()).view(current_TB.shape)
+
+    def grad(self, y_NCHW: Tensor, grad_TBCHW: Tensor) -> Tensor:
+        """The gradient of the neurons' input, of that of their spikes."""
+        current_TB = self.of_time(y_NCHW)
+        if self.compiled is None or not y_NCHW.is_contiguous():
+            grad_TB = Rule.of(self.neuron).kernels().backward(current_TB.unbind(), grad_TBCHW.unbind())
+        else:
+            grad_TB = self.compiled.backward(current_TB.flatten(1).unbind(), grad_TBCHW.flatten(1).unbind())
+        return grad_TB.view(y_NCHW.shape)
+
     def plain(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
         """The same of operations that torch differentiates, without a change of the running statistics."""
-        return self.fire(F.batch_norm(x, None, None, gain, bias, True, 0.0, self.norm.eps))
-
-    def fire(self, y: Tensor) -> Tensor:
-        current_TB = self.of_time(y)
+        current_TB = self.of_time(F.batch_norm(x, None, None, gain, bias, True, 0.0, self.norm.eps))
         return self.neuron._run(current_TB, self.neuron.rest(current_TB))[0]
 
 
 class _NormaliseAndFire(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor, rule: _Rule
+        ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor, layer: _Layer
     ) -> Tensor:
-        norm, neuron = rule.norm, rule.neuron
-        y, mean, scale = torch.native_batch_norm(
-            x, gain, bias, running_mean, running_var, True, norm.momentum, norm.eps
-        )
+        norm, momentum = layer.norm, layer.norm.momentum
+        assert momentum is not None
+        y, mean, scale = torch.native_batch_norm(x, gain, bias, running_mean, running_var, True, momentum, norm.eps)
         ctx.save_for_backward(x, gain, bias, mean, scale)
-        ctx.rule = rule
-        current_TB = rule.of_time(y)
-        return neuron._run_in_place(current_TB, neuron.rest(current_TB))[0]
+        ctx.layer = layer
+        return layer.fire(y)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, gain, bias, mean, scale = ctx.saved_tensors
-        rule, wanted = ctx.rule, ctx.needs_input_grad[:3]
+        layer, wanted = ctx.layer, ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # the gradient is differentiated again
             given = [each for each, needed in zip((x, gain, bias), wanted, strict=True) if needed]
-            found = iter(torch.autograd.grad(rule.plain(x, gain, bias), given, grads[0], create_graph=True))
+            found = iter(torch.autograd.grad(layer.plain(x, gain, bias), given, grads[0], create_graph=True))
             return *(next(found) if needed else None for needed in wanted), None, None, None
-        with torch.enable_grad():
-            y = torch.native_batch_norm(x, gain, bias, None, None, True, 0.0, rule.norm.eps)[0].detach()
-            y.requires_grad_()
-            (grad_y,) = torch.autograd.grad(rule.fire(y), y, grads[0])
+        # With variance 1 torch multiplies by gain * scale as in the forward pass, and rounds as there.
+        y = F.batch_norm(x, mean, torch.ones_like(mean), gain * scale, bias, False, 0.0, 0.0)
+        grad_y = layer.grad(y, grads[0])
         found = torch.ops.aten.native_batch_norm_backward(
-            grad_y, x, gain, None, None, mean, scale, True, rule.norm.eps, list(wanted)
+            grad_y, x, gain, None, None, mean, scale, True, layer.norm.eps, list(wanted)
         )
         return *(each if needed else None for each, needed in zip(found, wanted, strict=True)), None, None, None

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Subset
 from tetviz.errors import DataError, TrainingError, reading
 from tetviz.models import build
 from tetviz.results.schema import IntArray
-from tetviz.training import parallel, steps
+from tetviz.training import parallel
 from tetviz.training.augment import AUGMENTATIONS
 from tetviz.training.batches import Batch, collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
@@ -32,6 +32,7 @@ from tetviz.training.monitor import Monitor
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
+from tetviz.training.steps import LeanSteps, spikes_as_bytes
 from tetviz.training.tally import Tally
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
@@ -183,7 +184,7 @@ class _Run:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.seen: dict[str, str] = {}  # the samples of the last epoch
-        self.tally = Tally()
+        self.tally, self.steps = Tally(), LeanSteps()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config, weights = self.config, self.model.parameters()
@@ -319,8 +320,8 @@ class _Run:
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
         autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
-        with steps.lean(self.model):
-            with autocast, steps.spikes_as_bytes():
+        with self.steps.step(self.model, plan.timesteps):
+            with autocast, spikes_as_bytes():
                 logits_TBK = self.averaging(x, plan.timesteps)
             logits_TBK = logits_TBK.to(self.dtype)
             loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()

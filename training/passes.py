@@ -48,6 +48,16 @@ def compiling(when: str, say: Callable[[str], None] | None = None) -> Iterator[N
         _SAY.reset(heard)
 
 
+def how_to_compile() -> tuple[str, Callable[[str], None]]:
+    """When :func:`compiling` lets compile, and who is told."""
+    return _WHEN.get(), _SAY.get() or (lambda _: None)
+
+
+def has_compiler() -> bool:
+    """Whether this machine can compile."""
+    return shutil.which(environ.get("CXX", "g++")) is not None
+
+
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
     """The outputs of a run, a stretch of time at a time, at flat memory."""
     check_length(x, timesteps)
@@ -118,7 +128,7 @@ class Passes:
 
     def _pays(self, model: nn.Module, size: torch.Size) -> bool:
         when = self._when or _WHEN.get()
-        if when == "off" or not (streams(model) and _compiler()):
+        if when == "off" or not (streams(model) and has_compiler()):
             return False
         return when == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
 
@@ -137,10 +147,6 @@ class Passes:
 
 def _seconds_to_compile(model: nn.Module) -> float:
     return _SECONDS_PER_CONVOLUTION * sum(isinstance(module, nn.Conv2d) for module in model.modules())
-
-
-def _compiler() -> bool:
-    return shutil.which(environ.get("CXX", "g++")) is not None
 
 
 class _Step:
@@ -229,7 +235,7 @@ def _clean(pairs: list[ConvNorm]) -> Iterator[None]:
 
 def _verified(model: nn.Module, x: Tensor, timesteps: int) -> _Step | None:
     """The compiled step of a network; None where it cannot be compiled or gives other bits."""
-    say = _SAY.get() or (lambda _: None)
+    _, say = how_to_compile()
     say(f"compiling a step of the network, about {_seconds_to_compile(model):.0f} s; --compile off goes without")
     began, few = time.perf_counter(), min(timesteps, _COMPARED)
     try:

@@ -1,5 +1,6 @@
 """What a training step keeps for its backward pass: of normalisation and neurons, and of spikes."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,15 +11,92 @@ from torch import Tensor, nn
 from tetviz.models.blocks import BasicBlock, MSBlock
 from tetviz.models.convnets import ConvNet
 from tetviz.models.fused import can_fuse, normalise_and_fire
+from tetviz.models.kernels import Kernels, Rule
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import LIF
 from tetviz.models.norm import ConvNorm
 from tetviz.models.resnet import ResNet19
+from tetviz.training.passes import has_compiler, how_to_compile
 
+Pair = tuple[ConvNorm, LIF]
 Kept = tuple[Tensor, torch.dtype | None]
+_MARK = "are_spikes"
+_COMPARED = (4099, 64)  # neurons; of the first number some are left when the processor has taken them by 8 or 16
 
 
-def fusable(model: nn.Module) -> list[tuple[ConvNorm, LIF]]:
+# Measured, benchmarks/training_step.py: seconds that the kernels of a rule take to compile, and the share of a training
+# step that they save.
+_SECONDS_TO_COMPILE, _SAVED = 8.0, 0.2
+
+
+class LeanSteps:
+    """Training steps of a network that keep less and, compiled, take less time: the same gradients, to the last bit.
+
+    Normalisation and neurons keep what their convolution gave, and spikes are kept as bytes. The kernels of neurons are
+    compiled as :func:`tetviz.training.passes.compiling` says; with ``auto`` once the steps so far have taken so long
+    that this would have paid. What is compiled is held against what it stands for, bit by bit, before it is used.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        self._kernels: dict[tuple[Rule, int], Kernels | None] = {}
+
+    @contextmanager
+    def step(self, model: nn.Module, timesteps: int) -> Iterator[None]:
+        """One training step.
+
+        Args:
+            model: a network in training. Forward and backward pass both belong inside.
+            timesteps: T.
+        """
+        pairs = fusable(model)
+        compiled = self._compiled(model, pairs, timesteps)
+        began = time.perf_counter()
+        try:
+            for conv, neuron in pairs:
+                conv.firing, neuron.fired = _firing(conv, neuron, compiled.get(Rule.of(neuron))), True
+            yield
+        finally:
+            for conv, neuron in pairs:
+                conv.firing, neuron.fired = None, False
+        self._seconds[timesteps] = self._seconds.get(timesteps, 0.0) + time.perf_counter() - began
+
+    def _compiled(self, model: nn.Module, pairs: list[Pair], timesteps: int) -> dict[Rule, Kernels | None]:
+        weight = next(model.parameters())
+        rules, (when, _) = {Rule.of(neuron) for _, neuron in pairs}, how_to_compile()
+        if when == "off" or (weight.dtype, weight.device.type) != (torch.float32, "cpu") or not has_compiler():
+            return {}
+        seconds = self._seconds.get(timesteps, 0.0)
+        if when == "auto" and seconds * _SAVED < _SECONDS_TO_COMPILE * len(rules):
+            return {}
+        for rule in rules:
+            if (rule, timesteps) not in self._kernels:
+                self._kernels[rule, timesteps] = _verified(rule, timesteps)
+        return {rule: self._kernels[rule, timesteps] for rule in rules}
+
+
+def _verified(rule: Rule, timesteps: int) -> Kernels | None:
+    """The compiled kernels of a rule; None where they cannot be compiled or give other bits."""
+    _, say = how_to_compile()
+    say(f"compiling the neurons of a training step, about {_SECONDS_TO_COMPILE:.0f} s; --compile off goes without")
+    began, plain, compiled = time.perf_counter(), rule.kernels(), rule.kernels().compiled()
+    generator = torch.Generator().manual_seed(0)
+    try:
+        for neurons in _COMPARED:
+            normal = torch.randn(2, timesteps, neurons, generator=generator)
+            current, grad = (2 * rule.threshold * normal[0]).unbind(), normal[1].unbind()
+            pairs = [(k.forward(current), k.backward(current, grad)) for k in (plain, compiled)]
+            if not all(torch.equal(*each) for each in zip(*pairs, strict=True)):
+                say("the compiled neurons round otherwise on this machine: they run as they are")
+                return None
+    except RuntimeError as error:  # what torch._dynamo raises, which takes a second to load
+        say(f"the neurons cannot be compiled here ({type(error).__name__}): they run as they are")
+        return None
+    say(f"compiled in {time.perf_counter() - began:.0f} s; the gradients are the same to the last bit")
+    return compiled
+
+
+def fusable(model: nn.Module) -> list[Pair]:
     """The convolutions with a normalisation, and the neurons right behind, that a training step runs as one.
 
     Args:
@@ -30,8 +108,13 @@ def fusable(model: nn.Module) -> list[tuple[ConvNorm, LIF]]:
     """
     if not isinstance(model, SpikingNetwork):
         return []
-    found = [pair for module in model.modules() for pair in pairwise(_chain(module)) if can_fuse(*pair)]
-    return [(conv, neuron) for conv, neuron in found if conv.norm.training and not neuron.carry]
+    return [
+        (conv, neuron)
+        for module in model.modules()
+        for conv, neuron in pairwise(_chain(module))
+        if isinstance(conv, ConvNorm) and isinstance(neuron, LIF) and can_fuse(conv, neuron)
+        if conv.norm.training and not neuron.carry
+    ]
 
 
 def _chain(module: nn.Module) -> list[nn.Module]:
@@ -48,42 +131,28 @@ def _chain(module: nn.Module) -> list[nn.Module]:
     return []
 
 
-@contextmanager
-def lean(model: nn.Module) -> Iterator[None]:
-    """Training steps that keep less: the same gradients, to the last bit.
-
-    Normalisation and neurons keep what their convolution gave, and spikes are kept as bytes.
-
-    Args:
-        model: a network in training. Forward and backward pass both belong inside.
-    """
-    pairs = fusable(model)
-    try:
-        for conv, neuron in pairs:
-            conv.firing, neuron.fired = _fired_by(conv, neuron), True
-        yield
-    finally:
-        for conv, neuron in pairs:
-            conv.firing, neuron.fired = None, False
-
-
 def spikes_as_bytes() -> torch.autograd.graph.saved_tensors_hooks:
     """Keeps spikes for the backward pass as bytes, inside of a ``with`` around a forward pass."""
     return torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
 
 
-def _fired_by(conv: ConvNorm, neuron: LIF) -> Callable[[Tensor, int], Tensor]:
+def _firing(conv: ConvNorm, neuron: LIF, kernels: Kernels | None) -> Callable[[Tensor, int], Tensor]:
     def fire(merged: Tensor, timesteps: int) -> Tensor:
-        spikes = normalise_and_fire(merged, timesteps, conv.norm, neuron)
-        spikes.are_spikes = True
+        assert isinstance(conv.norm, nn.BatchNorm2d)
+        own = kernels if merged.dtype == torch.float32 else None
+        spikes = normalise_and_fire(merged, timesteps, conv.norm, neuron, own)
+        setattr(_whole(spikes), _MARK, True)
         return spikes
 
     return fire
 
 
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor if tensor._base is None else tensor._base
+
+
 def _pack(tensor: Tensor) -> Kept:
-    whole = tensor if tensor._base is None else tensor._base
-    if getattr(whole, "are_spikes", False):
+    if hasattr(_whole(tensor), _MARK):
         return tensor.to(torch.uint8), tensor.dtype
     return tensor, None
 

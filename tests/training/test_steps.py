@@ -11,7 +11,7 @@ from torch import nn
 from tetviz.models import build
 from tetviz.training import Stage, Switch, steps
 from tetviz.training.losses import make_loss
-from tetviz.training.steps import fusable, lean, spikes_as_bytes
+from tetviz.training.steps import LeanSteps, fusable, spikes_as_bytes
 
 
 def plainly(monkeypatch):
@@ -42,7 +42,7 @@ def gradients(model, x, fused, kept=None, dtype=torch.float32, autocast=None):
         loss = make_loss("total", 0.05, 1.0)(logits, torch.arange(len(x)) % 3)
         loss.backward()
     else:
-        with lean(model):
+        with LeanSteps().step(model, 3):
             with saved:
                 logits = model(x.to(dtype), 3)
             loss = make_loss("total", 0.05, 1.0)(logits, torch.arange(len(x)) % 3)
