@@ -21,10 +21,11 @@ from tetviz.commands.choices import (
     SURROGATES,
 )
 from tetviz.commands.command import command
-from tetviz.commands.console import as_usage, at_chance, command_line, exit_code, hold, note, say, warn
+from tetviz.commands.console import COMPILE, as_usage, at_chance, command_line, exit_code, hold, note, say, warn
 from tetviz.commands.options import (
     batch_option,
     combined,
+    compile_option,
     data_options,
     device_option,
     force_option,
@@ -167,6 +168,7 @@ process_options = combined(
     show_default=True,
     help="Keep every N-th epoch in OUTPUT.kept, for tetviz trajectory; 0 keeps none.",
 )
+@compile_option
 @click.option("--log-dir", type=click.Path(path_type=Path), help="TensorBoard logs.")
 @click.option("--resume", is_flag=True, help="Go on from where the same command was stopped.")
 @force_option
@@ -224,7 +226,8 @@ def train(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
         f"{together}"
     )
-    with tetviz.training.parallel.joined(where) as where:
+    when = click.get_current_context().meta[COMPILE]
+    with tetviz.training.parallel.joined(where) as where, tetviz.training.passes.compiling(when, note):
         if force and not resume and first:
             for path in (output, last, epochs, *kept):
                 path.unlink(missing_ok=True)
