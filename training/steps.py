@@ -79,9 +79,9 @@ def _verified(rule: Rule, timesteps: int) -> Kernels | None:
     """The compiled kernels of a rule; None where they cannot be compiled or give other bits."""
     _, say = how_to_compile()
     say(f"compiling the neurons of a training step, about {_SECONDS_TO_COMPILE:.0f} s; --compile off goes without")
-    began, plain, compiled = time.perf_counter(), rule.kernels(), rule.kernels().compiled()
-    generator = torch.Generator().manual_seed(0)
+    began, plain, generator = time.perf_counter(), rule.kernels(), torch.Generator().manual_seed(0)
     try:
+        compiled = plain.compiled()
         for neurons in _COMPARED:
             normal = torch.randn(2, timesteps, neurons, generator=generator)
             current, grad = (2 * rule.threshold * normal[0]).unbind(), normal[1].unbind()
