@@ -31,8 +31,8 @@ class Rule(NamedTuple):
     @classmethod
     def of(cls, neuron: LIF) -> "Rule":
         """The rule of a layer with a number for every constant and a spike that is 0 or 1."""
-        numbers = [float(getattr(neuron, name)) for name in ("leak", "threshold", "gamma")]
-        return cls(*numbers, neuron.surrogate, neuron.reset, neuron.detach_reset)
+        leak, threshold, gamma = (float(each) for each in (neuron.leak, neuron.threshold, neuron.gamma))
+        return cls(leak, threshold, gamma, neuron.surrogate, neuron.reset, neuron.detach_reset)
 
     def kernels(self) -> "Kernels":
         """The two passes, as they are."""
