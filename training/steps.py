@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tetviz.models.blocks import BasicBlock, MSBlock
 from tetviz.models.convnets import ConvNet
-from tetviz.models.fused import can_fuse, normalise_and_fire
+from tetviz.models.fused import can_fuse, can_fuse_with, fire, normalise_and_fire
 from tetviz.models.kernels import Kernels, Rule
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import LIF
@@ -49,21 +49,26 @@ class LeanSteps:
             model: a network in training. Forward and backward pass both belong inside.
             timesteps: T.
         """
-        pairs = fusable(model)
-        compiled = self._compiled(model, pairs, timesteps)
+        pairs, alone = fusable(model)
+        neurons = [*(neuron for _, neuron in pairs), *alone]
+        compiled = self._compiled(model, {Rule.of(neuron) for neuron in neurons}, timesteps)
         began = time.perf_counter()
         try:
             for conv, neuron in pairs:
-                conv.firing, neuron.fired = _firing(conv, neuron, compiled.get(Rule.of(neuron))), True
+                conv.firing, neuron.firing = _firing(conv, neuron, compiled.get(Rule.of(neuron))), _as_it_is
+            for neuron in alone:
+                neuron.firing = _firing(None, neuron, compiled.get(Rule.of(neuron)))
             yield
         finally:
-            for conv, neuron in pairs:
-                conv.firing, neuron.fired = None, False
+            for conv, _ in pairs:
+                conv.firing = None
+            for neuron in neurons:
+                neuron.firing = None
         self._seconds[timesteps] = self._seconds.get(timesteps, 0.0) + time.perf_counter() - began
 
-    def _compiled(self, model: nn.Module, pairs: list[Pair], timesteps: int) -> dict[Rule, Kernels | None]:
+    def _compiled(self, model: nn.Module, rules: set[Rule], timesteps: int) -> dict[Rule, Kernels | None]:
         weight = next(model.parameters())
-        rules, (when, _) = {Rule.of(neuron) for _, neuron in pairs}, how_to_compile()
+        when, _ = how_to_compile()
         if when == "off" or (weight.dtype, weight.device.type) != (torch.float32, "cpu") or not has_compiler():
             return {}
         seconds = self._seconds.get(timesteps, 0.0)
@@ -96,25 +101,28 @@ def _verified(rule: Rule, timesteps: int) -> Kernels | None:
     return compiled
 
 
-def fusable(model: nn.Module) -> list[Pair]:
-    """The convolutions with a normalisation, and the neurons right behind, that a training step runs as one.
+def fusable(model: nn.Module) -> tuple[list[Pair], list[LIF]]:
+    """What a training step runs as one.
 
     Args:
-        model: any network; of one that is not tetviz's own there are none.
+        model: any network; of one that is not tetviz's own there is nothing.
 
     Returns:
-        The pairs. What someone watches with hooks, what runs in eval mode, and what carries its membranes is not among
-        them.
+        The convolutions with a normalisation and the neurons right behind, and neurons that stand alone. What someone
+        watches with hooks, what runs in eval mode, and what carries its membranes is not among them.
     """
     if not isinstance(model, SpikingNetwork):
-        return []
-    return [
+        return [], []
+    neurons = [each for each in model.modules() if isinstance(each, LIF) and each.training and not each.carry]
+    pairs = [
         (conv, neuron)
         for module in model.modules()
         for conv, neuron in pairwise(_chain(module))
-        if isinstance(conv, ConvNorm) and isinstance(neuron, LIF) and can_fuse(conv, neuron)
-        if conv.norm.training and not neuron.carry
+        if isinstance(conv, ConvNorm) and isinstance(neuron, LIF) and can_fuse_with(conv, neuron)
+        if conv.norm.training and neuron in neurons
     ]
+    behind = {neuron for _, neuron in pairs}
+    return pairs, [neuron for neuron in neurons if neuron not in behind and can_fuse(neuron)]
 
 
 def _chain(module: nn.Module) -> list[nn.Module]:
@@ -136,15 +144,22 @@ def spikes_as_bytes() -> torch.autograd.graph.saved_tensors_hooks:
     return torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
 
 
-def _firing(conv: ConvNorm, neuron: LIF, kernels: Kernels | None) -> Callable[[Tensor, int], Tensor]:
-    def fire(merged: Tensor, timesteps: int) -> Tensor:
-        assert isinstance(conv.norm, nn.BatchNorm2d)
-        own = kernels if merged.dtype == torch.float32 else None
-        spikes = normalise_and_fire(merged, timesteps, conv.norm, neuron, own)
+def _firing(conv: ConvNorm | None, neuron: LIF, kernels: Kernels | None) -> Callable[..., Tensor]:
+    def firing(current: Tensor, timesteps: int = 0) -> Tensor:
+        own = kernels if current.dtype == torch.float32 else None
+        if conv is None:
+            spikes = fire(current, neuron, own)
+        else:
+            assert isinstance(conv.norm, nn.BatchNorm2d)
+            spikes = normalise_and_fire(current, timesteps, conv.norm, neuron, own)
         setattr(_whole(spikes), _MARK, True)
         return spikes
 
-    return fire
+    return firing
+
+
+def _as_it_is(spikes_TB: Tensor) -> Tensor:
+    return spikes_TB
 
 
 def _whole(tensor: Tensor) -> Tensor:

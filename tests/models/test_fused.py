@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tetviz.models import IF, LIF
-from tetviz.models.fused import can_fuse, normalise_and_fire
+from tetviz.models.fused import can_fuse, can_fuse_with, fire, normalise_and_fire
 from tetviz.models.kernels import Rule
 from tetviz.models.neuron import PLIF
 from tetviz.models.norm import ConvNorm, TdBN
@@ -112,6 +112,23 @@ def test_kernels_give_the_bits_of_neurons(rule):
     assert torch.equal(found, torch.autograd.grad(spikes, current, grad)[0])
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_neurons_alone_give_the_bits_of_neurons(rule):
+    neuron, results = LIF(**rule), []
+    given = 2 * torch.randn(T, 2, 7, dtype=torch.float64)
+    for function in (lambda x: fire(x, neuron), neuron):
+        x = given.clone().requires_grad_()
+        spikes = function(x)
+        (grad,) = torch.autograd.grad((spikes * x).sum() ** 2, x, create_graph=True)
+        (plain,) = torch.autograd.grad(function(x).sum(), x)
+        results.append([spikes, plain, grad, torch.autograd.grad((grad**2).sum(), x)[0]])
+    (*found, second), (*wanted, other) = results
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert torch.allclose(second, other, rtol=1e-12, atol=1e-12)
+    assert 0 < found[0].mean() < 1
+    assert can_fuse(neuron)
+
+
 def test_one_value_a_channel_has_no_variance():
     with pytest.raises(ValueError, match="more than one value a channel"):
         normalise_and_fire(torch.ones(1, 4, 1, 1), 1, *pair(dtype=torch.float32))
@@ -142,7 +159,7 @@ class OwnRule(LIF):
     ],
 )
 def test_what_is_fused_is_what_the_function_knows(conv, neuron, can):
-    assert can_fuse(conv, neuron) is can
+    assert can_fuse_with(conv, neuron) is can
 
 
 @pytest.mark.parametrize("watched", ["pair", "norm", "neuron"])
@@ -150,6 +167,6 @@ def test_what_is_fused_is_what_the_function_knows(conv, neuron, can):
 def test_what_is_watched_is_not_fused(watched, hook):
     conv, neuron = conv_norm(), LIF()
     handle = getattr({"pair": conv, "norm": conv.norm, "neuron": neuron}[watched], hook)(lambda *given: None)
-    assert not can_fuse(conv, neuron)
+    assert not can_fuse_with(conv, neuron)
     handle.remove()
-    assert can_fuse(conv, neuron)
+    assert can_fuse_with(conv, neuron)

@@ -39,7 +39,7 @@ def train(folder, config=CONFIG, **options):
 def plainly():
     """Training steps as they were without any of this."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "fusable", lambda model: [])
+        patch.setattr(steps, "fusable", lambda model: ([], []))
         patch.setattr(steps, "_pack", lambda tensor: (tensor, None))
         yield
 
@@ -101,7 +101,7 @@ def test_a_lean_step_gives_the_bits_of_the_plain_one(name, options, dtype):
     assert any(g.abs().max() > 0 for g in found[1:])
 
 
-@pytest.mark.parametrize(("name", "share"), [("snn5", 0.4), ("sew-resnet18", 0.6), ("resnet19", 0.9)])
+@pytest.mark.parametrize(("name", "share"), [("snn5", 0.4), ("sew-resnet18", 0.6), ("resnet19", 0.5), ("ms-resnet20", 0.6)])
 def test_a_lean_step_keeps_less(name, share):
     model, x = network(name, image_size=32), torch.randn(8, 2, 32, 32)
     _, ours = gradients(model, x)
@@ -138,8 +138,8 @@ def test_a_lean_training_gives_the_network_of_the_plain_one(tmp_path, changes):
 def test_a_network_that_was_trained_leanly_is_as_any_other(tmp_path):
     model = network()
     with LeanSteps().step(model, 3):
-        assert all(conv.firing and neuron.fired for conv, neuron in fusable(model))
-    assert not any(getattr(module, "firing", None) or getattr(module, "fired", False) for module in model.modules())
+        assert all(conv.firing and neuron.firing for conv, neuron in fusable(model)[0])
+    assert not any(getattr(module, "firing", None) for module in model.modules())
 
 
 def test_second_derivatives_are_those_of_the_plain_network():
@@ -159,11 +159,11 @@ def test_second_derivatives_are_those_of_the_plain_network():
 
 def test_what_is_watched_runs_as_it_is():
     model, x = network(), torch.randn(4, 2, 16, 16)
-    pairs, seen = fusable(model), []
-    assert len(pairs) == 5
+    (pairs, alone), seen = fusable(model), []
+    assert (len(pairs), alone) == (5, [])
     neuron = pairs[2][1]
     neuron.register_forward_hook(lambda module, given, spikes: seen.append((given[0], spikes)))
-    assert len(fusable(model)) == 4
+    assert [len(each) for each in fusable(model)] == [4, 0]
     gradients(model, x)
     [(current, spikes)] = seen
     assert not torch.equal(current, spikes)
@@ -172,10 +172,10 @@ def test_what_is_watched_runs_as_it_is():
 
 def test_foreign_networks_networks_in_eval_mode_and_streams_are_left_alone():
     model = network()
-    assert fusable(nn.Sequential(*model.features)) == []
-    assert fusable(copy.deepcopy(model).eval()) == []
+    assert fusable(nn.Sequential(*model.features)) == ([], [])
+    assert fusable(copy.deepcopy(model).eval()) == ([], [])
     with streaming(model):
-        assert fusable(model) == []
+        assert fusable(model) == ([], [])
 
 
 def heard(when, run):
