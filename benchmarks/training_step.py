@@ -3,8 +3,9 @@
     python benchmarks/training_step.py [--threads 1] [--rounds 9] [--networks snn5:0.25 snn5:0.5]
 
 SpikingJelly 2.0 has to be installed. Its network has the convolutions, normalisations and readout of ours, and its
-own neurons over all steps (step_mode "m"), of the same leak, reset and surrogate. Forward pass, loss and backward pass; times are the least of interleaved rounds of one process, with one thread CPU time, which other
-processes disturb less. What is kept is what autograd saves, each storage once.
+own neurons over all steps (step_mode "m"), of the same leak, reset and surrogate. Forward pass, loss and backward
+pass; times are the least of interleaved rounds of one process, with one thread CPU time, which other processes disturb
+less. What is kept is what autograd saves, each storage once.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tetviz.models import build
-from tetviz.models.layers import OverTime
+from tetviz.models.layers import OverTime, over_time
 from tetviz.models.neuron import LIF
 from tetviz.training.passes import compiling
 from tetviz.training.steps import LeanSteps, spikes_as_bytes
@@ -49,7 +50,7 @@ class Peer(nn.Module):
         """The outputs of every step."""
         functional.reset_net(self)
         spikes = self.features(x.expand(timesteps, *x.shape))
-        return OverTime(self.classifier)(spikes.flatten(2))
+        return over_time(self.classifier, spikes.flatten(2))
 
 
 class Kept:
@@ -78,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
     print(f"T = {TIMESTEPS}, batch {BATCH}, {arguments.threads} threads, torch {torch.__version__}")
-    print("network      seconds: SpikingJelly  as it is  compiled   ratios           MB kept: SpikingJelly  ours  ratio")
+    print("network      seconds: SpikingJelly  as it is  compiled   ratios          MB kept: SpikingJelly  ours  ratio")
     for named in arguments.networks:
         name, _, width = named.partition(":")
         torch.manual_seed(0)
@@ -91,7 +92,7 @@ def main() -> None:
             network.zero_grad()
             with hooks:
                 logits = network(x, TIMESTEPS)  # noqa: B023
-            F.cross_entropy(logits.mean(0), labels).backward()  # noqa: B023
+            F.cross_entropy(logits.mean(0), labels).backward()  # type: ignore[no-untyped-call]  # noqa: B023
 
         def lean(when: str, own: LeanSteps, hooks: AbstractContextManager[None]) -> None:
             with compiling(when), own.step(model, TIMESTEPS):  # noqa: B023
