@@ -19,7 +19,8 @@ def can_fuse(neuron: nn.Module) -> bool:
     if type(neuron) not in (LIF, IF) or not isinstance(neuron, LIF):
         return False
     constants = (neuron.leak, neuron.threshold, neuron.gamma)
-    return neuron.surrogate in KERNELS and not any(isinstance(each, Tensor) for each in constants) and _unwatched(neuron)
+    known = neuron.surrogate in KERNELS and not any(isinstance(each, Tensor) for each in constants)
+    return known and _unwatched(neuron)
 
 
 def can_fuse_with(pair: nn.Module, neuron: nn.Module) -> bool:

@@ -24,9 +24,9 @@ _MARK = "are_spikes"
 _COMPARED = (4099, 64)  # neurons; of the first number some are left when the processor has taken them by 8 or 16
 
 
-# Measured, benchmarks/training_step.py: seconds that the kernels of a rule take to compile, and the share of a training
-# step that they save.
-_SECONDS_TO_COMPILE, _SAVED = 8.0, 0.2
+# Measured: seconds that the kernels of a rule take to compile the first time, and the share of a training step that
+# they save at least (benchmarks/training_step.py).
+_SECONDS_TO_COMPILE, _SAVED = 12.0, 0.2
 
 
 class LeanSteps:
