@@ -101,7 +101,10 @@ def test_a_lean_step_gives_the_bits_of_the_plain_one(name, options, dtype):
     assert any(g.abs().max() > 0 for g in found[1:])
 
 
-@pytest.mark.parametrize(("name", "share"), [("snn5", 0.4), ("sew-resnet18", 0.6), ("resnet19", 0.5), ("ms-resnet20", 0.6)])
+SHARES = [("snn5", 0.4), ("sew-resnet18", 0.6), ("resnet19", 0.5), ("ms-resnet20", 0.6)]
+
+
+@pytest.mark.parametrize(("name", "share"), SHARES)
 def test_a_lean_step_keeps_less(name, share):
     model, x = network(name, image_size=32), torch.randn(8, 2, 32, 32)
     _, ours = gradients(model, x)
