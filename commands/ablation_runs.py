@@ -13,7 +13,7 @@ import pandas as pd
 from tetviz.analysis import Transfer, measure_transfer
 from tetviz.commands.console import at_chance, command_line, exit_code, hold, note, print_json, say, warn
 from tetviz.commands.progress import TrainingProgress
-from tetviz.commands.session import pick_device
+from tetviz.commands.session import compile_as_asked, pick_device
 from tetviz.commands.train import prepare
 from tetviz.errors import TrainingError
 from tetviz.figures.table import Column, Table, save_table, to_text
@@ -66,6 +66,7 @@ def run_ablation(
     if options["surrogate"] == "sigmoid":
         raise click.UsageError("--surrogate is that of the spiking networks; the smooth ones follow from --k")
     where = pick_device(device)
+    compile_as_asked()
     config, train_set, test_set = prepare(loss=LOSSES[0], **options)
     runs = _plan(ks, config, output)
     output.mkdir(parents=True, exist_ok=True)

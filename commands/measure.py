@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import click
 
 from tetviz.commands.cluster import workers_asked_for
-from tetviz.commands.console import COMPILE, duration, exit_code, hold, note, print_results, warn
+from tetviz.commands.console import duration, exit_code, hold, note, print_results, warn
 from tetviz.commands.progress import counting, progress
+from tetviz.commands.session import compile_as_asked
 from tetviz.errors import OutputError, ResultError
 from tetviz.figures import Choices, save_figure
 from tetviz.figures.output import source_digest
@@ -20,7 +21,6 @@ from tetviz.landscape import Store
 from tetviz.landscape.store import Pool, in_this_process
 from tetviz.results import Provenance, Result, load, save, writable_target
 from tetviz.training import Checkpoint
-from tetviz.training.passes import compiling
 
 if TYPE_CHECKING:
     from tetviz.commands.movable import MovableSession
@@ -100,8 +100,7 @@ def run_measurement(
     for path in (*checkpoints, *needed):
         Checkpoint.load(path)
 
-    context = click.get_current_context()
-    context.with_resource(compiling(context.meta.get(COMPILE, "off"), note))
+    compile_as_asked()
     found: dict[Path, R] = {}
     visited = sorted(jobs, key=lambda job: not job.finished)  # what is there may be another command's: refused first
     workers = None if all(job.finished for job in jobs) else workers_asked_for()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 
-from tetviz.commands.console import as_usage, command_line, note
+from tetviz.commands.console import COMPILE, as_usage, command_line, note
 from tetviz.commands.targets import checkpoint_name
 from tetviz.errors import CheckpointError, DataError, TetvizError
 from tetviz.models import ForeignNetwork, ForeignSpec, SpikingNetwork
@@ -18,6 +19,7 @@ from tetviz.results import Provenance
 from tetviz.results.schema import IntArray
 from tetviz.training import Checkpoint, DataSpec, LabelledDataset, file_sha256, load_data, select_balanced
 from tetviz.training.importing import hold_to_contract
+from tetviz.training.passes import compiling
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class Session:
             **settings,
         }
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def compile_as_asked() -> None:
+    """Has networks compiled in this command as its --compile says."""
+    context = click.get_current_context()
+    context.with_resource(compiling(context.meta.get(COMPILE, "off"), note))
 
 
 def pick_device(name: str) -> torch.device:

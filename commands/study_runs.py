@@ -34,10 +34,8 @@ def run_study(named: str, folder: Path, data_root: Path | None, dry_run: bool, p
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder / "study.html")
     workers = workers_asked_for() if left and not page_only else None
-    if page_only:
-        failed = []
-    else:
-        failed = run_jobs_on(workers, left) if workers else run_jobs(left)
+    run = partial(run_jobs_on, workers) if workers else run_jobs
+    failed = [] if page_only else run(left)
     write_page(plan, folder, jobs, len(unfinished(jobs)))
     if failed:
         names = ", ".join(str(job.target) for job in failed)

@@ -25,6 +25,7 @@ from tetviz.commands.console import as_usage, at_chance, command_line, exit_code
 from tetviz.commands.options import (
     batch_option,
     combined,
+    compile_option,
     data_options,
     device_option,
     force_option,
@@ -132,10 +133,15 @@ optimizer_options = combined(
     click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights, batches and what is held out."),
     click.option(
         "--precision",
-        type=Name(PRECISIONS),
+        type=Name(PRECISIONS, {"bf16": "bfloat16", "fp16": "float16"}),
         default="float32",
         show_default=True,
-        help="bfloat16 and float16 by autocast.",
+        help="bfloat16 and float16 by autocast; bf16 and fp16 for short.",
+    ),
+    click.option(
+        "--checkpoint-activations",
+        is_flag=True,
+        help="Residual networks: keep the input of a block alone, and run it again in the backward pass.",
     ),
 )
 
@@ -147,6 +153,7 @@ split_seed_option = click.option(
 process_options = combined(
     device_option,
     click.option("--workers", type=WholeRange(0, 1024), default=0, show_default=True, help="Processes that load data."),
+    compile_option,
 )
 
 
@@ -224,6 +231,7 @@ def train(
         f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
         f"{together}"
     )
+    tetviz.commands.session.compile_as_asked()
     with tetviz.training.parallel.joined(where) as where:
         if force and not resume and first:
             for path in (output, last, epochs, *kept):
@@ -321,6 +329,8 @@ def _surrogate_width(surrogate: str, gamma: float | None, k: float | None) -> fl
 
 def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
     extra = dict(model_option(text) for text in options.pop("model_options"))
+    if options.pop("checkpoint_activations"):
+        extra.setdefault("checkpointing", 1)
     names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm", "neuron", "reset")
     spec = tetviz.models.ModelSpec(
         options.pop("model"),

@@ -3,7 +3,7 @@
 import json
 import math
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -17,17 +17,18 @@ _MOST = 1e30  # products of it with what a network holds stay within float32
 
 
 class Name(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
-    """One of the names of a registry."""
+    """One of the names of a registry, or a short form of one."""
 
     name = "name"
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = tuple(names)
+    def __init__(self, names: Iterable[str], short: Mapping[str, str] | None = None) -> None:
+        self.names, self.short = tuple(names), short or {}
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return f"[{'|'.join(self.names)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        value = self.short.get(value, value)
         if value not in self.names:
             self.fail(unknown("name", value, self.names), param, ctx)
         return str(value)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tetviz.models.layers import Parts, SpikingNetwork, init_kaiming, over_time, scaled, step_by_step
 
 
-class _ConvNet(SpikingNetwork):
+class ConvNet(SpikingNetwork):
     """Convolution, normalisation, neuron, perhaps a 2 x 2 average pooling, repeated; then a linear readout."""
 
     def __init__(
@@ -44,7 +44,7 @@ class _ConvNet(SpikingNetwork):
         return step_by_step(self.classifier, x.flatten(2))
 
 
-class SNN5(_ConvNet):
+class SNN5(ConvNet):
     """SNN-5 (Deng et al. 2022, section 5.1): five convolutions and a linear readout.
 
     16C3-LIF-64C5-LIF-AP2-128C5-LIF-AP2-256C5-LIF-AP2-512C3-LIF-AP2-FC; 2,253,098 parameters on
@@ -70,7 +70,7 @@ class SNN5(_ConvNet):
         super().__init__(plan, num_classes, in_channels, image_size, width, parts or Parts())
 
 
-class VGGSNN(_ConvNet):
+class VGGSNN(ConvNet):
     """VGGSNN (the TET code's network for DVS-CIFAR10): eight 3 x 3 convolutions and a linear readout.
 
     64-128-AP2-256-256-AP2-512-512-AP2-512-512-AP2-FC; 9,271,498 parameters on 2 x 48 x 48 and 10 classes.

@@ -1,7 +1,7 @@
 """Integrate-and-fire neurons, leaky or not, and membranes carried across calls."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -76,6 +76,7 @@ class LIF(nn.Module):
         self.surrogate, self.reset, self.detach_reset = surrogate, reset, detach_reset
         self.carry = False
         self.membrane: Tensor | None = None
+        self.firing: Callable[[Tensor], Tensor] | None = None  # in place of running it where set
 
     def _set_constants(self, **constants: float | Tensor) -> None:
         for name, value in constants.items():
@@ -113,6 +114,8 @@ class LIF(nn.Module):
         Raises:
             ValueError: no timesteps, or inside streaming() another batch or another type than before.
         """
+        if self.firing is not None:
+            return self.firing(current_TB)
         u = self._membrane_before(current_TB)
         if (
             torch.is_grad_enabled()
@@ -201,7 +204,7 @@ class LIF(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy or a pickle made inside streaming() starts from rest and is not in it.
-        return {**self.__dict__, "carry": False, "membrane": None}
+        return {**self.__dict__, "carry": False, "membrane": None, "firing": None}
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""

@@ -1,6 +1,7 @@
 """Threshold-dependent batch normalisation, and its folding into the convolution before it."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,8 @@ class ConvNorm(nn.Module):
     Attributes:
         constants: scale and shift of the normalisation, C x 1 x 1 in float64, in its place where set.
         held: what it gives for an input that stays the same, in place of computing it where set.
+        firing: gives, of what the convolution gave and T, the spikes of the neurons behind, in place of the
+            normalisation where set.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
@@ -68,12 +71,15 @@ class ConvNorm(nn.Module):
         self.conv, self.norm = conv, norm
         self.constants: tuple[Tensor, Tensor] | None = None
         self.held: Tensor | None = None
+        self.firing: Callable[[Tensor, int], Tensor] | None = None
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         """Convolves every step and normalises over all of them."""
         if self.held is not None:
             return self.held
         merged: Tensor = self.conv(x_TBCHW.flatten(0, 1))
+        if self.firing is not None:
+            return self.firing(merged, len(x_TBCHW))
         merged = self.norm(merged) if self.constants is None else _scaled(merged, *self.constants)
         return merged.view(*x_TBCHW.shape[:2], *merged.shape[1:])
 

@@ -70,11 +70,14 @@ def smooth_spike(u: Tensor, threshold: Constant, gamma: Constant) -> Tensor:
     return torch.sigmoid((u - threshold) / gamma)
 
 
+KERNELS: dict[str, Kernel] = {
+    "triangle": triangle_kernel,
+    "rectangle": rectangle_kernel,
+    "exponential": exponential_kernel,
+    "arctan": arctan_kernel,
+}
 SURROGATES: dict[str, SpikeFunction] = {
-    "triangle": _hard(triangle_kernel),
-    "rectangle": _hard(rectangle_kernel),
-    "exponential": _hard(exponential_kernel),
-    "arctan": _hard(arctan_kernel),
+    **{name: _hard(kernel) for name, kernel in KERNELS.items()},
     "sigmoid": smooth_spike,
 }
 

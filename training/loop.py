@@ -32,6 +32,7 @@ from tetviz.training.monitor import Monitor
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
+from tetviz.training.steps import LeanSteps, spikes_as_bytes
 from tetviz.training.tally import Tally
 
 _INIT, _ORDER, _AUGMENT, _NOISE = range(4)
@@ -183,7 +184,7 @@ class _Run:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.seen: dict[str, str] = {}  # the samples of the last epoch
-        self.tally = Tally()
+        self.tally, self.steps = Tally(), LeanSteps()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config, weights = self.config, self.model.parameters()
@@ -318,12 +319,14 @@ class _Run:
         x, labels_B = x.to(self.device, self.dtype), labels_B.to(self.device)
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
-        with torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed):
-            logits_TBK = self.averaging(x, plan.timesteps)
-        logits_TBK = logits_TBK.to(self.dtype)
-        loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss * weight).backward()
+        autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
+        with self.steps.step(self.model, plan.timesteps):
+            with autocast, spikes_as_bytes():
+                logits_TBK = self.averaging(x, plan.timesteps)
+            logits_TBK = logits_TBK.to(self.dtype)
+            loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
+            self.optimizer.zero_grad()
+            self.scaler.scale(loss * weight).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from os import environ
-from types import FunctionType
 from typing import Any, cast
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from tetviz.errors import DataError
 from tetviz.models import LIF, SpikingNetwork, streaming
+from tetviz.models.kernels import on_its_own
 from tetviz.models.norm import ConvNorm, scale_and_shift
 
 Runner = Callable[[nn.Module, Tensor, int], Iterator[Tensor]]
@@ -47,6 +47,16 @@ def compiling(when: str, say: Callable[[str], None] | None = None) -> Iterator[N
     finally:
         _WHEN.reset(chosen)
         _SAY.reset(heard)
+
+
+def how_to_compile() -> tuple[str, Callable[[str], None]]:
+    """When :func:`compiling` lets compile, and who is told."""
+    return _WHEN.get(), _SAY.get() or (lambda _: None)
+
+
+def has_compiler() -> bool:
+    """Whether this machine can compile."""
+    return shutil.which(environ.get("CXX", "g++")) is not None
 
 
 def outputs(model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -119,7 +129,7 @@ class Passes:
 
     def _pays(self, model: nn.Module, size: torch.Size) -> bool:
         when = self._when or _WHEN.get()
-        if when == "off" or not (streams(model) and _compiler()):
+        if when == "off" or not (streams(model) and has_compiler()):
             return False
         return when == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
 
@@ -140,10 +150,6 @@ def _seconds_to_compile(model: nn.Module) -> float:
     return _SECONDS_PER_CONVOLUTION * sum(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
-def _compiler() -> bool:
-    return shutil.which(environ.get("CXX", "g++")) is not None
-
-
 def _together(samples: int) -> int:
     """How many samples of a batch go through a compiled step at a time: parts of one size, or all of them."""
     return next((size for size in range(_MOST, _FEWEST - 1, -1) if samples % size == 0), samples)
@@ -160,7 +166,7 @@ class _Step:
         self.first: ConvNorm | None = None
         self.rest = self._look(model, frame)
         self.compiled: Any = torch.compile(
-            _on_its_own(_step), fullgraph=True, dynamic=False, options={"layout_optimization": False}
+            on_its_own(_step), fullgraph=True, dynamic=False, options={"layout_optimization": False}
         )  # convolutions round otherwise with the channels last
 
     def _look(self, model: nn.Module, frame: Tensor) -> list[Tensor]:
@@ -222,11 +228,6 @@ def _step(
     return logits_TBK, [neuron.membrane for neuron in own.neurons]
 
 
-def _on_its_own(function: Any) -> Callable[..., Any]:
-    # torch.compile counts the variants of a code object, and refuses the ninth: every network has its own.
-    return FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
-
-
 def _constants(pair: ConvNorm) -> tuple[Tensor, Tensor]:
     assert isinstance(pair.norm, nn.BatchNorm2d)
     scale, shift = scale_and_shift(pair.norm)
@@ -244,7 +245,7 @@ def _clean(pairs: list[ConvNorm]) -> Iterator[None]:
 
 def _verified(model: nn.Module, x: Tensor, timesteps: int) -> _Step | None:
     """The compiled step of a network; None where it cannot be compiled or gives other bits."""
-    say = _SAY.get() or (lambda _: None)
+    _, say = how_to_compile()
     say(f"compiling a step of the network, about {_seconds_to_compile(model):.0f} s; --compile off goes without")
     began, few = time.perf_counter(), min(timesteps, _COMPARED)
     try:

@@ -251,3 +251,13 @@ def test_a_run_on_random_samples_goes_on_and_says_what_is_held(
         assert len(notes) == (kind == "own")
         for line in notes:
             heard(line, f"{module}:own --resume labels alone")
+
+
+def test_compiled_neurons_change_no_byte_of_a_training(tmp_path: Path, small: Path) -> None:
+    said = {}
+    for when in ("off", "on"):
+        path = tmp_path / f"{when}.pt"
+        said[when] = tetviz(*RUN, "--data-root", small, "--compile", when, "-o", path).stderr
+    same_run(tmp_path / "off.pt", tmp_path / "on.pt")
+    assert "compil" not in said["off"]
+    assert said["on"].count("the gradients are the same to the last bit") == 2  # of T = 1 and T = 2

@@ -6,32 +6,17 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from stripes import Stripes
 from wording import refuses
 
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import ModelSpec
-from tetviz.training import Checkpoint, DataSpec, LabelledDataset, Stage, Switch, TrainingConfig, fit, measure
+from tetviz.training import Checkpoint, Stage, Switch, TrainingConfig, fit, measure
 from tetviz.training.data.sources import Sources
 from tetviz.training.fingerprint import Fingerprint, reads_vary
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
 
 SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.125)
-
-
-class Stripes(LabelledDataset):
-    """Noisy images of three classes: a bright third at the top, in the middle, or at the bottom."""
-
-    def __init__(self, samples, seed):
-        generator = np.random.default_rng(seed)
-        self.spec = DataSpec("digits", image_size=16)
-        self.labels = np.arange(samples) % 3
-        self.classes, self.in_channels, self.image_size = ["a", "b", "c"], 1, 16
-        self.images = torch.from_numpy(generator.normal(size=(samples, 1, 16, 16))).float()
-        for image, label in zip(self.images, self.labels, strict=True):
-            image[:, 5 * label : 5 * label + 5] += 3
-
-    def __getitem__(self, index):
-        return self.images[index], int(self.labels[index])
 
 
 TRAIN, TEST = Stripes(90, 0), Stripes(30, 1)
