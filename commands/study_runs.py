@@ -134,7 +134,7 @@ def run_jobs_on(workers: Workers, jobs: Sequence[Job]) -> list[Job]:
         for number, (position, outcome) in enumerate(ended, 1):
             job = jobs[position]
             note(f"[{number}/{len(jobs)}] {shlex.join(('tetviz', *job.words))}")
-            if isinstance(outcome, Exception):
+            if outcome is not None:
                 failed.append(job)
                 if job.needs not in failed:
                     note(f"failed: {outcome}")

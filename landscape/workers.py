@@ -143,7 +143,9 @@ class Workers:
 
         return wait
 
-    def run(self, calls: Sequence[Callable[[], T]], after: Sequence[int | None]) -> Iterator[tuple[int, T | Exception]]:
+    def run(
+        self, calls: Sequence[Callable[[], T]], after: Sequence[int | None]
+    ) -> Iterator[tuple[int, T | TetvizError]]:
         """Hands calls to workers, each as soon as the one that it comes after has ended well.
 
         Args:
@@ -166,7 +168,7 @@ class Workers:
             try:
                 with _explained():
                     yield positions[future.key], future.result()
-            except Exception as error:  # of the call
+            except TetvizError as error:
                 yield positions[future.key], error
 
     def _blocks(self, network: "Future[Any]", part: Part, blocks: Sequence[Sequence[Point]]) -> "list[Future[Any]]":

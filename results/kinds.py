@@ -230,7 +230,7 @@ class Curvature(Result):
     )
     loss: str = fields.asked_loss("sdt")
     policy: str = ""
-    parameters: int = 0
+    parameters: int = attribute(0, least=0, most=2**56)
     weight_norm: float = float("nan")
     gradient_norm: float = float("nan")
     note: str = ""

@@ -5,6 +5,7 @@ from scipy.integrate import trapezoid
 
 from tetviz.results import Lines
 from tetviz.results.schema import FloatArray
+from tetviz.summaries.names import names_of
 
 
 def barrier(x: FloatArray, losses: FloatArray, ends: FloatArray) -> float:
@@ -39,7 +40,7 @@ def barriers(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     values = getattr(lines, f"{loss}_loss")[..., timestep - 1]
     ends = getattr(lines, f"end_{loss}_loss")[:, timestep - 1]
     known = np.where(lines.done == 1, values, np.nan)
-    return {name: barrier(lines.x, row, ends) for name, row in zip(lines.names, known, strict=True)}
+    return {name: barrier(lines.x, row, ends) for name, row in zip(_ways(lines), known, strict=True)}
 
 
 def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
@@ -58,4 +59,8 @@ def mean_along(lines: Lines, loss: str, timestep: int) -> dict[str, float]:
     values = np.where(lines.done[:, inside] == 1, values, np.nan)
     length = arc[:, -1] - arc[:, 0]
     means = np.divide(trapezoid(values, arc, axis=1), length, out=np.full(len(arc), np.nan), where=length > 0)
-    return dict(zip(lines.names, means.tolist(), strict=True))
+    return dict(zip(_ways(lines), means.tolist(), strict=True))
+
+
+def _ways(lines: Lines) -> list[str]:
+    return names_of(lines.names, len(lines.line), "line")

@@ -196,7 +196,7 @@ def _feet(result: Curvature, name: str) -> tuple[str, ...]:
     found = f"largest eigenvalues {values} (residuals up to {result.eigenvalue_residual.max(initial=0):.1g})"
     trace, error = _trace(result)
     spread = f" +- {error:.2g}" if math.isfinite(error) else ""
-    per_parameter = f"trace {trace:.4g}{spread}, over n {trace / result.parameters:.4g}"
+    per_parameter = f"trace {trace:.4g}{spread}, over n {trace / (result.parameters or math.nan):.4g}"
     return (
         f"{name} (not the curvature of the measured loss), {counted(result.parameters, 'parameter')}: "
         + (found if values else "its eigenvalues are not recorded"),

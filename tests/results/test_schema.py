@@ -14,6 +14,7 @@ from planted_results import (
     planted_curvature,
     planted_curve,
     planted_history,
+    planted_interpolation,
     planted_lines,
     planted_sharpness,
     planted_surface,
@@ -22,6 +23,7 @@ from planted_results import (
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
+from tetviz.figures import printed
 from tetviz.results import KINDS, load, save
 from tetviz.results.plain import MOST_TIMESTEPS, check_plain, fits, read_json
 from tetviz.results.schema import attribute_fields
@@ -191,3 +193,12 @@ def test_accuracies_are_fractions(kind: str) -> None:
     for change in (-1, 1.01):
         with pytest.raises(ValueError, match=r"accuracy: expected values from 0 to 1"):
             dataclasses.replace(MADE[kind], accuracy=MADE[kind].accuracy + change)
+
+
+def test_lines_that_are_not_all_named_are_numbered() -> None:
+    lines = dataclasses.replace(planted_interpolation(), names=("straight",) * 9)
+    assert "line 1" in printed([lines])
+
+
+def test_a_trace_of_no_parameters_has_no_mean() -> None:
+    assert "over n nan" in printed([dataclasses.replace(MADE["curvature"], parameters=0)])
