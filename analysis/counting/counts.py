@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tetviz.analysis.counting.operands import Operand
-from tetviz.analysis.counting.placement import Glimpse, Place, Site
+from tetviz.analysis.counting.placement import Glimpse, Place, Site, whole_sums
 from tetviz.analysis.counting.spike_check import Signs
 from tetviz.results.schema import IntArray
 
@@ -193,7 +193,7 @@ class Counts:
         calls = self._calls.setdefault(site, _Calls())
         calls.number += 1
         for name, value in columns.items():
-            total = int(value.sum(dtype=torch.float64)) if isinstance(value, Tensor) else value
+            total = _total(value) if isinstance(value, Tensor) else value
             calls.totals[name] = calls.totals.get(name, 0) + total
             sums = calls.sorted.setdefault(name, np.zeros(self._steps, np.int64))
             if place is None or not place.fits(elements, self._steps, self.samples):
@@ -385,3 +385,8 @@ def around(name: str) -> Iterator[str]:
     yield name
     while name := name.rpartition(".")[0]:
         yield name
+
+
+def _total(counts: Tensor) -> int:
+    rows = counts.flatten(1) if counts.dim() > 1 else counts[None]
+    return int(whole_sums(rows).sum(dtype=torch.float64))

@@ -54,7 +54,7 @@ class Place:
         stride, rest = divmod(self.stride(samples) * parts.numel(), max(elements, 1))
         if rest or not stride:
             return None if elements else torch.zeros(steps, dtype=torch.float64)
-        return parts.reshape(-1, steps, stride).sum((0, 2), dtype=torch.float64).cpu()
+        return whole_sums(parts.reshape(-1, steps, stride)).sum(0, dtype=torch.float64).cpu()
 
     def arrange(self, x: Tensor, steps: int, samples: int) -> Tensor:
         """A call as steps x samples x all else; of a call of one step, 1 x samples x all else."""
@@ -322,3 +322,14 @@ class KnownPlaces:
     places: dict[Site, tuple[Place, ...]] = field(default_factory=dict)
     unsure: set[Site] | None = None
     looks: int = 0
+
+
+def whole_sums(counts: Tensor) -> Tensor:
+    """Sums of whole numbers, none of them negative, over the last axis, exact up to 2^53."""
+    if counts.dtype == torch.float32:
+        sums = counts.sum(-1)
+        if bool(
+            (sums < 2**24).all()
+        ):  # so were all sums on the way, and float32 adds whole numbers exactly up to there
+            return sums
+    return counts.sum(-1, dtype=torch.float64)

@@ -221,8 +221,9 @@ class Rules:
             return
         active = self.counts.signs.active(x, operand)
         windows = windows_of(operation.name, operation.args, operation.output)
-        counted = active if windows is None else active * windows.to(active)
-        self.counts.add(operation.module, operation.name, x, pool_add=counted)
+        if windows is not None and bool((windows != 1).any()):
+            active = active * windows.to(active)
+        self.counts.add(operation.module, operation.name, x, pool_add=active)
 
     def _elementwise(self, operation: Operation) -> str:
         if operation.name in _LEAKS:

@@ -8,11 +8,13 @@ import published_layouts as published
 import pytest
 import torch
 from counting_networks import Above, PlainLIF, StepLoop, dyadic, make_dyadic
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tetviz.analysis import count_operations
-from tetviz.analysis.counting.placement import Place
+from tetviz.analysis.counting.placement import Place, whole_sums
 from tetviz.models import Calling, ForeignNetwork, build
 from tetviz.summaries import baselines, estimate_energy
 from tetviz.training.published import convert
@@ -313,3 +315,11 @@ def test_places_arrange_any_order_of_axes() -> None:
         sums = place.sums(x.permute(order), x.numel(), T, B)
         assert sums is not None
         assert sums.tolist() == x.sum((1, 2, 3)).tolist()
+
+
+@given(st.lists(st.integers(0, 2**24), min_size=1, max_size=40), st.integers(1, 40))
+def test_whole_numbers_are_added_exactly(values: list[int], times: int) -> None:
+    counts = torch.tensor(values * times, dtype=torch.float64)
+    expected = sum(values) * times
+    for dtype in (torch.float32, torch.float64):
+        assert int(whole_sums(counts.to(dtype)[None])) == expected
