@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tetviz.results import fields
+from tetviz.results.compression import Compression
 from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
 from tetviz.results.operations import OperationCounts
@@ -265,5 +266,6 @@ KINDS: dict[str, type[Result]] = {
         TrainingHistory,
         TrainingOperations,
         BlockIsometry,
+        Compression,
     )
 }

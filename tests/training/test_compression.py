@@ -9,10 +9,10 @@ from striped import CONFIG, TEST, TRAIN, StopAfter
 
 from tetviz.errors import CheckpointError, TrainingError
 from tetviz.training import Checkpoint, Stage, fit
-from tetviz.training.compression import Held, Plan, compress, magnitude_mask, project, quantise
+from tetviz.training.compression import CompressionPlan, Held, compress, magnitude_mask, project, quantise
 from tetviz.training.compression.run import admm_distances
 
-SHORT = Plan(epochs=4, retrain=2, lr=5e-3, batch_size=16)
+SHORT = CompressionPlan(epochs=4, retrain=2, lr=5e-3, batch_size=16)
 DENSE = dataclasses.replace(CONFIG, stages=(Stage(2, 3),))
 
 
@@ -140,7 +140,7 @@ def test_the_network_before_is_left_alone_and_the_result_says_how_it_was_made(de
 
 @pytest.mark.parametrize("changes", [{"sparsity": 0.9}, {"bits": 1.58}])
 def test_weights_come_to_their_projection_over_the_last_half_of_admm(dense, tmp_path, changes):
-    plan = dataclasses.replace(SHORT, epochs=12, retrain=1, lr=1e-3, rho=0.1, **changes)
+    plan = dataclasses.replace(SHORT, epochs=12, retrain=1, lr=5e-3, rho=0.1, batch_size=4, **changes)
     compress(dense, plan, TRAIN, TEST, tmp_path / "c.pt")
     distances = admm_distances(tmp_path / "c.pt")
     assert len(distances) == 12

@@ -3,6 +3,6 @@
 from tetviz.training.compression.admm import Admm
 from tetviz.training.compression.held import Held
 from tetviz.training.compression.projections import magnitude_mask, project, quantise
-from tetviz.training.compression.run import Plan, compress
+from tetviz.training.compression.run import CompressionPlan, compress
 
-__all__ = ["Admm", "Held", "Plan", "compress", "magnitude_mask", "project", "quantise"]
+__all__ = ["Admm", "CompressionPlan", "Held", "compress", "magnitude_mask", "project", "quantise"]

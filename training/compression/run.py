@@ -21,9 +21,11 @@ from tetviz.training.loop import fit
 from tetviz.training.monitor import Monitor
 from tetviz.training.schedule import Stage
 
+_RISE = 100.0  # of rho, from the first epoch of ADMM to the last
+
 
 @dataclass(frozen=True)
-class Plan:
+class CompressionPlan:
     """How a network is compressed.
 
     Attributes:
@@ -34,7 +36,7 @@ class Plan:
         epochs: of ADMM.
         retrain: of the training that follows. What takes no ADMM is trained for the sum of both.
         lr: learning rate of Adam: constant in ADMM, by a cosine to 0 in the training that follows.
-        rho: weight of the penalty of ADMM.
+        rho: weight of the penalty in the first epoch of ADMM; in the last it is 100 times as large.
         batch_size: samples a step.
         seed: decides the order of samples.
     """
@@ -67,7 +69,7 @@ class Plan:
 
 def compress(
     checkpoint: Checkpoint,
-    plan: Plan,
+    plan: CompressionPlan,
     train: LabelledDataset,
     test: LabelledDataset,
     path: str | Path,
@@ -113,7 +115,8 @@ def compress(
 
     state, epochs = checkpoint.state, plan.epochs + plan.retrain
     if plan.takes_admm:
-        admm = Admm(settings, plan.sparsity, plan.bits, plan.activity, plan.rho)
+        growth = _RISE ** (1 / max(1, plan.epochs - 1))
+        admm = Admm(settings, plan.sparsity, plan.bits, plan.activity, plan.rho, growth)
         state, epochs = Checkpoint.load(run("admm", admm, state, plan.epochs, "constant")).state, plan.retrain
     run("", Held(settings, plan.sparsity, plan.bits, plan.activity), state, epochs, "cosine")
     return Checkpoint.load(path)
@@ -126,7 +129,7 @@ def admm_distances(path: str | Path) -> list[float]:
     return [record["admm_distance"] for record in Checkpoint.load(last).history] if last.exists() else []
 
 
-def config_of(checkpoint: Checkpoint, plan: Plan) -> TrainingConfig:
+def config_of(checkpoint: Checkpoint, plan: CompressionPlan) -> TrainingConfig:
     """The settings that a compression trains with.
 
     Raises:
