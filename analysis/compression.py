@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tetviz.analysis.counting.operations import compute_operations
 from tetviz.results import Compression, OperationCounts, Provenance
@@ -131,7 +131,7 @@ def _spikes(counts: OperationCounts) -> FloatArray:
     return np.asarray(counts.spikes.sum(0).cumsum() / len(counts.sample))
 
 
-def _others(model: nn.Module, dense: Mapping[str, nn.Parameter]) -> int:
+def _others(model: nn.Module, dense: Mapping[str, Tensor]) -> int:
     return sum(each.numel() for each in model.parameters()) - sum(each.numel() for each in dense.values())
 
 
@@ -152,7 +152,7 @@ def _sensitivity(
 
 
 @torch.no_grad()
-def _histogram(weights: Mapping[str, nn.Parameter], dense: Mapping[str, nn.Parameter]) -> FloatArray:
+def _histogram(weights: Mapping[str, Tensor], dense: Mapping[str, Tensor]) -> FloatArray:
     # Those beyond the last edge count in the last bin, so that shares add up to 1.
     scaled = [
         (weight / dense[name].square().mean().sqrt().clamp_min(1e-30)).flatten().double().cpu().numpy()

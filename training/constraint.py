@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tetviz.models import LIF
 
 
-def compressible(model: nn.Module) -> dict[str, nn.Parameter]:
+def compressible(model: nn.Module) -> dict[str, Tensor]:
     """The weights that compression is about, by name: those of convolutions and linear layers, no biases or norms."""
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
     return {f"{name}.weight": module.weight for name, module in model.named_modules() if isinstance(module, kinds)}
@@ -28,7 +28,7 @@ class Constraint:
 
     def __init__(self, settings: Mapping[str, Any], activity: float = 0.0) -> None:
         self.settings, self.activity = dict(settings), activity
-        self.weights: dict[str, nn.Parameter] = {}
+        self.weights: dict[str, Tensor] = {}
         self._spikes: list[Tensor] = []
         self._neurons = 0
 

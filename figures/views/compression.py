@@ -110,7 +110,7 @@ def _pareto(result: Compression, choices: Choices) -> Curves:
     t = _at(result, choices)
     frame = compression_table(result, t)
     divisor, unit = energy_unit(float(frame["energy"].max()))
-    shown = [each for each in MECHANISMS if each in result.mechanisms]
+    shown = _shown(result)
     told = shares(frame["accuracy"], len(samples_of(result)))
     series = [
         Series(
@@ -140,40 +140,49 @@ def _pareto(result: Compression, choices: Choices) -> Curves:
     )
 
 
+def _shown(result: Compression) -> list[str]:
+    return [each for each in MECHANISMS if each in result.mechanisms]
+
+
 def _layers(result: Compression) -> Curves:
-    places = np.arange(len(result.layers))
+    places = np.arange(len(result.layers), dtype=np.float64)
     series = [
         Series(
-            number_,
+            index,
+            100 * result.sensitivity[:, index],
             places,
-            100 * result.sensitivity[:, number_],
             texts=tuple(f"{layer}\n{value:.2%}" for layer, value in zip(result.layers, column, strict=True)),
             every=True,
+            joined=False,
         )
-        for number_, column in enumerate(result.sensitivity.T)
+        for index, column in enumerate(result.sensitivity.T)
     ]
     return Curves(
         "One layer pruned, not retrained",
         "Accuracy of the dense network with a single layer pruned by size, layer by layer.",
         tuple(f"{level:.3g} pruned" for level in result.level),
-        Axis("layer", ticks=result.layers),
         ACCURACY,
+        Axis("", ticks=result.layers),
         tuple(series),
         note="" if len(result.level) else "no sparsity was asked for",
+        fold="One layer pruned",
     )
 
 
 def _weights(result: Compression) -> Curves:
-    last = {mechanism: index for index, mechanism in enumerate(result.mechanisms)}
-    shown = sorted(last.values())
-    series = [
-        Series(place, result.bin, np.where(result.histogram[index] > 0, 100 * result.histogram[index], np.nan))
-        for place, index in enumerate(shown)
-    ]
+    shown, last = _shown(result), {mechanism: index for index, mechanism in enumerate(result.mechanisms)}
+    series = []
+    for place, mechanism in enumerate(shown):
+        values = 100 * result.histogram[last[mechanism]]
+        texts = tuple(
+            f"{result.names[last[mechanism]]}\n{value:.2g} % at {x:.2g}"
+            for x, value in zip(result.bin, values, strict=True)
+        )
+        series.append(Series(place, result.bin, np.where(values > 0, values, np.nan), texts=texts))
     return Curves(
         "Weights before and after",
         "Histogram of the weights of the dense network and of the last network of each mechanism.",
-        tuple(result.names[index] for index in shown),
+        tuple(_WORDS[each] for each in shown),
         Axis("weight / RMS of its dense layer"),
         Axis("share of weights (%)", "log"),
         tuple(series),
@@ -182,20 +191,21 @@ def _weights(result: Compression) -> Curves:
 
 
 def _over_time(result: Compression) -> Curves:
+    shown = _shown(result)
     series = [
         Series(
-            index,
+            shown.index(mechanism),
             result.timestep,
             100 * accuracy,
-            texts=tuple(f"T = {t}\n{value:.2%}" for t, value in zip(result.timestep, accuracy, strict=True)),
+            texts=tuple(f"{name}, T = {t}\n{value:.2%}" for t, value in zip(result.timestep, accuracy, strict=True)),
             ringed=position(result.timestep, result.t_train),
         )
-        for index, accuracy in enumerate(result.accuracy)
+        for name, mechanism, accuracy in zip(result.names, result.mechanisms, result.accuracy, strict=True)
     ]
     return Curves(
         "Accuracy against T",
         "Accuracy of every network against the number of timesteps.",
-        result.names,
+        tuple(_WORDS[each] for each in shown),
         Axis("timesteps T", "log2"),
         ACCURACY,
         tuple(series),

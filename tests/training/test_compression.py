@@ -140,7 +140,7 @@ def test_the_network_before_is_left_alone_and_the_result_says_how_it_was_made(de
 
 @pytest.mark.parametrize("changes", [{"sparsity": 0.9}, {"bits": 1.58}])
 def test_weights_come_to_their_projection_over_the_last_half_of_admm(dense, tmp_path, changes):
-    plan = dataclasses.replace(SHORT, epochs=12, retrain=1, lr=5e-3, rho=0.1, batch_size=4, **changes)
+    plan = dataclasses.replace(SHORT, epochs=12, retrain=1, lr=5e-3, rho=0.01, batch_size=4, **changes)
     compress(dense, plan, TRAIN, TEST, tmp_path / "c.pt")
     distances = admm_distances(tmp_path / "c.pt")
     assert len(distances) == 12
@@ -148,7 +148,7 @@ def test_weights_come_to_their_projection_over_the_last_half_of_admm(dense, tmp_
     assert distances[-1] < 0.5 * distances[0]
 
 
-@pytest.mark.parametrize("batches", [3, 20, 27])
+@pytest.mark.parametrize("batches", [3, 10, 20])
 def test_a_stopped_compression_goes_on_to_the_same_bits(dense, tmp_path, batches):
     plan = dataclasses.replace(SHORT, epochs=2, sparsity=0.9, bits=3, activity=0.01)
     whole, torn = tmp_path / "whole.pt", tmp_path / "torn.pt"
