@@ -134,7 +134,7 @@ def energy(
     }
 
     def compute(session: "Session", **how: Any) -> "OperationCounts":
-        skip = skip_zero_weights or "compression" in session.checkpoint.training
+        skip = skip_zero_weights or "compressed" in session.checkpoint.training
         trained, frames = session.checkpoint.timesteps, session.dataset.spec.frames
         counts = tetviz.analysis.compute_operations(
             session.model,

@@ -155,7 +155,7 @@ def differing_settings(
 
 
 def _recorded(config: TrainingConfig, compression: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {**config.to_dict(), **({"compression": dict(compression)} if compression else {})}
+    return {**config.to_dict(), **({"compressed": dict(compression)} if compression else {})}
 
 
 def derived_seed(*keys: int) -> int:

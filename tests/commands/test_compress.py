@@ -28,7 +28,7 @@ def test_it_makes_networks_and_measures_them_and_every_command_takes_them(run, d
     records = json.loads(said.stdout)
     assert [each["network"] for each in records] == list(result.names)
     made = run.with_name("tet.compressed") / "s0.8.pt"
-    assert Checkpoint.load(made).training["compression"]["sparsity"] == 0.8
+    assert Checkpoint.load(made).training["compressed"]["sparsity"] == 0.8
     tetviz("energy", made, "--data-root", data, "--samples", 40)
     counts = load(made.with_name("s0.8.energy.h5"), OperationCounts)
     assert counts.skip_zero_weights == 1

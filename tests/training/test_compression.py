@@ -131,7 +131,7 @@ def test_the_network_before_is_left_alone_and_the_result_says_how_it_was_made(de
     plan = dataclasses.replace(SHORT, sparsity=0.75, bits=3, activity=1e-3)
     made = compress(dense, plan, TRAIN, TEST, tmp_path / "c.pt", origin="abc")
     assert all(torch.equal(tensor, before[name]) for name, tensor in dense.state.items())
-    assert made.training["compression"] == {"of": "abc", **dataclasses.asdict(plan)}
+    assert made.training["compressed"] == {"of": "abc", **dataclasses.asdict(plan)}
     for weight in weights_of(made).values():
         assert int((weight != 0).sum()) <= round(0.25 * weight.numel())
         assert len(weight.unique()) <= 7
@@ -162,7 +162,7 @@ def test_a_stopped_compression_goes_on_to_the_same_bits(dense, tmp_path, batches
 def test_what_is_there_of_another_compression_is_refused(dense, tmp_path):
     plan = dataclasses.replace(SHORT, epochs=1, retrain=1, sparsity=0.5)
     compress(dense, plan, TRAIN, TEST, tmp_path / "c.pt")
-    with pytest.raises(TrainingError, match="other settings: compression"):
+    with pytest.raises(TrainingError, match="other settings: compressed"):
         compress(dense, dataclasses.replace(plan, rho=1.0), TRAIN, TEST, tmp_path / "c.pt")
 
 

@@ -94,7 +94,7 @@ def compress(
 
     Returns:
         The compressed network. Its pruned weights are exactly 0, its quantised ones exactly on the levels of their
-        layer; ``training["compression"]`` says how it was made.
+        layer; ``training["compressed"]`` says how it was made.
 
     Raises:
         CheckpointError: a network that tetviz does not train.
