@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.counting.operations import compute_operations
-from tetviz.results import Compression, OperationCounts, Provenance
+from tetviz.results import Compression, Provenance
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries import CostModel, cost_text, estimate_energy
 from tetviz.training import measure, to_batches
@@ -104,7 +104,7 @@ def compute_compression(
         sample=counts[0].sample,
         accuracy=np.stack([each.accuracy for each in counts]),
         sdt_loss=np.stack([each.sdt_loss for each in counts]),
-        spikes=np.stack([_spikes(each) for each in counts]),
+        spikes=np.stack([each.spikes.sum(0).cumsum() / len(each.sample) for each in counts]),
         mac=np.stack([each.total_mac for each in reports]),
         ac=np.stack([each.total_ac for each in reports]),
         energy=np.stack([each.total_pj for each in reports]),
@@ -125,10 +125,6 @@ def compute_compression(
         t_train=t_train,
         provenance=dataclasses.replace(measured_on(networks[0].model, provenance)),
     )
-
-
-def _spikes(counts: OperationCounts) -> FloatArray:
-    return np.asarray(counts.spikes.sum(0).cumsum() / len(counts.sample))
 
 
 def _others(model: nn.Module, dense: Mapping[str, Tensor]) -> int:

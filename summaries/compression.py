@@ -23,7 +23,7 @@ def compression_table(result: Compression, timestep: int) -> pd.DataFrame:
         ``sparsity``, the share of weights that are 0; ``bits``; ``memory``, (1 - sparsity) bits / 32; ``spikes`` for
         each sample and their ratio ``spikes ratio`` to the dense network; ``operations ratio`` = spikes ratio x (1 -
         sparsity), an estimate; ``synaptic ratio``, counted synaptic operations over those of the dense network;
-        ``energy`` in pJ for each sample; ``front``, 1 where no other network is as accurate for less energy.
+        ``energy pj`` for each sample; ``front``, 1 where no other network is as accurate for less energy.
     """
     at = int(np.flatnonzero(result.timestep == timestep)[0])
     samples = len(samples_of(result))
@@ -44,7 +44,7 @@ def compression_table(result: Compression, timestep: int) -> pd.DataFrame:
         "spikes ratio": spikes_ratio,
         "operations ratio": spikes_ratio * (1 - sparsity),
         "synaptic ratio": _over(operations, operations[0]),
-        "energy": energy,
+        "energy pj": energy,
         "front": pareto(energy, accuracy),
     }
     return pd.DataFrame(columns, index=pd.Index(result.names, name="network"))

@@ -15,6 +15,7 @@ from tetviz.results.kinds import default_timestep
 from tetviz.summaries.compression import MECHANISMS, compression_table
 from tetviz.summaries.names import counted, data_context, samples_of
 
+_FULL = 32
 _WORDS = {
     "dense": "dense",
     "retrained": "dense, trained on",
@@ -37,8 +38,8 @@ def table(results: Sequence[Compression], choices: Choices) -> Table:
     (result,) = results
     t = _at(result, choices)
     frame = compression_table(result, t)
-    divisor, unit = energy_unit(float(frame["energy"].max()))
-    frame["shown energy"] = frame["energy"] / divisor
+    divisor, unit = energy_unit(float(frame["energy pj"].max()))
+    frame["shown energy"] = frame["energy pj"] / divisor
     columns = (
         Column("mechanism", named=_WORDS),
         Column("accuracy", form=_percent, low="low", high="high"),
@@ -109,24 +110,24 @@ def curves(results: Sequence[Compression], choices: Choices) -> list[Curves]:
 def _pareto(result: Compression, choices: Choices) -> Curves:
     t = _at(result, choices)
     frame = compression_table(result, t)
-    divisor, unit = energy_unit(float(frame["energy"].max()))
+    divisor, unit = energy_unit(float(frame["energy pj"].max()))
     shown = _shown(result)
     told = shares(frame["accuracy"], len(samples_of(result)))
     series = [
         Series(
             shown.index(row["mechanism"]),
-            np.array([row["energy"] / divisor]),
+            np.array([row["energy pj"] / divisor]),
             np.array([100 * row["accuracy"]]),
             low=np.array([100 * row["low"]]),
             high=np.array([100 * row["high"]]),
-            texts=(f"{name}\naccuracy {text}\n{number(row['energy'] / divisor)} {unit}",),
+            texts=(f"{name}\naccuracy {text}\n{number(row['energy pj'] / divisor)} {unit}",),
             ringed=(0,) if row["front"] else (),
             every=True,
         )
         for (name, row), text in zip(frame.iterrows(), told, strict=True)
     ]
-    front = frame[frame["front"] == 1].sort_values("energy")
-    series.append(Series(None, front["energy"].to_numpy() / divisor, 100 * front["accuracy"].to_numpy(), thin=True))
+    front = frame[frame["front"] == 1].sort_values("energy pj")
+    series.append(Series(None, front["energy pj"].to_numpy() / divisor, 100 * front["accuracy"].to_numpy(), thin=True))
     return Curves(
         f"Accuracy against energy, T = {t}",
         f"Accuracy of {counted(len(frame), 'network')} against the energy of their synaptic operations.",
@@ -178,7 +179,9 @@ def _weights(result: Compression) -> Curves:
             f"{result.names[last[mechanism]]}\n{value:.2g} % at {x:.2g}"
             for x, value in zip(result.bin, values, strict=True)
         )
-        series.append(Series(place, result.bin, np.where(values > 0, values, np.nan), texts=texts))
+        few = bool(result.bits[last[mechanism]] < _FULL)  # levels apart, which no line shows
+        shown_values = np.where(values > 0, values, np.nan)
+        series.append(Series(place, result.bin, shown_values, texts=texts, joined=not few, every=few))
     return Curves(
         "Weights before and after",
         "Histogram of the weights of the dense network and of the last network of each mechanism.",

@@ -14,7 +14,7 @@ def test_ratios_are_those_of_the_planted_network():
     assert row["spikes ratio"] == pytest.approx(0.9)
     assert row["operations ratio"] == pytest.approx(0.09)
     assert row["synaptic ratio"] == pytest.approx(0.2)
-    assert row["energy"] == pytest.approx(1.36e5 * 0.2 * 4)
+    assert row["energy pj"] == pytest.approx(1.36e5 * 0.2 * 4)
 
 
 def test_memory_of_quantised_weights_goes_by_their_bits():
