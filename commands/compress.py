@@ -25,7 +25,7 @@ from tetviz.commands.options import (
 )
 from tetviz.commands.targets import output_paths
 from tetviz.commands.values import EPOCHS, POSITIVE, SEED, Parsed, WholeRange, parse_finite
-from tetviz.errors import DataError, OutputError
+from tetviz.errors import CheckpointError, DataError, OutputError
 
 if TYPE_CHECKING:
     from tetviz.commands.measure import Job
@@ -207,7 +207,12 @@ def train_all(session: "Session", plans: "Sequence[CompressionPlan]", folder: Pa
     recorded = session.checkpoint.data.get("name")
     if recorded is not None and session.dataset.spec.name != recorded:
         raise DataError(f"{session.path}: was trained on {recorded}, compression trains on the same data")
-    tetviz.training.compression.run.config_of(session.checkpoint, plans[0])
+    try:
+        tetviz.training.compression.run.config_of(session.checkpoint, plans[0])
+    except CheckpointError as error:
+        raise CheckpointError(f"{session.path}: {error}") from error
+    if not force:
+        refuse_others(session.provenance.checkpoint_sha256, plans, folder)
     train: LabelledDataset = tetviz.training.load_data(session.dataset.spec, split="train", trust=session.trusted)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -233,6 +238,18 @@ def train_all(session: "Session", plans: "Sequence[CompressionPlan]", folder: Pa
         except KeyboardInterrupt as stop:
             note(f"stopped; every finished epoch is in {folder}. Go on with:\n{command_line()}")
             raise click.exceptions.Exit(exit_code(stop)) from None
+
+
+def refuse_others(origin: str, plans: "Sequence[CompressionPlan]", folder: Path) -> None:
+    """Refuses a folder whose networks were made otherwise than these would be."""
+    for plan in plans:
+        wanted = tetviz.training.compression.run.settings_of(plan, origin)
+        for path in (folder / f"{plan.name}.admm.last.pt", folder / f"{plan.name}.last.pt"):
+            if path.exists() and tetviz.training.Checkpoint.load(path).training.get("compressed") != wanted:
+                raise OutputError(
+                    f"{path}: is of another checkpoint or other settings; choose another name with -o, or replace all "
+                    f"networks of {folder} with --force"
+                )
 
 
 def measured(

@@ -102,7 +102,7 @@ def compress(
         TrainingError: likewise, or what is there belongs to another compression.
     """
     path = Path(path)
-    config, settings = config_of(checkpoint, plan), {"of": origin, **dataclasses.asdict(plan)}
+    config, settings = config_of(checkpoint, plan), settings_of(plan, origin)
 
     def run(phase: str, constraint: Constraint, state: dict[str, Any], epochs: int, schedule: str) -> Path:
         best = path if not phase else path.with_name(f"{path.stem}.{phase}.pt")
@@ -122,6 +122,11 @@ def compress(
     return Checkpoint.load(path)
 
 
+def settings_of(plan: CompressionPlan, origin: str) -> dict[str, Any]:
+    """What a compressed network records of how it was made."""
+    return {"of": origin, **dataclasses.asdict(plan)}
+
+
 def admm_distances(path: str | Path) -> list[float]:
     """||W - Z|| / ||W|| after every epoch of the ADMM behind a compressed network; nothing where there was none."""
     path = Path(path)
@@ -136,10 +141,12 @@ def config_of(checkpoint: Checkpoint, plan: CompressionPlan) -> TrainingConfig:
         CheckpointError: a network that tetviz does not train.
     """
     if not isinstance(checkpoint.spec, ModelSpec):
-        raise CheckpointError("compression trains, and tetviz trains its own networks alone, not imported ones")
+        raise CheckpointError(
+            "tetviz compresses what it trains itself, not imported networks; name one of `tetviz train`"
+        )
     was, data = checkpoint.training, checkpoint.data
     if not data:
-        raise CheckpointError("the checkpoint records no data set to train on")
+        raise CheckpointError("records no data set to train on; name a checkpoint of `tetviz train`")
     loss = checkpoint.history[-1].get("loss", "tet") if checkpoint.history else was.get("loss", "tet")
     kept = {name: was[name] for name in ("lamb", "phi", "precision") if name in was}
     return TrainingConfig(
