@@ -43,15 +43,15 @@ def test_it_makes_networks_and_measures_them_and_every_command_takes_them(run, d
 def test_networks_of_other_settings_are_not_replaced_unasked(run, data):
     asked = ("compress", run, "--data-root", data, "--activity", "0", *SHORT)
     tetviz(*asked)
-    run.with_name("tet.compression.h5").unlink()
+    measured = (run.with_name("tet.compression.h5"), run.with_name("tet.compression.png"))
+    for path in measured:
+        path.unlink()
     made = run.with_name("tet.compressed") / "retrained.pt"
     before = made.read_bytes()
     said = tetviz(*asked, "--lr", 0.5, code=1)
     assert "other settings; choose another name with -o" in said.stderr and made.read_bytes() == before
     tetviz(*asked)
     assert made.read_bytes() == before
-    run.with_name("tet.compression.h5").unlink()
-    run.with_name("tet.compression.png").unlink()
     tetviz(*asked, "--lr", 0.01, "--force")
     assert made.read_bytes() != before
 
