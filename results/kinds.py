@@ -265,7 +265,7 @@ KINDS: dict[str, type[Result]] = {
         OperationCounts,
         TrainingHistory,
         TrainingOperations,
-        BlockIsometry,
         Compression,
+        BlockIsometry,
     )
 }
