@@ -1,5 +1,6 @@
 """What a checkpoint does in time and what it costs."""
 
+from tetviz.analysis.compression import compute_compression
 from tetviz.analysis.counting.backward import compute_training_cost
 from tetviz.analysis.counting.operations import compute_operations, count_operations
 from tetviz.analysis.isometry import compute_isometry
@@ -14,6 +15,7 @@ __all__ = [
     "ScalingCurve",
     "TrainingOperations",
     "Transfer",
+    "compute_compression",
     "compute_isometry",
     "compute_operations",
     "compute_scaling",

@@ -67,7 +67,11 @@ _pricing_options = combined(
 @checkpoints_argument
 @tmax_option("T of training, where networks are priced; events: their frames")
 @_pricing_options
-@click.option("--skip-zero-weights", is_flag=True, help="Weights that are 0 are no synapses.")
+@click.option(
+    "--skip-zero-weights",
+    is_flag=True,
+    help="Weights that are 0 are no synapses, as of networks of tetviz compress always.",
+)
 @click.option(
     "--input-spikes",
     type=click.Choice(["yes", "no", "auto"]),
@@ -130,13 +134,14 @@ def energy(
     }
 
     def compute(session: "Session", **how: Any) -> "OperationCounts":
+        skip = skip_zero_weights or "compressed" in session.checkpoint.training
         trained, frames = session.checkpoint.timesteps, session.dataset.spec.frames
         counts = tetviz.analysis.compute_operations(
             session.model,
             session.dataset,
             tmax or (min(trained, frames) if session.dataset.sequence else trained),
             t_train=trained,
-            **counting,
+            **{**counting, "skip_zero_weights": skip},
             **how,
         )
         return dataclasses.replace(counts, **named)

@@ -32,6 +32,7 @@ VIEWS: dict[str, str] = {
     "history": "tetviz.figures.views.history:VIEW",
     "training-energy": "tetviz.figures.views.training_cost:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
+    "compression": "tetviz.figures.views.compression:VIEW",
 }
 
 # What a choice is called on the command line.

@@ -2,6 +2,7 @@
 
 from tetviz.training.batches import to_batches
 from tetviz.training.checkpoint import Checkpoint, file_sha256, load_weights
+from tetviz.training.compression import CompressionPlan, compress
 from tetviz.training.config import TrainingConfig
 from tetviz.training.data import DATASETS, DataSpec, LabelledDataset, load_data, select_balanced
 from tetviz.training.doctor import examine
@@ -23,6 +24,7 @@ __all__ = [
     "LAYOUTS",
     "LOSSES",
     "Checkpoint",
+    "CompressionPlan",
     "DataSpec",
     "LabelledDataset",
     "Monitor",
@@ -31,6 +33,7 @@ __all__ = [
     "TemporalProfile",
     "TensorBoardMonitor",
     "TrainingConfig",
+    "compress",
     "evaluating",
     "examine",
     "file_sha256",

@@ -5,7 +5,7 @@ same numbers as one that was not.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tetviz.training.augment import AUGMENTATIONS
 from tetviz.training.batches import Batch, collate, to_batches
 from tetviz.training.checkpoint import Checkpoint
 from tetviz.training.config import TrainingConfig
+from tetviz.training.constraint import Constraint
 from tetviz.training.data import LabelledDataset, split_validation
 from tetviz.training.data.normalise import Normalisation
 from tetviz.training.fingerprint import Fingerprint
@@ -51,6 +52,8 @@ def fit(
     workers: int = 0,
     keep_every: int = 0,
     monitors: Sequence[Monitor] = (),
+    start: Mapping[str, Tensor] | None = None,
+    constraint: Constraint | None = None,
 ) -> Checkpoint:
     """Trains a network.
 
@@ -72,6 +75,8 @@ def fit(
         workers: processes that load data.
         keep_every: keep the untrained network and every so manieth epoch in :func:`kept_folder`; 0 keeps none.
         monitors: what watches the run.
+        start: weights to start from; by default random ones.
+        constraint: what holds the weights while they are trained.
 
     Returns:
         The chosen checkpoint.
@@ -86,7 +91,8 @@ def fit(
             raise DataError(f"the {name} split is empty")
         check_labels(data.labels, config.spec.num_classes)
         _refuse_padding(name, data, max(stage.timesteps for stage in config.stages))
-    run = _Run(config, torch.device(device), Path(best_path), Path(last_path), (train, test))
+    paths, constraint = (Path(best_path), Path(last_path)), constraint or Constraint({})
+    run = _Run(config, torch.device(device), *paths, (train, test), start, constraint)
     if resume and Path(last_path).exists():
         run.restore(Checkpoint.load(last_path))
     if len(set(parallel.gathered(run.epoch))) > 1:
@@ -129,11 +135,13 @@ def kept_folder(best_path: str | Path) -> Path:
     return path.with_name(f"{path.stem}.kept")
 
 
-def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[str]:
+def differing_settings(
+    checkpoint: Checkpoint, config: TrainingConfig, compression: Mapping[str, Any] | None = None
+) -> list[str]:
     """What a checkpoint was trained with and a run would do otherwise."""
     pairs = [
         (checkpoint.spec.to_dict(), config.spec.to_dict()),
-        (checkpoint.training, config.to_dict()),
+        (checkpoint.training, _recorded(config, compression)),
         (checkpoint.data, config.data.to_dict()),
     ]
     may_differ = {"root"}
@@ -145,6 +153,10 @@ def differing_settings(checkpoint: Checkpoint, config: TrainingConfig) -> list[s
         for name in then.keys() | now.keys()
         if name not in may_differ and then.get(name) != now.get(name)
     )
+
+
+def _recorded(config: TrainingConfig, compression: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**config.to_dict(), **({"compressed": dict(compression)} if compression else {})}
 
 
 def derived_seed(*keys: int) -> int:
@@ -170,6 +182,8 @@ class _Run:
         best_path: Path,
         last_path: Path,
         splits: Sequence[LabelledDataset],
+        start: Mapping[str, Tensor] | None,
+        constraint: Constraint,
     ) -> None:
         self.config, self.device = config, device
         self.splits, self.fingerprint = splits, Fingerprint.of(*splits)
@@ -177,6 +191,10 @@ class _Run:
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         with seeded(derived_seed(config.seed, _INIT)):
             self.model: nn.Module = parallel.of_all(build(config.spec).to(device, self.dtype))
+        if start is not None:
+            self.model.load_state_dict(start)
+        self.constraint = constraint
+        constraint.start(self.model)
         self.averaging = parallel.averaging(self.model)
         self.optimizer = self._optimizer()
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
@@ -198,7 +216,7 @@ class _Run:
             spec=self.config.spec,
             state=self.model.state_dict(),
             timesteps=self.timesteps,
-            training=self.config.to_dict(),
+            training=_recorded(self.config, self.constraint.settings),
             data=self.config.data.to_dict(),
             history=self.history,
             epoch=self.epoch,
@@ -212,6 +230,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "best": self.best,
+            "constraint": self.constraint.state_dict(),
             **self.fingerprint.to_dict(),
             "seen": self.seen,
         }
@@ -224,7 +243,7 @@ class _Run:
             self.checkpoint().save(folder / f"epoch-{self.epoch:04d}.pt")
 
     def restore(self, last: Checkpoint) -> None:
-        differ = differing_settings(last, self.config)
+        differ = differing_settings(last, self.config, self.constraint.settings)
         if not differ and not self.fingerprint.fits(last.resume):
             differ = ["the samples of the data set"]
         if differ or not last.resume:
@@ -240,6 +259,7 @@ class _Run:
             if last.resume["scaler"].keys() != self.scaler.state_dict().keys():
                 raise ValueError("its gradient scaler is another")
             self.scaler.load_state_dict(last.resume["scaler"])
+            self.constraint.load_state_dict(last.resume.get("constraint", {}))
             self.best, self.seen = dict(last.resume["best"]), dict(last.resume.get("seen", {}))
             if self.best and self.best not in last.history:
                 raise ValueError("the best epoch is none of its history")
@@ -326,9 +346,11 @@ class _Run:
             logits_TBK = logits_TBK.to(self.dtype)
             loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
             self.optimizer.zero_grad()
-            self.scaler.scale(loss * weight).backward()
+            self.scaler.scale(loss * weight + self.constraint.penalty()).backward()
+        self.constraint.before_step()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.constraint.after_step()
         (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)
         return mean
 
@@ -350,6 +372,7 @@ class _Run:
             "lr": plan.lr,
             "train_loss": train_loss,
         }
+        record |= self.constraint.after_epoch()
         for name, data in splits.items():
             if len(data) == 0:
                 continue

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from planted_compression import planted_compression
 from planted_isometry import planted_isometry
 from planted_results import (
     planted_counts,
@@ -59,6 +60,7 @@ KINDS: dict[str, Callable[[], list[Any]]] = {
     "history": lambda: [planted_history(), planted_history(label="VGGSNN SDT then TET", switch="tet@20")],
     "training-energy": lambda: two(planted_training),
     "isometry": lambda: two(planted_isometry),
+    "compression": lambda: [planted_compression()],
 }
 
 # What each named figure or table is drawn from.
@@ -82,4 +84,5 @@ NAMED = {
     **dict.fromkeys(("fig3", "history-table"), KINDS["history"]),
     **dict.fromkeys(("training-table", "density-table"), KINDS["training-energy"]),
     **dict.fromkeys(("isometry-table", "depth-table"), KINDS["isometry"]),
+    **dict.fromkeys(("compression-table", "sensitivity-table"), KINDS["compression"]),
 }

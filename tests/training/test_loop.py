@@ -6,37 +6,18 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from stripes import Stripes
+from striped import CONFIG, SPEC, TEST, TRAIN, StopAfter, Stripes
 from wording import refuses
 
 from tetviz.errors import DataError, TrainingError
-from tetviz.models import ModelSpec
-from tetviz.training import Checkpoint, Stage, Switch, TrainingConfig, fit, measure
+from tetviz.training import Checkpoint, Stage, Switch, fit, measure
 from tetviz.training.data.sources import Sources
 from tetviz.training.fingerprint import Fingerprint, reads_vary
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
 
-SPEC = ModelSpec("snn5", num_classes=3, in_channels=1, image_size=16, width=0.125)
-
-
-TRAIN, TEST = Stripes(90, 0), Stripes(30, 1)
-CONFIG = TrainingConfig(SPEC, TRAIN.spec, (Stage(2, 3), Stage(3, 2, 5e-4)), batch_size=16, lr=5e-3, val_fraction=0.2)
-
 
 def run(folder, config=CONFIG, **options):
     return fit(config, TRAIN, TEST, best_path=folder / "best.pt", last_path=folder / "last.pt", **options)
-
-
-class StopAfter(Monitor):
-    """Interrupts a run in the middle of an epoch."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_batch(self, batch, batches, loss):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def assert_same(a, b):

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
-from stripes import Stripes
+from striped import Stripes
 from torch import nn
 
 from tetviz.models import LIF, ModelSpec, build, streaming
