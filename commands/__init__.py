@@ -51,6 +51,7 @@ COMMANDS = {
     "energy": ("energy:energy", "Count what a network computes at every T; price it."),
     "training-energy": ("training_energy:training_energy", "Count what training computes; price it."),
     "isometry": ("isometry:isometry", "Measure what each block does to gradients."),
+    "attack": ("attack:attack", "Change the input until a network errs."),
     "plot": ("plot:plot", "Draw result files: figures and tables."),
     "report": ("report:report", "Gather result files in one page for a browser."),
     "export": ("export:export", "Write a result file for another program."),

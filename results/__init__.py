@@ -4,6 +4,7 @@ from tetviz.results.export import EXPORTS, choose_cut, export_result
 from tetviz.results.files import known_suffix, writable_target, write_whole
 from tetviz.results.hdf5 import load, looks_like_result, open_result, save
 from tetviz.results.history import TrainingHistory
+from tetviz.results.attack import AttackRun
 from tetviz.results.isometry import BlockIsometry
 from tetviz.results.kinds import (
     KINDS,
@@ -26,6 +27,7 @@ __all__ = [
     "EXPORTS",
     "KINDS",
     "MEASURED",
+    "AttackRun",
     "BlockIsometry",
     "Curvature",
     "Lines",

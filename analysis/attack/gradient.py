@@ -42,8 +42,9 @@ def attacker_view(model: nn.Module, threshold: float | None = None, surrogate: s
         ValueError: the surrogate is unknown.
     """
     neurons = [module for module in model.modules() if isinstance(module, LIF)]
-    if surrogate is not None and surrogate not in SURROGATES:
-        raise ValueError(unknown("surrogate", surrogate, SURROGATES))
+    derivatives = [name for name in SURROGATES if name != "sigmoid"]  # which is smooth forward too
+    if surrogate is not None and surrogate not in derivatives:
+        raise ValueError(unknown("surrogate", surrogate, derivatives))
     if (threshold is not None or surrogate is not None) and not neurons:
         raise CheckpointError(
             "an attack with another threshold or surrogate needs neurons of tetviz, this network has none; leave "

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from planted_attack import planted_attack
 from planted_isometry import planted_isometry
 from planted_results import (
     planted_counts,
@@ -59,6 +60,7 @@ KINDS: dict[str, Callable[[], list[Any]]] = {
     "history": lambda: [planted_history(), planted_history(label="VGGSNN SDT then TET", switch="tet@20")],
     "training-energy": lambda: two(planted_training),
     "isometry": lambda: two(planted_isometry),
+    "attack": lambda: two(planted_attack),
 }
 
 # What each named figure or table is drawn from.
