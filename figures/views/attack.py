@@ -138,7 +138,8 @@ def record(results: Sequence[AttackRun], choices: Choices) -> list[dict[str, Any
 
 def context(result: AttackRun) -> str:
     """The data, the method and its settings."""
-    parts = [data_context(result), f"{result.method}{', targeted' if result.targeted else ''}"]
+    method = f"{result.method}{', targeted' if result.targeted else ''}"
+    parts = [data_context(result), method, f"T = {result.timestep[-1]}"]
     if np.isfinite(result.epsilon):
         parts.append(f"{'budget' if result.method.startswith('g2s') else 'epsilon'} {result.epsilon:.4g}")
     if np.isfinite(result.threshold):

@@ -84,4 +84,5 @@ NAMED = {
     **dict.fromkeys(("fig3", "history-table"), KINDS["history"]),
     **dict.fromkeys(("training-table", "density-table"), KINDS["training-energy"]),
     **dict.fromkeys(("isometry-table", "depth-table"), KINDS["isometry"]),
+    "attack-table": KINDS["attack"],
 }
