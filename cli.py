@@ -124,5 +124,6 @@ def main() -> None:
     tetviz scale tet.pt --tmax 64             how it does with fewer or more timesteps
     tetviz energy tet.pt --tmax 8             what it computes, and what that costs
     tetviz isometry tet.pt                    what its depth does to gradients
+    tetviz attack tet.pt --method pgd         how little makes it err
     tetviz report *.h5 -o report.html         all of it in one page for a browser
     """

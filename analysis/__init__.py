@@ -1,5 +1,6 @@
 """What a checkpoint does in time and what it costs."""
 
+from tetviz.analysis.attack.run import compute_attack
 from tetviz.analysis.compression import compute_compression
 from tetviz.analysis.counting.backward import compute_training_cost
 from tetviz.analysis.counting.operations import compute_operations, count_operations
@@ -7,14 +8,16 @@ from tetviz.analysis.isometry import compute_isometry
 from tetviz.analysis.isometry_theory import gaussian_phi
 from tetviz.analysis.scaling import compute_scaling, temporal_variance
 from tetviz.analysis.transfer import Transfer, measure_transfer, spiking_twin
-from tetviz.results import BlockIsometry, OperationCounts, ScalingCurve, TrainingOperations
+from tetviz.results import AttackRun, BlockIsometry, OperationCounts, ScalingCurve, TrainingOperations
 
 __all__ = [
+    "AttackRun",
     "BlockIsometry",
     "OperationCounts",
     "ScalingCurve",
     "TrainingOperations",
     "Transfer",
+    "compute_attack",
     "compute_compression",
     "compute_isometry",
     "compute_operations",

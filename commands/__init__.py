@@ -52,6 +52,7 @@ COMMANDS = {
     "training-energy": ("training_energy:training_energy", "Count what training computes; price it."),
     "isometry": ("isometry:isometry", "Measure what each block does to gradients."),
     "compress": ("compress:compress", "Prune, quantise and quieten a network."),
+    "attack": ("attack:attack", "Change the input until a network errs."),
     "plot": ("plot:plot", "Draw result files: figures and tables."),
     "report": ("report:report", "Gather result files in one page for a browser."),
     "export": ("export:export", "Write a result file for another program."),

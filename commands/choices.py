@@ -41,6 +41,7 @@ BN_POLICIES = ("frozen", "recalibrate", "batch")
 COSTS = ("45nm-fp32", "45nm-fp16", "45nm-int32", "45nm-int8", "45nm-int8-acc32")
 MEMORIES = ("flat", "sram")
 CONVENTIONS = ("tet", "strict", "ssa", "sdsa")
+ATTACKS = ("g2s-image", "g2s-spike", "fgsm", "bim", "pgd")
 EXIT_RULES = ("margin", "entropy")
 
 FIGURES = (
@@ -50,6 +51,7 @@ FIGURES = (
     *("difference-table", "convention-table", "energy-table", "layer-table", "beside-table", "spike-table"),
     *("networks-table", "history-table", "training-table", "density-table", "isometry-table", "depth-table"),
     *("compression-table", "sensitivity-table"),
+    "attack-table",
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")

@@ -1,5 +1,6 @@
 """What tetviz measured: result types and the HDF5 files that hold them. Needs no torch."""
 
+from tetviz.results.attack import AttackRun
 from tetviz.results.compression import Compression
 from tetviz.results.export import EXPORTS, choose_cut, export_result
 from tetviz.results.files import known_suffix, writable_target, write_whole
@@ -27,6 +28,7 @@ __all__ = [
     "EXPORTS",
     "KINDS",
     "MEASURED",
+    "AttackRun",
     "BlockIsometry",
     "Compression",
     "Curvature",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tetviz.results import fields
+from tetviz.results.attack import AttackRun
 from tetviz.results.compression import Compression
 from tetviz.results.history import TrainingHistory
 from tetviz.results.isometry import BlockIsometry
@@ -264,6 +265,7 @@ KINDS: dict[str, type[Result]] = {
         ScalingCurve,
         OperationCounts,
         TrainingHistory,
+        AttackRun,
         TrainingOperations,
         Compression,
         BlockIsometry,

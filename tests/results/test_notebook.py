@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from planted_attack import planted_attack
 from planted_compression import planted_compression
 from planted_isometry import planted_isometry
 from planted_results import (
@@ -46,6 +47,7 @@ PLANTED = (
     planted_training,
     planted_isometry,
     planted_compression,
+    planted_attack,
 )
 HOSTILE = '<script>alert("x")</script> & <img src=x onerror=y> $\\frac{a}'
 VOID = {"img", "br", "hr"}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from planted_attack import planted_attack
 from planted_compression import planted_compression
 from planted_isometry import planted_isometry
 from planted_results import (
@@ -61,6 +62,7 @@ KINDS: dict[str, Callable[[], list[Any]]] = {
     "training-energy": lambda: two(planted_training),
     "isometry": lambda: two(planted_isometry),
     "compression": lambda: [planted_compression()],
+    "attack": lambda: two(planted_attack),
 }
 
 # What each named figure or table is drawn from.
@@ -85,4 +87,5 @@ NAMED = {
     **dict.fromkeys(("training-table", "density-table"), KINDS["training-energy"]),
     **dict.fromkeys(("isometry-table", "depth-table"), KINDS["isometry"]),
     **dict.fromkeys(("compression-table", "sensitivity-table"), KINDS["compression"]),
+    "attack-table": KINDS["attack"],
 }
