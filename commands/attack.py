@@ -84,7 +84,7 @@ def attack(
     tetviz attack sdt.pt tet.pt --method pgd --epsilon 0.1
     tetviz attack tet.pt --method g2s-image --timesteps 15 --penultimate-threshold 2
     """
-    settings = {
+    settings: dict[str, Any] = {
         "method": method,
         "targeted": targeted,
         "iterations": iterations,

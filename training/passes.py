@@ -185,7 +185,7 @@ class _Step:
     def run(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
         """The outputs of one step after the other, and the membranes after it, those of each part of the batch."""
         constants = [_constants(pair) for pair in self.pairs]
-        parts = x.split(self.samples, dim=-4)
+        parts = torch.split(x, self.samples, dim=-4)
         membranes, held = [self.rest] * len(parts), [self._held(part) for part in parts]
         for frames in zip(*(_frames(part, timesteps) for part in parts), strict=True):
             outputs_of_parts = []
@@ -201,7 +201,7 @@ class _Step:
             for frame in _frames(x, timesteps):
                 logits_TBK = model(frame[None], 1)
                 parts = zip(
-                    *(cast(Tensor, neuron.membrane).split(self.samples) for neuron in self.neurons), strict=True
+                    *(torch.split(cast(Tensor, neuron.membrane), self.samples) for neuron in self.neurons), strict=True
                 )
                 yield logits_TBK, [each.clone() for part in parts for each in part]
 
