@@ -17,7 +17,7 @@ DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
     *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture"),
 )
-LOSSES = ("sdt", "tet", "total")
+LOSSES = ("sdt", "tet", "total", "mse")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
@@ -50,8 +50,7 @@ FIGURES = (
     *("curvature-table", "exits", "classes", "scale-table", "margin-exit-table", "entropy-exit-table", "class-table"),
     *("difference-table", "convention-table", "energy-table", "layer-table", "beside-table", "spike-table"),
     *("networks-table", "history-table", "training-table", "density-table", "isometry-table", "depth-table"),
-    *("compression-table", "sensitivity-table"),
-    "attack-table",
+    *("compression-table", "sensitivity-table", "attack-table"),
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")

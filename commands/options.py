@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS
+from tetviz.commands.choices import BN_POLICIES, DIRECTION_NORMS, LOSSES
 from tetviz.commands.console import COMPILE, SCHEDULER, THREADS, WAIT, WORKERS
 from tetviz.commands.values import (
     COST,
@@ -51,7 +51,7 @@ def loss_option(what: str = "The loss to draw; both are stored.") -> Callable[[F
 
 gradient_loss_option = click.option(
     "--loss",
-    type=click.Choice(["sdt", "tet", "total"]),
+    type=click.Choice(LOSSES),
     help="The loss whose gradient is measured.  [default: the loss trained on]",
 )
 

@@ -82,7 +82,13 @@ surrogate_options = combined(
 )
 
 loss_options = combined(
-    click.option("--loss", type=Name(LOSSES), default="tet", show_default=True, help="The loss to train on."),
+    click.option(
+        "--loss",
+        type=Name(LOSSES),
+        default="tet",
+        show_default=True,
+        help="The loss to train on; mse is that of the mean output.",
+    ),
     click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
     click.option(
         "--phi",

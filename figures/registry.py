@@ -31,9 +31,9 @@ VIEWS: dict[str, str] = {
     "energy": "tetviz.figures.views.energy:VIEW",
     "history": "tetviz.figures.views.history:VIEW",
     "training-energy": "tetviz.figures.views.training_cost:VIEW",
-    "attack": "tetviz.figures.views.attack:VIEW",
     "isometry": "tetviz.figures.views.isometry:VIEW",
     "compression": "tetviz.figures.views.compression:VIEW",
+    "attack": "tetviz.figures.views.attack:VIEW",
 }
 
 # What a choice is called on the command line.

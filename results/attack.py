@@ -25,8 +25,8 @@ class AttackRun(Result):
 
     kind: ClassVar[str] = "attack"
 
-    timestep: IntArray = fields.timestep()
-    iteration: IntArray = fields.index(("iteration",), long_name="iteration, from 1", least=1, rising=True)
+    timestep: IntArray = fields.timestep(first=1)
+    iteration: IntArray = fields.index(("iteration",), long_name="iteration, from 1", first=1)
     sample: IntArray = fields.sample()
     label: IntArray = fields.index(("sample",), long_name="class of the sample")
     attacked: IntArray = fields.flag(("sample",), long_name="1 where the sample is attacked")

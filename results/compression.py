@@ -23,11 +23,11 @@ class Compression(Result):
 
     kind: ClassVar[str] = "compression"
 
-    variant: IntArray = fields.index(("variant",), long_name="index of the network, 0 for the dense one")
-    timestep: IntArray = fields.timestep()
-    layer: IntArray = fields.index(("layer",), long_name="index of the layer whose weights are compressed")
+    variant: IntArray = fields.position(("variant",), long_name="index of the network, 0 for the dense one")
+    timestep: IntArray = fields.timestep(first=1)
+    layer: IntArray = fields.position(("layer",), long_name="index of the layer whose weights are compressed")
     level: FloatArray = fields.axis(("level",), long_name="share of the weights of one layer that is set to 0")
-    epoch: IntArray = fields.index(("epoch",), long_name="epoch of ADMM, from 1", least=1)
+    epoch: IntArray = fields.index(("epoch",), long_name="epoch of ADMM, from 1", first=1)
     bin: FloatArray = fields.axis(
         ("bin",),
         long_name="middle of a bin of weights, each over the root mean square of its layer in the dense network",
@@ -56,6 +56,7 @@ class Compression(Result):
         "1",
         "accuracy at t_train with one layer of the dense network pruned, not retrained",
         least=0,
+        most=1,
     )
     histogram: FloatArray = array(("variant", "bin"), "1", "share of all weights in the bin", least=0, most=1)
     names: tuple[str, ...] = _of_variants()

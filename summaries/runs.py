@@ -20,7 +20,7 @@ class Run:
         name: what it is called.
         network: its architecture, such as ``"resnet19"`` or ``"snn5, width 0.25"``.
         dataset: what it was measured on.
-        loss: ``"sdt"``, ``"tet"``, ``"total"`` or, where the loss was switched, ``"sdt>tet"``.
+        loss: ``"sdt"``, ``"tet"``, ``"total"``, ``"mse"`` or, where the loss was switched, ``"sdt>tet"``.
         lamb: weight lambda of the regulariser of L_TOTAL, also where the loss was switched to or from it; 0 for L_TET
             alone; NaN where the loss has none.
         k: sharpness of smooth neurons, sigmoid(k (u - V_th)); NaN where they spike.

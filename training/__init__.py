@@ -11,7 +11,7 @@ from tetviz.training.history import training_history
 from tetviz.training.importing import import_foreign
 from tetviz.training.layouts import LAYOUTS
 from tetviz.training.loop import fit
-from tetviz.training.losses import LOSSES, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
+from tetviz.training.losses import LOSSES, mse_loss, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
 from tetviz.training.padding import mask_labels
 from tetviz.training.profile import TemporalProfile, evaluating, measure
@@ -43,6 +43,7 @@ __all__ = [
     "load_weights",
     "mask_labels",
     "measure",
+    "mse_loss",
     "mse_regulariser",
     "read_nir",
     "read_published",

@@ -102,6 +102,22 @@ def total_loss(logits_TBK: Tensor, labels_B: Tensor, lamb: float = 0.05, phi: fl
     return (1 - lamb) * tet_loss(logits_TBK, labels_B) + lamb * mse_regulariser(logits_TBK, phi, labels_B)
 
 
+def mse_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
+    """Mean over samples and classes of (mean_t O(t) - y)^2, y one-hot (Wu et al. 2018).
+
+    Args:
+        logits_TBK: outputs O(t).
+        labels_B: class indices, or labels_BT.
+
+    Returns:
+        The loss, a scalar.
+    """
+    labels_B = of_run(labels_B, len(logits_TBK))
+    mean_BK = mean_over_steps(logits_TBK, labels_B)
+    classes_B = classes_and_lengths(labels_B, len(logits_TBK))[0]
+    return F.mse_loss(mean_BK, F.one_hot(classes_B, mean_BK.shape[1]).to(mean_BK.dtype))
+
+
 def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:
     """A loss by name."""
     if name not in LOSSES:
@@ -111,4 +127,9 @@ def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:
     return LOSSES[name]
 
 
-LOSSES: dict[str, Callable[..., torch.Tensor]] = {"sdt": sdt_loss, "tet": tet_loss, "total": total_loss}
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "sdt": sdt_loss,
+    "tet": tet_loss,
+    "total": total_loss,
+    "mse": mse_loss,
+}

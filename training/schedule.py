@@ -84,7 +84,7 @@ class Switch:
         """
         loss, _, after = text.partition("@")
         if loss not in LOSSES or not after.isdecimal() or int(after) < 1:
-            raise ValueError(f"expected LOSS@EPOCH such as tet@200, with LOSS sdt, tet or total, got {text!r}")
+            raise ValueError(f"expected LOSS@EPOCH such as tet@200, with LOSS one of {', '.join(LOSSES)}, got {text!r}")
         return cls(loss, int(after))
 
     def __str__(self) -> str:

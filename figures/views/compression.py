@@ -8,12 +8,12 @@ import pandas as pd
 
 from tetviz.figures.curves import ACCURACY, Axis, Curves, Series, position
 from tetviz.figures.formatting import amount, energy_unit, number, shares
-from tetviz.figures.table import Column, Table
+from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View, Words
 from tetviz.results import Compression
 from tetviz.results.kinds import default_timestep
 from tetviz.summaries.compression import MECHANISMS, compression_table
-from tetviz.summaries.names import counted, data_context, samples_of
+from tetviz.summaries.names import counted, data_context, network_names, samples_of
 
 _FULL = 32
 _WORDS = {
@@ -30,7 +30,7 @@ def _at(result: Compression, choices: Choices) -> int:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.2%}"
+    return number(value, ".2%")
 
 
 def table(results: Sequence[Compression], choices: Choices) -> Table:
@@ -40,6 +40,7 @@ def table(results: Sequence[Compression], choices: Choices) -> Table:
     frame = compression_table(result, t)
     divisor, unit = energy_unit(float(frame["energy pj"].max()))
     frame["shown energy"] = frame["energy pj"] / divisor
+    frame.index.name = "variant"
     columns = (
         Column("mechanism", named=_WORDS),
         Column("accuracy", form=_percent, low="low", high="high"),
@@ -51,14 +52,16 @@ def table(results: Sequence[Compression], choices: Choices) -> Table:
         Column("synaptic operations", of="synaptic ratio", form=".3f"),
         Column(f"energy ({unit})", of="shown energy", form=".3g"),
     )
-    return Table(
+    found = Table(
         frame,
         columns,
+        key=Column("network", of="variant"),
         about=f"Compressed networks beside the dense one at T = {t}",
         note="Memory, spikes x weights left and synaptic operations are shares of the dense network's; accuracy with "
         "its 95 % Wilson interval over samples; energy of synaptic operations at full precision, whatever the bits",
         label="compression",
     )
+    return stacked(network_names(results), [found])
 
 
 def sensitivity(results: Sequence[Compression], choices: Choices) -> Table:
@@ -68,12 +71,13 @@ def sensitivity(results: Sequence[Compression], choices: Choices) -> Table:
     frame = pd.DataFrame(result.sensitivity, index=pd.Index(result.layers, name="layer"), columns=levels)
     frame.insert(0, "weights", result.layer_weights)
     columns = (Column("weights"), *(Column(level, form=_percent) for level in levels))
-    return Table(
+    found = Table(
         frame,
         columns,
         about="Accuracy of the dense network with one layer pruned by size, not retrained",
         label="sensitivity",
     )
+    return stacked(network_names(results), [found])
 
 
 def words(results: Sequence[Compression], choices: Choices) -> Words:
@@ -200,7 +204,9 @@ def _over_time(result: Compression) -> Curves:
             shown.index(mechanism),
             result.timestep,
             100 * accuracy,
-            texts=tuple(f"{name}, T = {t}\n{value:.2%}" for t, value in zip(result.timestep, accuracy, strict=True)),
+            texts=tuple(
+                f"{name}, T = {t}\n{_percent(value)}" for t, value in zip(result.timestep, accuracy, strict=True)
+            ),
             ringed=position(result.timestep, result.t_train),
         )
         for name, mechanism, accuracy in zip(result.names, result.mechanisms, result.accuracy, strict=True)

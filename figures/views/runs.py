@@ -18,7 +18,7 @@ Row = tuple[str, str, int, float]  # data set, architecture, T and k
 Cells = dict[Row, dict[str, list[Run]]]  # then the method: runs that differ in nothing but their seed
 
 RUNS = "files of tetviz scale, one for each trained network"
-_LOSSES = ("sdt", "tet", "total")
+_LOSSES = ("sdt", "tet", "total", "mse")
 _ACCURACY = Column(
     "accuracy (%)",
     of="mean accuracy (%)",

@@ -31,6 +31,7 @@ REGISTRIES = {
     "COSTS": "tetviz.summaries:COSTS",
     "MEMORIES": "tetviz.summaries:MEMORIES",
     "CONVENTIONS": "tetviz.summaries:CONVENTIONS",
+    "ATTACKS": "tetviz.results.attack:METHODS",
     "EXIT_RULES": "tetviz.summaries.exits:RULES",
     "FIGURES": "tetviz.figures:named_figures",
     "STYLES": "tetviz.figures.plots.venues:VENUES",

@@ -218,7 +218,7 @@ def test_every_command_has_help_and_examples_that_parse(name: str) -> None:
 
 def test_examples_of_the_group_parse() -> None:
     lines = [line for line in inspect.cleandoc(main.help or "").splitlines() if line.startswith("tetviz ")]
-    assert len(lines) == 10
+    assert len(lines) == 11
     for line in lines:
         _, which, *args = shlex.split(re.split(r" {2,}", line)[0])
         assert "..." not in args or which == "import"  # whose options do not fit on the line

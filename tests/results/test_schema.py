@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from planted_attack import planted_attack
+from planted_compression import planted_compression
 from planted_isometry import planted_isometry
 from planted_results import (
     planted_counts,
@@ -33,6 +35,7 @@ MADE = {
     for result in (
         *(planted_surface(size=3), planted_trajectory(), planted_lines(), planted_sharpness(), planted_curvature()),
         *(planted_curve(tmax=4), planted_counts(), planted_history(), planted_training(), planted_isometry()),
+        *(planted_compression(), planted_attack()),
     )
 }
 WRONG = [5, 1.5, [1, 2], "x", "[]", '{"a": 1}', "[" * 10**4, "1" * 5000, b"\xff\xfe"]

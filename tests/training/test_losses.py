@@ -9,7 +9,7 @@ from wording import refuses
 
 import reference
 from tetviz.training import mse_regulariser, sdt_loss, tet_loss, total_loss
-from tetviz.training.losses import LOSSES, make_loss
+from tetviz.training.losses import LOSSES, make_loss, mse_loss
 
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(2, 6), st.integers(0, 2**31), st.floats(0.01, 50))
 
@@ -66,4 +66,12 @@ def test_losses_by_name():
     assert make_loss("total", 0.3, 2.0)(logits, labels) == total_loss(logits, labels, 0.3, 2.0)
     assert all(make_loss(name)(logits, labels) == LOSSES[name](logits, labels) for name in LOSSES)
     with refuses(ValueError, "known total"):
-        make_loss("mse")
+        make_loss("mae")
+
+
+def test_mse_is_the_squared_distance_of_the_mean_output_to_one_hot() -> None:
+    logits = torch.tensor([[[1.0, 0.0, 2.0]], [[3.0, 0.0, 0.0]]])  # mean 2, 0, 1
+    assert mse_loss(logits, torch.tensor([0])) == pytest.approx((1 + 0 + 1) / 3)
+    assert mse_loss(logits, torch.tensor([1])) == pytest.approx((4 + 1 + 1) / 3)
+    repeated = logits[:1].expand(5, -1, -1)
+    assert mse_loss(repeated, torch.tensor([2])) == mse_loss(logits[:1], torch.tensor([2]))

@@ -21,7 +21,7 @@ def test_wrong_stages_are_refused(text):
         Stage.parse(text)
 
 
-@pytest.mark.parametrize("text", ["tet", "tet@", "tet@0", "mse@3", "tet@-1", "tet@1.5"])
+@pytest.mark.parametrize("text", ["tet", "tet@", "tet@0", "mae@3", "tet@-1", "tet@1.5"])
 def test_wrong_switches_are_refused(text):
     with refuses(ValueError, "tet@200"):
         Switch.parse(text)

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
+from planted_attack import planted_attack
+from planted_compression import planted_compression
 from planted_isometry import planted_isometry
 from planted_results import (
     origin,
@@ -59,6 +61,8 @@ EVERY_KIND = {
     "history": planted_history,
     "training-energy": planted_training,
     "isometry": planted_isometry,
+    "compression": planted_compression,
+    "attack": planted_attack,
 }
 
 
