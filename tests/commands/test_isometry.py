@@ -132,7 +132,7 @@ def test_errors_say_what_is_wrong(make_checkpoint, tmp_path):
     said = tetviz("isometry", path, "--blocks", "block", code=1).stderr
     assert "match no module's whole name" in said and r"what repeats: BasicBlock 3 times, blocks\.\d+;" in said
     assert "one sample" in tetviz("isometry", path, "--samples", 1, code=1).stderr
-    for wrong in (["--probes", 0], ["--bn", "recalibrate"], ["--depth", "deep"], ["--seed", -1], ["--loss", "mse"]):
+    for wrong in (["--probes", 0], ["--bn", "recalibrate"], ["--depth", "deep"], ["--seed", -1], ["--loss", "mae"]):
         tetviz("isometry", path, *wrong, code=2)
     assert "no such file" in tetviz("isometry", tmp_path / "none.pt", code=1).stderr
     assert not path.with_name("plain.isometry.h5").exists()

@@ -293,7 +293,7 @@ def test_a_lost_best_checkpoint_is_named(tmp_path):
         run(tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("change", [{"optimizer": "sdg"}, {"loss": "mse"}, {"augment": ("spin",)}, {"lr": 0.0}])
+@pytest.mark.parametrize("change", [{"optimizer": "sdg"}, {"loss": "mae"}, {"augment": ("spin",)}, {"lr": 0.0}])
 def test_unknown_settings_are_refused(change):
     with refuses(ValueError):
         dataclasses.replace(CONFIG, **change)

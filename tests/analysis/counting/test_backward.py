@@ -542,7 +542,7 @@ def test_misuse_is_refused():
     with refuses(ValueError, "batch-norm policy"):
         compute_training_cost(model, batch, 2, bn="recalibrate")
     with refuses(ValueError, "unknown loss"):
-        compute_training_cost(model, batch, 2, "mse")
+        compute_training_cost(model, batch, 2, "mae")
     with refuses(ValueError, "LIF"):
         compute_training_cost(nn.Linear(2, 2), batch, 2)
     with refuses(DataError, "no samples"):
