@@ -30,16 +30,19 @@ if TYPE_CHECKING:
     "--method",
     type=click.Choice(ATTACKS),
     required=True,
-    help="g2s-image: images as Bernoulli spikes. g2s-spike: events. fgsm, bim, pgd: pixels.",
+    help="g2s-image: images as Bernoulli spikes. g2s-spike: events. fgsm, bim, pgd: pixels. Noise: gaussian and "
+    "salt-and-pepper of pixels, drop of events.",
 )
 @click.option("--targeted", is_flag=True, help="Towards another class, drawn for each sample.")
-@click.option("--iterations", type=WholeRange(1, 1000), default=25, show_default=True, help="At most; fgsm makes one.")
+@click.option(
+    "--iterations", type=WholeRange(1, 1000), default=25, show_default=True, help="At most; fgsm and noise make one."
+)
 @click.option(
     "--epsilon",
     type=FiniteRange(0, 1, min_open=True),
     default=8 / 255,
     show_default="8/255",
-    help="fgsm, bim, pgd: largest change of a pixel, of 1.",
+    help="fgsm, bim, pgd: largest change of a pixel, of 1; gaussian: standard deviation; others: share that changes.",
 )
 @click.option("--budget", type=FiniteRange(0, min_open=True), help="g2s: largest mean squared change.  [default: any]")
 @click.option(
@@ -82,6 +85,7 @@ def attack(
 
     \b
     tetviz attack sdt.pt tet.pt --method pgd --epsilon 0.1
+    tetviz attack sdt.pt tet.pt --method gaussian --epsilon 0.2
     tetviz attack tet.pt --method g2s-image --timesteps 15 --penultimate-threshold 2
     """
     settings: dict[str, Any] = {

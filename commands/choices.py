@@ -41,7 +41,7 @@ BN_POLICIES = ("frozen", "recalibrate", "batch")
 COSTS = ("45nm-fp32", "45nm-fp16", "45nm-int32", "45nm-int8", "45nm-int8-acc32")
 MEMORIES = ("flat", "sram")
 CONVENTIONS = ("tet", "strict", "ssa", "sdsa")
-ATTACKS = ("g2s-image", "g2s-spike", "fgsm", "bim", "pgd")
+ATTACKS = ("g2s-image", "g2s-spike", "fgsm", "bim", "pgd", "gaussian", "salt-and-pepper", "drop")
 EXIT_RULES = ("margin", "entropy")
 
 FIGURES = (

@@ -7,7 +7,10 @@ from typing import ClassVar
 from tetviz.results import fields
 from tetviz.results.schema import FloatArray, IntArray, Result, array, attribute
 
-METHODS = ("g2s-image", "g2s-spike", "fgsm", "bim", "pgd")
+GRADIENTS = ("g2s-image", "g2s-spike", "fgsm", "bim", "pgd")
+NOISES = ("gaussian", "salt-and-pepper", "drop")
+METHODS = (*GRADIENTS, *NOISES)
+ONCE = ("fgsm", *NOISES)  # one iteration
 
 _share = partial(array, ("iteration",), "1")
 
@@ -18,7 +21,8 @@ class AttackRun(Result):
 
     Attacked are the samples that the network classifies correctly at T, ``attacked`` is 1 there. ``succeeded`` and
     ``control_succeeded`` are the iteration of the first success, 0 where there is none. The control changes, in each
-    iteration and sample, as many spikes as the attack did (each pixel by as much), at random, and ends with it.
+    iteration and sample, as many spikes as the attack did (each pixel by as much), at random, and ends with it; of
+    noise it is another draw.
     ``distance`` is the mean squared change of pixels or spikes at the end. Accuracies at t are over all samples, of
     those not attacked the clean ones.
     """

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tetviz.analysis.attack.flips import convert_gradient, flip_exactly, flip_spikes, uniform
+from tetviz.results.attack import NOISES
 
 PULL = 0.1  # towards the clean image, in each iteration
 FLIP = 0.05  # probability of a flip where the gradient is all zero
@@ -15,7 +16,7 @@ FLIP = 0.05  # probability of a flip where the gradient is all zero
 class Step:
     """An input, and how much of it one iteration changed (B,): spikes in number, for pixels NaN."""
 
-    given: "Spikes | Pixels"
+    given: "Input"
     changed: Tensor
 
 
@@ -92,10 +93,53 @@ class Pixels:
         return Step(Pixels(moved, self.first, self.epsilon, self.size), changed)
 
 
+@dataclass(frozen=True)
+class Noisy:
+    """Pixels in [0, 1], or events, to which noise is added once, whatever the gradient."""
+
+    leaf: Tensor
+    first: Tensor
+    epsilon: float
+    noise: str
+
+    def along(self, direction: Tensor, generator: torch.Generator) -> Step:
+        """Adds the noise."""
+        return self._drawn(generator)
+
+    def at_random(self, step: Step, generator: torch.Generator) -> Step:
+        """Adds it from another draw."""
+        return self._drawn(generator)
+
+    def distance(self) -> Tensor:
+        """Mean squared change by sample."""
+        change = (self.leaf - self.first).square()
+        return _by_sample(change).mean(1) if change.dim() == 5 else change.flatten(1).mean(1)
+
+    def _drawn(self, generator: torch.Generator) -> Step:
+        x = self.first
+        drawn = uniform(x, generator)
+        if self.noise == "gaussian":
+            normal = torch.randn(x.shape, generator=generator).to(x)
+            x = (x + self.epsilon * normal).clamp(0, 1)
+        elif self.noise == "salt-and-pepper":  # half of the values that change become 0, half 1
+            x = torch.where(drawn < self.epsilon, (drawn < self.epsilon / 2).to(x), x)
+        else:
+            x = torch.where(drawn < self.epsilon, torch.zeros_like(x), x)
+        samples = x.shape[1] if x.dim() == 5 else len(x)
+        changed = torch.full((samples,), float("nan"), device=x.device)
+        return Step(Noisy(x, self.first, self.epsilon, self.noise), changed)
+
+
+Input = Spikes | Pixels | Noisy
+
+
 def started(
     method: str, x: Tensor, timesteps: int, epsilon: float, iterations: int, generator: torch.Generator
-) -> "Spikes | Pixels":
+) -> Input:
     """The input that a method begins with."""
+    if method in NOISES:
+        x = x[:timesteps] if x.dim() == 5 else x
+        return Noisy(x, x, epsilon, method)
     if method == "g2s-image":
         return Spikes.of_image(x, timesteps, generator)
     if method == "g2s-spike":

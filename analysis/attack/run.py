@@ -8,17 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.analysis.attack.gradient import attacker_view, input_gradient
-from tetviz.analysis.attack.inputs import Pixels, Spikes, Step, started
+from tetviz.analysis.attack.inputs import Input, Pixels, Spikes, Step, started
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models.foreign.draws import is_stochastic
 from tetviz.models.layers import eval_mode
 from tetviz.results import AttackRun, Provenance
-from tetviz.results.attack import METHODS
+from tetviz.results.attack import METHODS, NOISES, ONCE
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training.batches import to_batches
 from tetviz.training.profile import a_parameter, exact_kernels, measured_on
-
-Input = Spikes | Pixels
 
 
 def compute_attack(
@@ -44,17 +42,19 @@ def compute_attack(
     g2s-image and g2s-spike are the gradient-to-spike converter with the restricted spike flipper (Liang et al. 2020,
     arXiv 2001.01587): the first on images in [0, 1] as Bernoulli spikes, drawn again in each iteration, the second on
     events, as 0 or 1 in each frame and pixel. fgsm (Goodfellow et al. 2015), bim (Kurakin et al. 2017) and pgd (Madry
-    et al. 2018) change pixels in [0, 1] by epsilon at most. An attack succeeds where the mean output of all steps has
-    one largest entry, of another class than the label, or of the target, and the change is within the budget.
+    et al. 2018) change pixels in [0, 1] by epsilon at most. gaussian noise has standard deviation epsilon; of
+    salt-and-pepper each value becomes 0 or 1, of drop each event vanishes, with probability epsilon. An attack
+    succeeds where the mean output of all steps has one largest entry, of another class than the label, or of the
+    target, and the change is within the budget.
 
     Args:
         model: ``model(x, timesteps)`` gives logits_TBK.
         data: a Dataset; its images are attacked before their normalisation.
         timesteps: T.
-        method: one of g2s-image, g2s-spike, fgsm, bim, pgd.
+        method: one of g2s-image, g2s-spike, fgsm, bim, pgd, gaussian, salt-and-pepper, drop.
         targeted: whether another class, drawn for each sample, is to be predicted.
-        iterations: at most; fgsm makes one.
-        epsilon: of fgsm, bim and pgd: largest change of a pixel.
+        iterations: at most; fgsm and noise make one.
+        epsilon: of fgsm, bim and pgd the largest change of a pixel; of noise its size.
         budget: of g2s: largest mean squared change of image or spikes.
         threshold: that the last layer of neurons fires at where gradients are taken; None for its own.
         surrogate: where gradients are taken; None for the network's own.
@@ -81,7 +81,7 @@ def compute_attack(
         raise CheckpointError(
             f"{known.checkpoint or 'the network'}: draws random numbers, which attacks do not average"
         )
-    iterations = 1 if method == "fgsm" else iterations
+    iterations = 1 if method in ONCE else iterations
     run = _Run(model, getattr(data, "normalisation", None), timesteps, method, targeted, iterations, seed)
     run.epsilon, run.budget, run.view = epsilon, budget, {"threshold": threshold, "surrogate": surrogate}
     weight = a_parameter(model)
@@ -93,7 +93,7 @@ def compute_attack(
     count = len(run.labels)
     if not count:
         raise DataError("no samples to attack: the data set is empty")
-    gradient_method = method in ("fgsm", "bim", "pgd")
+    limited = method in ("fgsm", "bim", "pgd", *NOISES)
     return AttackRun(
         timestep=np.arange(1, timesteps + 1),
         iteration=np.arange(1, iterations + 1),
@@ -104,11 +104,14 @@ def compute_attack(
         targeted=int(targeted),
         threshold=float("nan") if threshold is None else threshold,
         surrogate=surrogate or "",
-        epsilon=epsilon if gradient_method else budget if np.isfinite(budget) else float("nan"),
+        epsilon=epsilon if limited else budget if np.isfinite(budget) else float("nan"),
         attack_seed=seed,
         t_train=getattr(model, "timesteps", None) or 0,
         provenance=known,
     )
+
+
+_OF_EVENTS = ("g2s-spike", "drop")
 
 
 class _Run:
@@ -205,8 +208,7 @@ class _Run:
         return unique & (reached if self.targeted else ~reached)
 
     def _count(self, iteration: int, active: Tensor, direction: Tensor, step: Step) -> None:
-        spikes = isinstance(step.given, Spikes)
-        by_sample = (direction.transpose(0, 1) if spikes else direction).flatten(1)
+        by_sample = (direction.transpose(0, 1) if direction.dim() == 5 else direction).flatten(1)
         self.left[iteration - 1] += int(active.sum())
         self.zero[iteration - 1] += int(((by_sample == 0).all(1) & active).sum())
         self.flips[iteration - 1] += float((step.changed[active] / by_sample.shape[1]).sum())
@@ -215,8 +217,9 @@ class _Run:
         if labels.dim() != 1:
             raise DataError("samples end before the last step: attacks take samples of one length")
         sequence = x.dim() == 5
-        if sequence != (self.method == "g2s-spike"):
-            given, needed = ("events", "g2s-spike") if sequence else ("images", "g2s-image, fgsm, bim or pgd")
+        if sequence != (self.method in _OF_EVENTS):
+            others = [each for each in METHODS if (each in _OF_EVENTS) == sequence]
+            given, needed = "events" if sequence else "images", f"{', '.join(others[:-1])} or {others[-1]}"
             raise DataError(f"--method {self.method}: the data are {given}; use {needed}")
         if sequence and len(x) < self.timesteps:
             raise DataError(f"T = {self.timesteps}: the samples have {len(x)} frames; give --timesteps {len(x)}")

@@ -10,8 +10,9 @@ from tetviz.figures.curves import ACCURACY, Axis, Curves, Series, position
 from tetviz.figures.table import Column, Table, stacked
 from tetviz.figures.view import Choices, TableOf, View, Words, require_same_data
 from tetviz.results import AttackRun
+from tetviz.results.attack import NOISES
 from tetviz.summaries import wilson
-from tetviz.summaries.names import data_context, network_names
+from tetviz.summaries.names import counted, data_context, network_names
 
 _WILSON = "95 % Wilson interval"
 _CONTROL = "random changes of the same size"
@@ -24,6 +25,10 @@ def _percent(head: str) -> Column:
 def table(results: Sequence[AttackRun], choices: Choices) -> Table:
     """Success and accuracy at the last iteration, of the attack and of its control."""
     return stacked(network_names(results), [_arms(result) for result in results])
+
+
+def _arms_of(result: AttackRun) -> list[str]:
+    return ["noise", "another draw"] if result.method in NOISES else ["attack", "random control"]
 
 
 def _arms(result: AttackRun) -> Table:
@@ -42,9 +47,9 @@ def _arms(result: AttackRun) -> Table:
         f"clean accuracy {result.clean_accuracy[-1]:.2%}",
     ]
     if np.isfinite(result.resampling_error):
-        settings.append(f"of these {result.resampling_error:.2%} change class by drawing the spikes again")
+        settings.append(f"of the attacked {result.resampling_error:.2%} change class by drawing the spikes again")
     return Table(
-        pd.DataFrame(numbers, index=pd.Index(["attack", "random control"], name="changes")),
+        pd.DataFrame(numbers, index=pd.Index(_arms_of(result), name="changes")),
         (_percent("success"), _percent("accuracy"), Column("mean iterations to success", of="iterations")),
         about="Success of the attack and of random changes of the same size, and the accuracy that they leave",
         note=f"In brackets {_WILSON}s over samples",
@@ -58,6 +63,8 @@ def words(results: Sequence[AttackRun], choices: Choices) -> Words:
     """How often gradients are all zero, and how far the control comes."""
     said, warned = [], []
     for name, result in zip(network_names(results), results, strict=True):
+        if result.method in NOISES:
+            continue
         if np.isfinite(result.zero_gradient[:1]).all():
             said.append(f"{name}: {result.zero_gradient[0]:.1%} of input gradients are all zero in the first iteration")
         if result.success[-1] > 0 and result.control_success[-1] > 0.6 * result.success[-1]:
@@ -150,7 +157,9 @@ def context(result: AttackRun) -> str:
 VIEW = View[AttackRun](
     title="Attack",
     takes="files of tetviz attack",
-    describe=lambda result: f"Attack {result.method}, {len(result.iteration)} iterations, T = {len(result.timestep)}",
+    describe=lambda result: (
+        f"Attack {result.method}, {counted(len(result.iteration), 'iteration')}, T = {len(result.timestep)}"
+    ),
     context=context,
     tables={"attack-table": TableOf("success and accuracy under attack", table)},
     record=record,

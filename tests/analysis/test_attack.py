@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from wording import refuses
 
 from tetviz.analysis import compute_attack
 from tetviz.errors import DataError
@@ -74,3 +75,24 @@ def test_events_are_changed_as_spikes_and_towards_a_target():
 def test_other_data_are_refused():
     with pytest.raises(DataError, match="images; use g2s-image"):
         compute_attack(Bright(), images(0.6), 2, "g2s-spike")
+
+
+def test_noise_is_of_the_size_asked_for_and_its_control_another_draw():
+    bright = (torch.full((400, 1, 8, 8), 0.6), torch.ones(400).long())
+    for noise, expected in (("gaussian", 0.1**2), ("salt-and-pepper", 0.1 * (0.6**2 + 0.4**2) / 2)):
+        found = compute_attack(Bright(), bright, 2, noise, epsilon=0.1)
+        assert found.distance.mean() == pytest.approx(expected, rel=0.05)
+        assert found.iteration.tolist() == [1]
+        assert not found.succeeded.any() and not found.control_succeeded.any()
+    few = compute_attack(Corner(), bright, 2, "salt-and-pepper", epsilon=0.5)
+    assert few.success[0] == pytest.approx(0.25, abs=0.07) == few.control_success[0]
+    assert few.succeeded.tolist() != few.control_succeeded.tolist()
+    assert few.accuracy[-1] == pytest.approx(1 - few.success[0])
+
+
+def test_events_are_dropped_by_their_share():
+    events = torch.ones(2, 300, 1, 4, 4), torch.ones(300).long()
+    found = compute_attack(Bright(), [events], 2, "drop", epsilon=0.3)
+    assert found.distance.mean() == pytest.approx(0.3, abs=0.02)
+    with refuses(DataError, "drop images g2s-image fgsm bim pgd gaussian salt-and-pepper"):
+        compute_attack(Bright(), images(0.6), 2, "drop")
