@@ -146,8 +146,8 @@ def _write_new(path: Path, content: bytes) -> bool:
     # new file for an abandoned one, before it was locked.
     partial = hidden_beside(path, f"-{secrets.token_hex(8)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(partial, flags, 0o666)
-    try:
+    try:  # also around what creates it: a stop may fall in behind that
+        descriptor = os.open(partial, flags, 0o666)
         with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor)
             if not _locked(file):
                 return False

@@ -48,6 +48,7 @@ def holding(path: str | Path, *, wait: bool = False) -> Iterator[None]:
         remove_abandoned(path)
         yield
     finally:
+        remove_abandoned(path)  # where a stop fell into the end of a write
         with suppress(OSError):
             place.unlink()  # held, so that nobody else holds a file of this name
         lock.release()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,17 @@ def test_writers_of_one_output_do_not_take_each_other_for_dead_and_kills_leave_o
         assert process.communicate()[1] == ""
     write_whole(path, b"c")
     assert path.read_bytes() == b"c" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_stop_right_behind_the_new_file_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def stopped(*arguments: Any) -> int:
+        os.close(opened(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "a.h5", b"1")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ import pytest
 
 from tetviz.errors import OutputError
 from tetviz.results import holding
+from tetviz.results.files import hidden_beside
 
 HOLD = """
 import sys, time
@@ -68,3 +69,11 @@ def test_an_error_frees_it(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_file_is_held_by_nobody() -> None:
     with pytest.raises(OutputError, match=r"takes no file|cannot be written"), holding("/proc/a.h5"):
         pass
+
+
+def test_what_a_stop_has_left_of_a_write_goes_with_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with pytest.raises(KeyboardInterrupt), holding(path):
+        hidden_beside(path, "-0123.partial").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
