@@ -104,7 +104,7 @@ def compute_compression(
         sample=counts[0].sample,
         accuracy=np.stack([each.accuracy for each in counts]),
         sdt_loss=np.stack([each.sdt_loss for each in counts]),
-        spikes=np.stack([each.spikes.sum(0).cumsum() / len(each.sample) for each in counts]),
+        spikes=np.stack([each.spikes.sum(0).cumsum() / each.runs for each in counts]),
         mac=np.stack([each.total_mac for each in reports]),
         ac=np.stack([each.total_ac for each in reports]),
         energy=np.stack([each.total_pj for each in reports]),

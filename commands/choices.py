@@ -7,15 +7,16 @@ MODELS = (
     *("snn5", "vggsnn", "vggsnn-nopool", "resnet19", "spiking-resnet18", "spiking-resnet34"),
     *("sew-resnet18", "sew-resnet34", "sew-resnet50", "sew-resnet101", "sew-resnet152"),
     *("ms-resnet18", "ms-resnet34", "ms-resnet104", "ms-resnet20", "ms-resnet110", "ms-resnet482", "cifar-resnet"),
+    *("gcsnn", "gasnn"),
 )
 NEURONS = ("lif", "if", "plif")
 RESETS = ("hard", "soft")
 SURROGATES = ("triangle", "rectangle", "exponential", "arctan", "sigmoid")
-LAYER_NORMS = ("bn", "tdbn")
+LAYER_NORMS = ("bn", "tdbn", "stfn", "stfn-run", "none")
 
 DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
-    *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture"),
+    *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture", "planetoid"),
 )
 LOSSES = ("sdt", "tet", "total", "mse")
 OPTIMIZERS = ("adam", "adamw", "sgd")

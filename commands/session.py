@@ -153,6 +153,7 @@ def open_session(
         names = ", ".join(f"--{name}" for name in given)
         raise DataError(f"{names}: only for event data, {spec.name} holds images; leave it out")
     check_fit(path, checkpoint, dataset)
+    dataset.attach(model)
     if recorded and spec.name != recorded.name:
         note(f"{path} was made with {recorded.name}, measured on {spec.name}")
         if dataset.normalisation and recorded.normalise and not (spec.normalise or normalise):

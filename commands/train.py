@@ -49,7 +49,7 @@ network_options = combined(
         default="snn5",
         show_default=True,
         help="snn5, vggsnn, vggsnn-nopool, resnet19, spiking-resnet18|34, sew-resnet18|34|50|101|152, "
-        "ms-resnet18|34|104; for CIFAR ms-resnet20|110|482, and cifar-resnet of any depth.",
+        "ms-resnet18|34|104; for CIFAR ms-resnet20|110|482, and cifar-resnet of any depth; for graphs gcsnn, gasnn.",
     ),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
     click.option(
@@ -59,7 +59,11 @@ network_options = combined(
         metavar="NAME=VALUE",
         help="Such as stem=128, connect=AND, zero_init=false. Repeat it for several.",
     ),
-    click.option("--norm", type=Name(LAYER_NORMS), default="bn", show_default=True, help="Normalisation layers."),
+    click.option(
+        "--norm",
+        type=Name(LAYER_NORMS),
+        help="Normalisation: bn or tdbn; of graph networks stfn, stfn-run or none.  [default: bn, of graphs stfn]",
+    ),
     click.option("--neuron", type=Name(NEURONS), default="lif", show_default=True),
     click.option(
         "--leak", type=FiniteRange(0, 1), default=0.5, show_default=True, help="Of lif; of plif where it starts."
@@ -233,10 +237,11 @@ def train(
             )
             break
     together = f", in {processes} processes" if processes > 1 else ""
-    note(
-        f"{len(train_set)} training samples ({config.val_fraction:.0%} of them held out), {len(test_set)} test samples"
-        f"{together}"
-    )
+    if train_set.validation is not None:
+        held_out = f", {len(train_set.validation)} validation samples"
+    else:
+        held_out = f" ({config.val_fraction:.0%} of them held out)"
+    note(f"{len(train_set)} training samples{held_out}, {len(test_set)} test samples{together}")
     tetviz.commands.session.compile_as_asked()
     with tetviz.training.parallel.joined(where) as where:
         if force and not resume and first:
@@ -334,27 +339,31 @@ def _surrogate_width(surrogate: str, gamma: float | None, k: float | None) -> fl
 
 
 def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
-    extra = dict(model_option(text) for text in options.pop("model_options"))
+    extra = {**data.model_options, **dict(model_option(text) for text in options.pop("model_options"))}
     if options.pop("checkpoint_activations"):
         extra.setdefault("checkpointing", 1)
-    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm", "neuron", "reset")
+    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "neuron", "reset")
     spec = tetviz.models.ModelSpec(
         options.pop("model"),
         num_classes=data.num_classes,
         in_channels=data.in_channels,
         image_size=data.image_size,
         options=extra,
+        norm=options.pop("norm") or "",
         **{name: options.pop(name) for name in names},
     )
     tetviz.models.build(spec)
     return spec
 
 
-def model_option(text: str) -> tuple[str, int | bool | str]:
+def model_option(text: str) -> tuple[str, float | bool | str]:
     """Reads ``NAME=VALUE`` of --model-option."""
     name, _, value = text.partition("=")
     if not name or not value:
         raise ValueError(f"--model-option {text}: expected NAME=VALUE such as stem=128 or connect=AND")
     if value in ("true", "false"):
         return name, value == "true"
-    return name, int(value) if value.isdecimal() else value
+    try:
+        return name, int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return name, value

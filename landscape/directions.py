@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetviz.models import LIF
+from tetviz.models import LIF, STFN
 from tetviz.models.graph import Scale
 
 Direction = dict[str, Tensor]
@@ -24,7 +24,7 @@ HOLD_ALL_BUT_WEIGHTS = {"weight": "random", "bias": "hold", "norm": "hold", "neu
 TREATMENTS = ("random", "hold", "scale")
 
 _STACKED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)  # name their biases themselves
-_NORM_LAYERS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, Scale)
+_NORM_LAYERS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, Scale, STFN)
 
 
 def parameter_roles(model: nn.Module) -> dict[str, str]:

@@ -11,14 +11,18 @@ from tetviz.models.foreign.network import ForeignNetwork, only_length
 from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, CubaLIF, streaming
+from tetviz.models.nodes import GASNN, GCSNN, Graph, NodeClassifier
 from tetviz.models.norm import ConvNorm, TdBN, fold
 from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
 from tetviz.models.spec import MODELS, ModelSpec, build
+from tetviz.models.stfn import STFN
 from tetviz.models.surrogate import SURROGATES
 from tetviz.models.tracing import trace_graph
 
 __all__ = [
+    "GASNN",
+    "GCSNN",
     "IF",
     "LIF",
     "MODELS",
@@ -26,6 +30,7 @@ __all__ = [
     "PLIF",
     "RESETS",
     "SNN5",
+    "STFN",
     "SURROGATES",
     "VGGSNN",
     "CIFARResNet",
@@ -34,10 +39,12 @@ __all__ = [
     "CubaLIF",
     "ForeignNetwork",
     "ForeignSpec",
+    "Graph",
     "GraphNetwork",
     "GraphSpec",
     "ImageNetResNet",
     "ModelSpec",
+    "NodeClassifier",
     "ResNet19",
     "SpikingNetwork",
     "TdBN",

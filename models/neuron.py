@@ -28,7 +28,25 @@ class NeuronTrace(NamedTuple):
     spikes: Tensor
 
 
-class LIF(nn.Module):
+class Carrying(nn.Module):
+    """A module with a state, which goes from one call to the next inside :func:`streaming` and is forgotten outside.
+
+    Attributes:
+        carry: whether it is inside.
+        membrane: the state that the call before left, of neurons their potentials; None where a run begins.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.carry = False
+        self.membrane: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a pickle made inside streaming() starts from rest and is not in it.
+        return {**self.__dict__, "carry": False, "membrane": None}
+
+
+class LIF(Carrying):
     """Leaky integrate-and-fire neurons (Deng et al. 2022, eqs. 1 to 3).
 
     For every step t, from u(0) = 0::
@@ -74,8 +92,6 @@ class LIF(nn.Module):
             raise ValueError(f"the surrogate's width gamma must be positive, got {gamma}")
         self._set_constants(_leak=leak, threshold=threshold, gamma=gamma)
         self.surrogate, self.reset, self.detach_reset = surrogate, reset, detach_reset
-        self.carry = False
-        self.membrane: Tensor | None = None
         self.firing: Callable[[Tensor], Tensor] | None = None  # in place of running it where set
 
     def _set_constants(self, **constants: float | Tensor) -> None:
@@ -203,8 +219,7 @@ class LIF(nn.Module):
         return self.membrane
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy or a pickle made inside streaming() starts from rest and is not in it.
-        return {**self.__dict__, "carry": False, "membrane": None, "firing": None}
+        return {**super().__getstate__(), "firing": None}
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
@@ -339,13 +354,13 @@ def streaming(model: nn.Module) -> Iterator[nn.Module]:
     Raises:
         ValueError: the model is inside streaming() already.
     """
-    neurons = [module for module in model.modules() if isinstance(module, LIF)]
-    if any(neuron.carry for neuron in neurons):
+    carrying = [module for module in model.modules() if isinstance(module, Carrying)]
+    if any(module.carry for module in carrying):
         raise ValueError("this model is inside streaming() already")
     try:
-        for neuron in neurons:
-            neuron.carry = True
+        for module in carrying:
+            module.carry = True
         yield model
     finally:
-        for neuron in neurons:
-            neuron.carry, neuron.membrane = False, None
+        for module in carrying:
+            module.carry, module.membrane = False, None

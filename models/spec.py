@@ -12,6 +12,7 @@ from tetviz.models.convnets import SNN5, VGGSNN
 from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import Parts, SpikingNetwork
 from tetviz.models.neuron import LIF, NEURONS
+from tetviz.models.nodes import GASNN, GCSNN, NODE_NORMS
 from tetviz.models.residual import CIFARResNet, ImageNetResNet
 from tetviz.models.resnet import ResNet19
 
@@ -40,9 +41,12 @@ MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "ms-resnet110": partial(CIFARResNet, depth=110, block="ms", connect="ADD"),
     "ms-resnet482": partial(CIFARResNet, depth=482, block="ms", connect="ADD"),
     "cifar-resnet": CIFARResNet,
+    "gcsnn": GCSNN,
+    "gasnn": GASNN,
 }
 
-LAYER_NORMS = ("bn", "tdbn")
+_CONV_NORMS = ("bn", "tdbn")
+LAYER_NORMS = (*_CONV_NORMS, *NODE_NORMS)
 _MOST_WIDTH = 10_000  # sizes of weights stay within what torch can count
 
 
@@ -61,7 +65,8 @@ class ModelSpec:
         surrogate: name of the surrogate gradient.
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
-        norm: ``bn`` (as the TET code) or ``tdbn`` (Zheng et al. 2021).
+        norm: ``bn`` (as the TET code) or ``tdbn`` (Zheng et al. 2021); of graph networks ``stfn``, ``stfn-run`` or
+            ``none``. By default the first that the network takes.
         options: further arguments of one architecture, such as ``stem`` of resnet19.
         neuron: ``lif``, ``if`` (without leak) or ``plif`` (a leak learned by every layer).
         reset: ``hard`` (to 0) or ``soft`` (by the threshold).
@@ -77,14 +82,24 @@ class ModelSpec:
     surrogate: str = "triangle"
     gamma: float = 1.0
     detach_reset: bool = False
-    norm: str = "bn"
+    norm: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     neuron: str = "lif"
     reset: str = "hard"
 
+    def __post_init__(self) -> None:
+        """Fills in the normalisation."""
+        object.__setattr__(self, "norm", self.norm or norms_of(self.name)[0])
+
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain values, which ``ModelSpec(**it)`` takes back."""
         return {**asdict(self), "options": dict(self.options)}
+
+
+def norms_of(name: str) -> tuple[str, ...]:
+    """The normalisations that an architecture takes, its own first."""
+    norms: tuple[str, ...] = getattr(MODELS.get(name), "known_norms", _CONV_NORMS)
+    return norms
 
 
 def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
@@ -113,6 +128,8 @@ def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
         raise ValueError(unknown("model", spec.name, MODELS))
     if spec.norm not in LAYER_NORMS:
         raise ValueError(unknown("norm", spec.norm, LAYER_NORMS))
+    if spec.norm not in norms_of(spec.name):
+        raise ValueError(f"{spec.name} normalises by {' or '.join(norms_of(spec.name))}, got {spec.norm}")
     if spec.neuron not in NEURONS:
         raise ValueError(unknown("neuron", spec.neuron, NEURONS))
     for name in ("num_classes", "in_channels", "image_size"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from tetviz.results import fields
@@ -29,7 +30,9 @@ class OperationCounts(Result):
     two activations the type is ``matmul``, ``mul`` (element by element) or ``mul, summed`` (a sum follows), and both
     kinds are named, such as ``binary x analog``; ``ac`` holds them where one is spikes, else ``mac``.
     ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds. ``length``
-    is there where samples end before the last step; behind its end nothing of a sample is counted.
+    is there where samples end before the last step; behind its end nothing of a sample is counted. ``computed`` is how
+    many samples the counts are sums over where these are more than those in ``sample``: a network on a graph computes
+    all nodes, whichever it is asked for. 0 where they are the same.
     """
 
     kind: ClassVar[str] = "energy"
@@ -86,10 +89,18 @@ class OperationCounts(Result):
     norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = fields.t_train()
+    computed: int = attribute(0, least=0, most=2**53)
+
+    @property
+    def runs(self) -> int:
+        """How many runs of a sample the counts are sums over: one of each, and of each of its draws, or ``computed``."""
+        return self.computed or len(self.sample)
 
     @property
     def step_runs(self) -> IntArray:
         """How many runs have a step t (timestep,): one of each sample, and of each of its draws."""
+        if self.computed:
+            return np.full(len(self.timestep), self.computed)
         return samples_at(self.timestep, self.sample, self.length)
 
     def to_frame(self) -> pd.DataFrame:
@@ -100,4 +111,4 @@ class OperationCounts(Result):
             summed over the samples.
         """
         names = {"name": self.names, "module": self.modules, "input": self.inputs}
-        return named(super().to_frame(), "layer", names, len(self.sample))
+        return named(super().to_frame(), "layer", names, self.runs)

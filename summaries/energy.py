@@ -57,7 +57,7 @@ class EnergyReport:
     @property
     def runs(self) -> int:
         """Number of runs of a sample that the counts are sums over: one for each draw of its random numbers."""
-        return len(self.counts.sample)
+        return self.counts.runs
 
     @property
     def complete(self) -> bool:

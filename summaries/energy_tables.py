@@ -167,7 +167,7 @@ def spike_table(counts: OperationCounts, timestep: int | None = None) -> pd.Data
     frame = pd.DataFrame(
         {
             "neurons": neurons,
-            "spikes/neuron": _ratio(spikes, neurons * len(counts.sample)),
+            "spikes/neuron": _ratio(spikes, neurons * counts.runs),
             "rate (%)": 100 * _ratio(spikes, steps),
             "never (%)": 100 * _ratio(never, neurons),
             "always (%)": 100 * _ratio(always, neurons),

@@ -41,6 +41,8 @@ def to_batches(
         return _Batches(data)
     data = with_lengths(data)
     subset = data if indices is None else Subset(data, [int(index) for index in indices])
+    if are_together(data):
+        batch_size = len(subset) or 1
     # An own generator: the default one would draw from the caller's global random state.
     return DataLoader(subset, batch_size, num_workers=workers, collate_fn=collate, generator=torch.Generator())
 
@@ -90,6 +92,11 @@ def with_lengths(data: Any) -> Any:
     """A Dataset whose labels say where samples end, if it knows their lengths."""
     lengths = find_lengths(data)
     return data if lengths is None else PaddedDataset(data, lengths)
+
+
+def are_together(data: Any) -> bool:
+    """Whether a network computes all samples of a Dataset, or of what it is a part of, at once."""
+    return bool(getattr(data, "together", False) or (isinstance(data, Subset) and are_together(data.dataset)))
 
 
 def _frames(x: Tensor) -> int:

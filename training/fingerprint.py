@@ -32,7 +32,7 @@ class Fingerprint:
         labels, samples = hashlib.sha256(), hashlib.sha256()
         for data in splits:
             labels.update(_labels(data))
-            samples.update(_labels(data) + _first_sample(data))
+            samples.update(_labels(data) + _first_sample(data) + data.digest.encode())
         return cls(labels.hexdigest(), "" if any(map(reads_vary, splits)) else samples.hexdigest())
 
     def to_dict(self) -> dict[str, str]:

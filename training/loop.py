@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from tetviz.errors import DataError, TrainingError, reading
-from tetviz.models import build
+from tetviz.models import STFN, build
 from tetviz.results.schema import IntArray
 from tetviz.training import parallel
 from tetviz.training.augment import AUGMENTATIONS
@@ -97,7 +97,7 @@ def fit(
         run.restore(Checkpoint.load(last_path))
     if len(set(parallel.gathered(run.epoch))) > 1:
         raise TrainingError(f"{last_path}: not every process sees this file; put it where all machines can read it")
-    train_indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
+    train_indices, validation = _parts(train, config)
     plan = config.plan()
     try:
         for monitor in monitors:
@@ -107,7 +107,7 @@ def fit(
             run.keep(keep_every)
             for epoch in range(run.epoch, len(plan)):
                 train_loss = run.train_epoch(plan[epoch], train, train_indices, workers, monitors)
-                splits = {"val": Subset(train, held_out.tolist()), "test": test}
+                splits = {"val": validation, "test": test}
                 record = run.finish_epoch(plan[epoch], train_loss, splits, workers)
                 run.keep(keep_every)
                 for monitor in monitors:
@@ -117,6 +117,14 @@ def fit(
         for monitor in monitors:
             monitor.on_end()
     return Checkpoint.load(best_path)
+
+
+def _parts(train: LabelledDataset, config: TrainingConfig) -> tuple[IntArray, Any]:
+    """What is trained on, and what chooses the epoch: samples that the data have for that, or some that are held out."""
+    if train.validation is not None:
+        return np.arange(len(train)), train.validation
+    indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
+    return indices, Subset(train, held_out.tolist())
 
 
 def _refuse_padding(name: str, data: LabelledDataset, timesteps: int) -> None:
@@ -172,6 +180,15 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def _decaying(model: nn.Module) -> list[dict[str, Any]]:
+    """The parameters, in groups; scale and shift of STFN do not decay, else the neurons behind die out."""
+    kept = {id(each) for module in model.modules() if isinstance(module, STFN) for each in module.parameters()}
+    groups: list[dict[str, Any]] = [{"params": [each for each in model.parameters() if id(each) not in kept]}]
+    if kept:
+        groups.append({"params": [each for each in model.parameters() if id(each) in kept], "weight_decay": 0.0})
+    return groups
+
+
 class _Run:
     """A run in progress: network, optimiser, history, and the files it is kept in."""
 
@@ -191,6 +208,7 @@ class _Run:
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         with seeded(derived_seed(config.seed, _INIT)):
             self.model: nn.Module = parallel.of_all(build(config.spec).to(device, self.dtype))
+        splits[0].attach(self.model)
         if start is not None:
             self.model.load_state_dict(start)
         self.constraint = constraint
@@ -205,7 +223,7 @@ class _Run:
         self.tally, self.steps = Tally(), LeanSteps()
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        config, weights = self.config, self.model.parameters()
+        config, weights = self.config, _decaying(self.model)
         if config.optimizer == "sgd":
             return torch.optim.SGD(weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
@@ -266,8 +284,8 @@ class _Run:
         self.epoch, self.timesteps, self.history = last.epoch, last.timesteps, last.history
 
     def _restore_optimizer(self, state: dict[str, Any]) -> None:
-        (now,), (then,) = self.optimizer.state_dict()["param_groups"], state["param_groups"]
-        if any(then[name] != now[name] for name in then.keys() & now.keys() - {"lr"}):
+        groups = zip(self.optimizer.state_dict()["param_groups"], state["param_groups"], strict=True)
+        if any(then[name] != now[name] for now, then in groups for name in then.keys() & now.keys() - {"lr"}):
             raise ValueError("its optimizer has other settings")
         self.optimizer.load_state_dict(state)
         for weights, kept in self.optimizer.state.items():
@@ -291,7 +309,7 @@ class _Run:
         generator = torch.Generator().manual_seed(derived_seed(seed, _AUGMENT, number))
         loader = DataLoader(
             Subset(train, order.tolist()),
-            self.config.batch_size,
+            len(order) if train.together else self.config.batch_size,
             collate_fn=collate,
             num_workers=workers,
             generator=torch.Generator().manual_seed(derived_seed(seed, _NOISE, number)),

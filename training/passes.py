@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.errors import DataError
-from tetviz.models import LIF, SpikingNetwork, streaming
+from tetviz.models import LIF, STFN, SpikingNetwork, streaming
 from tetviz.models.kernels import on_its_own
 from tetviz.models.norm import ConvNorm, scale_and_shift
 
@@ -85,9 +85,11 @@ def streams(model: nn.Module) -> bool:
 
 
 def uses_batch_statistics(model: nn.Module) -> bool:
-    """Whether a network in eval mode normalises by statistics of the batch at hand."""
-    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
-    return any(norm.running_mean is None for norm in norms)
+    """Whether a network in eval mode normalises by statistics of the batch at hand, or of all steps of the run."""
+    modules = list(model.modules())
+    norms = (module for module in modules if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    of_runs = (module.statistics == "run" for module in modules if isinstance(module, STFN))
+    return any(norm.running_mean is None for norm in norms) or any(of_runs)
 
 
 def _frames(x: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -129,7 +131,7 @@ class Passes:
 
     def _pays(self, model: nn.Module, size: torch.Size) -> bool:
         when = self._when or _WHEN.get()
-        if when == "off" or not (streams(model) and has_compiler()):
+        if when == "off" or not (streams(model) and has_compiler() and _has_convolutions(model)):
             return False
         return when == "on" or self._seconds.get(size, 0) * _SAVED > _seconds_to_compile(model)
 
@@ -144,6 +146,10 @@ class Passes:
 
     def __getstate__(self) -> dict[str, object]:
         return {"_when": self._when or _WHEN.get(), "_seconds": {}, "_steps": {}}
+
+
+def _has_convolutions(model: nn.Module) -> bool:
+    return any(isinstance(module, ConvNorm) for module in model.modules())
 
 
 def _seconds_to_compile(model: nn.Module) -> float:

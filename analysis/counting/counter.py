@@ -26,6 +26,7 @@ from tetviz.analysis.counting.operands import (
 )
 from tetviz.analysis.counting.operation import Operation
 from tetviz.analysis.counting.rules import Rules
+from tetviz.analysis.counting.sparse import SparseRules
 
 
 class _Signature(NamedTuple):
@@ -56,6 +57,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             owners.setdefault(place(tensor), name.removesuffix(".weight"))
         parameters = {place(parameter) for parameter in model.parameters()}
         self.rules = Rules(self.counts, owners, parameters, skip_zero_weights)
+        self._sparse = SparseRules(self.counts, self.rules, self._operand)
 
     def __enter__(self) -> "Counter":
         with ExitStack() as stack:
@@ -154,8 +156,10 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._operands.pop(place(output), None)
             return output
         given = list(_flat(args, kwargs))
-        if any(isinstance(value, Tensor) and value.layout is not torch.strided for value in given):
-            self.counts.not_counted(f"{signature.name} of sparse tensors", self._running[-1])
+        if any(isinstance(value, Tensor) and value.layout is not torch.strided for value in [*given, output]):
+            layer = self._sparse.count(signature.name, given, output, self._running[-1])
+            for tensor in _tensors([output]):
+                self._operands[place(tensor)] = replace(ANALOG, layer=layer)
             return output
         operands = [self._operand(value) for value in given]
         if "alpha" in kwargs:  # a + alpha b

@@ -14,7 +14,7 @@ from tetviz.analysis.counting.placement import Glimpses, KnownPlaces, Run, Site
 from tetviz.analysis.own_steps import OwnSteps
 from tetviz.analysis.prefixes import tested_batches
 from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
-from tetviz.models import ForeignNetwork, only_length
+from tetviz.models import ForeignNetwork, NodeClassifier, only_length
 from tetviz.models.foreign.draws import drawn, draws_of, stilled
 from tetviz.models.foreign.isolation import generators_kept
 from tetviz.models.foreign.state import state_kept
@@ -75,7 +75,8 @@ def count_operations(
         for each in passes:
             for _ in counted.run(model, each, timesteps):
                 pass
-    return dataclasses.replace(counted.counts(), sample=np.tile(np.arange(_samples(x)), draws_of(model)))
+    samples = np.tile(np.arange(_samples(x)), draws_of(model))
+    return dataclasses.replace(counted.counts(), sample=samples, computed=counted.computed)
 
 
 def compute_operations(
@@ -135,6 +136,7 @@ def compute_operations(
         counts,
         warnings=(*counts.warnings, *remarks),
         sample=np.tile(np.arange(profile.samples) if indices is None else indices, draws_of(model)),
+        computed=counted.computed,
         accuracy=profile.accuracy,
         step_accuracy=profile.step_accuracy,
         sdt_loss=profile.sdt_loss,
@@ -177,15 +179,25 @@ class CountedRuns:
             raise ValueError("operations cannot be seen inside torch.inference_mode(); torch.no_grad() is set anyway")
         x = x.clone() if x.is_inference() else x
         self._known = self._known_by_length.setdefault(timesteps, KnownPlaces())
+        asked_B = None
+        if isinstance(model, NodeClassifier):  # which computes all nodes, whichever it is asked for
+            x, asked_B = model.every_node(), x.flatten().long()
         self.samples += _samples(x)
         if self._input_spikes is not False:
-            self._check_input(x)
-        if _by_steps(model):
+            self._check_input(_shown(model, x))
+        if asked_B is not None:
+            yield from (logits_TBK[:, asked_B] for logits_TBK in self._streamed(model, x, timesteps))
+        elif _by_steps(model):
             yield self._step_by_step(model, x, timesteps)
         elif streams(model):
             yield from self._streamed(model, x, timesteps)
         else:
             yield self._at_once(model, x, timesteps)
+
+    @property
+    def computed(self) -> int:
+        """The number of samples that were computed, where these are more than were asked for; else 0."""
+        return self.samples if isinstance(self._counter.model, NodeClassifier) else 0
 
     def _check_input(self, x: Tensor) -> None:
         binary = bool(((x == 0) | (x == 1)).all())
@@ -198,7 +210,7 @@ class CountedRuns:
 
     def _streamed(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         counts, stretches = self._counter.counts, outputs(model, x, timesteps)
-        self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
+        self._counter.feed(_shown(model, x), x.dim() == 4, bool(self._input_spikes))
         for t in range(timesteps):
             counts.begin(self.timesteps, t, 1, _samples(x))
             with self._counter:
@@ -321,6 +333,11 @@ def _named(model: nn.Module, spiking: Collection[str]) -> list[str]:
         if name not in names | types and name not in inner:
             raise TetvizError(unknown("module or type in spiking", name, sorted({*inner, *types})))
     return [name if name in names | types else inner[name] for name in spiking]
+
+
+def _shown(model: nn.Module, x: Tensor) -> Tensor:
+    # The first layer of a graph network gets the features of nodes, x is their numbers.
+    return model.values_M if isinstance(model, NodeClassifier) else x
 
 
 def _by_steps(model: nn.Module) -> bool:

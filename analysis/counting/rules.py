@@ -118,6 +118,13 @@ class Rules:
         self._pairs(layer, x, b if weights_first else a, weight, geometry, weight.numel(), bias)
         return layer
 
+    def rows_times_weights(self, x: Tensor, operand: Operand, weight: Tensor, module: str) -> str:
+        """Counts a product of activations and weights, in x and out y, and names its layer."""
+        self.used.add(place(weight))
+        layer = self._owner(weight, module)
+        self._pairs(layer, x, operand, weight, Geometry(tuple(weight.shape), (x.shape[1],)), weight.numel(), 0)
+        return layer
+
     def _convolution(self, operation: Operation) -> str:
         x, weight, bias = operation.args[:3]
         layer, operand = self._owner(weight, operation.module), operation.operands[0]

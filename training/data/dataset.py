@@ -1,18 +1,20 @@
 """What every data set is: its description, its base class, the choice and the split of its samples."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tetviz.errors import DataError
+from tetviz.models import NodeClassifier
 from tetviz.models.layers import SAMPLE_AXES
 from tetviz.results.plain import MOST_TIMESTEPS
 from tetviz.results.schema import IntArray
@@ -125,6 +127,10 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
         normalisation: what is done to images scaled to [0, 1]; None where samples are taken as they come.
         repeatable: whether a sample is the same each time that it is read, unless its file is changed.
         sources: the files that samples are read from, as they were when it was opened.
+        validation: samples that choose the best epoch, where the data have such; else some of these are held out.
+        together: whether a network computes all samples at once, whatever the batch.
+        model_options: options that a network for these data needs.
+        digest: SHA-256 of what samples share; ``""`` where they share nothing.
     """
 
     spec: DataSpec
@@ -139,6 +145,21 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     normalisation: Normalisation | None = None
     repeatable: bool = True
     sources: Sources = Sources()
+    validation: "LabelledDataset | None" = None
+    together: bool = False
+    model_options: Mapping[str, Any] = MappingProxyType({})
+    digest: str = ""
+
+    def attach(self, model: nn.Module) -> None:
+        """Gives a network what it needs of the data beside samples.
+
+        Raises:
+            DataError: the network needs what these data do not have.
+        """
+        if isinstance(model, NodeClassifier):
+            raise DataError(
+                f"{self.spec.name}: holds no graph, which the network classifies the nodes of; take --data planetoid"
+            )
 
     @property
     def num_classes(self) -> int:

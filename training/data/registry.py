@@ -10,6 +10,7 @@ from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.data.events import load_events
 from tetviz.training.data.foreign import load_foreign
 from tetviz.training.data.images import load_imagefolder, load_imagenet, load_torchvision
+from tetviz.training.data.planetoid import load_planetoid
 from tetviz.training.data.spike_trains import load_spike_trains
 from tetviz.training.data.tonic import load_tonic
 
@@ -29,6 +30,7 @@ DATASETS: dict[str, Loader] = {
     "nmnist": load_tonic,
     "cifar10-dvs": load_tonic,
     "dvs-gesture": load_tonic,
+    "planetoid": load_planetoid,
 }
 
 

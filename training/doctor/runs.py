@@ -43,7 +43,7 @@ def watching(model: nn.Module, see: Seen, enter: Callable[[str], None] | None = 
 
     def hook(name: str) -> Callable[..., None]:
         def seen(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            see(name, tensors_in([*args, *kwargs.values()]), tensors_in(output))
+            see(name, _dense([*args, *kwargs.values()]), _dense(output))
 
         return seen
 
@@ -56,6 +56,10 @@ def watching(model: nn.Module, see: Seen, enter: Callable[[str], None] | None = 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _dense(values: Any) -> list[Tensor]:
+    return [tensor for tensor in tensors_in(values) if tensor.layout is torch.strided]
 
 
 def logits(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
