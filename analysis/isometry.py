@@ -12,6 +12,7 @@ from tetviz.analysis.isometry_theory import closed_forms
 from tetviz.analysis.jacobian import JacobianBlock, chain, find_blocks, gradient_squares, stretch
 from tetviz.errors import DataError, ModelError, TrainingError
 from tetviz.models.foreign.draws import drawn, draws_of
+from tetviz.models.nodes import refuse_graph
 from tetviz.results import BlockIsometry, Provenance
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training import to_batches
@@ -80,6 +81,7 @@ def compute_isometry(
     steps = timesteps or getattr(model, "timesteps", None)
     if not steps:
         raise ValueError("say for how many timesteps (timesteps): the model names none")
+    refuse_graph(model, "phi is a mean over samples that are apart, its nodes are joined")
     weight, loss_function = a_parameter(model), make_loss(loss, lamb, phi)
     found = find_blocks(model, blocks)
     activations = Activations(model, bn, [block.name for block in found])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tetviz.errors import ModelError
 from tetviz.models.layers import DropoutOverTime, Parts, SpikingNetwork, scaled, step_by_step
 from tetviz.models.stfn import STFN
 
@@ -109,7 +110,7 @@ class NodeClassifier(SpikingNetwork):
     Args:
         num_classes: classes K.
         in_channels: features F of a node.
-        image_size: 1; nodes have no extent.
+        image_size: of no meaning, since nodes have no extent.
         width: multiplier of the 400 hidden features.
         parts: neuron and normalisation: ``stfn`` (statistics of the steps so far), ``stfn-run`` (of the whole run, as
             in the paper) or ``none``.
@@ -139,8 +140,6 @@ class NodeClassifier(SpikingNetwork):
             raise ValueError(
                 f"expected nodes and depth of at least 1 and a dropout in [0, 1), got {nodes}, {depth} and {dropout}"
             )
-        if image_size != 1:
-            raise ValueError(f"nodes of a graph have no image_size, leave it out; got {image_size}")
         hidden, statistics = scaled(HIDDEN, width), NODE_NORMS[parts.norm]
         self.nodes, self.features = nodes, in_channels
         self.dropout, self.keeping = nn.Dropout(dropout), DropoutOverTime(dropout)
@@ -218,6 +217,16 @@ class NodeClassifier(SpikingNetwork):
     def extra_repr(self) -> str:
         """The graph, for print(model)."""
         return f"nodes={self.nodes}, graph={self.digest[:16] or 'none'}"
+
+
+def refuse_graph(model: nn.Module, why: str) -> None:
+    """Refuses what makes no sense of the nodes of a graph.
+
+    Raises:
+        ModelError: the network is one on a graph.
+    """
+    if isinstance(model, NodeClassifier):
+        raise ModelError(f"the network is one on a graph: {why}")
 
 
 class GCSNN(NodeClassifier):

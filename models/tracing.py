@@ -13,6 +13,7 @@ from tetviz.errors import ModelError
 from tetviz.models.graph import INPUT, GraphNetwork, GraphSpec, Scale, SumPool2d
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import LIF, CubaLIF
+from tetviz.models.nodes import refuse_graph
 from tetviz.models.norm import fold
 from tetviz.models.spec import ModelSpec
 
@@ -33,6 +34,7 @@ def trace_graph(model: SpikingNetwork, spec: ModelSpec | GraphSpec) -> tuple[Gra
     Raises:
         ModelError: the network does something that no layer of a graph does.
     """
+    refuse_graph(model, "NIR has no layer that sums over neighbours")
     image = (spec.in_channels, spec.image_size, spec.image_size)
     shape = tuple(spec.input_shape) if isinstance(spec, GraphSpec) else image
     folded = fold(model).eval()

@@ -12,6 +12,7 @@ from tetviz.analysis.attack.inputs import Input, Pixels, Spikes, Step, started
 from tetviz.errors import CheckpointError, DataError
 from tetviz.models.foreign.draws import is_stochastic
 from tetviz.models.layers import eval_mode
+from tetviz.models.nodes import refuse_graph
 from tetviz.results import AttackRun, Provenance
 from tetviz.results.attack import METHODS, NOISES, ONCE
 from tetviz.results.schema import FloatArray, IntArray
@@ -76,6 +77,7 @@ def compute_attack(
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if timesteps < 1 or iterations < 1 or not 0 < epsilon <= 1 or not budget > 0:
         raise ValueError("timesteps, iterations, epsilon (at most 1) and budget must be positive")
+    refuse_graph(model, "attacks change the input of single samples, its nodes share theirs")
     known = measured_on(model, provenance)
     if is_stochastic(model):
         raise CheckpointError(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tetviz.analysis.counting.synapses import FanIn, count_pairs
 from tetviz.errors import DataError, TrainingError
 from tetviz.models import LIF
+from tetviz.models.nodes import refuse_graph
 from tetviz.results import Provenance, TrainingOperations
 from tetviz.results.schema import IntArray
 from tetviz.training import to_batches
@@ -89,6 +90,7 @@ def compute_training_cost(
     steps = timesteps or getattr(model, "timesteps", None)
     if not steps:
         raise ValueError("say for how many timesteps (timesteps): the model names none")
+    refuse_graph(model, "sums over neighbours are not counted backwards; tetviz energy counts what a run computes")
     network, loss_function, weight = Backpropagation(model, bn), make_loss(loss, lamb, phi), a_parameter(model)
     totals = _Totals(network, steps)
     samples = 0
