@@ -73,6 +73,7 @@ network_options = combined(
         help="To 0, or soft: by the threshold.",
     ),
     click.option("--detach-reset", is_flag=True, help="No gradient through the reset."),
+    click.option("--detach-carry", is_flag=True, help="No gradient from step to step (SLTT)."),
     click.option("--image-size", type=WholeRange(1), help="Side of the input.  [default: the data's own]"),
 )
 
@@ -337,7 +338,18 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
     extra = dict(model_option(text) for text in options.pop("model_options"))
     if options.pop("checkpoint_activations"):
         extra.setdefault("checkpointing", 1)
-    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "norm", "neuron", "reset")
+    names = (
+        "width",
+        "leak",
+        "threshold",
+        "surrogate",
+        "gamma",
+        "detach_reset",
+        "detach_carry",
+        "norm",
+        "neuron",
+        "reset",
+    )
     spec = tetviz.models.ModelSpec(
         options.pop("model"),
         num_classes=data.num_classes,

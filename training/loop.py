@@ -33,6 +33,7 @@ from tetviz.training.monitor import Monitor
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
 from tetviz.training.schedule import EpochPlan
+from tetviz.training.settings import differing_settings, recorded
 from tetviz.training.steps import LeanSteps, spikes_as_bytes
 from tetviz.training.tally import Tally
 
@@ -135,30 +136,6 @@ def kept_folder(best_path: str | Path) -> Path:
     return path.with_name(f"{path.stem}.kept")
 
 
-def differing_settings(
-    checkpoint: Checkpoint, config: TrainingConfig, compression: Mapping[str, Any] | None = None
-) -> list[str]:
-    """What a checkpoint was trained with and a run would do otherwise."""
-    pairs = [
-        (checkpoint.spec.to_dict(), config.spec.to_dict()),
-        (checkpoint.training, _recorded(config, compression)),
-        (checkpoint.data, config.data.to_dict()),
-    ]
-    may_differ = {"root"}
-    if "normalise" not in checkpoint.data and "crop" not in config.augment:
-        may_differ.add("normalise")  # older runs did not record it; their crops padded with the mean
-    return sorted(
-        f"{name} (was {then.get(name)!r}, now {now.get(name)!r})"
-        for then, now in pairs
-        for name in then.keys() | now.keys()
-        if name not in may_differ and then.get(name) != now.get(name)
-    )
-
-
-def _recorded(config: TrainingConfig, compression: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {**config.to_dict(), **({"compressed": dict(compression)} if compression else {})}
-
-
 def derived_seed(*keys: int) -> int:
     """A seed that follows from several integers."""
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
@@ -216,7 +193,7 @@ class _Run:
             spec=self.config.spec,
             state=self.model.state_dict(),
             timesteps=self.timesteps,
-            training=_recorded(self.config, self.constraint.settings),
+            training=recorded(self.config, self.constraint.settings),
             data=self.config.data.to_dict(),
             history=self.history,
             epoch=self.epoch,
