@@ -128,7 +128,14 @@ optimizer_options = combined(
         show_default=True,
     ),
     click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
-    click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
+    click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd and sam."),
+    click.option(
+        "--rho",
+        type=FiniteRange(0, 1e6),
+        default=0.05,
+        show_default=True,
+        help="How far uphill sam takes its gradient.",
+    ),
     batch_option(64, "Samples an update."),
     click.option(
         "--augment",

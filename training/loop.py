@@ -32,6 +32,7 @@ from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
+from tetviz.training.sam import uphill
 from tetviz.training.schedule import EpochPlan
 from tetviz.training.settings import differing_settings, recorded
 from tetviz.training.steps import LeanSteps, spikes_as_bytes
@@ -183,7 +184,7 @@ class _Run:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config, weights = self.config, self.model.parameters()
-        if config.optimizer == "sgd":
+        if config.optimizer in ("sgd", "sam"):
             return torch.optim.SGD(weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         return adam(weights, config.lr, weight_decay=config.weight_decay)
@@ -314,6 +315,18 @@ class _Run:
     def _step(self, plan: EpochPlan, batch: Batch) -> float:
         x, labels_B, weight = parallel.own_share(batch)
         x, labels_B = x.to(self.device, self.dtype), labels_B.to(self.device)
+        loss = self._backward(plan, x, labels_B, weight)
+        if self.config.optimizer == "sam":
+            with uphill(self.model, self.config.rho):
+                self._backward(plan, x, labels_B, weight)
+        self.constraint.before_step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.constraint.after_step()
+        (mean,) = parallel.mean_over_all([loss], weight, self.device)
+        return mean
+
+    def _backward(self, plan: EpochPlan, x: Tensor, labels_B: Tensor, weight: float) -> float:
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
         autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
@@ -324,12 +337,7 @@ class _Run:
             loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
             self.optimizer.zero_grad()
             self.scaler.scale(loss * weight + self.constraint.penalty()).backward()
-        self.constraint.before_step()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.constraint.after_step()
-        (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)
-        return mean
+        return loss.item()
 
     def _measured(self, name: str, data: Any, timesteps: int, workers: int) -> list[float]:
         own = parallel.own_batches(len(data), self.config.batch_size)

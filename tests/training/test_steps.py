@@ -120,6 +120,7 @@ def test_a_lean_step_keeps_less(name, share):
     [
         {"loss": "sdt", "switch": Switch("tet", 1)},
         {"loss": "total", "optimizer": "sgd", "augment": ("flip",)},
+        {"loss": "total", "optimizer": "sam", "augment": ("flip",)},
         {"precision": "bfloat16"},
         {"precision": "float64"},
         {"spec": dataclasses.replace(SPEC, detach_carry=True)},
