@@ -20,7 +20,7 @@ from tetviz.figures.table import Column, Table, save_table, to_text
 from tetviz.results import writable_target, write_whole
 from tetviz.results.export import csv_text
 from tetviz.training import Checkpoint, TrainingConfig, fit
-from tetviz.training.loop import differing_settings
+from tetviz.training.settings import differing_settings
 
 LOSSES = ("sdt", "tet")
 CAPTION = (

@@ -19,7 +19,7 @@ DATASETS = (
     *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture", "planetoid"),
 )
 LOSSES = ("sdt", "tet", "total", "mse")
-OPTIMIZERS = ("adam", "adamw", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd", "sam")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")
 AUGMENTATIONS = ("flip", "crop", "roll", "cutout", "autoaugment", "autoaugment-imagenet")

@@ -20,14 +20,15 @@ from tetviz.training.checkpoint import check_state
 def require_one_network(paths: tuple[Path, ...]) -> None:
     """Checks that checkpoints are weights of one and the same network: shapes, neurons and normalisation.
 
-    Surrogates and the gradient of the reset may differ, they do not show in outputs.
+    Surrogates and the gradients of reset and carry may differ, they do not show in outputs.
     """
     specs = [Checkpoint.load(path).spec.to_dict() for path in paths]
     for spec in specs:
         spec |= {f"node {name}": node for name, node in spec.pop("nodes", {}).items()}
     for spec in (each for each in specs if "surrogate" in each):
         smooth = spec["surrogate"] == "sigmoid"
-        spec |= {"surrogate": smooth, "gamma": spec["gamma"] if smooth else 0, "detach_reset": False}
+        spec |= {"surrogate": smooth, "gamma": spec["gamma"] if smooth else 0}
+        spec |= {"detach_reset": False, "detach_carry": False}
     for path, spec in zip(paths[1:], specs[1:], strict=True):
         pairs = [(name, specs[0].get(name), value) for name, value in spec.items()]
         differ = [f"{name} {first!r} and {value!r}" for name, first, value in pairs if first != value]

@@ -230,7 +230,8 @@ def neuron_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """The neurons of a network and its normalisation, which its weights do not tell."""
     spec = checkpoint.spec.to_dict()
     names = ("neuron", "leak", "threshold", "reset", "detach_reset", "surrogate", "gamma", "norm")
-    return {name: spec[name] for name in names if name in spec}
+    carry = {"detach_carry": True} if spec.get("detach_carry") else {}  # which results of before do not have
+    return {name: spec[name] for name in names if name in spec} | carry
 
 
 def announce(*names: str, trust: bool) -> None:

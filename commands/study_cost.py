@@ -82,8 +82,8 @@ def timed(config: TrainingConfig, train: LabelledDataset, timesteps: int, device
     train_seconds = clocked(update, device)
     model.eval()
     run()
-    size = len(labels_B) * timesteps
-    return train_seconds / size, clocked(run, device) / size
+    size, passes = len(labels_B) * timesteps, 2 if config.optimizer == "sam" else 1
+    return passes * train_seconds / size, clocked(run, device) / size
 
 
 def clocked(work: Any, device: torch.device) -> float:

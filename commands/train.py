@@ -77,6 +77,7 @@ network_options = combined(
         help="To 0, or soft: by the threshold.",
     ),
     click.option("--detach-reset", is_flag=True, help="No gradient through the reset."),
+    click.option("--detach-carry", is_flag=True, help="No gradient from step to step (SLTT)."),
     click.option("--image-size", type=WholeRange(1), help="Side of the input.  [default: the data's own]"),
 )
 
@@ -131,7 +132,14 @@ optimizer_options = combined(
         show_default=True,
     ),
     click.option("--weight-decay", type=FiniteRange(0), default=0.0, show_default=True),
-    click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd."),
+    click.option("--momentum", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Of sgd and sam."),
+    click.option(
+        "--rho",
+        type=FiniteRange(0, 1e6),
+        default=0.05,
+        show_default=True,
+        help="How far uphill sam takes its gradient.",
+    ),
     batch_option(64, "Samples an update."),
     click.option(
         "--augment",
@@ -342,7 +350,7 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
     extra = {**data.model_options, **dict(model_option(text) for text in options.pop("model_options"))}
     if options.pop("checkpoint_activations"):
         extra.setdefault("checkpointing", 1)
-    names = ("width", "leak", "threshold", "surrogate", "gamma", "detach_reset", "neuron", "reset")
+    names = ("width", "leak", "threshold", "surrogate", "gamma", "neuron", "reset", "detach_reset", "detach_carry")
     spec = tetviz.models.ModelSpec(
         options.pop("model"),
         num_classes=data.num_classes,

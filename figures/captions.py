@@ -121,7 +121,8 @@ def _neuron_words(provenance: Provenance) -> str:
     surrogate = f"{known.get('surrogate', '')} surrogate"
     if "neuron" not in known:  # each layer of a graph has neurons of its own
         return surrogate
-    return f"{str(known['neuron']).upper()} neurons, leak {known.get('leak', float('nan')):g}, {surrogate}"
+    carry = ", carry detached" if known.get("detach_carry") else ""
+    return f"{str(known['neuron']).upper()} neurons, leak {known.get('leak', float('nan')):g}, {surrogate}{carry}"
 
 
 def _sentence(text: str) -> str:

@@ -59,6 +59,7 @@ class GraphSpec:
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
         name: what it is called.
+        detach_carry: whether the potential that a step leaves to the next is a constant for the gradient.
 
     Raises:
         ValueError: a node of no kind, one that is not built before it is used, or a surrogate that does not spike.
@@ -74,6 +75,7 @@ class GraphSpec:
     gamma: float = 1.0
     detach_reset: bool = False
     name: str = "graph"
+    detach_carry: bool = False
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -95,7 +97,8 @@ class GraphSpec:
         """The layer that a node describes, with fresh weights."""
         arguments = {name: value for name, value in node.items() if name not in ("kind", "inputs", "shape")}
         if node["kind"] in NEURON_KINDS:
-            arguments |= {"surrogate": self.surrogate, "gamma": self.gamma, "detach_reset": self.detach_reset}
+            arguments |= {"surrogate": self.surrogate, "gamma": self.gamma}
+            arguments |= {"detach_reset": self.detach_reset, "detach_carry": self.detach_carry}
         return KINDS[node["kind"]](**arguments)
 
 

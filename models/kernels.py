@@ -27,12 +27,14 @@ class Rule(NamedTuple):
     surrogate: str
     reset: str
     detach_reset: bool
+    detach_carry: bool = False
 
     @classmethod
     def of(cls, neuron: LIF) -> "Rule":
         """The rule of a layer with a number for every constant and a spike that is 0 or 1."""
         leak, threshold, gamma = (float(each) for each in (neuron.leak, neuron.threshold, neuron.gamma))
-        return cls(leak, threshold, gamma, neuron.surrogate, neuron.reset, neuron.detach_reset)
+        detached = (neuron.detach_reset, neuron.detach_carry)
+        return cls(leak, threshold, gamma, neuron.surrogate, neuron.reset, *detached)
 
     def kernels(self) -> "Kernels":
         """The two passes, as they are."""
@@ -81,7 +83,7 @@ def _backward(rule: Rule) -> Backward:
             slope = grad_s * kernel(u - rule.threshold, rule.gamma)
             grad_u = slope if grad_u is None else grad_u + slope
             grads.append(grad_u.to(grad_spikes.dtype))
-            grad_v = grad_u * rule.leak
+            grad_v = None if rule.detach_carry else grad_u * rule.leak
         return torch.stack(grads[::-1])
 
     return backward

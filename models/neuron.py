@@ -56,10 +56,11 @@ class LIF(Carrying):
         v(t) = u(t) * (1 - s(t))              reset to 0 (hard)
         v(t) = u(t) - threshold * s(t)        reset by subtraction (soft)
 
-    The comparison is strict. The gradient flows through the reset as well unless ``detach_reset``. The potential is
-    kept in float32 at least, also under autocast. Every call starts from rest, except inside :func:`streaming`.
-    A neuron with another rule is a subclass with other :meth:`steps`. leak, threshold and gamma are a number for the
-    whole layer, or a tensor with one for every neuron, shaped like the input behind T x B, which becomes a buffer.
+    The comparison is strict. The gradient flows through the reset as well unless ``detach_reset``, and from step to
+    step unless ``detach_carry`` (SLTT, Meng et al. 2023). The potential is kept in float32 at least, also under
+    autocast. Every call starts from rest, except inside :func:`streaming`. A neuron with another rule is a subclass
+    with other :meth:`steps`. leak, threshold and gamma are a number for the whole layer, or a tensor with one for every
+    neuron, shaped like the input behind T x B, which becomes a buffer.
 
     Args:
         leak: share of the potential that is left after one step (tau in the paper).
@@ -68,6 +69,7 @@ class LIF(Carrying):
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
         reset: ``hard`` or ``soft``.
+        detach_carry: whether the potential that a step leaves to the next is a constant for the gradient.
     """
 
     _leak: float | Tensor
@@ -82,6 +84,7 @@ class LIF(Carrying):
         gamma: float | Tensor = 1.0,
         detach_reset: bool = False,
         reset: str = "hard",
+        detach_carry: bool = False,
     ) -> None:
         super().__init__()
         if surrogate not in SURROGATES:
@@ -92,6 +95,7 @@ class LIF(Carrying):
             raise ValueError(f"the surrogate's width gamma must be positive, got {gamma}")
         self._set_constants(_leak=leak, threshold=threshold, gamma=gamma)
         self.surrogate, self.reset, self.detach_reset = surrogate, reset, detach_reset
+        self.detach_carry = detach_carry
         self.firing: Callable[[Tensor], Tensor] | None = None  # in place of running it where set
 
     def _set_constants(self, **constants: float | Tensor) -> None:
@@ -116,7 +120,8 @@ class LIF(Carrying):
     def after_reset(self, u: Tensor, s: Tensor) -> Tensor:
         """The potential v that neurons are left with, of u before the reset and their spikes s."""
         s = s.detach() if self.detach_reset else s
-        return u * (1 - s) if self.reset == "hard" else u - self.threshold * s
+        v = u * (1 - s) if self.reset == "hard" else u - self.threshold * s
+        return v.detach() if self.detach_carry else v
 
     def forward(self, current_TB: Tensor) -> Tensor:
         """Runs the neurons over time.
@@ -225,6 +230,7 @@ class LIF(Carrying):
         """The constants, for print(model)."""
         surrogate = f"surrogate={self.surrogate}, gamma={_shown(self.gamma)}"
         reset = f"reset={self.reset}" + (", detach_reset" if self.detach_reset else "")
+        reset += ", detach_carry" if self.detach_carry else ""
         return f"leak={_shown(self._leak)}, threshold={_shown(self.threshold)}, {surrogate}, {reset}"
 
 
@@ -237,6 +243,7 @@ class IF(LIF):
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
         reset: ``hard`` or ``soft``.
+        detach_carry: whether the potential that a step leaves to the next is a constant for the gradient.
     """
 
     def __init__(
@@ -246,8 +253,9 @@ class IF(LIF):
         gamma: float = 1.0,
         detach_reset: bool = False,
         reset: str = "hard",
+        detach_carry: bool = False,
     ) -> None:
-        super().__init__(1.0, threshold, surrogate, gamma, detach_reset, reset)
+        super().__init__(1.0, threshold, surrogate, gamma, detach_reset, reset, detach_carry)
 
 
 class PLIF(LIF):
@@ -263,6 +271,7 @@ class PLIF(LIF):
         gamma: width of the surrogate.
         detach_reset: whether the reset is a constant for the gradient.
         reset: ``hard`` or ``soft``.
+        detach_carry: whether the potential that a step leaves to the next is a constant for the gradient.
     """
 
     def __init__(
@@ -273,10 +282,11 @@ class PLIF(LIF):
         gamma: float = 1.0,
         detach_reset: bool = False,
         reset: str = "hard",
+        detach_carry: bool = False,
     ) -> None:
         if not 0 < leak < 1:
             raise ValueError(f"a learned leak starts between 0 and 1, both excluded, got {leak}")
-        super().__init__(leak, threshold, surrogate, gamma, detach_reset, reset)
+        super().__init__(leak, threshold, surrogate, gamma, detach_reset, reset, detach_carry)
         self.w = nn.Parameter(torch.tensor(math.log((1 - leak) / leak)))
 
     @property
@@ -320,7 +330,7 @@ class CubaLIF(LIF):
         spike, leak = SURROGATES[self.surrogate], self.leak
         potential, current = v.unbind()
         for x in current_TB:
-            current = self.synaptic_leak * current + x
+            current = self.synaptic_leak * (current.detach() if self.detach_carry else current) + x
             u = leak * potential + current
             s = spike(u, self.threshold, self.gamma)
             potential = self.after_reset(u, s)

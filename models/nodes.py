@@ -23,22 +23,22 @@ class Graph:
     Args:
         nodes: their number N.
         features: the number of features F.
-        edges_2E: each undirected edge once, without loops.
-        places_2M: node and feature of each entry that is not 0.
-        values_M: these entries.
+        edges: each undirected edge once, without loops (2, E).
+        places: node and feature of each entry that is not 0 (2, M).
+        values: these entries (M,).
     """
 
     nodes: int
     features: int
-    edges_2E: Tensor
-    places_2M: Tensor
-    values_M: Tensor
+    edges: Tensor
+    places: Tensor
+    values: Tensor
 
     @property
     def digest(self) -> str:
         """SHA-256 of all of it."""
         found = hashlib.sha256(f"{self.nodes} {self.features}".encode())
-        for tensor in (self.edges_2E, self.places_2M, self.values_M):
+        for tensor in (self.edges, self.places, self.values):
             found.update(tensor.contiguous().numpy().tobytes())
         return found.hexdigest()
 
@@ -175,7 +175,7 @@ class NodeClassifier(SpikingNetwork):
             )
         device, dtype = self.classifier.weight.device, self.classifier.weight.dtype
         loops = torch.arange(graph.nodes).expand(2, -1)
-        both = torch.cat([graph.edges_2E, graph.edges_2E.flip(0), loops], 1)
+        both = torch.cat([graph.edges, graph.edges.flip(0), loops], 1)
         degree = torch.bincount(both[0], minlength=graph.nodes).double()
         joined = torch.sparse_coo_tensor(
             both, torch.ones(both.shape[1]), (graph.nodes, graph.nodes), check_invariants=True
@@ -184,7 +184,7 @@ class NodeClassifier(SpikingNetwork):
         rows, columns = joined.indices()
         self.joined_2E = joined.indices().to(device)
         self.coefficients_E = ((degree[rows] * degree[columns]) ** -0.5).to(device, dtype)
-        self.places_2M, self.values_M = graph.places_2M.to(device), graph.values_M.to(device, dtype)
+        self.places_2M, self.values_M = graph.places.to(device), graph.values.to(device, dtype)
         self.digest = graph.digest
 
     def every_node(self) -> Tensor:
@@ -203,16 +203,13 @@ class NodeClassifier(SpikingNetwork):
         )
         values_M, shape = self.dropout(self.values_M), (self.nodes, self.features)
         features = torch.sparse_coo_tensor(self.places_2M, values_M, shape, is_coalesced=True, check_invariants=False)
-        for index, (convolution, norm, neuron) in enumerate(
-            zip(self.convolutions, self.norms, self.neurons, strict=True)
-        ):
-            if index == 0:
-                current_NF = convolution(features, joined)
-                current_TNF = current_NF.expand(len(x_TBCHW), *current_NF.shape)
-            else:
-                current_TNF = convolution(self.keeping(spikes_TNF), joined)
-            spikes_TNF = neuron(norm(current_TNF))
-        return step_by_step(self.classifier, self.keeping(spikes_TNF))[:, asked_B]
+        x = features
+        for convolution, norm, neuron in zip(self.convolutions, self.norms, self.neurons, strict=True):
+            current = convolution(x, joined)
+            if current.dim() == 2:  # of features, which are shown at every step
+                current = current.expand(len(x_TBCHW), *current.shape)
+            x = self.keeping(neuron(norm(current)))
+        return step_by_step(self.classifier, x)[:, asked_B]
 
     def extra_repr(self) -> str:
         """The graph, for print(model)."""

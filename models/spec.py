@@ -70,6 +70,7 @@ class ModelSpec:
         options: further arguments of one architecture, such as ``stem`` of resnet19.
         neuron: ``lif``, ``if`` (without leak) or ``plif`` (a leak learned by every layer).
         reset: ``hard`` (to 0) or ``soft`` (by the threshold).
+        detach_carry: whether the potential that a step leaves to the next is a constant for the gradient.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     neuron: str = "lif"
     reset: str = "hard"
+    detach_carry: bool = False
 
     def __post_init__(self) -> None:
         """Fills in the normalisation."""
@@ -156,7 +158,8 @@ def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
 
 def _neuron(spec: ModelSpec) -> Callable[[], LIF]:
     constants: dict[str, Any] = {
-        name: getattr(spec, name) for name in ("threshold", "surrogate", "gamma", "detach_reset", "reset")
+        name: getattr(spec, name)
+        for name in ("threshold", "surrogate", "gamma", "detach_reset", "reset", "detach_carry")
     }
     if spec.neuron != "if":
         constants["leak"] = spec.leak

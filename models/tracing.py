@@ -44,7 +44,7 @@ def trace_graph(model: SpikingNetwork, spec: ModelSpec | GraphSpec) -> tuple[Gra
     with torch.no_grad(), tracer:
         outputs = tracer.sources(folded(tracer.feed(x)), (spec.num_classes,), "output")
     told = {name: getattr(spec, name) for name in ("num_classes", "in_channels", "image_size")}
-    neurons = {name: getattr(spec, name) for name in ("surrogate", "gamma", "detach_reset")}
+    neurons = {name: getattr(spec, name) for name in ("surrogate", "gamma", "detach_reset", "detach_carry")}
     graph = GraphSpec(**told, input_shape=list(shape), nodes=tracer.nodes, outputs=list(outputs), **neurons)
     weights = {name: module.state_dict() for name, module in tracer.modules.items()}
     state = {f"nodes.{name}.{key}": value.clone() for name, held in weights.items() for key, value in held.items()}

@@ -93,7 +93,7 @@ class OperationCounts(Result):
 
     @property
     def runs(self) -> int:
-        """How many runs of a sample the counts are sums over: one of each, and of each of its draws, or ``computed``."""
+        """How many runs of a sample the counts are sums over: one of each and of each of its draws, or ``computed``."""
         return self.computed or len(self.sample)
 
     @property

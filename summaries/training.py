@@ -41,9 +41,10 @@ def optimizer_mac(optimizer: str, momentum: float = 0.0, weight_decay: float = 0
     """Multiply-adds of one optimiser step for one parameter, roots and divisions among them.
 
     Plain SGD takes 1, w - lr g, and momentum 1 more. Adam takes 8: 2 for the mean of the gradient, 3 for that of its
-    square, a root, a division and the update; its bias corrections are two numbers a step. Weight decay adds 1.
+    square, a root, a division and the update; its bias corrections are two numbers a step. SAM takes 2 more than SGD,
+    for the norm of the gradient and the step uphill. Weight decay adds 1.
     """
-    macs = {"sgd": 1 + (momentum > 0), "adam": 8, "adamw": 8}
+    macs = {"sgd": 1 + (momentum > 0), "adam": 8, "adamw": 8, "sam": 3 + (momentum > 0)}
     if optimizer not in macs:
         raise ValueError(unknown("optimizer", optimizer, macs))
     return macs[optimizer] + (weight_decay > 0)
@@ -105,7 +106,8 @@ def run_energy(result: TrainingOperations) -> float:
     """Energy of the whole run that made the checkpoint, in joules.
 
     Samples times timestep-epochs times the energy of a sample and step, mean over the steps measured, and the
-    optimiser's steps. All epochs and all T are taken to cost what was measured, with the weights of the checkpoint.
+    optimiser's steps; SAM makes two passes a step. All epochs and all T are taken to cost what was measured, with the
+    weights of the checkpoint.
 
     Args:
         result: counts.
@@ -118,7 +120,7 @@ def run_energy(result: TrainingOperations) -> float:
         return math.nan
     of_a_step = (phase_energy(result).sum() + neuron_energy(result).sum()) / len(result.timestep)
     updates = sum(epochs for _, epochs in stages) * -(-result.train_samples // result.train_batch_size)
-    passes = of_a_step * result.train_samples * schedule_cost(stages)
+    passes = of_a_step * result.train_samples * schedule_cost(stages) * (2 if result.optimizer == "sam" else 1)
     return float(passes + updates * optimizer_energy(result)) * 1e-12
 
 

@@ -13,7 +13,7 @@ from tetviz.training.data import DataSpec
 from tetviz.training.losses import LOSSES
 from tetviz.training.schedule import EpochPlan, Stage, Switch, plan_epochs
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd", "sam")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -29,16 +29,17 @@ class TrainingConfig:
         switch: a change of the loss during the run.
         lamb: weight of the regulariser in ``total``.
         phi: target of the regulariser in ``total``.
-        optimizer: ``adam``, ``adamw`` or ``sgd``.
+        optimizer: ``adam``, ``adamw``, ``sgd``, or ``sam``: ``sgd`` by the gradient uphill of the weights.
         lr: initial learning rate.
         lr_schedule: ``cosine`` or ``constant``, within each stage.
         weight_decay: weight decay of the optimiser.
-        momentum: momentum of ``sgd``.
+        momentum: momentum of ``sgd`` and ``sam``.
         batch_size: samples a step.
         augment: names of batch augmentations.
         val_fraction: share of the train split held out to choose the best epoch.
         seed: decides initial weights, held-out samples, order and augmentation.
         precision: ``float32``, ``float64``, or ``bfloat16`` or ``float16`` by autocast.
+        rho: how far uphill ``sam`` goes.
     """
 
     spec: ModelSpec
@@ -58,6 +59,7 @@ class TrainingConfig:
     val_fraction: float = 0.1
     seed: int = 0
     precision: str = "float32"
+    rho: float = 0.05
 
     def __post_init__(self) -> None:
         """Checks names and numbers."""
@@ -69,6 +71,8 @@ class TrainingConfig:
                 raise ValueError(unknown(what, name, known))
         if not self.stages or self.batch_size < 1 or not 0 < self.lr < math.inf or not 0 <= self.val_fraction < 1:
             raise ValueError("expected at least one stage, batch_size >= 1, lr > 0 and 0 <= val_fraction < 1")
+        if not 0 <= self.rho < math.inf:
+            raise ValueError(f"rho must be 0 or more and finite, got {self.rho}")
         self.plan()
 
     def plan(self) -> list[EpochPlan]:
@@ -77,7 +81,8 @@ class TrainingConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings beside network and data, as plain values; stages and switch as their text."""
-        names = [f.name for f in dataclasses.fields(self) if f.name not in ("spec", "data")]
+        unused = {"rho"} if self.optimizer != "sam" else set()  # runs of before do not record it
+        names = [f.name for f in dataclasses.fields(self) if f.name not in {"spec", "data"} | unused]
         values = {name: getattr(self, name) for name in names}
         values["stages"] = [str(stage) for stage in self.stages]
         values["switch"] = "" if self.switch is None else str(self.switch)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from tetviz.errors import DataError, TrainingError, reading
-from tetviz.models import STFN, build
+from tetviz.models import build
 from tetviz.results.schema import IntArray
 from tetviz.training import parallel
 from tetviz.training.augment import AUGMENTATIONS
@@ -30,9 +30,12 @@ from tetviz.training.fingerprint import Fingerprint
 from tetviz.training.history import is_better
 from tetviz.training.losses import make_loss
 from tetviz.training.monitor import Monitor
+from tetviz.training.optimizer import make_optimizer, restore_optimizer
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
+from tetviz.training.sam import uphill
 from tetviz.training.schedule import EpochPlan
+from tetviz.training.settings import differing_settings, recorded
 from tetviz.training.steps import LeanSteps, spikes_as_bytes
 from tetviz.training.tally import Tally
 
@@ -120,7 +123,7 @@ def fit(
 
 
 def _parts(train: LabelledDataset, config: TrainingConfig) -> tuple[IntArray, Any]:
-    """What is trained on, and what chooses the epoch: samples that the data have for that, or some that are held out."""
+    """What is trained on, and what chooses the epoch: samples that the data have for that, or some held out."""
     if train.validation is not None:
         return np.arange(len(train)), train.validation
     indices, held_out = split_validation(train.labels, config.val_fraction, config.seed)
@@ -143,30 +146,6 @@ def kept_folder(best_path: str | Path) -> Path:
     return path.with_name(f"{path.stem}.kept")
 
 
-def differing_settings(
-    checkpoint: Checkpoint, config: TrainingConfig, compression: Mapping[str, Any] | None = None
-) -> list[str]:
-    """What a checkpoint was trained with and a run would do otherwise."""
-    pairs = [
-        (checkpoint.spec.to_dict(), config.spec.to_dict()),
-        (checkpoint.training, _recorded(config, compression)),
-        (checkpoint.data, config.data.to_dict()),
-    ]
-    may_differ = {"root"}
-    if "normalise" not in checkpoint.data and "crop" not in config.augment:
-        may_differ.add("normalise")  # older runs did not record it; their crops padded with the mean
-    return sorted(
-        f"{name} (was {then.get(name)!r}, now {now.get(name)!r})"
-        for then, now in pairs
-        for name in then.keys() | now.keys()
-        if name not in may_differ and then.get(name) != now.get(name)
-    )
-
-
-def _recorded(config: TrainingConfig, compression: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {**config.to_dict(), **({"compressed": dict(compression)} if compression else {})}
-
-
 def derived_seed(*keys: int) -> int:
     """A seed that follows from several integers."""
     return int(np.random.SeedSequence(keys).generate_state(1)[0])
@@ -178,15 +157,6 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
-
-
-def _decaying(model: nn.Module) -> list[dict[str, Any]]:
-    """The parameters, in groups; scale and shift of STFN do not decay, else the neurons behind die out."""
-    kept = {id(each) for module in model.modules() if isinstance(module, STFN) for each in module.parameters()}
-    groups: list[dict[str, Any]] = [{"params": [each for each in model.parameters() if id(each) not in kept]}]
-    if kept:
-        groups.append({"params": [each for each in model.parameters() if id(each) in kept], "weight_decay": 0.0})
-    return groups
 
 
 class _Run:
@@ -214,7 +184,7 @@ class _Run:
         self.constraint = constraint
         constraint.start(self.model)
         self.averaging = parallel.averaging(self.model)
-        self.optimizer = self._optimizer()
+        self.optimizer = make_optimizer(self.config, self.model)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self.epoch, self.timesteps = 0, config.stages[0].timesteps
         self.history: list[dict[str, Any]] = []
@@ -222,19 +192,12 @@ class _Run:
         self.seen: dict[str, str] = {}  # the samples of the last epoch
         self.tally, self.steps = Tally(), LeanSteps()
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        config, weights = self.config, _decaying(self.model)
-        if config.optimizer == "sgd":
-            return torch.optim.SGD(weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-        adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        return adam(weights, config.lr, weight_decay=config.weight_decay)
-
     def checkpoint(self, resume: dict[str, Any] | None = None) -> Checkpoint:
         return Checkpoint(
             spec=self.config.spec,
             state=self.model.state_dict(),
             timesteps=self.timesteps,
-            training=_recorded(self.config, self.constraint.settings),
+            training=recorded(self.config, self.constraint.settings),
             data=self.config.data.to_dict(),
             history=self.history,
             epoch=self.epoch,
@@ -273,7 +236,7 @@ class _Run:
             )
         self.model.load_state_dict(last.state)
         with reading(self.last_path, TrainingError, "cannot resume, its state is damaged", "train anew with --force"):
-            self._restore_optimizer(last.resume["optimizer"])
+            restore_optimizer(self.optimizer, last.resume["optimizer"])
             if last.resume["scaler"].keys() != self.scaler.state_dict().keys():
                 raise ValueError("its gradient scaler is another")
             self.scaler.load_state_dict(last.resume["scaler"])
@@ -282,15 +245,6 @@ class _Run:
             if self.best and self.best not in last.history:
                 raise ValueError("the best epoch is none of its history")
         self.epoch, self.timesteps, self.history = last.epoch, last.timesteps, last.history
-
-    def _restore_optimizer(self, state: dict[str, Any]) -> None:
-        groups = zip(self.optimizer.state_dict()["param_groups"], state["param_groups"], strict=True)
-        if any(then[name] != now[name] for now, then in groups for name in then.keys() & now.keys() - {"lr"}):
-            raise ValueError("its optimizer has other settings")
-        self.optimizer.load_state_dict(state)
-        for weights, kept in self.optimizer.state.items():
-            if any(isinstance(each, Tensor) and each.dim() and each.shape != weights.shape for each in kept.values()):
-                raise ValueError("what its optimizer keeps does not fit the weights")
 
     def train_epoch(
         self,
@@ -301,7 +255,7 @@ class _Run:
         monitors: Sequence[Monitor],
     ) -> float:
         if plan.starts_stage:
-            self.optimizer, self.best = self._optimizer(), {}
+            self.optimizer, self.best = make_optimizer(self.config, self.model), {}
         for group in self.optimizer.param_groups:
             group["lr"] = plan.lr
         seed, number = self.config.seed, self.epoch + 1
@@ -355,6 +309,18 @@ class _Run:
     def _step(self, plan: EpochPlan, batch: Batch) -> float:
         x, labels_B, weight = parallel.own_share(batch)
         x, labels_B = x.to(self.device, self.dtype), labels_B.to(self.device)
+        loss = self._backward(plan, x, labels_B, weight)
+        if self.config.optimizer == "sam":
+            with uphill(self.model, self.config.rho):
+                self._backward(plan, x, labels_B, weight)
+        self.constraint.before_step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.constraint.after_step()
+        (mean,) = parallel.mean_over_all([loss], weight, self.device)
+        return mean
+
+    def _backward(self, plan: EpochPlan, x: Tensor, labels_B: Tensor, weight: float) -> float:
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
         autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
@@ -365,12 +331,7 @@ class _Run:
             loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
             self.optimizer.zero_grad()
             self.scaler.scale(loss * weight + self.constraint.penalty()).backward()
-        self.constraint.before_step()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.constraint.after_step()
-        (mean,) = parallel.mean_over_all([loss.item()], weight, self.device)
-        return mean
+        return loss.item()
 
     def _measured(self, name: str, data: Any, timesteps: int, workers: int) -> list[float]:
         own = parallel.own_batches(len(data), self.config.batch_size)

@@ -290,9 +290,10 @@ class _Totals:
         carried = np.arange(self.timesteps) < self.timesteps - 1  # nothing comes back into the last step
         sums["responsive"] += responsive_TB.flatten(1).sum(1).cpu().numpy()
         sums["surrogate_mac"] += size
-        sums["leak_mac"] += size * carried
-        if not self.network.neurons[name].detach_reset:
-            sums["reset_mac"] += size * carried
+        neuron = self.network.neurons[name]
+        if not neuron.detach_carry:
+            sums["leak_mac"] += size * carried
+            sums["reset_mac"] += size * carried * (not neuron.detach_reset)
 
     def _zeros(self, names: tuple[str, ...]) -> dict[str, IntArray]:
         return {name: np.zeros(self.timesteps, np.int64) for name in names}

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from tetviz.analysis.counting.counter import Counter
 from tetviz.analysis.counting.counts import Counts, LayerCounts, holders, within
 from tetviz.analysis.counting.placement import Glimpses, KnownPlaces, Run, Site
+from tetviz.analysis.counting.runs import by_steps, pick, samples_in, shown, spiking_modules
 from tetviz.analysis.own_steps import OwnSteps
 from tetviz.analysis.prefixes import tested_batches
-from tetviz.errors import CheckpointError, DataError, TetvizError, unknown
+from tetviz.errors import CheckpointError, DataError, unknown
 from tetviz.models import ForeignNetwork, NodeClassifier, only_length
 from tetviz.models.foreign.draws import drawn, draws_of, stilled
 from tetviz.models.foreign.isolation import generators_kept
@@ -75,7 +76,7 @@ def count_operations(
         for each in passes:
             for _ in counted.run(model, each, timesteps):
                 pass
-    samples = np.tile(np.arange(_samples(x)), draws_of(model))
+    samples = np.tile(np.arange(samples_in(x)), draws_of(model))
     return dataclasses.replace(counted.counts(), sample=samples, computed=counted.computed)
 
 
@@ -167,7 +168,7 @@ class CountedRuns:
             raise ValueError(unknown("choice of input_spikes", str(input_spikes), ["yes", "no", "auto"]))
         self.timesteps, self.samples = timesteps, 0
         self._input_spikes = _INPUT_SPIKES[input_spikes]
-        self._settings = _named(model, spiking), skip_zero_weights
+        self._settings = spiking_modules(model, spiking), skip_zero_weights
         self._counter = Counter(model, *self._settings)
         self._known = KnownPlaces()
         self._known_by_length: dict[int, KnownPlaces] = {timesteps: self._known}
@@ -182,12 +183,12 @@ class CountedRuns:
         asked_B = None
         if isinstance(model, NodeClassifier):  # which computes all nodes, whichever it is asked for
             x, asked_B = model.every_node(), x.flatten().long()
-        self.samples += _samples(x)
+        self.samples += samples_in(x)
         if self._input_spikes is not False:
-            self._check_input(_shown(model, x))
+            self._check_input(shown(model, x))
         if asked_B is not None:
             yield from (logits_TBK[:, asked_B] for logits_TBK in self._streamed(model, x, timesteps))
-        elif _by_steps(model):
+        elif by_steps(model):
             yield self._step_by_step(model, x, timesteps)
         elif streams(model):
             yield from self._streamed(model, x, timesteps)
@@ -210,9 +211,9 @@ class CountedRuns:
 
     def _streamed(self, model: nn.Module, x: Tensor, timesteps: int) -> Iterator[Tensor]:
         counts, stretches = self._counter.counts, outputs(model, x, timesteps)
-        self._counter.feed(_shown(model, x), x.dim() == 4, bool(self._input_spikes))
+        self._counter.feed(shown(model, x), x.dim() == 4, bool(self._input_spikes))
         for t in range(timesteps):
-            counts.begin(self.timesteps, t, 1, _samples(x))
+            counts.begin(self.timesteps, t, 1, samples_in(x))
             with self._counter:
                 logits_TBK = next(stretches)
             counts.end()
@@ -225,7 +226,7 @@ class CountedRuns:
 
         def begin(*_: Any) -> None:
             counts.end()
-            counts.begin(self.timesteps, next(begun), 1, _samples(x))
+            counts.begin(self.timesteps, next(begun), 1, samples_in(x))
 
         self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         handle = model.get_submodule("network").register_forward_pre_hook(begin)
@@ -239,7 +240,7 @@ class CountedRuns:
         return logits_TBK
 
     def _at_once(self, model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
-        counts, samples = self._counter.counts, _samples(x)
+        counts, samples = self._counter.counts, samples_in(x)
         self._learn_places(model, x, timesteps)
         self._counter.feed(x, x.dim() == 4, bool(self._input_spikes))
         counts.begin(self.timesteps, 0, timesteps, samples, self._known.places)
@@ -251,19 +252,19 @@ class CountedRuns:
         return logits_TBK
 
     def _learn_places(self, model: nn.Module, x: Tensor, timesteps: int) -> None:
-        samples = _samples(x)
+        samples = samples_in(x)
         for at in range((samples + 1) // 2 if timesteps > 1 else 0):
             if self._known.unsure == set() or self._known.looks == _LOOKS:
                 return
             self._known.looks += 1
-            told, unsure = self._look(model, _pick(x, sorted({at, samples - 1 - at})), timesteps).places()
+            told, unsure = self._look(model, pick(x, sorted({at, samples - 1 - at})), timesteps).places()
             for site, places in told.items():
                 if site not in self._known.places or (site in (self._known.unsure or ()) and site not in unsure):
                     self._known.places[site] = places
             self._known.unsure = unsure if self._known.unsure is None else self._known.unsure & unsure
 
     def _look(self, model: nn.Module, x: Tensor, timesteps: int) -> Glimpses:
-        samples = [_pick(x, [at]) for at in range(_samples(x))]
+        samples = [pick(x, [at]) for at in range(samples_in(x))]
         alone = [self._glimpses(model, each, timesteps) for each in samples]
         together = self._glimpses(model, x, timesteps) if len(samples) > 1 else None
         try:
@@ -274,7 +275,7 @@ class CountedRuns:
 
     def _glimpses(self, model: nn.Module, x: Tensor, timesteps: int) -> Run:
         counter = Counter(model, *self._settings)
-        counter.counts.begin_glimpse(timesteps, _samples(x))
+        counter.counts.begin_glimpse(timesteps, samples_in(x))
         with stilled(model):  # outside of the counter, which sees what is drawn as ever
             self._run_aside(counter, model, x, timesteps)
         return counter.counts.glimpses or {}
@@ -309,7 +310,7 @@ class CountedRuns:
 
     def _totals(self, model: nn.Module, x: Tensor, timesteps: int) -> dict[Site, dict[str, int]]:
         counter = Counter(model, *self._settings)
-        counter.counts.begin(timesteps, 0, timesteps, _samples(x))
+        counter.counts.begin(timesteps, 0, timesteps, samples_in(x))
         self._run_aside(counter, model, x, timesteps)
         return counter.counts.totals()
 
@@ -322,34 +323,6 @@ class CountedRuns:
     def counts(self) -> OperationCounts:
         """What has been counted so far."""
         return _result(self._counter, self.timesteps, self.samples)
-
-
-def _named(model: nn.Module, spiking: Collection[str]) -> list[str]:
-    # Modules of a network of someone else's may be named as they are called in it.
-    names = {name for name, _ in model.named_modules(remove_duplicate=False) if name}
-    types = {type(module).__name__ for module in model.modules()}
-    inner = {name.removeprefix("network."): name for name in names}
-    for name in spiking:
-        if name not in names | types and name not in inner:
-            raise TetvizError(unknown("module or type in spiking", name, sorted({*inner, *types})))
-    return [name if name in names | types else inner[name] for name in spiking]
-
-
-def _shown(model: nn.Module, x: Tensor) -> Tensor:
-    # The first layer of a graph network gets the features of nodes, x is their numbers.
-    return model.values_M if isinstance(model, NodeClassifier) else x
-
-
-def _by_steps(model: nn.Module) -> bool:
-    return isinstance(model, ForeignNetwork) and model.calling.takes == "step"
-
-
-def _samples(x: Tensor) -> int:
-    return x.shape[1] if x.dim() == 5 else len(x)
-
-
-def _pick(x: Tensor, at: list[int]) -> Tensor:
-    return x[:, at] if x.dim() == 5 else x[at]
 
 
 def _result(counter: Counter, timesteps: int, samples: int) -> OperationCounts:

@@ -17,6 +17,8 @@ RULES = [
     {"detach_reset": True, "surrogate": "arctan"},
     {"reset": "soft", "detach_reset": True, "surrogate": "exponential", "gamma": 0.5},
     {"surrogate": "rectangle", "threshold": 0.6},
+    {"detach_carry": True},
+    {"detach_carry": True, "reset": "soft", "surrogate": "arctan"},
 ]
 
 

@@ -62,7 +62,7 @@ def test_spikes_are_those_of_the_loop(
         np.testing.assert_array_equal(spikes.numpy(), expected)
 
 
-@pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("detached", [(False, False), (True, False), (False, True)])  # reset, carry
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", NAMES)
 @given(current=CURRENTS, seed=st.integers(0, 10**6), **CONSTANTS)
@@ -70,7 +70,7 @@ def test_spikes_are_those_of_the_loop(
 def test_gradients_are_those_of_backpropagation_by_hand(
     surrogate: str,
     reset: str,
-    detach_reset: bool,
+    detached: tuple[bool, bool],
     current: reference.Array,
     seed: int,
     leak: float,
@@ -79,8 +79,9 @@ def test_gradients_are_those_of_backpropagation_by_hand(
 ) -> None:
     upstream = np.random.default_rng(seed).normal(size=current.shape)
     x = tensor(current).requires_grad_()
-    LIF(leak, threshold, surrogate, gamma, detach_reset, reset)(x).backward(tensor(upstream))
-    expected, _ = reference.lif_backward(current, upstream, leak, threshold, surrogate, gamma, detach_reset, reset)
+    constants, rule = (leak, threshold, surrogate, gamma), (detached[0], reset, detached[1])
+    LIF(*constants, *rule)(x).backward(tensor(upstream))
+    expected, _ = reference.lif_backward(current, upstream, *constants, *rule)
     assert x.grad is not None
     if surrogate == "rectangle":  # on the kernel's edge, rounding decides between 0 and the full height
         u, _ = reference.lif_forward(current, leak, threshold, surrogate, gamma, reset)
@@ -88,20 +89,23 @@ def test_gradients_are_those_of_backpropagation_by_hand(
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("detached", [(False, False), (True, False), (False, True)])  # reset, carry
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", NAMES)
 @pytest.mark.parametrize("leak", [0.2, 0.5, 0.9])
-def test_a_learned_leak_has_the_gradient_by_hand(leak: float, surrogate: str, reset: str, detach_reset: bool) -> None:
+def test_a_learned_leak_has_the_gradient_by_hand(
+    leak: float, surrogate: str, reset: str, detached: tuple[bool, bool]
+) -> None:
     generator = np.random.default_rng(5)
     current, upstream = generator.normal(0.6, 0.7, (6, 4)), generator.normal(size=(6, 4))
-    x, neuron = tensor(current).requires_grad_(), PLIF(leak, 0.9, surrogate, 0.8, detach_reset, reset).double()
+    rule = (detached[0], reset, detached[1])
+    x, neuron = tensor(current).requires_grad_(), PLIF(leak, 0.9, surrogate, 0.8, *rule).double()
     with torch.no_grad():
         neuron.w.add_(0.1)
     leak = neuron.leak.item()
     assert leak == pytest.approx(1 - 1 / (1 + math.exp(-neuron.w.item())), rel=1e-14)
     neuron(x).backward(tensor(upstream))
-    currents, leaks = reference.lif_backward(current, upstream, leak, 0.9, surrogate, 0.8, detach_reset, reset)
+    currents, leaks = reference.lif_backward(current, upstream, leak, 0.9, surrogate, 0.8, *rule)
     assert x.grad is not None
     assert neuron.w.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), currents, rtol=1e-9, atol=1e-12)
@@ -120,6 +124,30 @@ def test_detaching_the_reset_changes_the_gradient(surrogate: str, reset: str) ->
         assert x.grad is not None
         gradients.append(x.grad)
     assert not torch.allclose(*gradients)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("surrogate", NAMES)
+def test_without_a_carry_the_gradient_of_a_step_is_its_own_slope(surrogate: str, reset: str) -> None:
+    generator = np.random.default_rng(3)
+    x, upstream = tensor(generator.normal(0.6, 0.7, (6, 4))).requires_grad_(), tensor(generator.normal(size=(6, 4)))
+    neuron = LIF(0.7, 0.9, surrogate, 0.8, reset=reset, detach_carry=True)
+    neuron(x).backward(upstream)
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, upstream * neuron.trace(x.detach()).slopes, rtol=1e-12, atol=0)
+    whole = x.detach().clone().requires_grad_()
+    spikes = LIF(0.7, 0.9, surrogate, 0.8, reset=reset)(whole)
+    spikes.backward(upstream)
+    assert whole.grad is not None
+    assert torch.equal(whole.grad[-1], x.grad[-1]) and not torch.allclose(whole.grad[:-1], x.grad[:-1])
+    assert torch.equal(spikes, neuron(x.detach()))  # outputs are the same
+
+
+def test_current_based_neurons_detach_both_states() -> None:
+    x = tensor([[1.2], [0.6], [0.7]]).requires_grad_()
+    CubaLIF(0.5, 0.5, detach_carry=True)(x)[2].sum().backward()
+    assert x.grad is not None
+    assert x.grad[:2].abs().max() == 0 and x.grad[2] > 0
 
 
 @every_mode
@@ -333,8 +361,8 @@ def test_an_empty_sequence_is_refused(mode: Any) -> None:
 
 
 def test_repr_shows_the_constants() -> None:
-    text = repr(LIF(0.25, 0.5, "arctan", 2.0, True))
-    for part in ("leak=0.25", "threshold=0.5", "arctan", "gamma=2.0", "reset=hard", "detach_reset"):
+    text = repr(LIF(0.25, 0.5, "arctan", 2.0, True, detach_carry=True))
+    for part in ("leak=0.25", "threshold=0.5", "arctan", "gamma=2.0", "reset=hard", "detach_reset", "detach_carry"):
         assert part in text
     assert "learned leak=0.25" in repr(PLIF(0.25, reset="soft"))
     assert "reset=soft" in repr(PLIF(0.25, reset="soft"))

@@ -32,6 +32,7 @@ SPECS = st.builds(
     surrogate=st.sampled_from(sorted(SURROGATES)),
     gamma=st.floats(0.1, 3),
     detach_reset=st.booleans(),
+    detach_carry=st.booleans(),
     norm=st.sampled_from(["bn", "tdbn"]),
     reset=st.sampled_from(RESETS),
 )
@@ -56,8 +57,8 @@ def test_a_spec_builds_what_it_says(spec: ModelSpec) -> None:
     model = build(spec)
     neurons = [m for m in model.modules() if isinstance(m, LIF)]
     assert neurons
-    assert {(n.leak, n.threshold, n.surrogate, n.gamma, n.detach_reset) for n in neurons} == {
-        (spec.leak, spec.threshold, spec.surrogate, spec.gamma, spec.detach_reset)
+    assert {(n.leak, n.threshold, n.surrogate, n.gamma, n.detach_reset, n.detach_carry) for n in neurons} == {
+        (spec.leak, spec.threshold, spec.surrogate, spec.gamma, spec.detach_reset, spec.detach_carry)
     }
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert all(isinstance(m, TdBN) == (spec.norm == "tdbn") for m in norms)
@@ -217,7 +218,7 @@ def test_a_spec_of_before_builds_what_it_built() -> None:
     old = {"name": "snn5", "num_classes": 10, "in_channels": 3, "image_size": 16, "width": 0.05, "leak": 0.5}
     old |= {"threshold": 1.0, "surrogate": "triangle", "gamma": 1.0, "detach_reset": False, "norm": "bn", "options": {}}
     spec = ModelSpec(**old)
-    assert (spec.neuron, spec.reset) == ("lif", "hard")
+    assert (spec.neuron, spec.reset, spec.detach_carry) == ("lif", "hard", False)
     assert spec == ModelSpec("snn5", **SMALL)
     assert spec.to_dict().items() >= old.items()
     assert {(type(n), n.reset) for n in build(spec).modules() if isinstance(n, LIF)} == {(LIF, "hard")}

@@ -90,6 +90,7 @@ def test_neurons_take_three_multiply_adds_and_in_the_last_step_one():
         (("sgd", 0.9), 2),
         (("sgd", 0.9, 1e-4), 3),
         (("adam", 0.9), 8),
+        (("sam", 0.9, 1e-4), 5),
         (("adamw", 0.0, 1e-2), 9),
     ],
 )
@@ -113,6 +114,8 @@ def test_a_whole_run_in_joules():
     # 12 samples in batches of 5 are 3 steps of the optimiser in each of 350 epochs.
     expected = of_a_sample / 2 * 12 * 900 + 350 * 3 * 500 * 8 * 4.6
     assert run_energy(result) == pytest.approx(expected * 1e-12)
+    twice = dataclasses.replace(result, optimizer="sam")
+    assert run_energy(twice) == pytest.approx((of_a_sample / 2 * 12 * 900 * 2 + 350 * 3 * 500 * 8 * 4.6) * 1e-12)
     for unknown in ({"stages": ()}, {"train_samples": 0}, {"train_batch_size": 0}):
         assert math.isnan(run_energy(dataclasses.replace(result, **unknown)))
 

@@ -88,6 +88,7 @@ def lif_backward(
     gamma: float,
     detach_reset: bool,
     reset: str = "hard",
+    detach_carry: bool = False,
 ) -> tuple[Array, float]:
     """Gradients with respect to the current and to the leak, given the gradient with respect to the spikes.
 
@@ -97,6 +98,8 @@ def lif_backward(
         ds = dL/ds(t) - m(t) dv        the second term only if the reset is not detached; V_th for m(t) if it is soft
         dm = ds kernel(m(t) - V_th) + dv (1 - s(t))                              the last factor 1 if it is soft
         dL/dI(t) = dm                  dv for the step before = leak dm          dL/dleak = sum of dm v(t-1)
+
+    Where the carried potential is detached, dv = 0.
     """
     m, s = lif_forward(current_TN, leak, threshold, surrogate, gamma, reset)
     timesteps, neurons = m.shape
@@ -110,7 +113,7 @@ def lif_backward(
             left = 1.0 - float(s[t, n]) if reset == "hard" else 1.0
             dm = ds * kernel(surrogate, float(m[t, n]) - threshold, gamma) + dv * left
             gradient[t, n] = dm
-            dv = leak * dm
+            dv = 0.0 if detach_carry else leak * dm
             if t > 0:
                 before, fired = float(m[t - 1, n]), float(s[t - 1, n])
                 leak_gradient += dm * (before * (1.0 - fired) if reset == "hard" else before - threshold * fired)

@@ -113,6 +113,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         {"loss": "sdt", "switch": Switch("tet", 1)},
         {"optimizer": "sgd", "weight_decay": 1e-3},
         {"optimizer": "adamw", "lr_schedule": "constant"},
+        {"optimizer": "sam", "rho": 0.1, "precision": "bfloat16"},
         {"precision": "float64"},
         {"precision": "bfloat16"},
         {"augment": ("flip", "crop", "cutout")},

@@ -60,6 +60,16 @@ def test_statistics_and_gradients_are_those_of_the_whole_batch(tmp_path: Path) -
     assert float(run.stdout) < 1e-12
 
 
+def test_a_sharpness_aware_training_of_two_processes_is_that_of_one(data: Path, tmp_path: Path) -> None:
+    given = (*TRAIN, "--data-root", data, "--optimizer", "sam", "--rho", 0.3, "--epochs", 1)
+    for processes in (1, 2):
+        finished(processes, *given, "-o", f"{processes}.pt", folder=tmp_path)
+    one, two = (Checkpoint.load(tmp_path / f"{processes}.last.pt") for processes in (1, 2))
+    assert one.history[0]["train_loss"] == pytest.approx(two.history[0]["train_loss"], rel=1e-9)
+    for name, each in one.state.items():
+        torch.testing.assert_close(two.state[name], each, rtol=1e-7, atol=1e-9)
+
+
 def test_a_training_of_two_processes_resumed_by_one_and_by_three_is_that_of_one(data: Path, tmp_path: Path) -> None:
     given = (*TRAIN, "--data-root", data)
     finished(1, *given, "--epochs", 3, "-o", "one.pt", folder=tmp_path)

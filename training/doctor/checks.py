@@ -202,18 +202,17 @@ def _above_chance(examined: _Examined) -> Verdicts:
 
 
 def _reset_gradient(examined: _Examined) -> Verdicts:
-    detached = [
-        name for name, module in examined.model.named_modules() if getattr(module, "detach_reset", False) is True
-    ]
-    if not detached:
-        return [("ok", "no neuron detaches its reset")]
-    return [
-        (
-            "warning",
-            f"{listed(examined.model, detached)} detach the reset: what follows gradients (curvature, SAM) sees none "
-            "through it, and is not the slope of the measured surface; build with detach_reset=False",
-        )
-    ]
+    verdicts: list[tuple[str, str]] = []
+    for what, option in (("the reset", "detach_reset"), ("the carried potential", "detach_carry")):
+        modules = examined.model.named_modules()
+        detached = [name for name, module in modules if getattr(module, option, False) is True]
+        if detached:
+            said = (
+                f"{listed(examined.model, detached)} detach {what}: what follows gradients (curvature, SAM) sees none "
+                f"through it, and is not the slope of the measured surface; build with {option}=False"
+            )
+            verdicts.append(("warning", said))
+    return verdicts or [("ok", "no neuron detaches its reset")]
 
 
 def _causal(examined: _Examined) -> Verdicts:

@@ -217,6 +217,12 @@ def test_neurons_carry_nothing_into_the_last_step():
         np.testing.assert_array_equal(result.reset_mac, size * [1, 1, 0] * (not detach))
 
 
+def test_neurons_that_detach_their_carry_carry_nothing():
+    torch.manual_seed(4)
+    result = compute_training_cost(Tiny("time", lambda axis: LIF(detach_carry=True)), random_batch(2), 3)
+    assert result.leak_mac.sum() == result.reset_mac.sum() == 0 < result.surrogate_mac.sum()
+
+
 # --- closed forms -------------------------------------------------------------------------------------------
 
 

@@ -129,6 +129,12 @@ def test_a_detached_reset_is_named():
     assert "features.1 (LIF), features.3 (LIF)" in message and "1 more" in message
 
 
+def test_a_detached_carry_is_named():
+    model = warmed(detach_carry=True)
+    message = sick(model, "reset gradient", batches_for(model, 1, 16), verdict="warning")
+    assert "detach the carried potential" in message and "detach_carry=False" in message
+
+
 def test_work_in_place_is_named():
     class Dimension(nn.Module):
         def forward(self, x, timesteps):
