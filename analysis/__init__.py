@@ -7,14 +7,16 @@ from tetviz.analysis.counting.operations import compute_operations, count_operat
 from tetviz.analysis.isometry import compute_isometry
 from tetviz.analysis.isometry_theory import gaussian_phi
 from tetviz.analysis.scaling import compute_scaling, temporal_variance
+from tetviz.analysis.smoothness import compute_smoothness
 from tetviz.analysis.transfer import Transfer, measure_transfer, spiking_twin
-from tetviz.results import AttackRun, BlockIsometry, OperationCounts, ScalingCurve, TrainingOperations
+from tetviz.results import AttackRun, BlockIsometry, OperationCounts, ScalingCurve, Smoothness, TrainingOperations
 
 __all__ = [
     "AttackRun",
     "BlockIsometry",
     "OperationCounts",
     "ScalingCurve",
+    "Smoothness",
     "TrainingOperations",
     "Transfer",
     "compute_attack",
@@ -22,6 +24,7 @@ __all__ = [
     "compute_isometry",
     "compute_operations",
     "compute_scaling",
+    "compute_smoothness",
     "compute_training_cost",
     "count_operations",
     "gaussian_phi",

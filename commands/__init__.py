@@ -53,6 +53,7 @@ COMMANDS = {
     "isometry": ("isometry:isometry", "Measure what each block does to gradients."),
     "compress": ("compress:compress", "Prune, quantise and quieten a network."),
     "attack": ("attack:attack", "Change the input until a network errs."),
+    "smoothness": ("smoothness:smoothness", "Measure how alike the nodes of a graph become."),
     "plot": ("plot:plot", "Draw result files: figures and tables."),
     "report": ("report:report", "Gather result files in one page for a browser."),
     "export": ("export:export", "Write a result file for another program."),

@@ -51,7 +51,7 @@ FIGURES = (
     *("curvature-table", "exits", "classes", "scale-table", "margin-exit-table", "entropy-exit-table", "class-table"),
     *("difference-table", "convention-table", "energy-table", "layer-table", "beside-table", "spike-table"),
     *("networks-table", "history-table", "training-table", "density-table", "isometry-table", "depth-table"),
-    *("compression-table", "sensitivity-table", "attack-table"),
+    *("compression-table", "sensitivity-table", "attack-table", "smoothness-table"),
 )
 STYLES = ("neurips", "icml", "ieee", "slides")
 EXPORTS = ("loss-landscape", "vtk", "csv", "netcdf")

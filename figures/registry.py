@@ -34,6 +34,7 @@ VIEWS: dict[str, str] = {
     "isometry": "tetviz.figures.views.isometry:VIEW",
     "compression": "tetviz.figures.views.compression:VIEW",
     "attack": "tetviz.figures.views.attack:VIEW",
+    "smoothness": "tetviz.figures.views.smoothness:VIEW",
 }
 
 # What a choice is called on the command line.

@@ -187,6 +187,11 @@ class NodeClassifier(SpikingNetwork):
         self.places_2M, self.values_M = graph.places.to(device), graph.values.to(device, dtype)
         self.digest = graph.digest
 
+    def features_of_nodes(self) -> Tensor:
+        """The features of all nodes, N x F."""
+        x_NF = self.values_M.new_zeros(self.nodes, self.features)
+        return x_NF.index_put_((self.places_2M[0], self.places_2M[1]), self.values_M)
+
     def every_node(self) -> Tensor:
         """The numbers of all nodes, as a batch N x 1 x 1 x 1."""
         weight = self.classifier.weight

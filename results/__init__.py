@@ -22,6 +22,7 @@ from tetviz.results.loss_landscape import load_any
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import Provenance, Result
+from tetviz.results.smoothness import Smoothness
 from tetviz.results.training_operations import TrainingOperations
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Result",
     "ScalingCurve",
     "Sharpness",
+    "Smoothness",
     "Surface",
     "TrainingHistory",
     "TrainingOperations",

@@ -11,6 +11,7 @@ from tetviz.results.isometry import BlockIsometry
 from tetviz.results.operations import OperationCounts
 from tetviz.results.scaling import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray, Result, array, attribute
+from tetviz.results.smoothness import Smoothness
 from tetviz.results.training_operations import TrainingOperations
 
 # What is measured at every point of a surface or a line: arrays of these names, whose last axis is the timestep.
@@ -269,5 +270,6 @@ KINDS: dict[str, type[Result]] = {
         TrainingOperations,
         Compression,
         BlockIsometry,
+        Smoothness,
     )
 }

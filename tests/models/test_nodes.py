@@ -145,7 +145,9 @@ def test_stfn_gives_each_node_mean_0_and_a_spread_of_rho_thresholds(steps, thres
     x = torch.randn(steps, 7, 40, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + offset
     y = STFN(7, 40, threshold, rho).double()(x)
     torch.testing.assert_close(y.mean((0, 2)), torch.zeros(7).double(), rtol=0, atol=1e-4)
-    torch.testing.assert_close(y.std((0, 2), correction=0), torch.full((7,), rho * threshold).double(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        y.std((0, 2), correction=0), torch.full((7,), rho * threshold).double(), rtol=1e-4, atol=0
+    )
     past = STFN(7, 40, threshold, rho, statistics="past").double()(x)
     torch.testing.assert_close(past[0].mean(1), torch.zeros(7).double(), rtol=0, atol=1e-4)
     torch.testing.assert_close(past[-1], y[-1])  # at the last step both have seen the same

@@ -26,6 +26,7 @@ from planted_results import (
     planted_surface,
     planted_trajectory,
 )
+from planted_smoothness import planted_smoothness
 from planted_training import planted_training
 from wording import heard
 
@@ -48,6 +49,7 @@ PLANTED = (
     planted_isometry,
     planted_compression,
     planted_attack,
+    planted_smoothness,
 )
 HOSTILE = '<script>alert("x")</script> & <img src=x onerror=y> $\\frac{a}'
 VOID = {"img", "br", "hr"}

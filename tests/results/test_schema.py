@@ -22,6 +22,7 @@ from planted_results import (
     planted_surface,
     planted_trajectory,
 )
+from planted_smoothness import planted_smoothness
 from planted_training import planted_training
 
 from tetviz.errors import ResultError
@@ -35,7 +36,7 @@ MADE = {
     for result in (
         *(planted_surface(size=3), planted_trajectory(), planted_lines(), planted_sharpness(), planted_curvature()),
         *(planted_curve(tmax=4), planted_counts(), planted_history(), planted_training(), planted_isometry()),
-        *(planted_compression(), planted_attack()),
+        *(planted_compression(), planted_attack(), planted_smoothness()),
     )
 }
 WRONG = [5, 1.5, [1, 2], "x", "[]", '{"a": 1}', "[" * 10**4, "1" * 5000, b"\xff\xfe"]

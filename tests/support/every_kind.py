@@ -18,6 +18,7 @@ from planted_results import (
     planted_surface,
     planted_trajectory,
 )
+from planted_smoothness import planted_smoothness
 from planted_training import planted_training
 
 NAMES = ("VGGSNN SDT", "VGGSNN TET")
@@ -63,6 +64,7 @@ KINDS: dict[str, Callable[[], list[Any]]] = {
     "isometry": lambda: two(planted_isometry),
     "compression": lambda: [planted_compression()],
     "attack": lambda: two(planted_attack),
+    "smoothness": lambda: [planted_smoothness(), planted_smoothness(label="without", threshold=2.0)],
 }
 
 # What each named figure or table is drawn from.
@@ -88,4 +90,5 @@ NAMED = {
     **dict.fromkeys(("isometry-table", "depth-table"), KINDS["isometry"]),
     **dict.fromkeys(("compression-table", "sensitivity-table"), KINDS["compression"]),
     "attack-table": KINDS["attack"],
+    "smoothness-table": KINDS["smoothness"],
 }

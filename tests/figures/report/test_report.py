@@ -28,6 +28,7 @@ from planted_results import (
     planted_surface,
     planted_trajectory,
 )
+from planted_smoothness import planted_smoothness
 from planted_training import planted_training
 from wording import heard, refuses
 
@@ -63,6 +64,7 @@ EVERY_KIND = {
     "isometry": planted_isometry,
     "compression": planted_compression,
     "attack": planted_attack,
+    "smoothness": planted_smoothness,
 }
 
 

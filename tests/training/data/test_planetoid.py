@@ -30,7 +30,9 @@ def test_a_graph_is_read_as_it_was_written(tmp_path):
 
 
 def test_other_features_or_edges_are_another_digest(tmp_path):
-    one, other = (load_data("planetoid", split="train", root=str(write_graph(tmp_path / f"{s}.npz", s))) for s in (0, 1))
+    one, other = (
+        load_data("planetoid", split="train", root=str(write_graph(tmp_path / f"{s}.npz", s))) for s in (0, 1)
+    )
     assert one.digest != other.digest
 
 
