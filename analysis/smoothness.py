@@ -96,7 +96,7 @@ def dirichlet_energy(x_NF: Tensor, i: Tensor, j: Tensor) -> float:
     norm = float((x_NF**2).sum())
     if not norm:
         return float("nan")
-    scaled = x_NF / torch.bincount(i, minlength=len(x_NF)).sqrt()[:, None]
+    scaled = x_NF / torch.bincount(i, minlength=len(x_NF)).double().sqrt()[:, None]
     smooth = torch.zeros_like(scaled).index_add_(0, i, scaled[j])
     # x (I - D^-1/2 A D^-1/2) x, which is the sum over edges
     return max(0.0, (norm - float((scaled * smooth).sum())) / norm)

@@ -347,6 +347,7 @@ def _surrogate_width(surrogate: str, gamma: float | None, k: float | None) -> fl
 
 
 def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec":
+    data.check_network(tetviz.models.spec.is_on_graph(options["model"]))
     extra = {**data.model_options, **dict(model_option(text) for text in options.pop("model_options"))}
     if options.pop("checkpoint_activations"):
         extra.setdefault("checkpointing", 1)

@@ -145,7 +145,7 @@ def build(spec: ModelSpec | GraphSpec | str, **settings: Any) -> SpikingNetwork:
     if spec.width > _MOST_WIDTH:
         raise ValueError(f"width may be up to {_MOST_WIDTH:,}, got {spec.width}")
     builder = MODELS[spec.name]
-    _check_options(spec, builder)
+    _check_options(spec)
     return builder(
         num_classes=spec.num_classes,
         in_channels=spec.in_channels,
@@ -168,13 +168,24 @@ def _neuron(spec: ModelSpec) -> Callable[[], LIF]:
     return partial(NEURONS[spec.neuron], **constants)
 
 
-def _check_options(spec: ModelSpec, builder: Callable[..., SpikingNetwork]) -> None:
+def is_on_graph(name: str) -> bool:
+    """Whether an architecture classifies the nodes of a graph."""
+    return MODELS[name] in (GCSNN, GASNN)
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The options of an architecture and their types."""
+    builder = MODELS[name]
     fixed = builder.keywords if isinstance(builder, partial) else {}
-    known = {
+    return {
         name: parameter.annotation
         for name, parameter in inspect.signature(builder).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in fixed
     }
+
+
+def _check_options(spec: ModelSpec) -> None:
+    known = options_of(spec.name)
     strange = [name for name in spec.options if name not in known]
     if strange:
         takes = f"; it takes {', '.join(known)}" if known else ""

@@ -269,7 +269,7 @@ KINDS: dict[str, type[Result]] = {
         AttackRun,
         TrainingOperations,
         Compression,
-        BlockIsometry,
         Smoothness,
+        BlockIsometry,
     )
 }

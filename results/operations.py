@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
 from tetviz.results import fields
@@ -30,9 +29,9 @@ class OperationCounts(Result):
     two activations the type is ``matmul``, ``mul`` (element by element) or ``mul, summed`` (a sum follows), and both
     kinds are named, such as ``binary x analog``; ``ac`` holds them where one is spikes, else ``mac``.
     ``warnings`` and ``not_counted`` hold sentences; while ``not_counted`` has one, totals are lower bounds. ``length``
-    is there where samples end before the last step; behind its end nothing of a sample is counted. ``computed`` is how
-    many samples the counts are sums over where these are more than those in ``sample``: a network on a graph computes
-    all nodes, whichever it is asked for. 0 where they are the same.
+    is there where samples end before the last step; behind its end nothing of a sample is counted. ``computed``
+    is there where the counts are sums over other samples than those in ``sample``: a network on a graph computes all
+    nodes, whichever it is asked for.
     """
 
     kind: ClassVar[str] = "energy"
@@ -77,6 +76,9 @@ class OperationCounts(Result):
     )
     input_elements: IntArray | None = _count(long_name="input elements that active_inputs are of", optional=True)
     length: IntArray | None = fields.length()
+    computed: IntArray | None = fields.position(
+        ("computed",), long_name="index of each sample that the counts are sums over", optional=True
+    )
     names: tuple[str, ...] = _of_layers()
     modules: tuple[str, ...] = _of_layers()
     inputs: tuple[str, ...] = _of_layers()
@@ -89,18 +91,17 @@ class OperationCounts(Result):
     norm: str = "fold"
     cost: str = "45nm-fp32"
     t_train: int = fields.t_train()
-    computed: int = attribute(0, least=0, most=2**53)
 
     @property
     def runs(self) -> int:
         """How many runs of a sample the counts are sums over: one of each and of each of its draws, or ``computed``."""
-        return self.computed or len(self.sample)
+        return len(self.sample if self.computed is None else self.computed)
 
     @property
     def step_runs(self) -> IntArray:
         """How many runs have a step t (timestep,): one of each sample, and of each of its draws."""
-        if self.computed:
-            return np.full(len(self.timestep), self.computed)
+        if self.computed is not None:
+            return samples_at(self.timestep, self.computed, None)
         return samples_at(self.timestep, self.sample, self.length)
 
     def to_frame(self) -> pd.DataFrame:

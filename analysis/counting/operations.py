@@ -196,9 +196,10 @@ class CountedRuns:
             yield self._at_once(model, x, timesteps)
 
     @property
-    def computed(self) -> int:
-        """The number of samples that were computed, where these are more than were asked for; else 0."""
-        return self.samples if isinstance(self._counter.model, NodeClassifier) else 0
+    def computed(self) -> IntArray | None:
+        """The samples that were computed where these are not those that were asked for: all nodes, for each run."""
+        model = self._counter.model
+        return np.arange(self.samples) % model.nodes if isinstance(model, NodeClassifier) else None
 
     def _check_input(self, x: Tensor) -> None:
         binary = bool(((x == 0) | (x == 1)).all())

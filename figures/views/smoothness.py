@@ -37,7 +37,10 @@ def _layers(result: Smoothness) -> Table:
     low, high = wilson([result.accuracy], len(result.sample))
     return Table(
         pd.DataFrame(numbers, index=pd.Index(names, name="signal")),
-        (*(Column(name) for name in ("Dirichlet energy", "cosine")), Column("rate (%)"), Column("silent nodes (%)")),
+        (
+            *(Column(name, form=".3f") for name in ("Dirichlet energy", "cosine")),
+            *(Column(name) for name in ("rate (%)", "silent nodes (%)")),
+        ),
         about=f"How alike {counted(result.nodes, 'node')} are, by their firing rates over T = {result.timesteps} steps",
         note="Dirichlet energy over the squared norm; mean cosine over all pairs of nodes that are not silent",
         feet=(f"accuracy {result.accuracy:.2%} [{low[0]:.2%}, {high[0]:.2%}] of {len(result.sample)} nodes",),
@@ -57,12 +60,13 @@ def curves(results: Sequence[Smoothness], choices: Choices) -> list[Curves]:
     """Both measures against the layer; accuracy and firing rate against what differs between networks."""
     names = tuple(network_names(results))
     listed = ", ".join(names)
+    layers = ("input", *(str(each) for each in range(1, max(len(result.layer) for result in results))))
     charts = [
         Curves(
             title,
             f"{title} of {listed} against the layer.",
             names,
-            Axis("layer (0: input)", "whole"),
+            Axis("layer", ticks=layers),
             Axis(axis),
             tuple(Series(k, r.layer, getattr(r, field), every=True) for k, r in enumerate(results)),
         )

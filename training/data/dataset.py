@@ -150,16 +150,24 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
     model_options: Mapping[str, Any] = MappingProxyType({})
     digest: str = ""
 
+    def check_network(self, on_graph: bool) -> None:
+        """Checks that a network takes these data.
+
+        Args:
+            on_graph: whether it classifies the nodes of a graph.
+        """
+        if on_graph:
+            raise DataError(
+                f"{self.spec.name}: holds no graph, which the network classifies the nodes of; take --data planetoid"
+            )
+
     def attach(self, model: nn.Module) -> None:
         """Gives a network what it needs of the data beside samples.
 
         Raises:
-            DataError: the network needs what these data do not have.
+            DataError: the network does not take these data.
         """
-        if isinstance(model, NodeClassifier):
-            raise DataError(
-                f"{self.spec.name}: holds no graph, which the network classifies the nodes of; take --data planetoid"
-            )
+        self.check_network(isinstance(model, NodeClassifier))
 
     @property
     def num_classes(self) -> int:

@@ -41,13 +41,18 @@ class NodeDataset(LabelledDataset):
         self.model_options = {"nodes": graph.nodes}
         self.digest = graph.digest
 
-    def attach(self, model: nn.Module) -> None:
-        """Places a network on the graph."""
-        if not isinstance(model, NodeClassifier):
+    def check_network(self, on_graph: bool) -> None:
+        """Checks that a network takes nodes."""
+        if not on_graph:
             raise DataError(
                 f"{self.spec.name}: holds the nodes of a graph, which only graph networks take; train one with "
                 "--model gcsnn or gasnn"
             )
+
+    def attach(self, model: nn.Module) -> None:
+        """Places a network on the graph."""
+        super().attach(model)
+        assert isinstance(model, NodeClassifier)
         try:
             model.place_on(self.graph)
         except ValueError as error:
