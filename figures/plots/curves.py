@@ -105,8 +105,13 @@ def _panels(figure: Picture, rows: Sequence[Sequence[Curves]]) -> list[Axes]:
 
 
 def labels_and_title(names: Sequence[str], contexts: Sequence[str]) -> tuple[list[str], str]:
-    """What the legend calls each network, and what stands above: the choices, where networks share them."""
+    """What the legend calls each network, and what stands above: the choices, where networks share them.
+
+    Names that are not those of the networks one by one stay as they are.
+    """
     shared = shared_text(contexts)
+    if len(names) != len(contexts):
+        return list(names), shared
     pairs = zip(names, contexts, strict=True)
     return [name if shared or not context else f"{name}; {context}" for name, context in pairs], shared
 

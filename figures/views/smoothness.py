@@ -14,6 +14,10 @@ from tetviz.summaries import wilson
 from tetviz.summaries.names import counted, data_context, network_names
 
 _NORMS = {"stfn": "STFN", "stfn-run": "STFN of the whole run", "none": "no normalisation"}
+_MEASURES = (
+    ("Dirichlet energy", Axis("Dirichlet energy / squared norm"), "dirichlet"),
+    ("Cosine of two nodes", Axis("mean cosine"), "cosine"),
+)
 # What is swept: its name, and where a result has it.
 _SWEPT: dict[str, Callable[[Smoothness], Any]] = {
     "firing threshold": lambda result: (result.provenance.neurons or {}).get("threshold"),
@@ -57,63 +61,68 @@ def words(results: Sequence[Smoothness], choices: Choices) -> Words:
 
 
 def curves(results: Sequence[Smoothness], choices: Choices) -> list[Curves]:
-    """Both measures against the layer; accuracy and firing rate against what differs between networks."""
-    names = tuple(network_names(results))
-    listed = ", ".join(names)
-    layers = ("input", *(str(each) for each in range(1, max(len(result.layer) for result in results))))
-    charts = [
-        Curves(
-            title,
-            f"{title} of {listed} against the layer.",
-            names,
-            Axis("layer", ticks=layers),
-            Axis(axis),
-            tuple(Series(k, r.layer, getattr(r, field), every=True) for k, r in enumerate(results)),
-        )
-        for title, axis, field in (
-            ("Dirichlet energy", "Dirichlet energy / squared norm", "dirichlet"),
-            ("Cosine of two nodes", "mean cosine", "cosine"),
-        )
-    ]
+    """All measures against what differs between networks, a threshold or their depth; else against the layer."""
     for what, value in _SWEPT.items():
         values = [value(result) for result in results]
         if None not in values and len(set(values)) > 1:
-            charts += _sweep(what, results, [float(each) for each in values])
-    return charts
+            return _sweep(what, results, [float(each) for each in values])
+    names = tuple(network_names(results))
+    layers = tuple(range(max(len(result.layer) for result in results)))
+    return [
+        Curves(
+            title,
+            f"{title} of {', '.join(names)} against the layer.",
+            names,
+            Axis("layer (0: input)", at=layers),
+            axis,
+            tuple(Series(k, r.layer, getattr(r, field), every=True) for k, r in enumerate(results)),
+        )
+        for title, axis, field in _MEASURES
+    ]
 
 
 def _sweep(what: str, results: Sequence[Smoothness], values: Sequence[float]) -> list[Curves]:
     norms = [(result.provenance.neurons or {}).get("norm", "") for result in results]
     kinds = list(dict.fromkeys(norms))
-    charts = []
-    for title, axis, quantity in (
+    quantities: list[tuple[str, Axis, Callable[[Smoothness], float]]] = [
         ("Accuracy", ACCURACY, lambda result: 100 * result.accuracy),
-        ("Firing rate of the last layer", Axis("firing rate (%)", least=2.0, within=(0.0, 100.0)), _last_rate),
-    ):
-        series = []
-        for index, norm in enumerate(kinds):
-            of_norm = [(v, quantity(r)) for v, r, n in zip(values, results, norms, strict=True) if n == norm]
-            x = sorted({v for v, _ in of_norm})
-            at = [np.array([y for v, y in of_norm if v == each]) for each in x]
-            mean, low, high = (np.array([f(each) for each in at]) for f in (np.mean, np.min, np.max))
-            spread = (low, high) if any(len(each) > 1 for each in at) else (None, None)
-            series.append(Series(index, np.array(x), mean, *spread, every=True))
+        (
+            "Firing rate of the last layer",
+            Axis("firing rate (%)", least=2.0, within=(0.0, 100.0)),
+            lambda result: 100 * float(result.rate[-1]),
+        ),
+    ]
+    quantities += [
+        (f"{title} of the last layer", axis, lambda result, field=field: float(getattr(result, field)[-1]))
+        for title, axis, field in _MEASURES
+    ]
+    charts = []
+    for title, axis, quantity in quantities:
+        series = tuple(
+            _mean_and_range(k, [(v, quantity(r)) for v, r, n in zip(values, results, norms, strict=True) if n == norm])
+            for k, norm in enumerate(kinds)
+        )
         charts.append(
             Curves(
                 f"{title} against {what}",
                 f"{title} against {what}, with and without normalisation.",
                 tuple(_NORMS.get(norm, norm or "networks") for norm in kinds),
-                Axis(what, "whole" if what == "hidden layers" else "linear"),
+                Axis(what, "log" if min(values) > 0 else "linear", at=tuple(sorted(set(values)))),
                 axis,
-                tuple(series),
+                series,
                 band="range over networks" if any(each.low is not None for each in series) else "",
             )
         )
     return charts
 
 
-def _last_rate(result: Smoothness) -> float:
-    return float(100 * result.rate[-1])
+def _mean_and_range(index: int, points: Sequence[tuple[float, float]]) -> Series:
+    x = sorted({value for value, _ in points})
+    at = [np.array([y for value, y in points if value == each]) for each in x]
+    mean, low, high = (np.array([of(each) for each in at]) for of in (np.mean, np.min, np.max))
+    if all(len(each) == 1 for each in at):
+        return Series(index, np.array(x), mean, every=True)
+    return Series(index, np.array(x), mean, low, high, every=True)
 
 
 def record(results: Sequence[Smoothness], choices: Choices) -> list[dict[str, Any]]:

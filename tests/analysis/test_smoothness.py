@@ -92,9 +92,7 @@ def checkpoints(tmp_path_factory):
     data = load_data("planetoid", split="train", root=str(write_graph(folder / "small.npz")))
     paths = []
     for threshold, norm in ((0.5, "stfn"), (1.0, "stfn"), (0.5, "none"), (1.0, "none")):
-        spec = ModelSpec(
-            "gcsnn", CLASSES, FEATURES, 1, 0.05, threshold=threshold, norm=norm, options={"nodes": NODES}
-        )
+        spec = ModelSpec("gcsnn", CLASSES, FEATURES, 1, 0.05, threshold=threshold, norm=norm, options={"nodes": NODES})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             state = build(spec).state_dict()

@@ -30,6 +30,7 @@ import nir
 import numpy as np
 import torch
 from every_kind import KINDS
+from graphs import write_graph
 from nir_graphs import lif
 from PIL import Image
 from planted_results import planted_surface
@@ -240,6 +241,16 @@ def make_npz(path: Path, rng: random.Random) -> None:
     path.write_bytes(bytes_mutated(path.read_bytes(), rng))
 
 
+def make_planetoid(path: Path, rng: random.Random) -> None:
+    arrays = dict(np.load(write_graph(path)))
+    for name in rng.sample(sorted(arrays), rng.randint(0, 2)):
+        flat = arrays[name].reshape(-1)
+        flat[rng.randrange(len(flat))] = rng.choice([-1, 0, 1, 2, 100, 127])
+    rng.choice([np.savez, np.savez_compressed])(path, **arrays)
+    if rng.random() < 0.5:
+        path.write_bytes(bytes_mutated(path.read_bytes(), rng))
+
+
 def make_events(path: Path, rng: random.Random) -> None:
     events = np.zeros(50, dtype=[("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i1")])
     events["x"], events["y"], events["t"] = np.arange(50) % 8, np.arange(50) % 8, np.arange(50)
@@ -409,6 +420,7 @@ READERS: dict[str, tuple[Callable[[Path, random.Random], None], str, Callable[[P
     "content": (make_content, "a.pt", read_checkpoint),
     "weights": (make_content, "a.pt", lambda path: bool(load_weights(path, "state"))),  # type: ignore[dict-item]
     "npz": (make_npz, "a.npz", read_samples("npz")),
+    "planetoid": (make_planetoid, "a.npz", read_samples("planetoid")),
     "events": (make_events, "events", read_samples("events", frames=2)),
     "columns": (make_columns, "columns", read_samples("events", frames=2)),
     "frames": (make_frames, "frames", read_samples("events")),
