@@ -85,12 +85,12 @@ def compute_scaling(
         raise ValueError(f"tmax must be at least 1, got {tmax}")
     known = measured_on(model, provenance)
     if calibration is not None:
-        batches = list(to_batches(data, batch_size, indices))
+        own = list(to_batches(data, batch_size, indices))
         others = list(to_batches(calibration, batch_size, calibration_indices))
-        if not batches or not others:
+        if not own or not others:
             raise DataError("no samples to measure on: the data set is empty")
-        arrays, classes = recalibrated(model, batches, others, tmax, keep_outputs, progress)
-        count, used = sum(len(labels) for _, labels in batches), sum(len(labels) for _, labels in others)
+        arrays, classes = recalibrated(model, own, others, tmax, keep_outputs, progress)
+        count, used = sum(len(labels) for _, labels in own), sum(len(labels) for _, labels in others)
         arrays["calibration"] = np.arange(used) if calibration_indices is None else calibration_indices
         return _curve(model, arrays, np.arange(count) if indices is None else indices, classes, trained, _OWN, known)
     batches, tested = tested_batches(model, data, tmax, batch_size, indices, known.checkpoint)
