@@ -100,6 +100,10 @@ def _training(provenance: Provenance) -> list[str]:
         f"trained with {losses}",
         f"switched after epoch {switch.partition('@')[2]}" if switch else "",
         f"lambda {training['lamb']:g}" if "lamb" in training and takes_lambda(loss_of(provenance)) else "",
+        f"regulariser {training['reg']}, weight {training.get('reg_weight', float('nan')):g}"
+        if training.get("reg")
+        else "",
+        "by SAM" if training.get("optimizer") == "sam" else "",
         ", then ".join(map(_stage_words, stages)),
         f"seed {training['seed']}" if "seed" in training else "",
     ]
