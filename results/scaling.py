@@ -67,6 +67,11 @@ class ScalingCurve(Result):
         return 0 if self.calibration is None else len(self.calibration)
 
     @property
+    def bn(self) -> str:
+        """Batch-norm statistics: ``frozen``, or ``recalibrate`` where they were re-estimated at every T."""
+        return "recalibrate" if self.recalibrated else "frozen"
+
+    @property
     def step_samples(self) -> IntArray:
         """How many samples have a step t (timestep,)."""
         samples, first = np.unique(self.sample, return_index=True)

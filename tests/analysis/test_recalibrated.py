@@ -1,6 +1,7 @@
 """Scaling curves with batch-norm statistics of every T: against one evaluator for each T, and what is refused."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tetviz.landscape import Evaluator
 from tetviz.models import build
 from tetviz.models.norm import fold
 from tetviz.results import ScalingCurve, load, save
+from tetviz.summaries.evidence import what_of
 from tetviz.summaries.exits import exit_curve, exit_timesteps
 from tetviz.summaries.names import data_context
 from tetviz.training import mask_labels
@@ -76,6 +78,7 @@ def test_it_says_what_it_is_in_a_file_and_in_words(curve, tmp_path):
     assert again.recalibrated == 24 and again.calibration.tolist() == list(range(24))
     heard(data_context(again), "re-estimated every T 24")
     assert "ok" in again.prefix_test
+    assert what_of(again) == "scaling, recalibrate" and what_of(replace(again, calibration=None)) == "scaling"
     for ask in (lambda: exit_curve(again, "margin"), lambda: exit_timesteps(again, "entropy", 0.5)):
         with refuses(ResultError, "--bn frozen"):
             ask()
