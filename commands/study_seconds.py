@@ -43,7 +43,8 @@ def _scale(options: Options, speed: Speed) -> float:
     if options["bn"] != "recalibrate":
         return steps * speed.run
     # Each T is a run of its own, on the samples that statistics are re-estimated on too.
-    return (1 + options["calibration"] / _samples(options, speed)) * steps * (steps + 1) / 2 * speed.run
+    again = float(options["calibration"] / _samples(options, speed))
+    return (1 + again) * steps * (steps + 1) / 2 * speed.run
 
 
 def _energy(options: Options, speed: Speed) -> float:
