@@ -57,7 +57,7 @@ def compute_isometry(
         bn: ``batch``: statistics of each batch, which take part in the Jacobian, as in training; ``frozen``: running
             statistics, which in an untrained network are those of nothing.
         seed: of the random vectors.
-        lamb: weight of the regulariser in ``total``.
+        lamb: weight of the regulariser in ``total``, eta in ``trt``.
         phi: target of the regulariser in ``total``.
         indices: which samples of a Dataset, in which order; all by default.
         batch_size: samples a batch.

@@ -18,7 +18,8 @@ DATASETS = (
     *("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet", "imagefolder", "npz"),
     *("events", "hdf5-spikes", "nmnist", "cifar10-dvs", "dvs-gesture", "planetoid"),
 )
-LOSSES = ("sdt", "tet", "total", "mse")
+LOSSES = ("sdt", "tet", "total", "mse", "trt")
+REGULARISERS = ("im", "rmp")
 OPTIMIZERS = ("adam", "adamw", "sgd", "sam")
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 LR_SCHEDULES = ("cosine", "constant")

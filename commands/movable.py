@@ -17,7 +17,6 @@ from tetviz.commands.session import Session, open_session
 from tetviz.commands.targets import output_paths
 from tetviz.errors import CheckpointError
 from tetviz.landscape import Evaluator, RandomPlanes, Store, find_range, grid_coordinates
-from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.gradient import random_parameters
 from tetviz.landscape.hessian import SurrogateHessian
 from tetviz.results import Result
@@ -25,6 +24,7 @@ from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile, examine, measure, to_batches
 from tetviz.training.batches import Batch
 from tetviz.training.doctor import CHECKS
+from tetviz.training.recalibration import batch_norms
 
 R = TypeVar("R", bound=Result)
 

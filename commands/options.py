@@ -105,9 +105,11 @@ calibration_option = click.option(
 )
 
 
-def bn_option(default: str = "frozen", why: str = "", policies: Sequence[str] = BN_POLICIES) -> Callable[[F], F]:
+def bn_option(
+    default: str = "frozen", why: str = "", policies: Sequence[str] = BN_POLICIES, point: str = "point"
+) -> Callable[[F], F]:
     """The statistics of batch normalisation."""
-    words = {"frozen": "the checkpoint's", "recalibrate": "re-estimated at every point", "batch": "each batch's"}
+    words = {"frozen": "the checkpoint's", "recalibrate": f"re-estimated at every {point}", "batch": "each batch's"}
     told = "; ".join(f"{name}: {words[name]}" for name in policies)
     return click.option(
         "--bn", type=Name(policies), default=default, show_default=True, help=f"Batch-norm statistics; {told}.{why}"

@@ -11,6 +11,8 @@ from tetviz.commands.choices import EXIT_RULES
 from tetviz.commands.command import command
 from tetviz.commands.console import at_chance
 from tetviz.commands.options import (
+    bn_option,
+    calibration_option,
     checkpoints_argument,
     compile_option,
     data_options,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 )
 @click.option("--per-class", is_flag=True, help="Also the accuracy of each class.")
 @click.option("--keep-outputs", is_flag=True, help="Store the outputs O(t) of every sample too.")
+@bn_option(policies=("frozen", "recalibrate"), point="T, each a run of its own")
+@calibration_option
 @samples_option(0, "One pass gives the whole curve.")
 @data_options
 @compile_option
@@ -48,6 +52,8 @@ def scale(
     exit_rule: str | None,
     per_class: bool,
     keep_outputs: bool,
+    bn: str,
+    calibration: int,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -59,13 +65,18 @@ def scale(
     loss of each step alone, the growth of the accuracy relative to the T of training, and the predictions and
     confidences of every sample. Tests beforehand that the network is causal in time. Several checkpoints are also
     overlaid, in CKPT-CKPT.scale.png (with -o FOLDER in FOLDER/scale.png), and compared sample by sample with the
-    first. --exit and --per-class add a table, and the figures CKPT.exit.png and CKPT.classes.png.
+    first. --exit and --per-class add a table, and the figures CKPT.exit.png and CKPT.classes.png. With --bn
+    recalibrate every T is a run of its own, after batch-norm statistics were re-estimated in runs of that T on train
+    samples, which takes about T_max / 2 times as long.
 
     \b
     tetviz scale tet.pt --tmax 64
     tetviz scale sdt.pt tet.pt --exit both
     tetviz plot sdt.scale.h5 tet.scale.h5 -o figure8.pdf
     """
+    if exit_rule and bn == "recalibrate":
+        raise click.UsageError("--exit takes one run for all T, with --bn recalibrate each T is a run of its own")
+    again = {"bn": bn, "calibration": calibration} if bn == "recalibrate" else {}
     rules = EXIT_RULES if exit_rule == "both" else (exit_rule,) if exit_rule else ()
     draw = {
         "scale": tetviz.figures.draw_scaling,
@@ -78,15 +89,23 @@ def scale(
         frames = session.dataset.spec.frames if session.dataset.sequence else 64
         longest = tmax or tetviz.models.only_length(session.model) or frames
         return tetviz.analysis.compute_scaling(
-            session.model, session.dataset, longest, keep_outputs=keep_outputs, **how
+            session.model,
+            session.dataset,
+            longest,
+            keep_outputs=keep_outputs,
+            calibration=session.calibration,
+            calibration_indices=session.calibration_indices,
+            **how,
         )
+
+    options["calibration"] = again.get("calibration", 0)
 
     tetviz.commands.measure.run_measurement(
         tetviz.results.ScalingCurve,
         checkpoints,
         output_paths(checkpoints, output, "scale"),
         sessions=lambda jobs: (tetviz.commands.session.open_session(job.path, **options) for job in jobs),
-        measure=tetviz.commands.measure.InOneGo(compute, tmax=tmax, keep_outputs=keep_outputs),
+        measure=tetviz.commands.measure.InOneGo(compute, tmax=tmax, keep_outputs=keep_outputs, **again),
         draw={name: draw[name] for name, asked in wanted.items() if asked},
         warnings=warnings,
         overlay=overlay_path(checkpoints, output, "scale"),

@@ -39,7 +39,12 @@ class Speed:
 
 
 def _scale(options: Options, speed: Speed) -> float:
-    return float(options["tmax"] or 64) * speed.run
+    steps = float(options["tmax"] or 64)
+    if options["bn"] != "recalibrate":
+        return steps * speed.run
+    # Each T is a run of its own, on the samples that statistics are re-estimated on too.
+    again = float(options["calibration"] / _samples(options, speed))
+    return (1 + again) * steps * (steps + 1) / 2 * speed.run
 
 
 def _energy(options: Options, speed: Speed) -> float:

@@ -17,6 +17,7 @@ from tetviz.commands.choices import (
     NEURONS,
     OPTIMIZERS,
     PRECISIONS,
+    REGULARISERS,
     RESETS,
     SURROGATES,
 )
@@ -92,15 +93,27 @@ loss_options = combined(
         type=Name(LOSSES),
         default="tet",
         show_default=True,
-        help="The loss to train on; mse is that of the mean output.",
+        help="The loss to train on; mse is that of the mean output, trt has a decay of the weights over time.",
     ),
-    click.option("--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total."),
+    click.option(
+        "--lamb", type=FiniteRange(0, 1), default=0.05, show_default=True, help="lambda of total; eta of trt."
+    ),
     click.option(
         "--phi",
         type=Parsed("FLOAT", parse_finite),
         default=1.0,
         show_default=True,
         help="phi of total.",
+    ),
+    click.option(
+        "--decay", type=FiniteRange(0, 1e6), default=1e-5, show_default=True, help="lambda of trt, of the weights."
+    ),
+    click.option(
+        "--delta", type=FiniteRange(0, 1e6), default=0.25, show_default=True, help="delta of trt, in each step."
+    ),
+    click.option("--reg", type=Name(REGULARISERS), help="A regulariser of the membrane potentials, added to the loss."),
+    click.option(
+        "--reg-weight", type=FiniteRange(0, 1e6), default=0.005, show_default=True, help="Its weight, for every layer."
     ),
     click.option(
         "--switch",
@@ -237,6 +250,8 @@ def train(
     if log_dir is not None:
         monitors.append(tetviz.training.TensorBoardMonitor(log_dir))
     config, train_set, test_set = prepare(**options)
+    if config.reg:
+        note(f"--reg {config.reg}: neurons keep their potentials, so a step takes more memory and time than without")
     for data in (train_set, test_set):
         if tetviz.training.fingerprint.reads_vary(data):
             note(
@@ -330,6 +345,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
             raise click.UsageError(f"{', '.join(given)}: only for event data, {spec.name} holds images")
     elif train_set.spec.frames < longest:
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
+    options["reg"] = options["reg"] or ""
     with as_usage():
         model = _model_spec(train_set, options)
         config = tetviz.training.TrainingConfig(model, train_set.spec, stages, **options)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tetviz.results import Provenance, Result
 from tetviz.summaries.names import counted, network_names, samples_of
-from tetviz.summaries.runs import architecture_of, loss_of, training_of
+from tetviz.summaries.runs import architecture_of, loss_of, takes_lambda, training_of
 
 _HASH = 12
 _SYMBOL = re.compile(r"\$L_\{\\mathrm\{(\w+)\}\}\$")  # a loss as pictures write it
@@ -99,7 +99,11 @@ def _training(provenance: Provenance) -> list[str]:
     parts = [
         f"trained with {losses}",
         f"switched after epoch {switch.partition('@')[2]}" if switch else "",
-        f"lambda {training['lamb']:g}" if "lamb" in training and "total" in loss_of(provenance) else "",
+        f"lambda {training['lamb']:g}" if "lamb" in training and takes_lambda(loss_of(provenance)) else "",
+        f"regulariser {training['reg']}, weight {training.get('reg_weight', float('nan')):g}"
+        if training.get("reg")
+        else "",
+        "by SAM" if training.get("optimizer") == "sam" else "",
         ", then ".join(map(_stage_words, stages)),
         f"seed {training['seed']}" if "seed" in training else "",
     ]

@@ -11,7 +11,6 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from tetviz.errors import TrainingError
-from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.interpolation import bezier
 from tetviz.models.foreign.draws import draw_anew
 from tetviz.models.foreign.isolation import differentiating
@@ -20,6 +19,7 @@ from tetviz.training.loop import seeded
 from tetviz.training.losses import LOSSES
 from tetviz.training.padding import without_padding
 from tetviz.training.profile import exact_kernels
+from tetviz.training.recalibration import batch_norms
 
 
 def train_curve(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tetviz.errors import CheckpointError, DataError
-from tetviz.landscape.batchnorm import BN_POLICIES, batch_norms, recalibrate, use_batch_statistics
+from tetviz.landscape.batchnorm import BN_POLICIES, use_batch_statistics
 from tetviz.landscape.directions import displaced
 from tetviz.models import only_length
 from tetviz.results.schema import IntArray
@@ -21,6 +21,7 @@ from tetviz.training.batches import Batch
 from tetviz.training.padding import without_padding
 from tetviz.training.passes import Passes, uses_batch_statistics
 from tetviz.training.profile import a_parameter, of_the_longest
+from tetviz.training.recalibration import batch_norms, recalibrate
 
 
 class Evaluator:

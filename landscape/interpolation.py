@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tetviz.landscape.batchnorm import batch_norms
 from tetviz.landscape.evaluator import Evaluator, split_state
 from tetviz.landscape.lines import common_fields
 from tetviz.landscape.store import AT_CHECKPOINTS, Part, Point, Store, coarse_to_fine
 from tetviz.results import MEASURED, Lines
 from tetviz.results.schema import FloatArray
 from tetviz.training import TemporalProfile
+from tetviz.training.recalibration import batch_norms
 
 _State = Mapping[str, Tensor]
 

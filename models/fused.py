@@ -20,7 +20,7 @@ def can_fuse(neuron: nn.Module) -> bool:
         return False
     constants = (neuron.leak, neuron.threshold, neuron.gamma)
     known = neuron.surrogate in KERNELS and not any(isinstance(each, Tensor) for each in constants)
-    return known and _unwatched(neuron)
+    return known and neuron.potentials is None and _unwatched(neuron)
 
 
 def can_fuse_with(pair: nn.Module, neuron: nn.Module) -> bool:

@@ -97,6 +97,7 @@ class LIF(Carrying):
         self.surrogate, self.reset, self.detach_reset = surrogate, reset, detach_reset
         self.detach_carry = detach_carry
         self.firing: Callable[[Tensor], Tensor] | None = None  # in place of running it where set
+        self.potentials: list[Tensor] | None = None  # u(t) of every run with gradients, where set
 
     def _set_constants(self, **constants: float | Tensor) -> None:
         for name, value in constants.items():
@@ -192,10 +193,13 @@ class LIF(Carrying):
         return type(self).steps is not LIF.steps or type(self).after_reset is not LIF.after_reset
 
     def _run(self, current_TB: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        spikes = []
-        for _, s, after in self.steps(current_TB.to(v.dtype), v):
+        spikes, potentials = [], []
+        for u, s, after in self.steps(current_TB.to(v.dtype), v):
             spikes.append(s)
+            potentials += [u] if self.potentials is not None else []
             v = after
+        if self.potentials is not None:
+            self.potentials.append(torch.stack(potentials))
         spikes_TB = torch.stack(spikes) if len(spikes) > 1 else spikes[0][None]  # which keeps the channels last
         return spikes_TB.to(current_TB.dtype), v
 
@@ -224,7 +228,7 @@ class LIF(Carrying):
         return self.membrane
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "firing": None}
+        return {**super().__getstate__(), "firing": None, "potentials": None}
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""

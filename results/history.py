@@ -90,7 +90,7 @@ class TrainingHistory(Result):
         """The loss that each epoch was trained on.
 
         Returns:
-            ``"sdt"``, ``"tet"``, ``"total"`` or ``"mse"`` for each epoch.
+            ``"sdt"``, ``"tet"``, ``"total"``, ``"mse"`` or ``"trt"`` for each epoch.
         """
         return [self.losses[index] for index in self.loss_index]
 

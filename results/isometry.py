@@ -80,7 +80,7 @@ class BlockIsometry(Result):
     neuron_names: tuple[str, ...] = attribute((), along="neuron")
     layer_names: tuple[str, ...] = attribute((), along="layer")
     not_measured: tuple[str, ...] = ()
-    loss: str = attribute("tet", among=("sdt", "tet", "total", "mse"))
+    loss: str = attribute("tet", among=("sdt", "tet", "total", "mse", "trt"))
     bn: str = attribute("batch", among=("frozen", "batch"))
     probes: int = 0
     probe_seed: int = 0

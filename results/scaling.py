@@ -25,6 +25,9 @@ class ScalingCurve(Result):
     kept; ``output_class`` is empty where not. ``length`` is there where samples end before the last step: behind its
     end what is of the mean output stays as it was, ``step_prediction`` is -1 and ``outputs`` NaN. ``prefix_test`` says
     what came of the test that a shorter run is the beginning of a longer one.
+
+    With ``calibration`` every T is a run of its own, with batch-norm statistics of runs of T on these training samples:
+    then all that is of a step t is of the last step of a run of t.
     """
 
     kind: ClassVar[str] = "scaling"
@@ -51,11 +54,22 @@ class ScalingCurve(Result):
     )
     outputs: FloatArray = array((*_BY_SAMPLE, "output_class"), "1", "output O(t) of step t alone", "float32")
     length: IntArray | None = fields.length()
+    calibration: IntArray | None = fields.calibration(optional=True)
     num_classes: int = 0
     t_train: int = fields.t_train()
     temporal_variance: float = float("nan")
     temporal_variance_all: float = float("nan")
     prefix_test: str = ""
+
+    @property
+    def recalibrated(self) -> int:
+        """On how many training samples batch-norm statistics were re-estimated at every T; 0 where they were not."""
+        return 0 if self.calibration is None else len(self.calibration)
+
+    @property
+    def bn(self) -> str:
+        """Batch-norm statistics: ``frozen``, or ``recalibrate`` where they were re-estimated at every T."""
+        return "recalibrate" if self.recalibrated else "frozen"
 
     @property
     def step_samples(self) -> IntArray:

@@ -74,9 +74,13 @@ def attribute(
 # Settings that numbers and words are made of; the others are shown as they are.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "training": {
-        **dict.fromkeys(("loss", "switch", "optimizer", "precision", "lr_schedule"), str),
+        **dict.fromkeys(("loss", "switch", "optimizer", "precision", "lr_schedule", "reg"), str),
         **dict.fromkeys(("seed", "batch_size"), int),
-        **dict.fromkeys(("lamb", "phi", "lr", "weight_decay", "momentum", "val_fraction", "rho"), float),
+        **dict.fromkeys(
+            ("lamb", "phi", "lr", "weight_decay", "momentum", "val_fraction"),
+            float,
+        ),
+        **dict.fromkeys(("rho", "decay", "delta", "reg_weight"), float),
         **dict.fromkeys(("stages", "augment"), list[str]),
     },
     "network": {"name": str, "width": float, "options": Mapping[str, Any]},

@@ -59,7 +59,7 @@ class TrainingOperations(Result):
     modules: tuple[str, ...] = attribute((), along="layer")
     neuron_names: tuple[str, ...] = attribute((), along="neuron")
     not_counted: tuple[str, ...] = ()
-    loss: str = attribute("tet", among=("sdt", "tet", "total", "mse"))
+    loss: str = attribute("tet", among=("sdt", "tet", "total", "mse", "trt"))
     bn: str = attribute("frozen", among=("frozen", "batch"))
     cost: str = "45nm-fp32"
     mac_pj: float = attribute(4.6, least=0, most=1e12)

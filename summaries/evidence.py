@@ -10,7 +10,7 @@ import numpy as np
 from tetviz.errors import ResultError
 from tetviz.results import Result
 from tetviz.summaries.names import network_name, samples_of
-from tetviz.summaries.runs import architecture_of, loss_of, sharpness_of, training_of
+from tetviz.summaries.runs import architecture_of, loss_of, sharpness_of, takes_lambda, training_of
 
 SDT, TET = "SDT", "TET"
 SWITCHED, INHERITED = "SDT, then TET", "TET, in stages"
@@ -106,7 +106,7 @@ def method_of(result: Result) -> str:
     """How the network of a result was trained, in a few words."""
     training, loss = training_of(result.provenance), loss_of(result.provenance)
     words = [loss.upper().replace(">", ", then ")]
-    if "total" in loss:
+    if takes_lambda(loss):
         words.append(f"lambda {float(training.get('lamb', math.nan)):g}")
     if len(training["stages"]) > 1:
         words.append("in stages")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tetviz.errors import unknown
+from tetviz.errors import ResultError, unknown
 from tetviz.results import ScalingCurve
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.summaries.names import samples_of
@@ -57,6 +57,7 @@ def exit_timesteps(curve: ScalingCurve, rule: str, threshold: float) -> IntArray
         A number of timesteps for each sample. A sample whose outputs are not finite is never sure.
 
     Raises:
+        ResultError: every T was a run of its own, with batch-norm statistics re-estimated.
         ValueError: there is no such rule.
     """
     return _stops(curve, _surest(curve, rule), _sign(rule) * threshold)
@@ -106,6 +107,11 @@ def table_points(curve: ExitCurve) -> list[int]:
 
 
 def _surest(curve: ScalingCurve, rule: str) -> FloatArray:
+    if curve.recalibrated:
+        raise ResultError(
+            "no sample can exit early where batch-norm statistics were re-estimated at every T: each T is a run of its "
+            "own; measure with tetviz scale --bn frozen"
+        )
     # The highest confidence that each sample has had up to each T: it stops where that first reaches a level.
     confidence = _sign(rule) * getattr(curve, rule).astype(np.float64)
     known: FloatArray = np.where(np.isnan(confidence), -np.inf, confidence)

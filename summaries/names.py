@@ -50,7 +50,9 @@ def data_context(result: Result) -> str:
     count = len(samples_of(result))
     samples = counted(count, "sample") if count else ""
     draws = f"draws of each: {result.provenance.draws}" if result.provenance.draws else ""
-    return ", ".join(part for part in (source, samples, draws) if part)
+    again = getattr(result, "recalibrated", 0)
+    statistics = f"BN statistics re-estimated at every T on {counted(again, 'training sample')}" if again else ""
+    return ", ".join(part for part in (source, samples, draws, statistics) if part)
 
 
 def bn_words(result: Any) -> str:

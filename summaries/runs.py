@@ -20,9 +20,9 @@ class Run:
         name: what it is called.
         network: its architecture, such as ``"resnet19"`` or ``"snn5, width 0.25"``.
         dataset: what it was measured on.
-        loss: ``"sdt"``, ``"tet"``, ``"total"``, ``"mse"`` or, where the loss was switched, ``"sdt>tet"``.
-        lamb: weight lambda of the regulariser of L_TOTAL, also where the loss was switched to or from it; 0 for L_TET
-            alone; NaN where the loss has none.
+        loss: ``"sdt"``, ``"tet"``, ``"total"``, ``"mse"``, ``"trt"`` or, where the loss was switched, ``"sdt>tet"``.
+        lamb: weight lambda of the regulariser of L_TOTAL, eta of L_TRT, also where the loss was switched to or from it;
+            0 for L_TET alone; NaN where the loss has none.
         k: sharpness of smooth neurons, sigmoid(k (u - V_th)); NaN where they spike.
         seed: seed of training.
         t_train: T of training.
@@ -65,6 +65,11 @@ def loss_of(provenance: Provenance) -> str:
     return ">".join(name for name in (str(training.get("loss", "")), second) if name)
 
 
+def takes_lambda(loss: str) -> bool:
+    """Whether lambda weighs a part of a loss, or of one of two that a run switches between."""
+    return "total" in loss or "trt" in loss
+
+
 def sharpness_of(provenance: Provenance) -> float:
     """The sharpness k of smooth neurons, sigmoid(k (u - V_th)).
 
@@ -92,7 +97,7 @@ def run_of(curve: ScalingCurve) -> Run:
             "larger --tmax"
         )
     loss = loss_of(origin)
-    lamb = float(training.get("lamb", np.nan)) if "total" in loss else 0.0 if loss == "tet" else float("nan")
+    lamb = float(training.get("lamb", np.nan)) if takes_lambda(loss) else 0.0 if loss == "tet" else float("nan")
     others = {key: value for key, value in training.items() if key not in ("seed", "loss", "lamb")}
     return Run(
         name=name,

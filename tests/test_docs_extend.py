@@ -37,7 +37,7 @@ PARTS = (
     ("models/spec.py", '    "vggsnn": ', '    "snn3": SNN3,\n'),
     ("commands/choices.py", '    *("snn5"', '    "snn3",\n'),
     ("training/losses.py", '"sdt": sdt_loss', '"last": last_loss, '),
-    ("commands/choices.py", '"sdt", "tet", "total", "mse")', '"last", '),
+    ("commands/choices.py", '"sdt", "tet", "total", "mse", "trt")', '"last", '),
     (
         "training/data/registry.py",
         "from tetviz.training.data.arrays",

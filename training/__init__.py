@@ -11,11 +11,21 @@ from tetviz.training.history import training_history
 from tetviz.training.importing import import_foreign
 from tetviz.training.layouts import LAYOUTS
 from tetviz.training.loop import fit
-from tetviz.training.losses import LOSSES, mse_loss, mse_regulariser, sdt_loss, step_cross_entropy, tet_loss, total_loss
+from tetviz.training.losses import (
+    LOSSES,
+    mse_loss,
+    mse_regulariser,
+    sdt_loss,
+    step_cross_entropy,
+    tet_loss,
+    total_loss,
+    trt_loss,
+)
 from tetviz.training.monitor import Monitor, TensorBoardMonitor
 from tetviz.training.padding import mask_labels
 from tetviz.training.profile import TemporalProfile, evaluating, measure
 from tetviz.training.published import read_published
+from tetviz.training.regularisers import decay_over_time, im_regulariser, rmp_regulariser
 from tetviz.training.schedule import Stage, Switch
 from tetviz.training.to_nir import write_nir
 
@@ -34,10 +44,12 @@ __all__ = [
     "TensorBoardMonitor",
     "TrainingConfig",
     "compress",
+    "decay_over_time",
     "evaluating",
     "examine",
     "file_sha256",
     "fit",
+    "im_regulariser",
     "import_foreign",
     "load_data",
     "load_weights",
@@ -47,6 +59,7 @@ __all__ = [
     "mse_regulariser",
     "read_nir",
     "read_published",
+    "rmp_regulariser",
     "sdt_loss",
     "select_balanced",
     "step_cross_entropy",
@@ -54,5 +67,6 @@ __all__ = [
     "to_batches",
     "total_loss",
     "training_history",
+    "trt_loss",
     "write_nir",
 ]

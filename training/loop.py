@@ -33,6 +33,7 @@ from tetviz.training.monitor import Monitor
 from tetviz.training.optimizer import make_optimizer, restore_optimizer
 from tetviz.training.padding import find_lengths
 from tetviz.training.profile import check_labels, exact_kernels, measure
+from tetviz.training.regularisers import Regulariser, decay_over_time, decayed
 from tetviz.training.sam import uphill
 from tetviz.training.schedule import EpochPlan
 from tetviz.training.settings import differing_settings, recorded
@@ -183,6 +184,11 @@ class _Run:
             self.model.load_state_dict(start)
         self.constraint = constraint
         constraint.start(self.model)
+        if config.reg and parallel.size() > 1:
+            raise TrainingError(
+                f"the regulariser {config.reg!r} is of the whole batch, a process has a share: train in one process"
+            )
+        self.regulariser = Regulariser(self.model, config.reg, config.reg_weight)
         self.averaging = parallel.averaging(self.model)
         self.optimizer = make_optimizer(self.config, self.model)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
@@ -324,13 +330,17 @@ class _Run:
         loss_function = make_loss(plan.loss, self.config.lamb, self.config.phi)
         mixed = self.config.precision in ("bfloat16", "float16")
         autocast = torch.autocast(self.device.type, getattr(torch, self.config.precision), enabled=mixed)
-        with self.steps.step(self.model, plan.timesteps):
+        with self.regulariser.watching(), self.steps.step(self.model, plan.timesteps):
             with autocast, spikes_as_bytes():
                 logits_TBK = self.averaging(x, plan.timesteps)
             logits_TBK = logits_TBK.to(self.dtype)
             loss = loss_function(logits_TBK, labels_B) if len(labels_B) else logits_TBK.sum()
+            penalty = self.constraint.penalty() + self.regulariser.penalty()
+            if plan.loss == "trt":
+                decay, delta = self.config.decay, self.config.delta
+                penalty = penalty + decay_over_time(decayed(self.model), plan.timesteps, decay, delta)
             self.optimizer.zero_grad()
-            self.scaler.scale(loss * weight + self.constraint.penalty()).backward()
+            self.scaler.scale(loss * weight + penalty).backward()
         return loss.item()
 
     def _measured(self, name: str, data: Any, timesteps: int, workers: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""The losses of the TET paper on the outputs O(t) of a spiking network.
+"""The losses of the TET paper, and others, on the outputs O(t) of a spiking network.
 
 logits_TBK: T timesteps, B batch, K classes; labels_B: class indices. Every loss is a mean over the batch. With
 labels_BT (:func:`tetviz.training.mask_labels`) a sample has min(T, L_i) steps, and a mean over steps is one over these.
@@ -118,12 +118,34 @@ def mse_loss(logits_TBK: Tensor, labels_B: Tensor) -> Tensor:
     return F.mse_loss(mean_BK, F.one_hot(classes_B, mean_BK.shape[1]).to(mean_BK.dtype))
 
 
+def trt_loss(logits_TBK: Tensor, labels_B: Tensor, eta: float = 0.05) -> Tensor:
+    """Temporal regularisation training, on the outputs: (1 - eta) L_TET + eta (O(t) - y)^2, y one-hot.
+
+    The square is a mean over steps, samples and classes. The other term of L_TRT, on the weights, is
+    :func:`tetviz.training.regularisers.decay_over_time` (arXiv 2506.19256, as in its code).
+
+    Args:
+        logits_TBK: outputs O(t).
+        labels_B: class indices, or labels_BT.
+        eta: weight of the square; the paper's code takes 0.05 on CIFAR, 0.001 on DVS-CIFAR10.
+
+    Returns:
+        The loss, a scalar.
+    """
+    labels_B = of_run(labels_B, len(logits_TBK))
+    classes_B = classes_and_lengths(labels_B, len(logits_TBK))[0]
+    squares_TBK = (logits_TBK - F.one_hot(classes_B, logits_TBK.shape[2]).to(logits_TBK.dtype)) ** 2
+    return (1 - eta) * tet_loss(logits_TBK, labels_B) + eta * _mean(squares_TBK, labels_B)
+
+
 def make_loss(name: str, lamb: float = 0.05, phi: float = 1.0) -> Loss:
     """A loss by name."""
     if name not in LOSSES:
         raise ValueError(unknown("loss", name, LOSSES))
     if name == "total":
         return lambda logits_TBK, labels_B: total_loss(logits_TBK, labels_B, lamb, phi)
+    if name == "trt":
+        return lambda logits_TBK, labels_B: trt_loss(logits_TBK, labels_B, lamb)
     return LOSSES[name]
 
 
@@ -132,4 +154,5 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "tet": tet_loss,
     "total": total_loss,
     "mse": mse_loss,
+    "trt": trt_loss,
 }

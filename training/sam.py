@@ -24,7 +24,7 @@ def uphill(model: nn.Module, rho: float) -> Iterator[None]:
     scale = rho / norm if norm != 0 else norm
     with torch.no_grad():
         for weight in moved:
-            weight.add_(weight.grad * scale)  # type: ignore[operator]
+            weight.add_(weight.grad * scale)
     try:
         yield
     finally:

@@ -68,8 +68,8 @@ def compute_training_cost(
         model: ``model(x, timesteps)`` gives logits_TBK, time first within; its neurons are LIF.
         data: a Dataset, or batches, as in :func:`tetviz.training.to_batches`.
         timesteps: T; the model's own by default.
-        loss: the loss that errors are those of: ``sdt``, ``tet`` or ``total``.
-        lamb: weight of the regulariser in ``total``.
+        loss: the loss that errors are those of, a name in :data:`tetviz.training.LOSSES`; of ``trt`` its outputs alone.
+        lamb: weight of the regulariser in ``total``, eta in ``trt``.
         phi: target of the regulariser in ``total``.
         bn: ``frozen``: batch normalisations are constant, as once folded, and an error is 0 where it is at the
             neuron; ``batch``: statistics of each batch take part in the gradient, which then is 0 almost nowhere.

@@ -105,7 +105,7 @@ def _tables(view: View[Any], results: Sequence[Result], names: Sequence[str]) ->
         blocks = list(_made(view, table, results, names))
         long = any(isinstance(block, Tabled) and len(block.cells) > _LONG for block in blocks)
         fold = table.fold or (table.about[:1].upper() + table.about[1:] if len(blocks) > MANY or long else "")
-        made += [Fold(fold, tuple(blocks))] if fold else blocks
+        made += [Fold(fold, tuple(blocks))] if fold and blocks else blocks
     return made
 
 

@@ -104,6 +104,7 @@ EXIT_TABLES = {
         partial(exit_table, rule=rule),
         fold=_EXITS,
         asked=rule,
+        fits=lambda curve: not curve.recalibrated,
         record=partial(exit_record, rule=rule),
     )
     for rule, sure in _SURE.items()

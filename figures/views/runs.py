@@ -12,13 +12,13 @@ from tetviz.figures.table import Column, Table
 from tetviz.figures.view import Choices, TableOf
 from tetviz.results import ScalingCurve
 from tetviz.summaries import wilson
-from tetviz.summaries.runs import Run, mean_and_deviation, runs_of, settings_of, unlike
+from tetviz.summaries.runs import Run, mean_and_deviation, runs_of, settings_of, takes_lambda, unlike
 
 Row = tuple[str, str, int, float]  # data set, architecture, T and k
 Cells = dict[Row, dict[str, list[Run]]]  # then the method: runs that differ in nothing but their seed
 
 RUNS = "files of tetviz scale, one for each trained network"
-_LOSSES = ("sdt", "tet", "total", "mse")
+_LOSSES = ("sdt", "tet", "total", "mse", "trt")
 _ACCURACY = Column(
     "accuracy (%)",
     of="mean accuracy (%)",
@@ -107,7 +107,7 @@ def _order(run: Run) -> tuple[int, str, float]:
 
 def _loss_words(run: Run) -> str:
     loss = run.loss.upper().replace(">", ", then ")
-    return f"{loss}, lambda {run.lamb:g}" if "total" in run.loss else loss
+    return f"{loss}, lambda {run.lamb:g}" if takes_lambda(run.loss) else loss
 
 
 def _frame(cells: Cells) -> pd.DataFrame:

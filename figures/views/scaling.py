@@ -228,7 +228,8 @@ def _percent(name: str, head: str = "") -> Column:
 
 def scaling_charts(curves: Sequence[ScalingCurve], choices: Choices) -> list[Curves]:
     """Accuracy, its growth, and early exit by both rules."""
-    return [accuracy_chart(curves), growth_chart(curves), *(exit_chart(curves, rule) for rule in RULES)]
+    exits = [] if any(curve.recalibrated for curve in curves) else [exit_chart(curves, rule) for rule in RULES]
+    return [accuracy_chart(curves), growth_chart(curves), *exits]
 
 
 def record(curves: Sequence[ScalingCurve], choices: Choices) -> list[dict[str, Any]]:
@@ -246,6 +247,8 @@ def _record(curve: ScalingCurve) -> dict[str, Any]:
         "prefix_test": curve.prefix_test,
         **{str(name): column.tolist() for name, column in curve.to_frame().reset_index().items()},
     }
+    if curve.recalibrated:
+        found["calibration"] = curve.recalibrated
     if curve.length is not None:
         found["step_samples"] = curve.step_samples.tolist()
     for name, of in (("accuracy", len(samples_of(curve))), ("step_accuracy", curve.step_samples)):

@@ -18,6 +18,7 @@ REGISTRIES = {
     "RECOVERIES": "tetviz.models.foreign.convention:RECOVERIES",
     "DATASETS": "tetviz.training:DATASETS",
     "LOSSES": "tetviz.training:LOSSES",
+    "REGULARISERS": "tetviz.training.regularisers:REGULARISERS",
     "OPTIMIZERS": "tetviz.training.config:OPTIMIZERS",
     "PRECISIONS": "tetviz.training.config:PRECISIONS",
     "LR_SCHEDULES": "tetviz.training.schedule:LR_SCHEDULES",

@@ -261,3 +261,25 @@ def test_a_file_of_an_earlier_version_is_refused(pair: list[Path], tmp_path: Pat
     assert "must hold prediction; measure again" in error
     save(file, curve)
     tetviz("plot", file, "-o", tmp_path / "x.png")
+
+
+def test_statistics_are_estimated_anew_at_every_t(pair: list[Path]) -> None:
+    given = (*RUN, "--bn", "recalibrate", "--calibration", 20)
+    again = pair[0].parent / "again.h5"
+    result = tetviz("scale", pair[0], *given, "-o", again)
+    assert "BN statistics re-estimated at every T on 20 training samples" in " ".join(result.stdout.split())
+    tetviz("scale", pair[0], *RUN)
+    recalibrated, frozen = load(again, ScalingCurve), load(pair[0].with_suffix(".scale.h5"), ScalingCurve)
+    assert recalibrated.recalibrated == 20 and frozen.recalibrated == 0 and frozen.calibration is None
+    assert recalibrated.provenance.request != frozen.provenance.request
+    assert not np.isclose(recalibrated.tet_loss, frozen.tet_loss).any()
+    pages = []
+    for path in (again, pair[0].with_suffix(".scale.h5")):
+        tetviz("report", path, "-o", path.with_suffix(".html"))
+        pages.append(path.with_suffix(".html").read_text(encoding="utf-8"))
+    assert ["re-estimated at every T on 20 training samples" in page for page in pages] == [True, False]
+    assert ["Early exit: each sample stops" in page for page in pages] == [False, True]
+    assert "--exit takes one run for all T" in tetviz("scale", pair[0], *given, "--exit", "both", code=2).stderr
+    assert (
+        "--bn frozen" in tetviz("plot", again, "--figure", "exits", "-o", pair[0].parent / "exits.pdf", code=1).stderr
+    )

@@ -24,6 +24,8 @@ def test_a_training_passes_over_its_samples_in_every_epoch_of_every_stage() -> N
 
 def test_measurements_take_points_times_samples_times_steps() -> None:
     assert measuring("scale", options("scale", "--tmax", "8"), SPEED) == pytest.approx(8 * 200 * 0.001)
+    every_t = options("scale", "--tmax", "8", "--bn", "recalibrate", "--calibration", "100")
+    assert measuring("scale", every_t, SPEED) == pytest.approx(36 * 300 * 0.001)
     landscape = options("landscape", "--grid", "9", "--planes", "2", "--samples", "50")
     assert measuring("landscape", landscape, SPEED) == pytest.approx(2 * 81 * 50 * 4 * 0.001)
     again = options("landscape", "--grid", "9", "--samples", "50", "--bn", "recalibrate", "--calibration", "100")

@@ -91,6 +91,32 @@ def test_a_caption_says_how_a_network_was_trained_and_what_differs():
     assert "different samples" in draw(two).caption
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"reg": "im", "reg_weight": 0.005}, "regulariser im, weight 0.005"),
+        ({"reg": "im"}, "regulariser im, weight nan"),
+        ({"optimizer": "sam"}, "by SAM"),
+        ({"loss": "trt", "lamb": 0.05}, "L_TRT; lambda 0.05"),
+    ],
+)
+def test_a_caption_says_other_methods(settings, words):
+    plain = trained("tet")
+    origin = replace(plain.provenance, training={**plain.provenance.training, **settings})
+    assert words in draw([replace(plain, provenance=origin)]).caption
+    assert words not in draw([plain]).caption
+
+
+def test_a_caption_says_a_detached_carry():
+    plain = trained("tet")
+    neurons = {"neuron": "lif", "leak": 0.5, "surrogate": "triangle"}
+    shown = [
+        draw([replace(plain, provenance=replace(plain.provenance, neurons=each))]).caption
+        for each in (neurons, {**neurons, "detach_carry": True})
+    ]
+    assert ["carry detached" in caption for caption in shown] == [False, True]
+
+
 def test_what_is_of_several_checkpoints_says_no_training_of_one():
     record = {"loss": "sdt", "seed": 0, "stages": ["4:30"]}
     for result in (

@@ -21,9 +21,9 @@ from tetviz.landscape import (
     grid_coordinates,
     random_plane,
 )
-from tetviz.landscape.batchnorm import recalibrate
 from tetviz.models import TdBN, build
 from tetviz.training import load_data, measure
+from tetviz.training.recalibration import recalibrate
 
 COORDINATES = (-1.0, 0.0, 0.5)
 ALPHA, THRESHOLD = 0.5, 1.5

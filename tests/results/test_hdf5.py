@@ -75,6 +75,7 @@ def make_curve(steps: int = 6, seed: int = 0) -> ScalingCurve:
         **{name: rng.random((4, steps), dtype=np.float32) for name in ("margin", "entropy")},
         outputs=rng.random((4, steps, 3), dtype=np.float32),
         length=rng.integers(1, steps + 1, 4),
+        calibration=np.array([5, 2]),
         num_classes=3,
         t_train=2,
         temporal_variance=0.125,

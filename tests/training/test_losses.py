@@ -9,7 +9,7 @@ from wording import refuses
 
 import reference
 from tetviz.training import mse_regulariser, sdt_loss, tet_loss, total_loss
-from tetviz.training.losses import LOSSES, make_loss, mse_loss
+from tetviz.training.losses import LOSSES, make_loss, mse_loss, trt_loss
 
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(2, 6), st.integers(0, 2**31), st.floats(0.01, 50))
 
@@ -65,6 +65,7 @@ def test_losses_by_name():
     logits, labels = torch.randn(3, 2, 4), torch.tensor([0, 3])
     assert make_loss("total", 0.3, 2.0)(logits, labels) == total_loss(logits, labels, 0.3, 2.0)
     assert all(make_loss(name)(logits, labels) == LOSSES[name](logits, labels) for name in LOSSES)
+    assert make_loss("trt", 0.3)(logits, labels) == trt_loss(logits, labels, 0.3)
     with refuses(ValueError, "known total"):
         make_loss("mae")
 
@@ -75,3 +76,21 @@ def test_mse_is_the_squared_distance_of_the_mean_output_to_one_hot() -> None:
     assert mse_loss(logits, torch.tensor([1])) == pytest.approx((4 + 1 + 1) / 3)
     repeated = logits[:1].expand(5, -1, -1)
     assert mse_loss(repeated, torch.tensor([2])) == mse_loss(logits[:1], torch.tensor([2]))
+
+
+@given(sizes, st.floats(0, 1))
+def test_trt_is_that_of_a_loop(size, eta) -> None:
+    logits, labels = draw(size)
+    steps, batch, classes = logits.shape
+    squares = [
+        (logits[t, b, k] - (k == labels[b])) ** 2 for t in range(steps) for b in range(batch) for k in range(classes)
+    ]
+    expected = (1 - eta) * reference.tet_loss(logits, labels) + eta * sum(squares) / len(squares)
+    assert trt_loss(torch.tensor(logits), torch.from_numpy(labels), eta).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_trt_counts_the_steps_that_a_sample_has() -> None:
+    logits = torch.randn(3, 2, 4)
+    labels_BT = torch.tensor([[1, 1, -100], [2, 2, 2]])
+    alone = [trt_loss(logits[:2, :1], torch.tensor([1])), trt_loss(logits[:, 1:], torch.tensor([2]))]
+    torch.testing.assert_close(trt_loss(logits, labels_BT), sum(alone) / 2)

@@ -148,7 +148,7 @@ def config_of(checkpoint: Checkpoint, plan: CompressionPlan) -> TrainingConfig:
     if not data:
         raise CheckpointError("records no data set to train on; name a checkpoint of `tetviz train`")
     loss = checkpoint.history[-1].get("loss", "tet") if checkpoint.history else was.get("loss", "tet")
-    kept = {name: was[name] for name in ("lamb", "phi", "precision") if name in was}
+    kept = {name: was[name] for name in ("lamb", "phi", "precision", "decay", "delta") if name in was}
     return TrainingConfig(
         checkpoint.spec,
         DataSpec(**data),
