@@ -62,7 +62,7 @@ class Convolution(nn.Module):
             h_NF: features behind the weights.
             joined: N x N, sparse, the coefficients of neighbours.
         """
-        return torch.sparse.mm(joined, h_NF)
+        return torch.sparse.mm(joined, h_NF)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor, joined: Tensor) -> Tensor:
         """Weights and sums up.
@@ -98,7 +98,7 @@ class Attention(Convolution):
         scores = torch.sparse_coo_tensor(
             joined.indices(), score_E, joined.shape, is_coalesced=True, check_invariants=False
         )
-        return torch.sparse.mm(torch.sparse.softmax(scores, 1), h_NF)
+        return torch.sparse.mm(torch.sparse.softmax(scores, 1), h_NF)  # type: ignore[no-any-return]
 
 
 class NodeClassifier(SpikingNetwork):

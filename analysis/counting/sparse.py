@@ -59,22 +59,20 @@ class SparseRules:
     ) -> None:
         # A pair is an entry of the matrix and a feature of the neighbour that it stands for, both not 0.
         present = matrix._values() != 0
-        columns = matrix._indices()[1][present]
+        neighbours = matrix._indices()[1][present]
         active = check_spikes(dense, of_dense, self.counts.signs).active.reshape(dense.shape)
         adds = of_dense.kind in SPIKE_KINDS or bool((matrix._values() == 1).all())
-        pairs = int(active.sum(1, dtype=torch.float64)[columns].sum())
+        pairs = int(active.sum(1, dtype=torch.float64)[neighbours].sum())
         entries = matrix._values().numel()
         if of_matrix.kind in FIXED_KINDS:
             self.counts.describe(module, entries, of_dense, foldable=False)
         else:
             self.counts.describe_product(module, module, f"{of_matrix.kind} x {of_dense.kind}", "matmul")
-        self.counts.add(
-            module,
-            "neighbours",
-            dense,
-            dense_mac=entries * dense.shape[1],
-            inbounds_mac=entries * dense.shape[1],
-            active_inputs=int(active.sum()),
-            input_elements=dense.numel(),
-            **{"ac" if adds else "mac": pairs},
-        )
+        columns: dict[str, int | Tensor] = {
+            "ac" if adds else "mac": pairs,
+            "dense_mac": entries * dense.shape[1],
+            "inbounds_mac": entries * dense.shape[1],
+            "active_inputs": int(active.sum()),
+            "input_elements": dense.numel(),
+        }
+        self.counts.add(module, "neighbours", dense, None, **columns)

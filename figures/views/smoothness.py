@@ -1,6 +1,7 @@
 """What smoothness shows: how alike nodes become from layer to layer, and what a threshold or the depth does."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,13 +90,10 @@ def _sweep(what: str, results: Sequence[Smoothness], values: Sequence[float]) ->
         (
             "Firing rate of the last layer",
             Axis("firing rate (%)", least=2.0, within=(0.0, 100.0)),
-            lambda result: 100 * float(result.rate[-1]),
+            lambda result: 100 * _last("rate", result),
         ),
     ]
-    quantities += [
-        (f"{title} of the last layer", axis, lambda result, field=field: float(getattr(result, field)[-1]))
-        for title, axis, field in _MEASURES
-    ]
+    quantities += [(f"{title} of the last layer", axis, partial(_last, field)) for title, axis, field in _MEASURES]
     charts = []
     for title, axis, quantity in quantities:
         series = tuple(
@@ -114,6 +112,10 @@ def _sweep(what: str, results: Sequence[Smoothness], values: Sequence[float]) ->
             )
         )
     return charts
+
+
+def _last(field: str, result: Smoothness) -> float:
+    return float(getattr(result, field)[-1])
 
 
 def _mean_and_range(index: int, points: Sequence[tuple[float, float]]) -> Series:
