@@ -13,7 +13,7 @@ from tetviz.commands.train import (
     network_options,
     optimizer_options,
     process_options,
-    split_seed_option,
+    sample_options,
     stage_options,
     surrogate_options,
 )
@@ -32,7 +32,7 @@ from tetviz.commands.train import (
 @network_options
 @surrogate_options
 @data_options
-@split_seed_option
+@sample_options
 @stage_options
 @optimizer_options
 @process_options

@@ -7,9 +7,10 @@ MODELS = (
     *("snn5", "vggsnn", "vggsnn-nopool", "resnet19", "spiking-resnet18", "spiking-resnet34"),
     *("sew-resnet18", "sew-resnet34", "sew-resnet50", "sew-resnet101", "sew-resnet152"),
     *("ms-resnet18", "ms-resnet34", "ms-resnet104", "ms-resnet20", "ms-resnet110", "ms-resnet482", "cifar-resnet"),
-    *("gcsnn", "gasnn"),
+    *("fc", "gcsnn", "gasnn"),
 )
 NEURONS = ("lif", "if", "plif")
+ENCODINGS = ("bernoulli",)
 RESETS = ("hard", "soft")
 SURROGATES = ("triangle", "rectangle", "exponential", "arctan", "sigmoid")
 LAYER_NORMS = ("bn", "tdbn", "stfn", "stfn-run", "none")

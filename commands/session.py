@@ -139,7 +139,8 @@ def open_session(
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
     spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
-    spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths)
+    encode = recorded.encode if recorded else ""
+    spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths, encode=encode)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     with as_usage():
         spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)

@@ -10,6 +10,7 @@ import click
 import tetviz
 from tetviz.commands.choices import (
     AUGMENTATIONS,
+    ENCODINGS,
     LAYER_NORMS,
     LOSSES,
     LR_SCHEDULES,
@@ -50,7 +51,8 @@ network_options = combined(
         default="snn5",
         show_default=True,
         help="snn5, vggsnn, vggsnn-nopool, resnet19, spiking-resnet18|34, sew-resnet18|34|50|101|152, "
-        "ms-resnet18|34|104; for CIFAR ms-resnet20|110|482, and cifar-resnet of any depth; for graphs gcsnn, gasnn.",
+        "ms-resnet18|34|104; for CIFAR ms-resnet20|110|482, and cifar-resnet of any depth; fc, fully connected; for "
+        "graphs gcsnn, gasnn.",
     ),
     click.option("--width", type=POSITIVE, default=1.0, show_default=True, help="Channels, relative to the paper's."),
     click.option(
@@ -177,8 +179,13 @@ optimizer_options = combined(
 )
 
 
-split_seed_option = click.option(
-    "--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split."
+sample_options = combined(
+    click.option("--split-seed", type=SEED, default=0, show_default=True, help="Events: of the 9:1 split."),
+    click.option(
+        "--encode",
+        type=Name(ENCODINGS),
+        help="Images: bernoulli, spikes drawn with the pixel as their probability.  [default: the image at every step]",
+    ),
 )
 
 process_options = combined(
@@ -193,7 +200,7 @@ process_options = combined(
 @surrogate_options
 @click.option("--k", type=SHARPNESS, help="Sharpness of --surrogate sigmoid, sigmoid(k (u - V_th)): 1 / --gamma.")
 @data_options
-@split_seed_option
+@sample_options
 @loss_options
 @stage_options
 @optimizer_options
@@ -322,7 +329,7 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
     given = [f"--{name}" for name in ("frames", "framing", "sensor", "duration", "units") if options[name]]
     stages = stages or (tetviz.training.Stage(timesteps or 4, epochs or 10),)
     longest = max(stage.timesteps for stage in stages)
-    added = {name: options.pop(name) for name in ("axes", "lengths", "duration", "units")}
+    added = {name: options.pop(name) for name in ("axes", "lengths", "duration", "units", "encode")}
     with as_usage():
         spec = tetviz.training.DataSpec(
             options.pop("data"),
@@ -345,7 +352,8 @@ def prepare(**options: Any) -> "tuple[TrainingConfig, LabelledDataset, LabelledD
             raise click.UsageError(f"{', '.join(given)}: only for event data, {spec.name} holds images")
     elif train_set.spec.frames < longest:
         raise DataError(f"recordings are cut into {train_set.spec.frames} frames, T is {longest}; raise --frames")
-    options["reg"] = options["reg"] or ""
+    if not options.get("reg"):
+        options.pop("reg", None)
     with as_usage():
         model = _model_spec(train_set, options)
         config = tetviz.training.TrainingConfig(model, train_set.spec, stages, **options)

@@ -8,6 +8,7 @@ from tetviz.models.foreign.check import adapt, check_contract
 from tetviz.models.foreign.convention import Calling, ForeignSpec, split_reference
 from tetviz.models.foreign.detect import propose
 from tetviz.models.foreign.network import ForeignNetwork, only_length
+from tetviz.models.fully_connected import FullyConnected
 from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import SpikingNetwork
 from tetviz.models.neuron import IF, LIF, NEURONS, PLIF, RESETS, CubaLIF, streaming
@@ -39,6 +40,7 @@ __all__ = [
     "CubaLIF",
     "ForeignNetwork",
     "ForeignSpec",
+    "FullyConnected",
     "Graph",
     "GraphNetwork",
     "GraphSpec",

@@ -9,6 +9,7 @@ from typing import Any
 
 from tetviz.errors import unknown
 from tetviz.models.convnets import SNN5, VGGSNN
+from tetviz.models.fully_connected import FullyConnected
 from tetviz.models.graph import GraphNetwork, GraphSpec
 from tetviz.models.layers import Parts, SpikingNetwork
 from tetviz.models.neuron import LIF, NEURONS
@@ -41,6 +42,7 @@ MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "ms-resnet110": partial(CIFARResNet, depth=110, block="ms", connect="ADD"),
     "ms-resnet482": partial(CIFARResNet, depth=482, block="ms", connect="ADD"),
     "cifar-resnet": CIFARResNet,
+    "fc": FullyConnected,
     "gcsnn": GCSNN,
     "gasnn": GASNN,
 }

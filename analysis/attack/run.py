@@ -17,6 +17,7 @@ from tetviz.results import AttackRun, Provenance
 from tetviz.results.attack import METHODS, NOISES, ONCE
 from tetviz.results.schema import FloatArray, IntArray
 from tetviz.training.batches import to_batches
+from tetviz.training.data.bernoulli import BernoulliSpikes
 from tetviz.training.profile import a_parameter, exact_kernels, measured_on
 
 
@@ -83,6 +84,8 @@ def compute_attack(
         raise CheckpointError(
             f"{known.checkpoint or 'the network'}: draws random numbers, which attacks do not average"
         )
+    if method == "g2s-image" and isinstance(data, BernoulliSpikes):
+        data = data.images  # whose spikes are drawn anew in each iteration
     iterations = 1 if method in ONCE else iterations
     run = _Run(model, getattr(data, "normalisation", None), timesteps, method, targeted, iterations, seed)
     run.epsilon, run.budget, run.view = epsilon, budget, {"threshold": threshold, "surrogate": surrogate}

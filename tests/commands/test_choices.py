@@ -10,6 +10,7 @@ REGISTRIES = {
     "MODELS": "tetviz.models:MODELS",
     "NEURONS": "tetviz.models:NEURONS",
     "RESETS": "tetviz.models:RESETS",
+    "ENCODINGS": "tetviz.training.data.bernoulli:ENCODINGS",
     "SURROGATES": "tetviz.models:SURROGATES",
     "LAYER_NORMS": "tetviz.models.spec:LAYER_NORMS",
     "TAKES": "tetviz.models.foreign.convention:TAKES",

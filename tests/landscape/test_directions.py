@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import ON_IMAGES
+from networks import OF_CONVOLUTIONS
 from scipy import stats
 from torch import nn
 from wording import refuses
@@ -23,7 +23,7 @@ from tetviz.landscape import (
 from tetviz.models import LIF, build
 
 
-@pytest.mark.parametrize("name", ON_IMAGES)
+@pytest.mark.parametrize("name", OF_CONVOLUTIONS)
 def test_every_filter_has_the_norm_of_its_weights_and_all_else_is_held(name):
     model = build(name, width=0.125, image_size=16)
     plane = random_plane(model, seed=3)

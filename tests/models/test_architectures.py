@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import ON_IMAGES, ONE_OF_EACH
+from networks import OF_CONVOLUTIONS, ONE_OF_EACH
 from torch import Tensor, nn
 from wording import refuses
 
@@ -14,9 +14,10 @@ from tetviz.models import LIF, MODELS, ConvNorm, TdBN, build, fold, streaming
 from tetviz.models.blocks import MSBlock
 from tetviz.models.layers import SpikingNetwork, time_major
 
-NAMES = ON_IMAGES
+NAMES = OF_CONVOLUTIONS
 DEEP_KINDS = ["sew-resnet50", "ms-resnet104"]  # bottlenecks; a stem with biases, pooled shortcuts
 KINDS = [*ONE_OF_EACH, *DEEP_KINDS]
+MNIST = {"in_channels": 1, "image_size": 28}
 CORA = {"in_channels": 1_433}
 IMAGENET = {"num_classes": 1000, "image_size": 224}
 
@@ -49,6 +50,8 @@ PUBLISHED: dict[str, tuple[dict[str, Any], dict[int, int], int]] = {
     "ms-resnet110": ({}, {10: 1_730_714, 100: 1_730_714 + 90 * 65}, 111 * 6 + 2),
     "ms-resnet482": ({}, {10: 7_758_106, 100: 7_758_106 + 90 * 65}, 483 * 6 + 2),
     "cifar-resnet": ({}, {10: 272_474, 100: 272_474 + 90 * 65}, 21 * 6 + 2),
+    # weights and biases of 784-400-200-10
+    "fc": (MNIST, {10: 784 * 400 + 400 + 400 * 200 + 200 + 200 * 10 + 10}, 6),
     # two convolutions, scale and shift of both STFN, readout; of Cora's 2,708 nodes with 1,433 features
     "gcsnn": (CORA, {7: 1_433 * 400 + 400 * 400 + 2 * 2 * 2_708 * 400 + 400 * 7}, 2 + 4 + 1),
     "gasnn": (CORA, {7: 1_433 * 400 + 400 * 400 + 2 * 2 * 2_708 * 400 + 400 * 7 + 2 * 2 * 400}, 2 * 2 + 4 + 1),

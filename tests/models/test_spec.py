@@ -11,13 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import ON_IMAGES, ONE_OF_EACH
+from networks import OF_CONVOLUTIONS, ONE_OF_EACH
 from wording import refuses
 
 from tetviz.commands.train import train
 from tetviz.models import LIF, MODELS, NEURONS, RESETS, SURROGATES, ModelSpec, TdBN, build
 
-NAMES = ON_IMAGES
+NAMES = OF_CONVOLUTIONS
 SMALL: dict[str, Any] = {"image_size": 16, "width": 0.05}
 
 SPECS = st.builds(

@@ -1,4 +1,4 @@
-"""Which networks take images, and which stand for the others in a test that takes time."""
+"""Which networks are of convolutions, and which stand for the others in a test that takes time."""
 
 from tetviz.models import MODELS
 
@@ -16,5 +16,5 @@ STANDS_FOR = {
     "ms-resnet482": "cifar-resnet",
 }
 
-ON_IMAGES = sorted(MODELS.keys() - {"gcsnn", "gasnn"})
-ONE_OF_EACH = [name for name in ON_IMAGES if name not in STANDS_FOR]
+OF_CONVOLUTIONS = sorted(MODELS.keys() - {"gcsnn", "gasnn", "fc"})
+ONE_OF_EACH = [name for name in OF_CONVOLUTIONS if name not in STANDS_FOR]

@@ -48,6 +48,8 @@ class DataSpec:
             of them; what is behind is padding.
         duration: spike trains: seconds that the frames cover; 0 is the longest recording of both splits.
         units: spike trains: input units, to which neighbours are added up; 0 is all that were recorded.
+        encode: images: ``bernoulli`` for spikes drawn with the pixel as their probability; ``""`` shows the image at
+            every step.
 
     Raises:
         ValueError: a number is negative, the framing is unknown, the sensor is not two positive numbers, or
@@ -66,6 +68,7 @@ class DataSpec:
     lengths: bool = False
     duration: float = 0.0
     units: int = 0
+    encode: str = ""
 
     def __post_init__(self) -> None:
         """Checks the values; the sensor becomes a tuple of plain integers, the normalisation is written one way."""
@@ -90,7 +93,7 @@ class DataSpec:
 
         What later versions added is left out where it says nothing, so that it compares with what older ones wrote.
         """
-        added = ("normalise", "axes", "lengths", "duration", "units")
+        added = ("normalise", "axes", "lengths", "duration", "units", "encode")
         values = {name: value for name, value in asdict(self).items() if value or name not in added}
         return values | {"sensor": list(self.sensor)}
 

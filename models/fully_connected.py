@@ -1,0 +1,48 @@
+"""A network without convolutions."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from tetviz.models.layers import Parts, SpikingNetwork, scaled, step_by_step
+
+
+class FullyConnected(SpikingNetwork):
+    """Linear layers with neurons behind, then a linear readout: 784-400-200-10 on MNIST (Liang et al. 2020).
+
+    Args:
+        num_classes: classes K.
+        in_channels: channels of the input.
+        image_size: side of the square input.
+        width: multiplier of the hidden features.
+        parts: neurons; there is no normalisation.
+        hidden: hidden features of each layer, such as 400-200; a number where there is one.
+    """
+
+    known_norms = ("none",)
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: int = 28,
+        width: float = 1.0,
+        parts: Parts | None = None,
+        *,
+        hidden: int | str = "400-200",
+    ) -> None:
+        super().__init__()
+        parts, sizes = parts or Parts(norm="none"), str(hidden).split("-")
+        if not all(size.isdecimal() and 1 <= int(size) <= 1_000_000 for size in sizes):
+            raise ValueError(f"hidden: expected numbers of features such as 400-200, got {hidden!r}")
+        features = [in_channels * image_size**2, *(scaled(int(size), width) for size in sizes)]
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(features))
+        self.neurons = nn.ModuleList(parts.neuron() for _ in self.hidden)
+        self.classifier = nn.Linear(features[-1], num_classes)
+
+    def body(self, x_TBCHW: Tensor) -> Tensor:
+        """The network on a time-major input."""
+        x = x_TBCHW.flatten(2)
+        for linear, neuron in zip(self.hidden, self.neurons, strict=True):
+            x = neuron(step_by_step(linear, x))
+        return step_by_step(self.classifier, x)
