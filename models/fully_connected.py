@@ -17,6 +17,7 @@ class FullyConnected(SpikingNetwork):
         width: multiplier of the hidden features.
         parts: neurons; there is no normalisation.
         hidden: hidden features of each layer, such as 400-200; a number where there is one.
+        spiking_output: whether neurons stand behind the readout too, so that O(t) are their spikes.
     """
 
     known_norms = ("none",)
@@ -30,6 +31,7 @@ class FullyConnected(SpikingNetwork):
         parts: Parts | None = None,
         *,
         hidden: int | str = "400-200",
+        spiking_output: bool = False,
     ) -> None:
         super().__init__()
         parts, sizes = parts or Parts(norm="none"), str(hidden).split("-")
@@ -39,10 +41,12 @@ class FullyConnected(SpikingNetwork):
         self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(features))
         self.neurons = nn.ModuleList(parts.neuron() for _ in self.hidden)
         self.classifier = nn.Linear(features[-1], num_classes)
+        self.output = parts.neuron() if spiking_output else nn.Identity()
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
         """The network on a time-major input."""
         x = x_TBCHW.flatten(2)
         for linear, neuron in zip(self.hidden, self.neurons, strict=True):
             x = neuron(step_by_step(linear, x))
-        return step_by_step(self.classifier, x)
+        outputs_TBK: Tensor = self.output(step_by_step(self.classifier, x))
+        return outputs_TBK

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tetviz.errors import CheckpointError, unknown
+from tetviz.models.fully_connected import FullyConnected
 from tetviz.models.neuron import LIF
 from tetviz.models.surrogate import SURROGATES
 
@@ -34,7 +35,7 @@ def attacker_view(model: nn.Module, threshold: float | None = None, surrogate: s
     """The network as the attacker differentiates it; on exit it is as before.
 
     Args:
-        threshold: the one that the last layer of neurons fires at; None for its own.
+        threshold: the one that the last layer of neurons in front of the readout fires at; None for its own.
         surrogate: the derivative of all neurons; None for their own.
 
     Raises:
@@ -56,7 +57,7 @@ def attacker_view(model: nn.Module, threshold: float | None = None, surrogate: s
             for layer in neurons:
                 layer.surrogate = surrogate
         if threshold is not None:
-            last, kind, _ = before[-1]
+            last, kind, _ = before[-2] if _fires_at_the_end(model) else before[-1]
             if kind.steps is not LIF.steps:
                 raise CheckpointError(f"--penultimate-threshold: {kind.__name__} neurons have a rule of their own")
             last.__class__ = type(kind.__name__, (_Raised, kind), {"raised": threshold})
@@ -64,6 +65,10 @@ def attacker_view(model: nn.Module, threshold: float | None = None, surrogate: s
     finally:
         for layer, kind, name in before:
             layer.__class__, layer.surrogate = kind, name
+
+
+def _fires_at_the_end(model: nn.Module) -> bool:
+    return isinstance(model, FullyConnected) and isinstance(model.output, LIF)
 
 
 def input_gradient(run: Any, leaf: Tensor, labels_B: Tensor) -> Tensor:

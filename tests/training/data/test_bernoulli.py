@@ -10,6 +10,7 @@ from data_sets import refused as refused_data
 from scipy.stats import binom
 from wording import refuses
 
+from tetviz.analysis.attack.gradient import attacker_view
 from tetviz.models import build, streaming
 from tetviz.results import AttackRun, OperationCounts, ScalingCurve, load
 from tetviz.training import Checkpoint, DataSpec, load_data
@@ -120,3 +121,20 @@ def test_attacks_draw_its_spikes_anew(trained, tmp_path):
         *("train", "--data", "digits", "--encode", "bernoulli", "--normalise", "0.5:0.5", *out),
         words=words,
     )
+
+
+def test_neurons_behind_the_readout_fire_and_are_not_the_penultimate_ones():
+    torch.manual_seed(1)
+    model = build("fc", image_size=5, hidden="30-20", spiking_output=True, threshold=0.2).eval()
+    x = torch.rand(8, 4, 1, 5, 5)
+    assert set(model(x).unique().tolist()) == {0.0, 1.0}
+    before = model(x)
+    layers = [*model.neurons, model.output]
+    with attacker_view(model, threshold=50.0):
+        fired = []
+        for layer in layers:
+            layer.register_forward_hook(lambda _, __, spikes: fired.append(float(spikes.sum())))
+        model(x)
+        assert fired[0] > 0
+        assert fired[1] == 0
+    assert torch.equal(model(x), before)
