@@ -125,7 +125,7 @@ def test_attacks_draw_its_spikes_anew(trained, tmp_path):
 
 def test_neurons_behind_the_readout_fire_and_are_not_the_penultimate_ones():
     torch.manual_seed(1)
-    model = build("fc", image_size=5, hidden="30-20", spiking_output=True, threshold=0.2).eval()
+    model = build("fc", in_channels=1, image_size=5, hidden="30-20", spiking_output=True, threshold=0.2).eval()
     x = torch.rand(8, 4, 1, 5, 5)
     assert set(model(x).unique().tolist()) == {0.0, 1.0}
     before = model(x)
