@@ -9,8 +9,7 @@ import tetviz
 from tetviz.commands.choices import LAYER_NORMS, LAYOUTS, MODELS, NEURONS, RESETS, SURROGATES
 from tetviz.commands.console import note
 from tetviz.commands.options import combined
-from tetviz.commands.train import model_option
-from tetviz.commands.values import POSITIVE, FiniteRange, Name
+from tetviz.commands.values import POSITIVE, FiniteRange, Name, model_option
 
 if TYPE_CHECKING:
     from tetviz.training import Checkpoint

@@ -34,7 +34,17 @@ from tetviz.commands.options import (
     timesteps_option,
     wait_option,
 )
-from tetviz.commands.values import EPOCHS, POSITIVE, SEED, FiniteRange, Name, Parsed, WholeRange, parse_finite
+from tetviz.commands.values import (
+    EPOCHS,
+    POSITIVE,
+    SEED,
+    FiniteRange,
+    Name,
+    Parsed,
+    WholeRange,
+    model_option,
+    parse_finite,
+)
 from tetviz.errors import DataError, OutputError, TrainingError
 
 if TYPE_CHECKING:
@@ -387,16 +397,3 @@ def _model_spec(data: "LabelledDataset", options: dict[str, Any]) -> "ModelSpec"
     )
     tetviz.models.build(spec)
     return spec
-
-
-def model_option(text: str) -> tuple[str, float | bool | str]:
-    """Reads ``NAME=VALUE`` of --model-option."""
-    name, _, value = text.partition("=")
-    if not name or not value:
-        raise ValueError(f"--model-option {text}: expected NAME=VALUE such as stem=128 or connect=AND")
-    if value in ("true", "false"):
-        return name, value == "true"
-    try:
-        return name, int(value) if value.isdecimal() else float(value)
-    except ValueError:
-        return name, value

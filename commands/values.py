@@ -212,6 +212,19 @@ def parse_reference(text: str) -> str:
     return text
 
 
+def model_option(text: str) -> tuple[str, float | bool | str]:
+    """Reads ``NAME=VALUE`` of --model-option."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise ValueError(f"--model-option {text}: expected NAME=VALUE such as stem=128 or connect=AND")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return name, value
+
+
 DATA = DataName(DATASETS)
 COST = CostName(COSTS)
 SEED = click.IntRange(0, 2**63 - 1)

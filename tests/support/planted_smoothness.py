@@ -18,9 +18,9 @@ def planted_smoothness(*, label: str = "GC-SNN", threshold: float = 1.0, **chang
         rate=np.array([0.01, 0.2, 0.22, 0.25]),
         silent=np.array([0.0, 0.0, 0.01, 0.02]),
         nodes=200,
-        timesteps=8,
+        timesteps=4,
         accuracy=0.78,
-        t_train=8,
+        t_train=4,
         provenance=Provenance(
             label=label, dataset="planetoid", split="test", neurons={"threshold": threshold, "norm": "stfn"}
         ),

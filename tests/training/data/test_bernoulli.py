@@ -133,7 +133,7 @@ def test_neurons_behind_the_readout_fire_and_are_not_the_penultimate_ones():
     with attacker_view(model, threshold=50.0):
         fired = []
         for layer in layers:
-            layer.register_forward_hook(lambda _, __, spikes: fired.append(float(spikes.sum())))
+            layer.register_forward_hook(lambda _, __, spikes: fired.append(float(spikes.detach().sum())))
         model(x)
         assert fired[0] > 0
         assert fired[1] == 0
