@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import weakref
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -52,17 +53,20 @@ def network(name="snn5", **options):
 
 def gradients(model, x, dtype=torch.float32, own=None):
     """The loss, the gradients and the statistics of a training step, and the bytes that it keeps."""
-    model, kept = copy.deepcopy(model).to(dtype), {}
+    model, packs = copy.deepcopy(model).to(dtype), []
 
     def pack(tensor):
         packed = steps._pack(tensor)
-        storage = packed[0].untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        packs.append(weakref.ref(packed[0]))
         return packed
 
     with (own or LeanSteps()).step(model, 3):
         with torch.autograd.graph.saved_tensors_hooks(pack, steps._unpack):
             logits = model(x.to(dtype), 3)
+        # What was packed and given up in the forward pass is not kept, and where it was another tensor may be.
+        storages = [tensor.untyped_storage() for tensor in (each() for each in packs) if tensor is not None]
+        kept = {storage.data_ptr(): storage.nbytes() for storage in storages}
+        del storages
         loss = make_loss("total", 0.05, 1.0)(logits, torch.arange(len(x)) % 3)
         loss.backward()
     found = [loss.detach(), *(p.grad for p in model.parameters()), *model.state_dict().values()]
@@ -103,7 +107,7 @@ def test_a_lean_step_gives_the_bits_of_the_plain_one(name, options, dtype):
     assert any(g.abs().max() > 0 for g in found[1:])
 
 
-SHARES = [("snn5", 0.4), ("sew-resnet18", 0.6), ("resnet19", 0.55), ("ms-resnet20", 0.6)]
+SHARES = [("snn5", 0.41), ("sew-resnet18", 0.6), ("resnet19", 0.52), ("ms-resnet20", 0.6)]
 
 
 @pytest.mark.parametrize(("name", "share"), SHARES)
