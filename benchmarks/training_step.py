@@ -71,7 +71,7 @@ class Kept:
                 held = [tensor.untyped_storage() for tensor in (each() for each in packs) if tensor is not None]
                 self.total = sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
                 packs.clear()
-            return unpack(kept)  # type: ignore[no-any-return]
+            return unpack(kept)
 
         self.hooks = saving(counted, given_back)
 
