@@ -139,8 +139,7 @@ def open_session(
     spec = recorded if recorded and data in (None, recorded.name) else DataSpec(data or "")
     spec = dataclasses.replace(spec, normalise=spec.normalise or _published(checkpoint, spec.name))
     given = {name: value for name, value in events.items() if value is not None}
-    encode = recorded.encode if recorded else ""
-    spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths, encode=encode)
+    spec = dataclasses.replace(spec, axes=axes or spec.axes, lengths=lengths or spec.lengths)
     root = str(data_root.expanduser().resolve()) if data_root else spec.root
     with as_usage():
         spec = dataclasses.replace(spec, image_size=checkpoint.spec.image_size, root=root, **given)
@@ -157,6 +156,10 @@ def open_session(
     dataset.attach(model)
     if recorded and spec.name != recorded.name:
         note(f"{path} was made with {recorded.name}, measured on {spec.name}")
+        if recorded.encode and not dataset.sequence:
+            spec = dataclasses.replace(spec, encode=recorded.encode)
+            dataset = load_data(spec, split=split, **opening)
+            note(f"images are shown as spikes, as those of {recorded.name}: --encode {recorded.encode}")
         if dataset.normalisation and recorded.normalise and not (spec.normalise or normalise):
             spec = dataclasses.replace(spec, normalise=recorded.normalise)
             dataset = load_data(spec, split=split, **opening)

@@ -42,7 +42,7 @@ def smoothness(
     FOLDER/smoothness.png); where they differ in firing threshold or depth, accuracy and firing rate stand against it.
 
     \b
-    tetviz smoothness depth1.pt depth2.pt depth4.pt -o depth
+    tetviz smoothness depth1.pt depth2.pt depth4.pt
     """
 
     def compute(session: "Session", **how: Any) -> "Smoothness":

@@ -6,9 +6,11 @@ from torch import Tensor, nn
 
 from tetviz.models.layers import Parts, SpikingNetwork, scaled, step_by_step
 
+_MOST_LAYERS = 1_000
+
 
 class FullyConnected(SpikingNetwork):
-    """Linear layers with neurons behind, then a linear readout: 784-400-200-10 on MNIST (Liang et al. 2020).
+    """Linear layers with neurons behind, then a linear readout: 784-400-200-10 on MNIST.
 
     Args:
         num_classes: classes K.
@@ -35,8 +37,10 @@ class FullyConnected(SpikingNetwork):
     ) -> None:
         super().__init__()
         parts, sizes = parts or Parts(norm="none"), str(hidden).split("-")
-        if not all(size.isdecimal() and 1 <= int(size) <= 1_000_000 for size in sizes):
-            raise ValueError(f"hidden: expected numbers of features such as 400-200, got {hidden!r}")
+        if len(sizes) > _MOST_LAYERS or not all(size.isdecimal() and 1 <= int(size) <= 1_000_000 for size in sizes):
+            raise ValueError(
+                f"hidden: expected features of up to {_MOST_LAYERS} layers such as 400-200, got {str(hidden)[:60]!r}"
+            )
         features = [in_channels * image_size**2, *(scaled(int(size), width) for size in sizes)]
         self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(features))
         self.neurons = nn.ModuleList(parts.neuron() for _ in self.hidden)

@@ -142,7 +142,7 @@ class NodeClassifier(SpikingNetwork):
             )
         hidden, statistics = scaled(HIDDEN, width), NODE_NORMS[parts.norm]
         self.nodes, self.features = nodes, in_channels
-        self.dropout, self.keeping = nn.Dropout(dropout), DropoutOverTime(dropout)
+        self.feature_dropout, self.spike_dropout = nn.Dropout(dropout), DropoutOverTime(dropout)
         self.convolutions = nn.ModuleList(
             self.convolution(in_channels if index == 0 else hidden, hidden) for index in range(depth)
         )
@@ -206,14 +206,14 @@ class NodeClassifier(SpikingNetwork):
         joined = torch.sparse_coo_tensor(
             self.joined_2E, self.coefficients_E, size, is_coalesced=True, check_invariants=False
         )
-        values_M, shape = self.dropout(self.values_M), (self.nodes, self.features)
+        values_M, shape = self.feature_dropout(self.values_M), (self.nodes, self.features)
         features = torch.sparse_coo_tensor(self.places_2M, values_M, shape, is_coalesced=True, check_invariants=False)
         x = features
         for convolution, norm, neuron in zip(self.convolutions, self.norms, self.neurons, strict=True):
             current = convolution(x, joined)
             if current.dim() == 2:  # of features, which are shown at every step
                 current = current.expand(len(x_TBCHW), *current.shape)
-            x = self.keeping(neuron(norm(current)))
+            x = self.spike_dropout(neuron(norm(current)))
         return step_by_step(self.classifier, x)[:, asked_B]
 
     def extra_repr(self) -> str:

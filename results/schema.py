@@ -76,10 +76,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "training": {
         **dict.fromkeys(("loss", "switch", "optimizer", "precision", "lr_schedule", "reg"), str),
         **dict.fromkeys(("seed", "batch_size"), int),
-        **dict.fromkeys(
-            ("lamb", "phi", "lr", "weight_decay", "momentum", "val_fraction"),
-            float,
-        ),
+        **dict.fromkeys(("lamb", "phi", "lr", "weight_decay", "momentum", "val_fraction"), float),
         **dict.fromkeys(("rho", "decay", "delta", "reg_weight"), float),
         **dict.fromkeys(("stages", "augment"), list[str]),
     },

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from networks import settled_network
 from torch.utils.data import TensorDataset
 from wording import heard, refuses
 
 from tetviz.analysis import compute_scaling
 from tetviz.errors import CheckpointError, DataError, ResultError
 from tetviz.landscape import Evaluator
-from tetviz.models import build
 from tetviz.models.norm import fold
 from tetviz.results import ScalingCurve, load, save
 from tetviz.summaries.evidence import what_of
@@ -24,15 +24,8 @@ from tetviz.training.recalibration import recalibrate
 
 @pytest.fixture(scope="module")
 def network():
-    torch.manual_seed(1)
-    model = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=3)
-    x, y = torch.randn(18, 1, 16, 16), torch.arange(18) % 3
-    with torch.no_grad():
-        for _ in range(20):
-            model(x, 2)
-    model.timesteps = 2
-    others = torch.randn(24, 1, 16, 16)
-    return model.eval(), [(x[:10], y[:10]), (x[10:], y[10:])], [(others, torch.arange(24) % 3)]
+    model, batches = settled_network()
+    return model, batches, [(torch.randn(24, 1, 16, 16), torch.arange(24) % 3)]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from networks import settled_network
 from torch import nn
 from wording import refuses
 
@@ -23,14 +24,7 @@ from tetviz.training import load_data, mask_labels
 
 @pytest.fixture(scope="module")
 def network():
-    torch.manual_seed(1)
-    model = build("snn5", width=0.0625, in_channels=1, image_size=16, num_classes=3)
-    x, y = torch.randn(18, 1, 16, 16), torch.arange(18) % 3
-    with torch.no_grad():
-        for _ in range(20):
-            model(x, 2)
-    model.timesteps = 2
-    return model.eval(), [(x[:10], y[:10]), (x[10:], y[10:])]
+    return settled_network()
 
 
 def test_one_long_run_holds_every_shorter_one(network):

@@ -10,7 +10,7 @@ REGISTRIES = {
     "MODELS": "tetviz.models:MODELS",
     "NEURONS": "tetviz.models:NEURONS",
     "RESETS": "tetviz.models:RESETS",
-    "ENCODINGS": "tetviz.training.data.bernoulli:ENCODINGS",
+    "ENCODINGS": "tetviz.training.data.dataset:ENCODINGS",
     "SURROGATES": "tetviz.models:SURROGATES",
     "LAYER_NORMS": "tetviz.models.spec:LAYER_NORMS",
     "TAKES": "tetviz.models.foreign.convention:TAKES",

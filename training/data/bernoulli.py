@@ -8,9 +8,6 @@ from torch import Tensor
 from tetviz.errors import DataError
 from tetviz.training.data.dataset import LabelledDataset
 
-ENCODINGS = ("bernoulli",)
-_SEED = 0
-
 
 class BernoulliSpikes(LabelledDataset):
     """Images in [0, 1] as spikes T x C x H x W, which are the same each time that a sample is read.
@@ -33,7 +30,7 @@ class BernoulliSpikes(LabelledDataset):
 
     def __init__(self, images: LabelledDataset, frames: int) -> None:
         if images.sequence:
-            raise DataError(f"{images.spec.name}: holds sequences, --encode makes spikes of images; leave it out")
+            raise DataError(f"{images.spec.name}: holds sequences, --encode makes spikes of images alone; leave it out")
         if frames < 1:
             raise DataError(f"{images.spec.name}: say with --frames for how many steps spikes are drawn")
         self.images, self.labels, self.classes = images, images.labels, images.classes
@@ -44,6 +41,6 @@ class BernoulliSpikes(LabelledDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """The spikes of one image."""
         x_CHW, label = self.images[index]
-        generator = torch.Generator().manual_seed(_SEED + int(index))
+        generator = torch.Generator().manual_seed(int(index))
         steps = [torch.rand(x_CHW.shape, generator=generator) < x_CHW for _ in range(self.spec.frames)]
         return torch.stack(steps).float(), label

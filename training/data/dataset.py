@@ -23,6 +23,7 @@ from tetviz.training.data.normalise import Normalisation
 from tetviz.training.data.sources import Sources
 
 FRAMINGS = ("time", "count")
+ENCODINGS = ("bernoulli",)
 MOST_PIXELS = 16_384  # of a side
 MOST_UNITS = 1_000_000
 DOWNLOAD = "run the same command with --download"
@@ -81,6 +82,8 @@ class DataSpec:
                 raise ValueError(f"{field} must be from 0 to {most}, got {getattr(self, field)}")
         if self.framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}, got {self.framing!r}")
+        if self.encode and self.encode not in ENCODINGS:
+            raise ValueError(f"encode must be {' or '.join(ENCODINGS)}, got {self.encode!r}")
         if self.sensor and (len(self.sensor) != 2 or not 1 <= min(self.sensor) <= max(self.sensor) <= MOST_PIXELS):
             raise ValueError(f"sensor must be a height and a width, up to {MOST_PIXELS} pixels, got {self.sensor}")
         if self.normalise:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tetviz.errors import DataError, unknown
 from tetviz.training.data.arrays import load_digits, load_npz
-from tetviz.training.data.bernoulli import ENCODINGS, BernoulliSpikes
+from tetviz.training.data.bernoulli import BernoulliSpikes
 from tetviz.training.data.dataset import DataSpec, LabelledDataset
 from tetviz.training.data.events import load_events
 from tetviz.training.data.foreign import load_foreign
@@ -66,8 +66,6 @@ def load_data(
         option, what = ("--lengths", "samples of one length") if spec.lengths else ("--axes", "axes that are known")
         raise DataError(f"{option}: only for data of your own, {spec.name!r} has {what}; leave it out")
     if spec.encode:
-        if spec.encode not in ENCODINGS:
-            raise ValueError(unknown("encoding", spec.encode, ENCODINGS))
         if spec.normalise not in ("", "none"):
             raise DataError(f"--encode {spec.encode}: spikes are drawn from pixels in [0, 1]; leave --normalise out")
         spec = replace(spec, normalise="none")

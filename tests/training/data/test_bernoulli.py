@@ -7,6 +7,7 @@ import pytest
 import torch
 from cli_runs import refused, tetviz
 from data_sets import refused as refused_data
+from data_sets import write_digits
 from scipy.stats import binom
 from wording import refuses
 
@@ -50,8 +51,9 @@ def test_what_makes_no_spikes_is_refused(tmp_path):
     refused_data("--normalise", "digits", split="test", encode="bernoulli", frames=3, normalise="0.5:0.5")
     with refuses(ValueError, "bernoulli"):
         load_data("digits", split="test", encode="poisson", frames=3)
-    with refuses(ValueError, "400-200"):
-        build("fc", hidden="many")
+    for hidden in ("many", "1-" * 5000 + "1"):
+        with refuses(ValueError, "400-200"):
+            build("fc", hidden=hidden)
     with refuses(ValueError, "none bn"):
         build("fc", norm="bn")
 
@@ -121,6 +123,18 @@ def test_attacks_draw_its_spikes_anew(trained, tmp_path):
         *("train", "--data", "digits", "--encode", "bernoulli", "--normalise", "0.5:0.5", *out),
         words=words,
     )
+
+
+def test_other_images_are_shown_as_spikes_too_and_an_unknown_encoding_is_refused(trained, tmp_path):
+    write_digits(tmp_path / "other.npz", 40, 40)
+    other = ("--data", "npz", "--data-root", tmp_path / "other.npz")
+    said = tetviz("scale", trained, *other, "--tmax", 4, "-o", tmp_path / "s.h5")
+    assert "--encode bernoulli" in said.stderr
+    assert load(tmp_path / "s.h5", ScalingCurve).accuracy[-1] > 0.5
+    content = torch.load(trained, weights_only=False)
+    (tmp_path / "bad").mkdir()
+    torch.save({**content, "data": {**content["data"], "encode": "poisson"}}, tmp_path / "bad" / "bad.pt")
+    refused(tmp_path / "bad", "scale", tmp_path / "bad" / "bad.pt", words=("poisson",))
 
 
 def test_neurons_behind_the_readout_fire_and_are_not_the_penultimate_ones():
